@@ -1,0 +1,69 @@
+"""Observables: K Hermitian operators, each a real sum of Pauli strings.
+
+Every observable the field uses is such a sum (projectors expand into strings of Z); engines therefore measure
+strings only, each once, and ``expval_BK = expval_BM @ coefficients_KM.T`` is applied in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from qmltrain.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class PauliString:
+    """The product of X on the qubits of `x_mask`, Z on those of `z_mask`, Y where both bits are set."""
+
+    x_mask: int
+    z_mask: int
+
+    @property
+    def is_diagonal(self) -> bool:
+        return self.x_mask == 0
+
+
+@dataclass(frozen=True)
+class Observables:
+    """K observables over M strings: `coefficients` is a K-tuple of mappings string index -> coefficient.
+
+    `names` has one name an observable ("Z0", "P(|011>)"), for files and messages.
+    """
+
+    strings: tuple[PauliString, ...]
+    coefficients: tuple[Mapping[int, float], ...]
+    names: tuple[str, ...]
+
+    @property
+    def n_observables(self) -> int:
+        return len(self.coefficients)
+
+
+def pauli_string(letters: Mapping[int, str]) -> PauliString:
+    """``{0: "X", 3: "Z"}`` -> X on qubit 0 times Z on qubit 3."""
+    x = z = 0
+    for qubit, letter in letters.items():
+        if letter not in "IXYZ" or len(letter) != 1:
+            raise InputError(f"Pauli letter {letter!r} on qubit {qubit}; allowed are I, X, Y, Z")
+        x |= (letter in "XY") << qubit
+        z |= (letter in "YZ") << qubit
+    return PauliString(x, z)
+
+
+def from_sums(sums: list[tuple[str, list[tuple[float, PauliString]]]]) -> Observables:
+    """Observables from named sums of (coefficient, string); equal strings are measured once."""
+    index: dict[PauliString, int] = {}
+    coefficients, names = [], []
+    for name, terms in sums:
+        row: dict[int, float] = {}
+        for value, string in terms:
+            column = index.setdefault(string, len(index))
+            row[column] = row.get(column, 0.0) + float(value)
+        coefficients.append(row)
+        names.append(name)
+    return Observables(tuple(index), tuple(coefficients), tuple(names))
+
+
+ObservableBuilder = Callable[..., Observables]
+OBSERVABLES: dict[str, ObservableBuilder] = {}

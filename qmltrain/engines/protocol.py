@@ -1,0 +1,132 @@
+"""What every engine offers. Shape letters: B batch (of a chunk), N = 2^n, M Pauli strings, S shared slots,
+S' per-sample slots, R raw gradient sums (engine's own layout), G blocks of `BLOCK` samples.
+
+    engine.compile(circuit, strings, precision, gradient, options) -> Program    once a run
+    program.forward(slots, initial_BN) -> Tape                                  once a chunk
+    tape.expectations_BM; tape.backward(cotangent_BM) -> Backward               once a chunk
+    program.slot_gradient(total_R) -> gradient_S                                once a step
+
+Raw sums are linear in the gradient and come one row a block of 16 samples (by index in the batch), so that the
+caller can add blocks in one fixed order whatever the chunks, threads or ranks (`qmltrain.training.reduction`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+
+BLOCK = 16  # samples whose gradients are summed inside an engine; chunks are multiples of it
+
+Precision = Literal["complex64", "complex128"]
+GradientMode = Literal["auto", "reversible", "checkpoint"]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GradientOptions:
+    """`mode` and `checkpoint_interval` (layers; None: none for reversible, about sqrt(L) for checkpoint).
+
+    Gradient checkpointing, not to be confused with snapshots of the training state (`run.save_every`).
+    """
+
+    mode: GradientMode = "auto"
+    checkpoint_interval: int | None = None
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """`threads` 0: from SLURM_CPUS_PER_TASK, then the affinity mask. `memory_bytes` None: what the device has."""
+
+    threads: int = 0
+    memory_bytes: int | None = None
+    fusion: bool = True
+
+
+@dataclass(frozen=True)
+class SlotValues:
+    """Angle values of one chunk: `shared_S` and `per_sample_BS`, float64, radians; B is the chunk's size."""
+
+    shared_S: FloatArray
+    per_sample_BS: FloatArray
+
+    @property
+    def batch(self) -> int:
+        return int(self.per_sample_BS.shape[0])
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Memory before anything is allocated: `fixed_bytes` once and `block_bytes` for each block of 16 in flight.
+
+    `mode` and `checkpoint_interval` are what `auto` became; `reason` says why in one line.
+    """
+
+    fixed_bytes: int
+    block_bytes: int
+    mode: Literal["reversible", "checkpoint"]
+    checkpoint_interval: int | None
+    reason: str
+
+
+@dataclass
+class Backward:
+    """Gradients of ``sum_bm cotangent_bm * expectation_bm``.
+
+    `block_sums_GR` raw sums (float64); `per_sample_BS` d/d(per-sample slot); `shared_BS` d/d(shared slot) of each
+    sample where asked for, else None; `initial_BN` the gradient bra at the start, U^dagger O U psi_0 (complex;
+    where asked for); `drift_B` the distance of the un-applied state from the input state, a free error estimate
+    (zero where states are stored).
+    """
+
+    block_sums_GR: FloatArray
+    per_sample_BS: FloatArray
+    drift_B: FloatArray
+    shared_BS: FloatArray | None = None
+    initial_BN: NDArray[np.complexfloating] | None = None
+
+
+class Tape(Protocol):
+    """The states of one chunk after the forward sweep; `backward` may be called once."""
+
+    expectations_BM: FloatArray
+
+    def backward(
+        self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False
+    ) -> Backward: ...
+
+
+class Program(Protocol):
+    """A circuit compiled for one engine, precision and gradient mode."""
+
+    forecast: Forecast
+
+    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> Tape:
+        """`initial_BN` (real, float64) for amplitude-encoded circuits, normalised by the caller; else None."""
+        ...
+
+    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
+        """Raw sums over the batch -> gradient of the shared slots (S,)."""
+        ...
+
+
+class Engine(Protocol):
+    """`name` is what `engine.name` selects; `describe()` is one line on device, threads and instruction set."""
+
+    name: str
+
+    def describe(self) -> str: ...
+
+    def compile(
+        self,
+        circuit: Circuit,
+        strings: tuple[PauliString, ...],
+        precision: Precision = "complex64",
+        gradient: GradientOptions = GradientOptions(),
+        options: EngineOptions = EngineOptions(),
+    ) -> Program: ...
