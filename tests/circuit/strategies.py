@@ -75,7 +75,9 @@ def gates(draw: st.DrawFn, n_qubits: int, pool: list[Angle] | None = None) -> Ga
     definition = GATES[name]
     width = definition.n_qubits if definition.n_qubits is not None else draw(st.integers(1, min(4, n_qubits)))
     qubits = draw(st.permutations(range(n_qubits)))[:width]
-    pauli = "".join(draw(st.lists(st.sampled_from("ZXY"), min_size=width, max_size=width))) if name == "pauli_rot" else ""
+    pauli = (
+        "".join(draw(st.lists(st.sampled_from("ZXY"), min_size=width, max_size=width))) if name == "pauli_rot" else ""
+    )
     source = st.sampled_from(pool) | angles() if pool else angles()
     return Gate(name, tuple(qubits), tuple(draw(source) for _ in range(definition.n_angles)), pauli)
 
@@ -108,9 +110,7 @@ def circuits(
     )
 
 
-def random_inputs(
-    circuit: Circuit, batch: int, seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def random_inputs(circuit: Circuit, batch: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """theta_P in (-pi, pi) and x_BF in (-0.9, 0.9), the same for the same seed."""
     generator = np.random.default_rng(seed)
     theta_P = generator.uniform(-math.pi, math.pi, circuit.n_parameters)

@@ -1,0 +1,55 @@
+"""Amplitude encoding: features become the amplitudes of the initial state."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qmltrain.errors import InputError
+
+NORM_TOLERANCE = 1e-6  # float32 features that were normalised before pass
+
+
+def amplitude_state(
+    x_BF: ArrayLike, n_qubits: int, pad_with: float = 0.0, normalize: bool = True
+) -> NDArray[np.float64]:
+    """Features (B, F) -> real initial states (B, 2^n_qubits), float64; feature i is the amplitude of index i.
+
+    Missing amplitudes are filled with `pad_with` first, and the row is divided by its L2 norm after that, as
+    PennyLane's AmplitudeEmbedding does. Without `normalize` each row must have norm 1 within 1e-6. Raises
+    InputError for more than 2^n features, values that are not finite, all-zero rows and rows of another norm, each
+    with the first such row's number.
+    """
+    features_BF = np.asarray(x_BF, dtype=np.float64)
+    if features_BF.ndim != 2:
+        raise InputError(f"amplitude encoding: features must be (samples, features), found shape {features_BF.shape}")
+    n_samples, n_features = features_BF.shape
+    size = 2**n_qubits
+    if n_features > size:
+        raise InputError(
+            f"amplitude encoding: {n_features} features do not fit into the {size} amplitudes of {n_qubits} qubits; "
+            f"set circuit.n_qubits to {(n_features - 1).bit_length()} or more, or reduce the features (preprocess.pca)"
+        )
+    _refuse(~np.isfinite(features_BF).all(axis=1), "has values that are not finite; clean the data")
+    state_BN = np.full((n_samples, size), float(pad_with))
+    state_BN[:, :n_features] = features_BF
+    # Scaled before squaring, so that no finite row overflows or vanishes.
+    largest_B = np.abs(state_BN).max(axis=1, keepdims=True)
+    if normalize:
+        _refuse(largest_B[:, 0] == 0.0, "is all zero and cannot be normalised; drop it or set encoding.pad_with")
+        state_BN /= largest_B
+        state_BN /= np.linalg.norm(state_BN, axis=1, keepdims=True)
+        return state_BN
+    norm_B = np.linalg.norm(state_BN, axis=1)
+    wrong_B = np.abs(norm_B - 1.0) > NORM_TOLERANCE
+    if wrong_B.any():
+        found = norm_B[int(np.argmax(wrong_B))]
+        _refuse(wrong_B, f"has norm {found:.6g} where 1 is needed; set encoding.normalize=true")
+    return state_BN
+
+
+def _refuse(bad_B: NDArray[np.bool_], reason: str) -> None:
+    if bad_B.any():
+        row, count = int(np.argmax(bad_B)), int(bad_B.sum())
+        others = f" (and {count - 1} more)" if count > 1 else ""
+        raise InputError(f"amplitude encoding: sample {row} of the batch{others} {reason}")

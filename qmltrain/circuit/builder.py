@@ -1,0 +1,115 @@
+"""CircuitBuilder: how encodings, ansaetze and users' own functions write a Circuit down, gate by gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from qmltrain.circuit.angle import Angle, constant
+from qmltrain.circuit.circuit import MAX_QUBITS, Circuit, Gate
+from qmltrain.errors import InputError
+
+NO_LAYER = -1
+
+
+class CircuitBuilder:
+    """Collects gates, trainable parameters and layer boundaries; `build` checks them and returns the Circuit.
+
+    Raises InputError where `n_qubits` is not in 1..40 or `n_features` is negative.
+    """
+
+    def __init__(self, n_qubits: int, n_features: int = 0) -> None:
+        if not 1 <= n_qubits <= MAX_QUBITS:
+            raise InputError(f"circuit.n_qubits: {n_qubits} is not possible; choose 1 to {MAX_QUBITS}")
+        if n_features < 0:
+            raise InputError(f"the number of features cannot be negative, found {n_features}")
+        self.n_qubits = n_qubits
+        self.n_features = n_features
+        self._gates: list[Gate] = []
+        self._parameter_names: list[str] = []
+        self._parameter_layers: list[int] = []
+        self._layer_starts: list[int] = []
+        self._current_layer = NO_LAYER
+        self._amplitude_encoded = False
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers have been started."""
+        return len(self._layer_starts)
+
+    @property
+    def n_gates(self) -> int:
+        """How many gates have been added."""
+        return len(self._gates)
+
+    def add(self, name: str, qubits: int | Sequence[int], *angles: Angle | float, pauli: str = "") -> None:
+        """Append one gate; a plain number is a constant angle in radians.
+
+        `qubits` in the gate's own order (controls first); `pauli` as in `Gate`. What cannot be is reported by
+        `build`, with the gate's position.
+        """
+        on = (qubits,) if isinstance(qubits, int) else tuple(qubits)
+        of = tuple(angle if isinstance(angle, Angle) else constant(angle) for angle in angles)
+        self._gates.append(Gate(name, on, of, pauli))
+
+    def parameters(self, names: Iterable[str]) -> list[int]:
+        """New trainable parameters, one a name, belonging to the current layer; returns their indices."""
+        first = len(self._parameter_names)
+        self._parameter_names.extend(names)
+        last = len(self._parameter_names)
+        self._parameter_layers.extend([self._current_layer] * (last - first))
+        return list(range(first, last))
+
+    def start_layer(self) -> int:
+        """Begin a layer of the ansatz at the next gate; returns its number, counted over the whole circuit."""
+        self._current_layer = len(self._layer_starts)
+        self._layer_starts.append(len(self._gates))
+        return self._current_layer
+
+    def end_layers(self) -> None:
+        """What follows belongs to no layer (an encoding, say) until the next `start_layer`."""
+        self._current_layer = NO_LAYER
+
+    def amplitude_encode(self) -> None:
+        """The features are the initial state; possible only before the first gate.
+
+        Raises InputError after a gate, or with more features than amplitudes.
+        """
+        if self._gates:
+            raise InputError(
+                f"encoding.name: amplitude sets the initial state, but {len(self._gates)} gates precede it"
+            )
+        if self.n_features > 2**self.n_qubits:
+            least = max(1, (self.n_features - 1).bit_length())
+            raise InputError(
+                f"encoding.name: amplitude holds {2**self.n_qubits} features on {self.n_qubits} qubits, found "
+                f"{self.n_features}; set circuit.n_qubits to {least} or more, or reduce the features (preprocess.pca)"
+            )
+        self._amplitude_encoded = True
+
+    def build(self) -> Circuit:
+        """The finished Circuit; raises InputError for a gate that cannot be or a parameter name used twice."""
+        if len(set(self._parameter_names)) != len(self._parameter_names):
+            seen: set[str] = set()
+            for name in self._parameter_names:
+                if name in seen:
+                    raise InputError(f"parameter name {name!r} is used twice; each parameter needs a name of its own")
+                seen.add(name)
+        return Circuit(
+            self.n_qubits,
+            tuple(self._gates),
+            parameter_names=tuple(self._parameter_names),
+            n_features=self.n_features,
+            amplitude_encoded=self._amplitude_encoded,
+            layer_starts=tuple(self._layer_starts),
+            parameter_layers=tuple(self._parameter_layers),
+        )
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Labels for parameter names: the second "ry" of a list becomes "ry_2", the third "ry_3"."""
+    count: dict[str, int] = {}
+    labels = []
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+        labels.append(name if count[name] == 1 else f"{name}_{count[name]}")
+    return labels

@@ -1,0 +1,123 @@
+"""Builders of observables, registered in `OBSERVABLES` by importing this module.
+
+A builder is a function ``build(n_qubits, *, options) -> Observables``; its keyword-only parameters are its options
+in the config group `observable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qmltrain.circuit.observables import OBSERVABLES, Observables, PauliString, from_sums, pauli_string
+from qmltrain.circuit.pauli_text import parse_pauli_sum
+from qmltrain.circuit.user_function import call_user_function
+from qmltrain.errors import InputError
+
+MAX_PROJECTOR_STRINGS = 2**10
+
+
+def z(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
+    """Z on each qubit of `qubits` (default: all), one observable each, named "Z0", "Z1", ..."""
+    chosen = _qubits(n_qubits, qubits)
+    return from_sums([(f"Z{qubit}", [(1.0, pauli_string({qubit: "Z"}))]) for qubit in chosen])
+
+
+def pauli(n_qubits: int, *, terms: Sequence[str]) -> Observables:
+    """One observable for each text such as "0.5*Z0 Z1 + X2" (see `parse_pauli_sum`), named by its text."""
+    if isinstance(terms, str) or not isinstance(terms, Sequence) or not terms:
+        raise InputError(f'observable.terms: a list of texts is needed, such as ["0.5*Z0 Z1 + X2"]; found {terms!r}')
+    sums = []
+    for number, text in enumerate(terms):
+        if not isinstance(text, str):
+            raise InputError(f'observable.terms[{number}]: a text such as "Z0 Z1" is needed, found {text!r}')
+        name = " ".join(text.split())
+        sums.append((name, parse_pauli_sum(text, n_qubits, f"observable.terms[{number}]")))
+    return from_sums(sums)
+
+
+def projector(n_qubits: int, *, states: Sequence[int | str], qubits: Sequence[int] | None = None) -> Observables:
+    """The probability of each outcome in `states` when `qubits` (default: all) are read; named "P(|011>)".
+
+    An outcome is a bit string, its leftmost bit the highest of the qubits, or a whole number whose bit j is the j-th
+    of the qubits, which must be listed upwards. The projector is expanded as the product of (1 +- Z)/2 into 2^k
+    strings for k qubits; refused where those are more than 1024 (k > 10). Also refused: outcomes out of range, of
+    another length, or listed twice.
+    """
+    chosen = _qubits(n_qubits, qubits)
+    if chosen != sorted(chosen):
+        raise InputError(
+            f"observable.qubits: projector reads qubits upwards, found {chosen}; write {sorted(chosen)}, the leftmost "
+            "bit of a state being the highest qubit"
+        )
+    if 2 ** len(chosen) > MAX_PROJECTOR_STRINGS:
+        raise InputError(
+            f"observable.qubits: a projector on {len(chosen)} qubits is a sum of {2 ** len(chosen)} Pauli strings, "
+            f"{MAX_PROJECTOR_STRINGS} are allowed; read at most {MAX_PROJECTOR_STRINGS.bit_length() - 1} qubits"
+        )
+    if isinstance(states, str) or not isinstance(states, Sequence) or not states:
+        raise InputError(f'observable.states: a list of outcomes is needed, such as ["00", "11"]; found {states!r}')
+    outcomes = [_outcome(state, number, len(chosen)) for number, state in enumerate(states)]
+    for number, outcome in enumerate(outcomes):
+        if outcome in outcomes[:number]:
+            raise InputError(f"observable.states[{number}]: outcome {outcome:0{len(chosen)}b} is listed twice")
+    return from_sums([(f"P(|{outcome:0{len(chosen)}b}>)", _expand(chosen, outcome)) for outcome in outcomes])
+
+
+def python(n_qubits: int, *, function: str) -> Observables:
+    """A function of the user's own, ``package.module:name``, called as ``name(n_qubits)``; returns Observables."""
+    result = call_user_function(function, "observable.function", n_qubits)
+    if not isinstance(result, Observables):
+        raise InputError(
+            f"observable.function: {function} returned {type(result).__name__}; return Observables "
+            "(qmltrain.circuit.observables.from_sums makes them)"
+        )
+    for string in result.strings:
+        if (string.x_mask | string.z_mask) >> n_qubits:
+            raise InputError(f"observable.function: {function} uses qubits beyond 0..{n_qubits - 1} in {string}")
+    if not result.n_observables:
+        raise InputError(f"observable.function: {function} returned no observables")
+    return result
+
+
+def _expand(qubits: Sequence[int], outcome: int) -> list[tuple[float, PauliString]]:
+    """prod_j (1 + (-1)^{bit j} Z_j) / 2 as a sum over all subsets of the qubits."""
+    terms = [(1.0, 0)]
+    for position, qubit in enumerate(qubits):
+        sign = -1.0 if outcome >> position & 1 else 1.0
+        terms = [(value / 2, mask) for value, mask in terms] + [
+            (sign * value / 2, mask | 1 << qubit) for value, mask in terms
+        ]
+    return [(value, PauliString(0, mask)) for value, mask in terms]
+
+
+def _outcome(state: int | str, number: int, n_bits: int) -> int:
+    where = f"observable.states[{number}]"
+    if isinstance(state, str):
+        if len(state) != n_bits or set(state) - set("01"):
+            raise InputError(f"{where}: {state!r} is not a string of {n_bits} bits, one a qubit read")
+        return int(state, 2)
+    if isinstance(state, bool) or not isinstance(state, int):
+        raise InputError(f"{where}: a bit string or a whole number is needed, found {state!r}")
+    if not 0 <= state < 2**n_bits:
+        raise InputError(
+            f"{where}: outcome {state} is not in 0..{2**n_bits - 1} ({n_bits} qubits); put bit strings in quotes"
+        )
+    return state
+
+
+def _qubits(n_qubits: int, qubits: Sequence[int] | None) -> list[int]:
+    if qubits is None:
+        return list(range(n_qubits))
+    if isinstance(qubits, str) or not isinstance(qubits, Sequence) or not qubits:
+        raise InputError(f"observable.qubits: a list of qubits is needed, such as [0, 1]; found {qubits!r}")
+    for qubit in qubits:
+        if isinstance(qubit, bool) or not isinstance(qubit, int) or not 0 <= qubit < n_qubits:
+            raise InputError(f"observable.qubits: {qubit!r} is not in 0..{n_qubits - 1}")
+    if len(set(qubits)) != len(qubits):
+        raise InputError(f"observable.qubits: {list(qubits)} lists a qubit twice")
+    return list(qubits)
+
+
+OBSERVABLES.update(z=z, pauli=pauli, projector=projector, python=python)
+
+__all__ = ["OBSERVABLES", "pauli", "projector", "python", "z"]
