@@ -1,0 +1,1 @@
+"""How a circuit learns: angles, heads, losses, gradients, optimisers, metrics and the trainer."""
