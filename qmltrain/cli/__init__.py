@@ -1,0 +1,121 @@
+"""The command `qmltrain`: words in, one verb run, one exit code out.
+
+Exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after a snapshot, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments
+from qmltrain.config import CommandContext
+from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INPUT, InterruptedRun, QmltrainError
+
+EXIT_KEYBOARD = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the only place where errors become messages. Returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    _prepare_streams()
+    verbose = "-v" in argv or "--verbose" in argv
+    try:
+        code = _run(parse_arguments(argv), ["qmltrain", *argv])
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of a pipe went away, as in `qmltrain circuit | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("qmltrain: interrupted", file=sys.stderr)
+        return EXIT_KEYBOARD
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        code, message = describe_error(error)
+        print(message, file=sys.stderr)
+        return code
+
+
+def describe_error(error: Exception) -> tuple[int, str]:
+    """Exit code and the one line that is shown for `error`."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InterruptedRun):
+        return error.exit_code, f"qmltrain: {text}"
+    if isinstance(error, QmltrainError):
+        return error.exit_code, f"qmltrain: error: {text}"
+    if isinstance(error, OSError):
+        cannot_use = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+        place = f"{error.filename}: " if error.filename else ""
+        code = EXIT_INPUT if isinstance(error, cannot_use) else EXIT_ERROR
+        return code, f"qmltrain: error: {place}{error.strerror or text or type(error).__name__}"
+    if isinstance(error, MemoryError):
+        return EXIT_ERROR, f"qmltrain: error: out of memory: {text or 'set engine.memory_gib or a smaller batch'}"
+    return EXIT_ERROR, f"qmltrain: error: internal: {type(error).__name__}: {text} (-v shows where)"
+
+
+def verb_function(verb: str) -> Callable[[Any, CommandContext], int | None]:
+    """`run(config, context)` of a composed verb, `run(path, context)` of a path verb; imported when it is needed."""
+    function: Callable[[Any, CommandContext], int | None] = importlib.import_module(f"qmltrain.studies.{verb}").run
+    return function
+
+
+def _run(arguments: Arguments, command_line: list[str]) -> int:
+    from qmltrain.paths import configs_directory
+
+    if arguments.help:
+        sys.stdout.write(help_text(configs_directory()))
+        return EXIT_DONE
+    if arguments.version:
+        from qmltrain import __version__
+
+        print(f"qmltrain {__version__}")
+        return EXIT_DONE
+    _find_modules_here()
+    if arguments.verb in COMPOSED_VERBS:
+        return _run_composed(arguments, command_line)
+    if arguments.verb in PATH_VERBS:
+        context = CommandContext(command_line, [], arguments.verbose)
+        return verb_function(arguments.verb)(Path(arguments.words[0]), context) or EXIT_DONE
+    from qmltrain.info import print_info
+
+    print_info()
+    return EXIT_DONE
+
+
+def _run_composed(arguments: Arguments, command_line: list[str]) -> int:
+    from qmltrain.cli.composing import compose_config, composed_yaml
+
+    context = CommandContext(command_line, arguments.words, arguments.verbose)
+    if arguments.show:
+        sys.stdout.write(composed_yaml(arguments.words, arguments.show, arguments.config_directory))
+        return EXIT_DONE
+    config = None if arguments.multirun else compose_config(arguments.words, arguments.config_directory)
+    if config is None:
+        from qmltrain.cli.sweeping import run_sweep
+
+        return run_sweep(arguments.verb, context, arguments.config_directory)
+    return verb_function(arguments.verb)(config, context) or EXIT_DONE
+
+
+def _find_modules_here() -> None:
+    """A user's module beside them is found, as with `python -m`; last, so that it hides nothing."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+
+
+def _prepare_streams() -> None:
+    """Closed streams swallow what is written; a terminal that cannot show a character shows `?`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace" if name == "stdout" else "backslashreplace")

@@ -1,0 +1,158 @@
+"""The command line's words: which verb, which flags, which overrides. Imports nothing heavy: `--help` stays fast."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from qmltrain.errors import InputError
+
+COMPOSED_VERBS = {
+    "train": "train a model (the default verb)",
+    "gradient": "loss, expectations and gradients at given parameters, to HDF5",
+    "plan": "what would run: passes, operations, bytes, memory; executes nothing",
+    "circuit": "draw the circuit, count gates, name the parameters in order",
+}
+PATH_VERBS = {
+    "evaluate": "evaluate a finished run's best parameters on its test split",
+    "resume": "go on with a run that was stopped, from its own stored config",
+    "plot": "draw a run's curves (extra: plot)",
+}
+PLAIN_VERBS = {"info": "versions, devices, what is missing and how to get it"}
+VERBS = (*COMPOSED_VERBS, *PATH_VERBS, *PLAIN_VERBS)
+CONFIG_KINDS = ("job", "hydra", "all")
+
+HELP = """\
+qmltrain: exact batch training of parametrised quantum circuits
+
+usage:
+  qmltrain [VERB] [group=entry] [group.key=value] ... [flags]
+  qmltrain {path_verbs} RUN
+  qmltrain info
+
+verbs that take a config:
+{composed}
+
+verbs that take a run (its directory or its run.h5):
+{paths}
+
+others:
+{plain}
+
+flags:
+  -m, --multirun         run every combination of comma-separated values, one after the other
+  --cfg job              print the composed config and stop (also: hydra, all)
+  --config-dir DIR       groups of your own: DIR/ansatz/mine.yaml makes ansatz=mine, DIR/experiment/x.yaml experiment=x
+  -v, --verbose          show the traceback of an error
+  --version              print the version
+  -h, --help             print this
+
+groups and their entries:
+{groups}
+
+examples:
+  qmltrain experiment=digits
+  qmltrain experiment=digits ansatz=strongly_entangling optimizer.learning_rate=0.02 run.seed=1
+  qmltrain dataset=make_moons dataset.n_samples=500 preprocess=angles circuit.n_qubits=4 encoding.repeats=3
+  qmltrain -m experiment=digits encoding.repeats=2,4,6 run.seed=0,1,2
+  qmltrain circuit circuit.n_qubits=4 encoding=angle ansatz.layers=2
+  qmltrain plan circuit.n_qubits=20 encoding=none ansatz.layers=1000
+  qmltrain gradient experiment=digits study.rows=64 study.per_sample=true study.output=gradient.h5
+  qmltrain --cfg job experiment=digits_amplitude
+  qmltrain resume runs/digits-1a2b3c4d
+
+exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after a snapshot (run it again)
+Every key, its default and what it means: docs/config.md
+"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The parsed command line. `words` are overrides for a composed verb, one path for a path verb."""
+
+    verb: str
+    words: list[str]
+    multirun: bool = False
+    show: str | None = None
+    config_directory: str | None = None
+    verbose: bool = False
+    help: bool = False
+    version: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; qmltrain --help shows the usage")
+
+
+def parse_arguments(argv: list[str]) -> Arguments:
+    """The command line, checked as far as words go. Raises InputError in one line."""
+    parser = _Parser(prog="qmltrain", add_help=False, allow_abbrev=False)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--cfg", "-c", dest="show", choices=CONFIG_KINDS)
+    parser.add_argument("--config-dir", "-cd", dest="config_directory")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    # `~key` and `+key=value` are words; so is everything after `--`.
+    found = parser.parse_intermixed_args(argv)
+    words: list[str] = found.words
+    verb = words.pop(0) if words and words[0] in VERBS else "train"
+    arguments = Arguments(
+        verb,
+        words,
+        multirun=found.multirun,
+        show=found.show,
+        config_directory=found.config_directory,
+        verbose=found.verbose,
+        help=found.help,
+        version=found.version,
+    )
+    if not (arguments.help or arguments.version):
+        _check(arguments)
+    return arguments
+
+
+def _check(arguments: Arguments) -> None:
+    verb, words = arguments.verb, arguments.words
+    if verb in COMPOSED_VERBS:
+        for word in words:
+            if "=" not in word and not word.startswith("~"):
+                near = difflib.get_close_matches(word, VERBS, n=1)
+                hint = f"did you mean the verb {near[0]}? " if near else ""
+                raise InputError(f"found {word!r}; {hint}allowed: first a verb ({', '.join(VERBS)}), then key=value")
+        if arguments.multirun and arguments.show:
+            raise InputError("-m and --cfg exclude each other; --cfg shows the config of one point")
+        return
+    flags = {"-m": arguments.multirun, "--cfg": arguments.show, "--config-dir": arguments.config_directory}
+    for flag, value in flags.items():
+        if value:
+            raise InputError(f"{flag}: not used by {verb}; it takes {'a run' if verb in PATH_VERBS else 'nothing'}")
+    if verb in PATH_VERBS and len(words) != 1:
+        raise InputError(f"{verb}: found {len(words)} words; allowed: one, the run's directory or its run.h5")
+    if verb in PLAIN_VERBS and words:
+        raise InputError(f"{verb}: found {words[0]!r}; {verb} takes nothing")
+
+
+def help_text(configs: Path) -> str:
+    """The whole help; entries of the groups are listed from `configs`."""
+
+    def table(rows: dict[str, str]) -> str:
+        return "\n".join(f"  {name:<22} {text}" for name, text in rows.items())
+
+    groups = {
+        folder.name: " ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        for folder in sorted(configs.iterdir())
+        if folder.is_dir() and any(path.stem != "default" for path in folder.glob("*.yaml"))
+    }
+    return HELP.format(
+        path_verbs="|".join(PATH_VERBS),
+        composed=table(COMPOSED_VERBS),
+        paths=table(PATH_VERBS),
+        plain=table(PLAIN_VERBS),
+        groups=table(groups),
+    )

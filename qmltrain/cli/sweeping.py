@@ -1,0 +1,100 @@
+"""`-m`: every point of a sweep through the same function, by Hydra's sweeper and launcher.
+
+A point that fails does not end the sweep; a signal does. Each point appends one line to `points.jsonl` in the sweep's
+directory (`multirun/<date>/<time>`), also where a launcher runs points in other processes, so that the end can tell.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
+from qmltrain.config import CommandContext
+from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
+
+POINTS = "points.jsonl"
+DIRECTORY_KEY = "hydra.sweep.dir"
+
+
+def run_sweep(verb: str, context: CommandContext, config_directory: str | None = None) -> int:
+    """Run all points; 0 where all are done, 1 where any failed, 75 where a signal stopped the sweep.
+
+    Raises InputError before the first point where a point's overrides do not compose.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+
+    directory, chosen = _sweep_directory(context.overrides)
+    task = functools.partial(run_point, verb=verb, context=context, points=str(directory / POINTS))
+    functools.update_wrapper(task, run_point)  # launchers ask for its name
+    with config_errors(context.overrides), hydra_session():
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        try:
+            hydra.multirun(CONFIG_NAME, task, [*context.overrides, *search_path(config_directory), *chosen])
+        except SystemExit as stop:
+            if stop.code != EXIT_INTERRUPTED:
+                raise
+            print("qmltrain: sweep stopped by a signal; run the same command again to go on", file=sys.stderr)
+            return EXIT_INTERRUPTED
+    return report_sweep(directory)
+
+
+def run_point(composed: Any, *, verb: str, context: CommandContext, points: str) -> None:
+    """One point: what Hydra composed for it, run as a single run would be, and its end recorded in `points`.
+
+    Raises SystemExit(75) where a signal stopped the run, so that the sweep stops as well.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from qmltrain.cli import describe_error, verb_function
+
+    job = HydraConfig.get()
+    number, overrides = job.job.num, list(job.overrides.task)
+    print(f"qmltrain: point {number}: {' '.join(overrides)}", file=sys.stderr)
+    message = None
+    try:
+        with config_errors(overrides):
+            config = as_config(composed)
+        code = verb_function(verb)(config, CommandContext(context.command_line, overrides, context.verbose))
+    except Exception as error:
+        if context.verbose:
+            traceback.print_exc()
+        code, message = describe_error(error)
+        print(message, file=sys.stderr)
+    record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": message}
+    descriptor = os.open(points, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        os.write(descriptor, (json.dumps(record) + "\n").encode())  # one call a line: processes may share the file
+    finally:
+        os.close(descriptor)
+    if code == EXIT_INTERRUPTED:
+        raise SystemExit(EXIT_INTERRUPTED)
+
+
+def report_sweep(directory: Path) -> int:
+    """Say how the points of a finished sweep ended; the exit code of the sweep."""
+    points = [json.loads(line) for line in (directory / POINTS).read_text(encoding="utf-8").splitlines()]
+    failed = sorted((point for point in points if point["exit_code"] != EXIT_DONE), key=lambda point: point["point"])
+    done = f"{len(points) - len(failed)} of {len(points)} points done"
+    print(f"qmltrain: sweep: {done}; {directory / POINTS}", file=sys.stderr)
+    for point in failed:
+        reason = point["error"] or f"exit code {point['exit_code']}"
+        print(f"qmltrain: failed: point {point['point']}: {' '.join(point['overrides'])}: {reason}", file=sys.stderr)
+    return EXIT_ERROR if failed else EXIT_DONE
+
+
+def _sweep_directory(overrides: list[str]) -> tuple[Path, list[str]]:
+    """The sweep's directory, and the override that sets it where the user does not."""
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if equals and key.lstrip("+") == DIRECTORY_KEY:
+            return Path(value.strip("'\"")), []
+    directory = Path("multirun", time.strftime("%Y-%m-%d"), time.strftime("%H-%M-%S"))
+    return directory, [f"{DIRECTORY_KEY}={directory.as_posix()}"]
