@@ -1,0 +1,307 @@
+"""The interpreter: executes Plans in plain NumPy. It knows only R and D and shares nothing with `reference`.
+
+It proves the lowering and is the living definition of what a fast engine must do. States are (B, N) arrays in
+physical addresses; passes matter only for counting (a test compares the counts with the cost model).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.checkpointing import choose, states_in_flight
+from qmltrain.engines.memory import available_bytes
+from qmltrain.engines.preparation import Preparation, TermTable
+from qmltrain.engines.protocol import (
+    BLOCK,
+    Backward,
+    EngineOptions,
+    FloatArray,
+    Forecast,
+    GradientOptions,
+    Precision,
+    SlotValues,
+)
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.cost import (
+    D_MULTIPLY_ADDS,
+    R_MULTIPLY_ADDS,
+    V_PAIR_MULTIPLY_ADDS,
+    W_MULTIPLY_ADDS,
+    has_gradient,
+    is_trainable,
+    needs_v_z,
+)
+from qmltrain.fusion.plan import Diagonal, Operation, PhysicalString, Plan, Rotation, Rotations
+
+State = NDArray[np.complexfloating]  # (B, N)
+
+_TEMPORARIES = 4  # NumPy's intermediate arrays of a state's size
+
+
+@dataclass
+class Count:
+    """What was done, summed over samples; compare with `qmltrain.fusion.cost`."""
+
+    multiply_adds: int = 0
+    bytes: int = 0
+
+
+class InterpreterEngine:
+    """`engine.name=interpreter`: runs anywhere, slowly. `tile_bits` and `low_bits` are for tests of tiled plans."""
+
+    name = "interpreter"
+
+    def __init__(self, tile_bits: int = 64, low_bits: int = 0) -> None:
+        self.tile_bits = tile_bits
+        self.low_bits = low_bits
+
+    def describe(self) -> str:
+        return "interpreter: NumPy, one thread"
+
+    def compile(
+        self,
+        circuit: Circuit,
+        strings: tuple[PauliString, ...],
+        precision: Precision = "complex64",
+        gradient: GradientOptions = GradientOptions(),
+        options: EngineOptions = EngineOptions(),
+    ) -> InterpreterProgram:
+        plan = compile_plan(circuit, strings, tile_bits=self.tile_bits, low_bits=self.low_bits)
+        return InterpreterProgram(plan, precision, gradient, options)
+
+
+class InterpreterProgram:
+    def __init__(self, plan: Plan, precision: Precision, gradient: GradientOptions, options: EngineOptions) -> None:
+        self.plan = plan
+        self.preparation = Preparation(plan)
+        self.dtype = np.dtype(precision)
+        size = 1 << plan.n_qubits
+        state_bytes = self.dtype.itemsize * size
+        self.memory_bytes = options.memory_bytes or available_bytes()
+        mode, interval, reason = choose(
+            gradient, plan.n_steps, BLOCK * state_bytes, self.memory_bytes, f"{BLOCK} samples"
+        )
+        segment = 2 * (interval or 0) if mode == "checkpoint" else 0  # a step is about one R and one D
+        states = states_in_flight(mode, plan.n_steps, interval) + segment + _TEMPORARIES
+        self.forecast = Forecast(8 * size, BLOCK * states * state_bytes, mode, interval, reason)
+        self.address = np.arange(size, dtype=np.int64)
+        self.operations: list[tuple[int, Operation]] = [
+            (index, operation) for index, one in enumerate(plan.passes) for operation in one.operations
+        ]
+        self.checkpoints = self._checkpoints(interval)
+        self.count = Count()
+
+    def _checkpoints(self, interval: int | None) -> set[int]:
+        """Positions in `operations` before which psi is kept: the start, then every `interval` steps of progress.
+
+        Progress is counted in rotations, of which a step has n_rotations / n_steps on average, so that circuits
+        without diagonals (RY and CX) have cuts too.
+        """
+        if interval is None:
+            return set()
+        per_step = len(self.plan.runs) / max(1, self.plan.n_steps)
+        kept, done, due = {0}, 0, interval * per_step
+        for position, (_, operation) in enumerate(self.operations):
+            if isinstance(operation, Rotations):
+                if done >= due:
+                    kept.add(position)
+                    due += interval * per_step
+                done += len(operation.rotations)
+        return kept
+
+    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> InterpreterTape:
+        return InterpreterTape(self, slots, initial_BN)
+
+    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
+        return self.preparation.slot_gradient(total_R, shared_S)
+
+
+class InterpreterTape:
+    def __init__(self, program: InterpreterProgram, slots: SlotValues, initial_BN: FloatArray | None) -> None:
+        self.program = program
+        self.slots = slots
+        preparation = program.preparation
+        self.angles = preparation.run_angles(slots.shared_S)
+        self.sources = preparation.sources(slots.shared_S, self.angles)
+        self.beta_BQ = preparation.per_sample_beta(slots.per_sample_BS)
+        self.start: State = np.zeros((slots.batch, len(program.address)), dtype=program.dtype)
+        if initial_BN is None:
+            self.start[:, 0] = 1
+        else:
+            self.start[:] = initial_BN
+        self.kept: dict[int, State] = {}
+        state = self.start
+        for position in range(len(program.operations)):
+            if position in program.checkpoints:
+                self.kept[position] = state
+            state = self._apply(state, position)
+        self._count_passes(program.plan, states=1)
+        self.state = state
+        self.expectations_BM = np.stack(
+            [np.sum((state.conj() * self._string(state, s)).real, axis=1) for s in program.plan.strings],
+            axis=1,
+            dtype=np.float64,
+        )
+
+    def _count_passes(self, plan: Plan, states: int) -> None:
+        self.program.count.bytes += 2 * states * self.start.nbytes * len(plan.passes)
+
+    def _apply(self, state: State, position: int, inverse: bool = False) -> State:
+        operation = self.program.operations[position][1]
+        if isinstance(operation, Rotations):
+            for rotation in operation.rotations:  # they commute
+                state = self._rotate(state, rotation, inverse)
+            return state
+        self.program.count.multiply_adds += D_MULTIPLY_ADDS * state.size
+        factor = self._diagonal(operation)
+        return state * (factor.conj() if inverse else factor)
+
+    def _rotate(self, state: State, rotation: Rotation, inverse: bool) -> State:
+        """RY(beta): bit 0 gets cos x0 - sin x1, bit 1 gets cos x1 + sin x0, with x_other at z ^ pair_mask."""
+        program = self.program
+        program.count.multiply_adds += R_MULTIPLY_ADDS * state.size
+        column = program.preparation.per_sample_position.get(rotation.run)
+        half = (self.angles.beta[rotation.run] if column is None else self.beta_BQ[:, column, None]) / 2
+        real = program.dtype.char.lower()  # complex64 -> f, complex128 -> d
+        cosine = np.asarray(np.cos(half)).astype(real)
+        sine = np.asarray(np.sin(half) * (-1 if inverse else 1)).astype(real)
+        sign = -self._z_sign(rotation.parity_mask, rotation.flip).astype(real)
+        return cosine * state + (sine * sign) * state[:, program.address ^ rotation.pair_mask]
+
+    def _z_sign(self, mask: int, flip: bool = False) -> NDArray[np.int64]:
+        """(N,) +1 where the parity of z & mask (xor flip) is 0, else -1."""
+        return 1 - 2 * ((np.bitwise_count(self.program.address & mask) & 1) ^ int(flip)).astype(np.int64)
+
+    def _diagonal(self, operation: Diagonal) -> State:
+        """(1 or B, N) factors exp(-i/2 sum_S phi_S Z_S): a Walsh-Hadamard transform of the angles over masks."""
+        preparation = self.program.preparation
+        shared = preparation.shared_terms[operation.layer]
+        phases = self._walsh(shared, (shared.coefficients * self.sources[shared.source] + shared.offsets)[None])
+        if operation.per_sample:
+            table = preparation.per_sample_terms[operation.layer]
+            values = table.coefficients * self.slots.per_sample_BS[:, table.source] + table.offsets
+            phases = phases + self._walsh(table, values)
+        return np.exp(-0.5j * phases).astype(self.program.dtype)
+
+    def _walsh(self, table: TermTable, angles_BT: FloatArray) -> FloatArray:
+        weights = np.zeros((len(angles_BT), len(self.program.address)))
+        for k, mask in enumerate(table.masks):
+            weights[:, mask] += angles_BT[:, k]
+        return walsh_hadamard(weights)
+
+    def _string(self, state: State, string: PhysicalString) -> State:
+        """P psi: amplitude at z goes to z ^ x_mask with sign * i^n_y * (-1)^parity(z & z_mask)."""
+        factor = string.sign * 1j**string.n_y * self._z_sign(string.z_mask)
+        return (state * factor.astype(state.dtype))[:, self.program.address ^ string.x_mask]
+
+    def backward(
+        self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False
+    ) -> Backward:
+        program, plan = self.program, self.program.plan
+        preparation = program.preparation
+        batch = self.slots.batch
+        raw_BR = np.zeros((batch, preparation.n_raw))
+        per_sample_BS = np.zeros((batch, plan.n_per_sample_slots))
+        state, bra = self.state, np.zeros_like(self.state)
+        for column, string in enumerate(plan.strings):
+            bra += cotangent_BM[:, column, None].astype(program.dtype) * self._string(state, string)
+        recompute = program.forecast.mode == "checkpoint"
+        segment: dict[int, State] = {}
+        for position in range(len(program.operations) - 1, -1, -1):
+            if recompute and position not in segment:
+                segment = self._recompute(position)
+            operation = program.operations[position][1]
+            if isinstance(operation, Rotations):
+                self._rotation_gradients(operation, state, bra, raw_BR, per_sample_BS)
+            else:
+                self._diagonal_gradients(operation, state, bra, raw_BR, per_sample_BS)
+            if recompute:
+                state = segment[position]
+            else:
+                state = self._apply(state, position, inverse=True)
+                if position in self.kept:
+                    state = self.kept[position]
+            bra = self._apply(bra, position, inverse=True)
+        self._count_passes(plan, states=2)
+        return Backward(
+            block_sums_GR=np.add.reduceat(raw_BR, np.arange(0, batch, BLOCK), axis=0),
+            per_sample_BS=per_sample_BS,
+            drift_B=np.linalg.norm(state - self.start, axis=1).astype(np.float64),
+            shared_BS=preparation.slot_gradient(raw_BR, self.slots.shared_S) if per_sample_shared else None,
+            initial_BN=bra if initial else None,
+        )
+
+    def _recompute(self, position: int) -> dict[int, State]:
+        """States before each operation of the checkpoint segment that holds `position`."""
+        start = max(k for k in self.kept if k <= position)
+        states = {start: self.kept[start]}
+        for k in range(start, position):
+            states[k + 1] = self._apply(states[k], k)
+        return states
+
+    def _rotation_gradients(
+        self, operation: Rotations, state: State, bra: State, raw_BR: FloatArray, per_sample_BS: FloatArray
+    ) -> None:
+        """v right after the R's; rotations of one step act on different qubits, so all v are taken at once."""
+        program, runs = self.program, self.program.plan.runs
+        preparation, address = program.preparation, program.address
+        w_BN = None
+        if any(needs_v_z(runs[r.run]) for r in operation.rotations):
+            w_BN = self._w(state, bra)
+        for rotation in operation.rotations:
+            run = runs[rotation.run]
+            if not is_trainable(run):
+                continue
+            # paired_z = conj(lambda at z ^ mask) psi_z
+            paired = bra[:, address ^ rotation.pair_mask].conj() * state
+            sign = self._z_sign(rotation.parity_mask, rotation.flip)
+            v_y = np.sum(paired.real * sign, axis=1, dtype=np.float64)
+            program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
+            if run.per_sample:
+                position = preparation.per_sample_position[rotation.run]
+                slot = preparation.per_sample_slots[position]
+                per_sample_BS[:, slot] += preparation.per_sample_coefficients[position] * v_y
+                continue
+            raw_BR[:, 3 * rotation.run + 1] = v_y
+            if not run.real:
+                program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
+                raw_BR[:, 3 * rotation.run] = np.sum(paired.imag, axis=1, dtype=np.float64)
+                assert w_BN is not None
+                raw_BR[:, 3 * rotation.run + 2] = np.sum(w_BN * sign, axis=1, dtype=np.float64)
+
+    def _w(self, state: State, bra: State) -> FloatArray:
+        self.program.count.multiply_adds += W_MULTIPLY_ADDS * state.size
+        return (bra.conj() * state).imag.astype(np.float64)
+
+    def _diagonal_gradients(
+        self, operation: Diagonal, state: State, bra: State, raw_BR: FloatArray, per_sample_BS: FloatArray
+    ) -> None:
+        """Im <lambda|Z_S|psi> of every mask S at once: the Walsh-Hadamard transform of w = Im(conj(lambda) psi)."""
+        if not any(has_gradient(term) for term in (*operation.shared, *operation.per_sample)):
+            return
+        sums_BN = walsh_hadamard(self._w(state, bra))
+        preparation = self.program.preparation
+        shared = preparation.shared_terms[operation.layer]
+        for mask, row in zip(shared.masks, shared.gradient_rows, strict=True):
+            if row >= 0:
+                raw_BR[:, row] = sums_BN[:, mask]
+        table = preparation.per_sample_terms[operation.layer]
+        for k, mask in enumerate(table.masks):
+            per_sample_BS[:, table.source[k]] += table.coefficients[k] * sums_BN[:, mask]
+
+
+def walsh_hadamard(values_BN: FloatArray) -> FloatArray:
+    """(B, N): out[z] = sum_S (-1)^parity(z & S) in[S]; its own inverse up to 1/N."""
+    batch, size = values_BN.shape
+    span = 1
+    while span < size:
+        pairs = values_BN.reshape(batch, -1, 2, span)
+        low, high = pairs[:, :, 0], pairs[:, :, 1]
+        values_BN = np.stack([low + high, low - high], axis=2).reshape(batch, size)
+        span *= 2
+    return values_BN

@@ -1,0 +1,129 @@
+"""Parameters and features to slot values, and slot gradients back: the chain rule, in one place.
+
+    value = scale * f(x) * theta[weight] + theta[bias] + offset
+
+    d value / d theta[weight] = scale * f(x),   d value / d theta[bias] = 1,   d value / d x = scale * w * f'(x)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.angle import Angle, Feature
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.engines.protocol import FloatArray, SlotValues
+from qmltrain.errors import InputError
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Angles as index arrays; `weight` and `bias` point into theta followed by a 1 and a 0."""
+
+    scale: FloatArray
+    offset: FloatArray
+    weight: IntArray
+    bias: IntArray
+
+    @classmethod
+    def of(cls, angles: Sequence[Angle], n_parameters: int) -> _Columns:
+        one, zero = n_parameters, n_parameters + 1
+        # without a feature and without a weight the product is absent: scale 0
+        scale = [a.scale if a.feature is not None or a.weight is not None else 0.0 for a in angles]
+        return cls(
+            np.array(scale, dtype=np.float64),
+            np.array([a.offset for a in angles], dtype=np.float64),
+            np.array([one if a.weight is None else a.weight for a in angles], dtype=np.int64),
+            np.array([zero if a.bias is None else a.bias for a in angles], dtype=np.int64),
+        )
+
+
+class AngleMap:
+    """theta_P, x_BF -> SlotValues, and the way back. Made once for a circuit."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.n_parameters = circuit.n_parameters
+        self.n_features = circuit.n_features
+        slots = circuit.slots
+        self._shared = _Columns.of(slots.shared, self.n_parameters)
+        self._per_sample = _Columns.of(slots.per_sample, self.n_parameters)
+        self._features = [angle.feature for angle in slots.per_sample if angle.feature is not None]
+        self._linear = np.array([f.indices[0] if f.kind == "linear" else -1 for f in self._features], dtype=np.int64)
+        self._only_linear = bool(np.all(self._linear >= 0))
+        self._has_trainable_encoding = any(a.weight is not None or a.bias is not None for a in slots.per_sample)
+
+    def values(self, theta_P: FloatArray, x_BF: FloatArray) -> SlotValues:
+        """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1]."""
+        extended = np.concatenate([theta_P, (1.0, 0.0)])
+        shared, per_sample = self._shared, self._per_sample
+        shared_S = shared.scale * extended[shared.weight] + extended[shared.bias] + shared.offset
+        per_sample_BS = per_sample.scale * extended[per_sample.weight] * self._feature_values(x_BF)
+        per_sample_BS += extended[per_sample.bias] + per_sample.offset
+        return SlotValues(shared_S, per_sample_BS)
+
+    def _feature_values(self, x_BF: FloatArray) -> FloatArray:
+        """(B, S') f(x) of every per-sample slot."""
+        if self._only_linear:
+            return x_BF[:, self._linear]
+        return np.stack([_value(f, x_BF) for f in self._features], axis=1)
+
+    def shared_gradient(self, gradient_S: FloatArray) -> FloatArray:
+        """Gradient of the shared slots (S,) or (B, S) -> (P,) or (B, P)."""
+        return self._scatter(gradient_S * self._shared.scale, gradient_S, self._shared)
+
+    def per_sample_gradient(self, gradient_BS: FloatArray, x_BF: FloatArray) -> FloatArray | None:
+        """Gradient of the per-sample slots (B, S') -> (B, P) of each sample; None where no encoding is trainable."""
+        if not self._has_trainable_encoding:
+            return None
+        weighted = gradient_BS * self._per_sample.scale * self._feature_values(x_BF)
+        return self._scatter(weighted, gradient_BS, self._per_sample)
+
+    def _scatter(self, weighted: FloatArray, plain: FloatArray, columns: _Columns) -> FloatArray:
+        size = self.n_parameters + 2
+        if weighted.ndim == 2:
+            pairs = zip(weighted, plain, strict=True)
+            return np.stack([self._scatter(a, b, columns) for a, b in pairs])
+        total = np.bincount(columns.weight, weighted, minlength=size)
+        total = total + np.bincount(columns.bias, plain, minlength=size)
+        return total[: self.n_parameters]
+
+    def input_gradient(self, gradient_BS: FloatArray, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
+        """Gradient of the per-sample slots (B, S') -> (B, F) with respect to the features."""
+        extended = np.concatenate([theta_P, (1.0, 0.0)])
+        factor_BS = gradient_BS * self._per_sample.scale * extended[self._per_sample.weight]
+        result = np.zeros_like(x_BF, dtype=np.float64)
+        for column, feature in enumerate(self._features):
+            for index, derivative in _derivatives(feature, x_BF):
+                result[:, index] += factor_BS[:, column] * derivative
+        return result
+
+
+def _value(feature: Feature, x_BF: FloatArray) -> FloatArray:
+    columns = x_BF[:, list(feature.indices)]
+    if feature.kind == "linear":
+        return columns[:, 0]
+    if feature.kind == "arccos":
+        bad = np.flatnonzero(np.abs(columns[:, 0]) > 1)
+        if len(bad):
+            raise InputError(
+                f"feature {feature.indices[0]} of sample {bad[0]} is {columns[bad[0], 0]:.6g}: arccos needs [-1, 1]; "
+                "set preprocess.scale=min_max preprocess.range=[-1,1]"
+            )
+        return np.arccos(columns[:, 0])
+    return np.prod(feature.centre - columns, axis=1)
+
+
+def _derivatives(feature: Feature, x_BF: FloatArray) -> list[tuple[int, FloatArray]]:
+    """(feature index, df/dx_index) for each factor; an index that occurs twice gives two entries."""
+    columns = x_BF[:, list(feature.indices)]
+    if feature.kind == "linear":
+        return [(feature.indices[0], np.ones(len(x_BF)))]
+    if feature.kind == "arccos":
+        return [(feature.indices[0], -1 / np.sqrt(np.maximum(1e-300, 1 - columns[:, 0] ** 2)))]
+    factors = feature.centre - columns
+    return [(i, -np.prod(np.delete(factors, k, axis=1), axis=1)) for k, i in enumerate(feature.indices)]

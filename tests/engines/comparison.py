@@ -1,0 +1,61 @@
+"""Running one circuit on one engine, all outputs in one bundle, and comparing bundles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.protocol import EngineOptions, GradientOptions
+from qmltrain.training.angles import AngleMap
+
+# absolute tolerance of expectations and gradients for states of norm one, by precision
+TOLERANCE = {"complex64": 2e-5, "complex128": 1e-10}
+
+
+@dataclass
+class Outputs:
+    """What an engine says of one batch: everything the protocol offers."""
+
+    expectations_BM: np.ndarray
+    slots_S: np.ndarray
+    per_sample_BS: np.ndarray
+    shared_BS: np.ndarray
+    initial_BN: np.ndarray
+    drift: float
+
+
+def random_cotangents(batch: int, n_strings: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(batch, n_strings))
+
+
+def run(engine, circuit: Circuit, strings: tuple[PauliString, ...], theta, x, initial=None, **options) -> Outputs:  # noqa: ANN001
+    """Forward and backward with random cotangents through the protocol."""
+    precision = options.get("precision", "complex128")
+    gradient = options.get("gradient", GradientOptions())
+    program = engine.compile(circuit, strings, precision, gradient, options.get("engine_options", EngineOptions()))
+    slots = AngleMap(circuit).values(theta, x)
+    tape = program.forward(slots, initial)
+    back = tape.backward(random_cotangents(len(x), len(strings)), per_sample_shared=True, initial=True)
+    total = back.block_sums_GR.sum(axis=0)
+    return Outputs(
+        np.array(tape.expectations_BM),
+        program.slot_gradient(total, slots.shared_S),
+        back.per_sample_BS,
+        back.shared_BS,
+        back.initial_BN,
+        float(np.max(back.drift_B, initial=0.0)),
+    )
+
+
+def assert_close(found: Outputs, expected: Outputs, precision: str, factor: float = 1.0) -> None:
+    """Every output within the table's tolerance, scaled by `factor` (depth, batch)."""
+    tolerance = TOLERANCE[precision] * factor
+    for name in ("expectations_BM", "per_sample_BS", "shared_BS"):
+        a, b = getattr(found, name), getattr(expected, name)
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance, err_msg=name)
+    batch = len(expected.expectations_BM)
+    np.testing.assert_allclose(found.slots_S, expected.slots_S, rtol=0, atol=tolerance * batch, err_msg="slots_S")
+    assert found.drift <= tolerance, f"drift {found.drift}"

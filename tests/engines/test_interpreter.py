@@ -1,0 +1,121 @@
+"""The interpreter against the reference: proves lowering, frames, passes and the gradient algebra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.interpreter import InterpreterEngine, walsh_hadamard
+from qmltrain.engines.protocol import GradientOptions, SlotValues
+from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.fusion.cost import backward_cost, forward_cost
+from qmltrain.training.angles import AngleMap
+from tests.circuit.strategies import circuits, random_inputs, random_states
+from tests.engines.comparison import assert_close, random_cotangents, run
+
+MODES = [
+    GradientOptions("reversible"),
+    GradientOptions("reversible", 2),
+    GradientOptions("checkpoint", 1),
+    GradientOptions("checkpoint", 3),
+    GradientOptions("checkpoint"),
+]
+
+
+def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
+    """Diagonal and not, one Y, one on all qubits."""
+    full = (1 << n_qubits) - 1
+    found = {PauliString(0, 1), PauliString(0, full), PauliString(1, 0), PauliString(full, 1), PauliString(1, full)}
+    return tuple(sorted(found, key=lambda s: (s.x_mask, s.z_mask)))
+
+
+def physical_to_logical(program, bra_BN):  # noqa: ANN001, ANN201
+    """At the start the frame is the identity."""
+    return bra_BN
+
+
+@settings(max_examples=120, deadline=None)
+@given(circuits(min_qubits=1, max_qubits=4, max_gates=14), st.sampled_from(MODES), st.sampled_from([1, 3, 17]))
+def test_random_circuits_agree_with_the_reference(circuit, gradient, batch):
+    theta, x = random_inputs(circuit, batch)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    found = run(InterpreterEngine(), circuit, strings, theta, x, gradient=gradient)
+    assert_close(found, expected, "complex128")
+    # a bra is known up to the global phases that the lowering drops
+    overlap = np.abs(np.sum(found.initial_BN.conj() * expected.initial_BN, axis=1))
+    norms = np.linalg.norm(expected.initial_BN, axis=1) * np.linalg.norm(found.initial_BN, axis=1)
+    np.testing.assert_allclose(overlap, norms, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(circuits(min_qubits=3, max_qubits=6, max_gates=16), st.integers(2, 4), st.integers(0, 1))
+def test_tiled_plans_agree_with_the_reference(circuit, tile_bits, low_bits):
+    theta, x = random_inputs(circuit, 2)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    found = run(InterpreterEngine(tile_bits, low_bits), circuit, strings, theta, x)
+    assert_close(found, expected, "complex128")
+
+
+@settings(max_examples=25, deadline=None)
+@given(circuits(min_qubits=1, max_qubits=4, max_gates=12, amplitude_encoded=True))
+def test_amplitude_encoded_states(circuit):
+    theta, x = random_inputs(circuit, 3)
+    initial = random_states(circuit.n_qubits, 3)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x, initial)
+    found = run(InterpreterEngine(), circuit, strings, theta, x, initial)
+    assert_close(found, expected, "complex128")
+
+
+@settings(max_examples=40, deadline=None)
+@given(circuits(min_qubits=1, max_qubits=4, max_gates=12), st.sampled_from(MODES))
+def test_single_precision(circuit, gradient):
+    theta, x = random_inputs(circuit, 2)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    found = run(InterpreterEngine(), circuit, strings, theta, x, precision="complex64", gradient=gradient)
+    assert found.initial_BN.dtype == np.complex64
+    assert_close(found, expected, "complex64")
+
+
+@settings(max_examples=40, deadline=None)
+@given(circuits(min_qubits=1, max_qubits=5, max_gates=16), st.integers(2, 6))
+def test_counted_work_equals_the_cost_model(circuit, tile_bits):
+    theta, x = random_inputs(circuit, 3)
+    strings = some_strings(circuit.n_qubits)
+    program = InterpreterEngine(tile_bits, 1).compile(circuit, strings, "complex128")
+    forward, backward = forward_cost(program.plan, 16), backward_cost(program.plan, 16)
+    tape = program.forward(AngleMap(circuit).values(theta, x))
+    assert (program.count.multiply_adds, program.count.bytes) == (3 * forward.multiply_adds, 3 * forward.bytes)
+    tape.backward(random_cotangents(3, len(strings)))
+    both = forward + backward
+    assert (program.count.multiply_adds, program.count.bytes) == (3 * both.multiply_adds, 3 * both.bytes)
+
+
+@pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])
+def test_block_sums_are_sums_of_sixteen(batch):
+    from tests.engines.cases import hea
+
+    circuit = hea(3, 2)
+    theta, x = random_inputs(circuit, batch)
+    program = InterpreterEngine().compile(circuit, (PauliString(0, 1),), "complex128")
+    slots = AngleMap(circuit).values(theta, x)
+    cotangent = random_cotangents(batch, 1)
+    whole = program.forward(slots).backward(cotangent).block_sums_GR
+    assert whole.shape == (-(-batch // 16), program.preparation.n_raw)
+    for block in range(len(whole)):
+        rows = slice(16 * block, 16 * block + 16)
+        part = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[rows])).backward(cotangent[rows])
+        np.testing.assert_array_equal(part.block_sums_GR[0], whole[block])
+
+
+def test_walsh_hadamard_is_the_sum_over_signs():
+    values = np.random.default_rng(0).normal(size=(2, 8))
+    address = np.arange(8)
+    signs = 1 - 2 * (np.bitwise_count(address[:, None] & address[None]) & 1).astype(float)
+    np.testing.assert_allclose(walsh_hadamard(values), values @ signs, atol=1e-14)
