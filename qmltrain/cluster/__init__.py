@@ -1,0 +1,1 @@
+"""Living on a cluster: signals that ask a run to stop."""

@@ -1,0 +1,110 @@
+"""Files that are there whole or not at all: written beside, flushed to the disk, renamed into place.
+
+Everything durable in a run directory is written through this module, so that there is one place that knows what a
+kill, a full disk or a power cut can do, and one place that turns an OSError into one line for the user.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qmltrain.errors import StorageError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_PREALLOCATION = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+@contextmanager
+def storage_errors(action: str, path: Path) -> Iterator[None]:
+    """Turns an OSError within the block into a StorageError of one line."""
+    try:
+        yield
+    except OSError as error:
+        hint = "; free space (or raise the quota) and run the same command again" if error.errno in _FULL else ""
+        raise StorageError(f"cannot {action} {path}: {error.strerror or error}{hint}") from error
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[int]:
+    """A descriptor for writing a file that appears under ``path`` only when the block ends without an exception.
+
+    The bytes are on the disk (fsync of the file and of its directory) when the block has been left. After an exception
+    the temporary is removed and what was at ``path`` is as it was. Callers hold the lock of the run directory, so the
+    temporary's name needs no random part, and one that a killed process left is overwritten by the next.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in ``directory`` durable: without it a power cut may undo a rename."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_PREALLOCATION:  # some network file systems refuse fsync on directories
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_stale_temporaries(directory: Path) -> None:
+    """Removes what killed writers left half-written in ``directory`` (its lock must be held)."""
+    for temporary in directory.glob("*" + TEMPORARY_SUFFIX):
+        temporary.unlink(missing_ok=True)
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Writes all of ``data`` at ``offset``; a short write (signal, nearly full disk) is continued, never ignored."""
+    view = memoryview(data).cast("B")
+    while len(view):
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def read_at(descriptor: int, length: int, offset: int) -> bytes:
+    """Reads exactly ``length`` bytes at ``offset``; raises OSError where the file ends before."""
+    parts = []
+    while length:
+        part = os.pread(descriptor, length, offset)
+        if not part:
+            raise OSError(errno.EIO, "the file is shorter than it was made")
+        parts.append(part)
+        length, offset = length - len(part), offset + len(part)
+    return b"".join(parts)
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Gives the file ``size`` bytes that later writes cannot fail to find; raises OSError (ENOSPC) where they are not there.
+
+    Where the file system cannot reserve (ZFS, some network file systems, macOS) the free space is compared instead:
+    weaker, since others may use it up, but it still tells before the training and not after it.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in _NO_PREALLOCATION:
+                raise
+    status = os.fstatvfs(descriptor)
+    if status.f_bavail * status.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.ftruncate(descriptor, size)

@@ -1,0 +1,232 @@
+"""Where everything lies in a run file.
+
+HDF5 keeps no journal: a process killed while the library extends a dataset leaves a file that may not open, and a disk
+that fills up under the library can crash the interpreter at its exit. So HDF5 only *lays out* a run file, once, in
+memory: every dataset contiguous and allocated at its full size. The program then writes that image to the disk, and
+from then on rows are plain writes at known offsets (`store.py`); no metadata ever changes in a file that is in use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qmltrain.runs.atomic import reserve, write_at
+
+SCHEMA_VERSION = 1
+FILE_NAME = "run.h5"
+UNFINISHED = "unfinished"  # the status attribute of every file that is not sealed, whatever its process is doing
+VALID_ROWS = "valid_rows"  # dataset with the number of rows of each table that count
+TABLES = ("metrics", "epochs", "layer_norms", "gradients", "parameters")  # the order in valid_rows
+
+
+@dataclass(frozen=True)
+class Column:
+    """One dataset of a table: (rows,) where ``width`` is None, else (rows, width)."""
+
+    path: str
+    dtype: str
+    width: int | None = None
+    long_name: str = ""
+
+    @property
+    def row_bytes(self) -> int:
+        return np.dtype(self.dtype).itemsize * (1 if self.width is None else self.width)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Datasets with one row each time; the first column is their common dimension scale (step or epoch), increasing."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+
+def dataset_name(quantity: str) -> str:
+    """The name of a quantity's dataset: HDF5 has no slash in names, so ``val/loss`` is stored as ``val_loss``.
+
+    The quantity's own name stays with the dataset, as attribute ``long_name``.
+    """
+    return quantity.replace("/", "_")
+
+
+def make_tables(
+    metrics: Sequence[str], epoch_metrics: Sequence[str], n_layers: int, n_parameters: int, gradients: str
+) -> dict[str, Table]:
+    """The tables of a run, by name; ``layer_norms`` and ``gradients`` only where they are asked for."""
+
+    def quantities(group: str, names: Sequence[str], reserved: tuple[str, ...]) -> tuple[Column, ...]:
+        taken = [*reserved, *map(dataset_name, names)]
+        if len(set(taken)) != len(taken) or not all(names):
+            raise ValueError(f"names of {group} must be distinct, not empty and not one of {reserved}: {list(names)}")
+        return tuple(Column(f"{group}/{dataset_name(name)}", "<f8", None, name) for name in names)
+
+    tables = [
+        Table("metrics", (Column("metrics/step", "<i8"), *quantities("metrics", metrics, ("step",)))),
+        Table(
+            "epochs",
+            (
+                Column("epochs/epoch", "<i8"),
+                Column("epochs/step", "<i8"),
+                *quantities("epochs", epoch_metrics, ("epoch", "step")),
+            ),
+        ),
+    ]
+    if gradients != "none" and n_layers:
+        tables.append(
+            Table(
+                "layer_norms",
+                (
+                    Column("gradients/layer_norms_step", "<i8"),
+                    Column("gradients/layer_norms", "<f8", n_layers, "L2 norm of the loss gradient, a layer"),
+                ),
+            )
+        )
+    if gradients == "full":
+        values = Column("gradients/values", "<f8", n_parameters, "gradient of the loss")
+        tables.append(Table("gradients", (Column("gradients/step", "<i8"), values)))
+    tables.append(
+        Table("parameters", (Column("parameters/step", "<i8"), Column("parameters/values", "<f8", n_parameters)))
+    )
+    return {table.name: table for table in tables}
+
+
+class SparseMemory:
+    """A file in memory that keeps only the pages written to it, for h5py's file-object driver.
+
+    A run file may be laid out at many gigabytes and yet take kilobytes here, since allocated rows are not written.
+    """
+
+    _PAGE = 4096
+
+    def __init__(self) -> None:
+        self.pages: dict[int, bytearray] = {}
+        self.size = 0
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        """Nothing lies elsewhere."""
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._position if size is None else size
+        return self.size
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data).cast("B")
+        for begin, end, page, at in self._pieces(len(view)):
+            self.pages.setdefault(page, bytearray(self._PAGE))[at : at + end - begin] = view[begin:end]
+        self._position += len(view)
+        self.size = max(self.size, self._position)
+        return len(view)
+
+    def readinto(self, buffer: bytearray) -> int:
+        view = memoryview(buffer).cast("B")
+        length = min(len(view), max(0, self.size - self._position))
+        empty = bytes(self._PAGE)
+        for begin, end, page, at in self._pieces(length):
+            view[begin:end] = self.pages.get(page, empty)[at : at + end - begin]
+        self._position += length
+        return length
+
+    def read(self, length: int = -1) -> bytes:
+        data = bytearray(max(0, self.size - self._position) if length < 0 else length)
+        return bytes(data[: self.readinto(data)])
+
+    def _pieces(self, length: int) -> list[tuple[int, int, int, int]]:
+        """(begin, end) in the caller's buffer with (page, offset in it), for ``length`` bytes from the position on."""
+        pieces, begin = [], 0
+        while begin < length:
+            page, at = divmod(self._position + begin, self._PAGE)
+            end = min(length, begin + self._PAGE - at)
+            pieces.append((begin, end, page, at))
+            begin = end
+        return pieces
+
+    def runs(self) -> list[tuple[int, bytes]]:
+        """(offset, bytes) of the parts that were written, neighbouring pages joined, in order."""
+        runs: list[tuple[int, bytearray]] = []
+        for page in sorted(self.pages):
+            offset = page * self._PAGE
+            if runs and runs[-1][0] + len(runs[-1][1]) == offset:
+                runs[-1][1].extend(self.pages[page])
+            else:
+                runs.append((offset, bytearray(self.pages[page])))
+        return [(offset, bytes(data[: self.size - offset])) for offset, data in runs if offset < self.size]
+
+
+def attribute_value(value: Any) -> Any:
+    """What HDF5 stores for a value: text, numbers and lists of one kind as they are, anything else as JSON text."""
+    if isinstance(value, (str, bool, int, float, np.generic)):
+        return value
+    if isinstance(value, (list, tuple)):
+        if all(isinstance(item, str) for item in value):  # also the empty list
+            import h5py
+
+            return np.array(list(value), dtype=h5py.string_dtype())
+        if all(isinstance(item, (bool, int, float)) for item in value):
+            return np.array(value)
+    return json.dumps(value, sort_keys=True)
+
+
+def lay_out(
+    descriptor: int,
+    tables: Mapping[str, Table],
+    rows: Mapping[str, int],
+    valid_rows: Sequence[int],
+    attributes: Mapping[str, Any],
+    arrays: Mapping[str, Any],
+) -> dict[str, int]:
+    """Writes an HDF5 file with room for ``rows[table]`` rows of every table into ``descriptor``, and reserves its space.
+
+    ``arrays`` are small datasets stored as they are (path -> array, or list of texts); an attribute that is None is left
+    out. Returns the offset in bytes of every dataset with room (path -> offset), ``valid_rows`` among them.
+    Raises OSError where the space is not there.
+    """
+    import h5py
+
+    allocated = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    allocated.set_layout(h5py.h5d.CONTIGUOUS)
+    allocated.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    allocated.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    image = SparseMemory()
+    with h5py.File(image, "w", libver=("earliest", "v110")) as file:
+        for name, value in attributes.items():
+            if value is not None:
+                file.attrs[name] = attribute_value(value)
+        for path, array in arrays.items():
+            texts = isinstance(array, (list, tuple))
+            file.create_dataset(path, data=array, dtype=h5py.string_dtype() if texts else None)
+        counter = file.create_dataset(VALID_ROWS, (len(TABLES),), "<i8", dcpl=allocated.copy())
+        counter.attrs["tables"] = np.array(TABLES, dtype=h5py.string_dtype())
+        datasets = {VALID_ROWS: counter}
+        for table in tables.values():
+            scale = None
+            for column in table.columns:
+                shape = (rows[table.name],) if column.width is None else (rows[table.name], column.width)
+                dataset = file.create_dataset(column.path, shape, column.dtype, dcpl=allocated.copy())
+                if column.long_name:
+                    dataset.attrs["long_name"] = column.long_name
+                if scale is None:
+                    scale = dataset
+                    scale.make_scale(column.path.rsplit("/", 1)[1])
+                else:
+                    dataset.dims[0].attach_scale(scale)
+                datasets[column.path] = dataset
+        offsets = {path: dataset.id.get_offset() for path, dataset in datasets.items() if dataset.size}
+    reserve(descriptor, image.size)
+    for offset, data in image.runs():
+        write_at(descriptor, data, offset)
+    write_at(descriptor, np.asarray(valid_rows, "<i8").tobytes(), offsets[VALID_ROWS])
+    return offsets

@@ -1,0 +1,122 @@
+"""Opens a run file for reading, finished or not, and checks that it is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.errors import InputError, StorageError
+from qmltrain.runs.layout import SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
+
+if TYPE_CHECKING:
+    import h5py
+
+STATUS_NAME = "status.json"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a run file says of itself."""
+
+    attributes: dict[str, Any]
+    tables: dict[str, Table]
+    offsets: dict[str, int]  # of every dataset with room for rows, in bytes
+    index: dict[str, NDArray[np.int64]]  # the valid steps (epochs for the table of epochs) of each table
+    parameter_names: list[str]
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the run is complete."""
+        return self.attributes["status"] != UNFINISHED
+
+
+@contextmanager
+def open_for_reading(path: Path) -> Iterator[h5py.File]:
+    """The HDF5 file at ``path``, without HDF5's locks: a live run may be read, on any file system.
+
+    Raises InputError where there is no file, StorageError where it is not readable or of another schema version.
+    """
+    import h5py
+
+    if not path.is_file():
+        raise InputError(f"{path}: no run file there; give a run's directory or its run.h5")
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read as HDF5: {error}") from error
+    with file:
+        version = file.attrs.get("schema_version")
+        if version is None or VALID_ROWS not in file:
+            raise StorageError(f"{path}: an HDF5 file, but not a run file")
+        if version != SCHEMA_VERSION:
+            raise StorageError(
+                f"{path}: schema version {version}; this program reads {SCHEMA_VERSION}: use the version that wrote it"
+                f" ({file.attrs.get('qmltrain_version', 'unknown')})"
+            )
+        yield file
+
+
+def read_layout(path: Path) -> Layout:
+    """Reads the layout; raises as `open_for_reading`."""
+    with open_for_reading(path) as file:
+        attributes = {name: _plain(value) for name, value in file.attrs.items()}
+        tables = make_tables(
+            attributes["metrics"],
+            attributes["epoch_metrics"],
+            attributes["n_layers"],
+            attributes["n_parameters"],
+            attributes["gradients"],
+        )
+        valid = valid_rows(file)
+        offsets = {VALID_ROWS: file[VALID_ROWS].id.get_offset()}
+        for table in tables.values():
+            for column in table.columns:
+                if file[column.path].size:
+                    offsets[column.path] = file[column.path].id.get_offset()
+        index = {name: file[table.columns[0].path][: valid[name]] for name, table in tables.items()}
+        names = file["parameters/names"].asstr()[()].tolist() if "parameters/names" in file else []
+    return Layout(attributes, tables, offsets, index, names)
+
+
+def valid_rows(file: h5py.File) -> dict[str, int]:
+    """The number of rows of each table that have been written in full."""
+    return dict(zip(TABLES, file[VALID_ROWS][()].tolist(), strict=True))
+
+
+def read_status_file(directory: Path) -> dict[str, Any]:
+    """The contents of status.json; empty where a run was killed before its first."""
+    path = directory / STATUS_NAME
+    try:
+        contents = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: cannot be read ({error}); remove it to go on without the attributes in it") from error
+    if not isinstance(contents, dict):
+        raise StorageError(f"{path}: not an object; remove it to go on without the attributes in it")
+    return contents
+
+
+def run_status(directory: str | Path) -> str | None:
+    """The status of the run in ``directory``: ``completed``; ``running`` (also what a killed run left behind),
+    ``interrupted`` or whatever else the last session ended with; None where there is no run."""
+    path = Path(directory) / "run.h5"
+    if not path.exists():
+        return None
+    with open_for_reading(path) as file:
+        status = str(file.attrs["status"])
+    return status if status != UNFINISHED else str(read_status_file(Path(directory)).get("status", "running"))
+
+
+def _plain(value: Any) -> Any:
+    """Attribute values as plain Python values."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value
