@@ -1,0 +1,199 @@
+"""Losses: from outputs and targets to one value a sample, its derivative, and what the outputs predict.
+
+A loss is built for a task, ``LOSSES[name](n_classes)``; `n_classes` None means regression. Values and derivatives are
+per sample: the caller divides by the batch. Class targets are 0..n_classes-1. Everything is written on the array
+namespace of the outputs (array API), in float64, and element by element: the bits of a sample's row do not depend on
+the others in its chunk. Another loss (hinge, Huber, class weights, ...) is a class entered into `LOSSES`; its
+keyword-only parameters are its options.
+
+Shape letters: B batch, C outputs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.errors import InputError
+from qmltrain.training.reduction import array_namespace, tree_sum
+
+Array = Any
+
+
+class Loss(ABC):
+    """`n_outputs` is how many outputs the head must give. `signed` says that the sign of the one output decides
+    between two classes, so that an output of one sign alone could never predict both."""
+
+    name: ClassVar[str]
+    n_outputs: int
+    signed: bool = False
+
+    def __init__(self, n_classes: int | None) -> None:
+        if n_classes is not None and n_classes < 2:
+            raise InputError(f"dataset: {n_classes} class(es) found; a classification needs 2 or more")
+        self.n_classes = n_classes
+
+    @abstractmethod
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        """Loss of each sample, (B,)."""
+
+    @abstractmethod
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        """d(loss of the sample)/d(its outputs), (B, C)."""
+
+    @abstractmethod
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """(predictions (B,), scores (B, C')).
+
+        Predictions are class numbers (int64), or values in regression. The scores are probabilities where the loss
+        has them; with two classes their last column grows with the evidence for class 1.
+        """
+
+    def check_targets(self, targets_B: NDArray[Any]) -> None:
+        """Raise InputError for targets that this task cannot have; for the whole data set, once, on the host."""
+        targets_B = np.asarray(targets_B)
+        if targets_B.ndim != 1:
+            raise InputError(f"targets: expected one a sample, found an array of shape {targets_B.shape}")
+        if self.n_classes is None:
+            if targets_B.dtype.kind not in "iuf":
+                raise InputError(f"targets: expected numbers, found {targets_B.dtype}")
+            bad = ~np.isfinite(targets_B)
+            allowed = "finite numbers"
+        else:
+            if targets_B.dtype.kind not in "iu":
+                raise InputError(f"targets: expected class numbers (integers), found {targets_B.dtype}")
+            bad = (targets_B < 0) | (targets_B >= self.n_classes)
+            allowed = f"0 to {self.n_classes - 1}"
+        if np.any(bad):
+            first = int(np.argmax(bad))
+            raise InputError(f"targets: sample {first} has {targets_B[first]}; allowed are {allowed}")
+
+    def _check_classes(self, *, exactly: int | None = None) -> int:
+        if self.n_classes is None:
+            raise InputError(
+                f"loss.name: {self.name} needs classes, the targets are real numbers; choose mean_squared_error"
+            )
+        if exactly is not None and self.n_classes != exactly:
+            raise InputError(
+                f"loss.name: {self.name} takes {exactly} classes, the data has {self.n_classes}; "
+                "choose cross_entropy, or keep two with dataset.classes"
+            )
+        return self.n_classes
+
+
+class CrossEntropy(Loss):
+    """Softmax cross-entropy, ``log sum_c exp(o_c) - o_target``; the greatest output is shifted to 0 first."""
+
+    name = "cross_entropy"
+
+    def __init__(self, n_classes: int | None) -> None:
+        super().__init__(n_classes)
+        self.n_outputs = self._check_classes()
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        shifted_BC = _shifted(outputs_BC)
+        zero = xp.zeros_like(shifted_BC)
+        of_target_B = tree_sum(xp.where(self._is_target(outputs_BC, targets_B), shifted_BC, zero).T)
+        return xp.log(tree_sum(xp.exp(shifted_BC).T)) - of_target_B
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        is_target_BC = self._is_target(outputs_BC, targets_B)
+        return _softmax(outputs_BC) - xp.asarray(is_target_BC, dtype=outputs_BC.dtype)
+
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """The class of the greatest output (the lowest number among equals), and the softmax (B, C)."""
+        return array_namespace(outputs_BC).argmax(outputs_BC, axis=1), _softmax(outputs_BC)
+
+    def _is_target(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        classes_C = xp.arange(self.n_outputs, dtype=xp.int64)
+        return xp.asarray(targets_B, dtype=xp.int64)[:, None] == classes_C[None, :]
+
+
+class BinaryCrossEntropy(Loss):
+    """Logistic loss, ``log(1 + exp(z)) - target z``, with the one output z as the logit of class 1."""
+
+    name = "binary_cross_entropy"
+    n_outputs = 1
+    signed = True
+
+    def __init__(self, n_classes: int | None) -> None:
+        super().__init__(n_classes)
+        self._check_classes(exactly=2)
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        logit_B = outputs_BC[:, 0]
+        target_B = xp.asarray(targets_B, dtype=logit_B.dtype)
+        positive_B = xp.where(logit_B > 0, logit_B, xp.zeros_like(logit_B))
+        # max(z, 0) - target z first: the two cancel exactly where the sample is classified well.
+        return (positive_B - target_B * logit_B) + xp.log1p(xp.exp(-xp.abs(logit_B)))
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        return _sigmoid(outputs_BC) - xp.asarray(targets_B, dtype=outputs_BC.dtype)[:, None]
+
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """Class 1 where the logit is greater than 0, and the probability of class 1 as (B, 1)."""
+        xp = array_namespace(outputs_BC)
+        return xp.asarray(outputs_BC[:, 0] > 0, dtype=xp.int64), _sigmoid(outputs_BC)
+
+
+class MeanSquaredError(Loss):
+    """``(o - target)^2`` of one output. Two classes become the targets -1 and +1; more are refused.
+
+    (No factor 1/2: the value is the one that is reported.)
+    """
+
+    name = "mean_squared_error"
+    n_outputs = 1
+
+    def __init__(self, n_classes: int | None) -> None:
+        super().__init__(n_classes)
+        if n_classes is not None:
+            self._check_classes(exactly=2)
+            self.signed = True
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        difference_B = self._difference(outputs_BC, targets_B)
+        return difference_B * difference_B
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return 2.0 * self._difference(outputs_BC, targets_B)[:, None]
+
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """Regression: the output. Two classes: 1 where it is greater than 0. The score is the output, (B, 1)."""
+        xp = array_namespace(outputs_BC)
+        output_B = outputs_BC[:, 0]
+        return (output_B if self.n_classes is None else xp.asarray(output_B > 0, dtype=xp.int64)), outputs_BC
+
+    def _difference(self, outputs_BC: Array, targets_B: Array) -> Array:
+        target_B = array_namespace(outputs_BC).asarray(targets_B, dtype=outputs_BC.dtype)
+        return outputs_BC[:, 0] - (target_B if self.n_classes is None else 2.0 * target_B - 1.0)
+
+
+def _shifted(outputs_BC: Array) -> Array:
+    return outputs_BC - array_namespace(outputs_BC).max(outputs_BC, axis=1, keepdims=True)
+
+
+def _softmax(outputs_BC: Array) -> Array:
+    exponentials_BC = array_namespace(outputs_BC).exp(_shifted(outputs_BC))
+    return exponentials_BC / tree_sum(exponentials_BC.T)[:, None]
+
+
+def _sigmoid(logit: Array) -> Array:
+    xp = array_namespace(logit)
+    decay = xp.exp(-xp.abs(logit))  # never overflows
+    return xp.where(logit >= 0, xp.ones_like(decay), decay) / (1.0 + decay)
+
+
+LossBuilder = Callable[..., Loss]
+LOSSES: dict[str, LossBuilder] = {
+    loss.name: loss for loss in (CrossEntropy, BinaryCrossEntropy, MeanSquaredError)
+}
