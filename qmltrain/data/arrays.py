@@ -1,0 +1,135 @@
+"""Data sets that are arrays in memory: the common Source of all but HDF5, and the reader of .npz files."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.checks import (
+    check_finite,
+    check_labels,
+    check_rows,
+    check_same_length,
+    check_sample_layout,
+    numbered_class_names,
+)
+from qmltrain.data.files import check_digest, digest, find_file
+from qmltrain.data.protocol import FloatArray, LabelArray, Task
+from qmltrain.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """Samples `x` (n, ...) in their own number type (images stay uint8) and labels `y` (n,); a `Source`."""
+
+    name: str
+    x: NDArray[Any]
+    y: LabelArray
+    task: Task
+    class_names: tuple[str, ...]
+    description: str
+    files: tuple[Path, ...] = ()
+    code: str = ""
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.x)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return tuple(self.x.shape[1:])
+
+    @cached_property
+    def checksum(self) -> str:
+        return digest(self.files) if self.files else array_digest(self.x, self.y)
+
+    def labels(self) -> LabelArray:
+        return self.y
+
+    def read(self, rows: NDArray[Any]) -> FloatArray:
+        return self.x[check_rows(rows, self.n_samples)].astype(np.float64, copy=False)
+
+
+def array_digest(*arrays: NDArray[Any]) -> str:
+    """SHA-256 of the arrays' types, shapes and bytes in row-major order."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def array_source(
+    name: str,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    where: str,
+    *,
+    task: str | None = None,
+    class_names: tuple[str, ...] | None = None,
+    description: str | None = None,
+    files: tuple[Path, ...] = (),
+    code: str = "",
+    keys: tuple[str, str] = ("x", "y"),
+) -> ArraySource:
+    """Check both arrays and wrap them; `where` and `keys` name them in messages."""
+    check_sample_layout(x.shape, x.dtype, f"{where}: {keys[0]}")
+    found_task, labels = check_labels(y, task, f"{where}: {keys[1]}")
+    check_same_length(len(x), len(labels), where)
+    check_finite(x, np.arange(len(x)), f"{where}: {keys[0]}")
+    names = numbered_class_names(labels, found_task) if class_names is None else class_names
+    line = description or describe(name, len(x), x.shape[1:], found_task, names, where)
+    return ArraySource(name, x, labels, found_task, names, line, files, code)
+
+
+def describe(
+    name: str, n_samples: int, sample_shape: tuple[int, ...], task: Task, class_names: tuple[str, ...], where: str = ""
+) -> str:
+    """One line: "digits: 1797 samples of 8 x 8, 10 classes"."""
+    shape = " x ".join(str(length) for length in sample_shape)
+    kind = f"{len(class_names)} classes" if task == "classification" else "regression"
+    origin = f" from {where}" if where and where != name else ""
+    return f"{name}: {n_samples} samples of {shape}, {kind}{origin}"
+
+
+def npz(
+    *,
+    path: str,
+    root: str | None = None,
+    sha256: str | None = None,
+    x_key: str = "x",
+    y_key: str = "y",
+    task: str | None = None,
+) -> ArraySource:
+    """A NumPy archive with samples `x_key` (n, ...) and labels `y_key` (n,).
+
+    Integer labels are classes 0, 1, ..., float labels are targets of a regression; `task` says otherwise. Pickled
+    objects are refused (`allow_pickle=False`): a data file cannot run code.
+    """
+    file = find_file(path, root, "dataset.path")
+    check_digest(sha256, file)
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{file}: is one bare array; save both with numpy.savez(path, x=..., y=...)")
+            x, y = (_member(archive, key, option, file) for key, option in ((x_key, "x_key"), (y_key, "y_key")))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{file}: not a readable .npz file: {error}") from error
+    return array_source("npz", x, y, str(file), task=task, files=(file,), keys=(x_key, y_key))
+
+
+def _member(archive: Any, key: str, option: str, file: Path) -> NDArray[Any]:
+    if key not in archive.files:
+        raise InputError(f"dataset.{option}: {file} has no array {key!r}; it has {', '.join(archive.files) or 'none'}")
+    try:
+        return np.asarray(archive[key])
+    except ValueError as error:
+        raise InputError(f"{file}: {key}: {error}; save plain numbers, not Python objects") from error

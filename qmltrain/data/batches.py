@@ -1,0 +1,123 @@
+"""Which rows form which batch, and the features of each batch, from memory or read one batch ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.checks import chunks
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
+from qmltrain.data.scaling import TargetScaler
+from qmltrain.errors import InputError
+
+CACHE_BYTES = 2**30
+
+
+class BatchOrder:
+    """A new permutation of `rows` in each epoch, cut into batches of `batch_size`; the last one may be shorter.
+
+    The permutation of epoch e is a function of (seed, e) alone: the e-th child of SeedSequence(seed). A resumed run
+    needs no state but the epoch and the number of batches done.
+    """
+
+    def __init__(self, rows: NDArray[Any], batch_size: int, seed: int) -> None:
+        self.rows = np.asarray(rows, dtype=np.int64)
+        if batch_size < 1:
+            raise InputError(f"train.batch_size: {batch_size} is not possible; at least 1")
+        if len(self.rows) < batch_size:
+            raise InputError(
+                f"train.batch_size: {batch_size} is more than the {len(self.rows)} training rows; "
+                f"choose 1 to {len(self.rows)}"
+            )
+        self.batch_size = batch_size
+        self.seed = seed
+
+    @property
+    def n_batches(self) -> int:
+        """Batches an epoch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def batches(self, epoch: int) -> list[RowArray]:
+        """The row arrays of `epoch` (from 0) in order; together each row once."""
+        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        shuffled = generator.permutation(self.rows)
+        return np.split(shuffled, range(self.batch_size, len(shuffled), self.batch_size))
+
+
+class Batch(NamedTuple):
+    """`rows` (B,) of the source, `features_BF` float64, `labels` (B,) classes int64 or targets float64."""
+
+    rows: RowArray
+    features_BF: FloatArray
+    labels: LabelArray
+
+
+class PreparedData:
+    """Features and labels of a Source by row.
+
+    Features of all rows are computed once and kept where they take at most `cache_bytes`; otherwise each batch is read
+    and transformed when it is asked for. Both give the same bits. With a `target_scaler`, labels are scaled targets.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        preprocessor: Preprocessor,
+        target_scaler: TargetScaler | None = None,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.source = source
+        self.preprocessor = preprocessor
+        labels = source.labels()
+        if target_scaler is not None:
+            labels = target_scaler.transform(labels.astype(np.float64))
+        self._labels = labels
+        self._cached: FloatArray | None = None
+        if 8 * source.n_samples * preprocessor.n_features <= cache_bytes:
+            self._cached = np.empty((source.n_samples, preprocessor.n_features))
+            for rows in chunks(np.arange(source.n_samples), source.sample_shape):
+                self._cached[rows] = self._compute(rows)
+
+    @property
+    def n_features(self) -> int:
+        return self.preprocessor.n_features
+
+    @property
+    def is_cached(self) -> bool:
+        return self._cached is not None
+
+    def labels(self, rows: NDArray[Any]) -> LabelArray:
+        """(len(rows),)"""
+        found: LabelArray = self._labels[rows]
+        return found
+
+    def features(self, rows: NDArray[Any]) -> FloatArray:
+        """(len(rows), F), a new array."""
+        return self._compute(rows) if self._cached is None else self._cached[rows]
+
+    def stream(self, batches: Iterable[RowArray]) -> Iterator[Batch]:
+        """The batches in order; where nothing is cached, the next one is read in a thread while one is in use."""
+        if self._cached is not None:
+            for rows in batches:
+                yield self._batch(rows)
+            return
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="qmltrain-read-ahead") as reader:
+            ahead = None
+            for rows in batches:
+                ready, ahead = ahead, reader.submit(self._batch, rows)
+                if ready is not None:
+                    yield ready.result()
+            if ahead is not None:
+                yield ahead.result()
+
+    def _batch(self, rows: RowArray) -> Batch:
+        return Batch(rows, self.features(rows), self.labels(rows))
+
+    def _compute(self, rows: NDArray[Any]) -> FloatArray:
+        return self.preprocessor.transform(self.source.read(rows), rows)

@@ -1,0 +1,97 @@
+"""Checks that every reader makes. `where` opens each message: the file or the function the arrays came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.protocol import LabelArray, RowArray, Task
+from qmltrain.errors import InputError
+
+MAX_CLASSES = 65_536
+CHUNK_BYTES = 16 * 2**20  # of float64 samples read at a time; a constant, so that chunked sums have one order
+
+
+def chunks(rows: RowArray, sample_shape: tuple[int, ...]) -> Iterator[RowArray]:
+    """`rows` in consecutive pieces whose samples take at most CHUNK_BYTES as float64 (at least one row a piece)."""
+    step = max(1, CHUNK_BYTES // (8 * max(1, int(np.prod(sample_shape)))))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
+
+
+def check_rows(rows: NDArray[Any], n_samples: int) -> RowArray:
+    """Row numbers as int64; IndexError (a mistake of the caller, not of the user) where one is not in the data."""
+    rows = np.asarray(rows)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise IndexError(f"rows must be a one-dimensional integer array, found {rows.dtype} {rows.shape}")
+    if rows.size and (rows.min() < 0 or rows.max() >= n_samples):
+        raise IndexError(f"rows {int(rows.min())}..{int(rows.max())} are not all in 0..{n_samples - 1}")
+    return rows.astype(np.int64, copy=False)
+
+
+def check_sample_layout(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
+    """Samples are real numbers, at least one, with a row axis in front and at least one number a row."""
+    if dtype.kind not in "buif":
+        raise InputError(f"{where}: holds {dtype}; samples must be real numbers (integers or floats)")
+    if len(shape) < 2:
+        raise InputError(f"{where}: has shape {shape}; needs one row a sample, e.g. (n, 1) for one feature")
+    if 0 in shape:
+        raise InputError(f"{where}: is empty, shape {shape}; at least one sample of one number is needed")
+
+
+def check_same_length(n_samples: int, n_labels: int, where: str) -> None:
+    if n_samples != n_labels:
+        raise InputError(f"{where}: {n_samples} samples but {n_labels} labels; there must be one label a sample")
+
+
+def check_finite(x: NDArray[Any], rows: RowArray, where: str) -> None:
+    """`rows` names the rows of `x` in the message."""
+    if x.dtype.kind != "f":
+        return
+    for piece in chunks(np.arange(len(x)), x.shape[1:]):
+        finite = np.isfinite(x[piece[0] : piece[-1] + 1])
+        if not finite.all():
+            first = int(np.argmin(finite.reshape(len(piece), -1).all(axis=1)))
+            raise InputError(f"{where}: row {rows[piece[first]]} holds NaN or infinity; remove or repair that sample")
+
+
+def check_labels(y: NDArray[Any], task: str | None, where: str) -> tuple[Task, LabelArray]:
+    """The task and the labels in its type. Without a `task`, integers are classes and floats are targets."""
+    if task not in (None, "classification", "regression"):
+        raise InputError(f"dataset.task: {task!r} is not known; choose classification or regression")
+    if y.dtype.kind not in "buif":
+        raise InputError(f"{where}: holds {y.dtype}; labels must be integers (classes) or floats (targets)")
+    if y.ndim != 1:
+        raise InputError(f"{where}: has shape {y.shape}; labels must be one number a sample, shape (n,)")
+    if y.size == 0:
+        raise InputError(f"{where}: is empty; at least one label is needed")
+    finite = np.isfinite(y)
+    if not finite.all():
+        raise InputError(f"{where}: row {int(np.argmin(finite))} is NaN or infinity; every label must be finite")
+    if task == "regression" or (task is None and y.dtype.kind == "f"):
+        return "regression", y.astype(np.float64)
+    return "classification", _class_indices(y, where)
+
+
+def _class_indices(y: NDArray[Any], where: str) -> NDArray[np.int64]:
+    allowed = "classes are integers from 0"
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():
+        row = int(np.argmax(y != np.floor(y)))
+        raise InputError(f"{where}: row {row} has label {y[row]}; {allowed} (dataset.task=regression for targets)")
+    if y.dtype.kind != "b" and (y < 0).any():
+        row = int(np.argmax(y < 0))
+        raise InputError(f"{where}: row {row} has label {y[row]}; {allowed}: write -1 and 1 as 0 and 1")
+    if y.max() >= MAX_CLASSES:
+        row = int(np.argmax(y >= MAX_CLASSES))
+        raise InputError(f"{where}: row {row} has label {y[row]}; {allowed} to {MAX_CLASSES - 1}")
+    if (y == y[0]).all():
+        raise InputError(f"{where}: every label is {int(y[0])}; classification needs at least two classes")
+    return y.astype(np.int64)
+
+
+def numbered_class_names(labels: LabelArray, task: Task) -> tuple[str, ...]:
+    """"0", "1", ... up to the largest class; none for regression."""
+    return tuple(str(c) for c in range(int(labels.max()) + 1)) if task == "classification" else ()

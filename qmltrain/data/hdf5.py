@@ -1,0 +1,120 @@
+"""HDF5 files larger than memory: labels are loaded, samples are read by row when they are needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.arrays import describe
+from qmltrain.data.checks import (
+    check_finite,
+    check_labels,
+    check_rows,
+    check_same_length,
+    check_sample_layout,
+    numbered_class_names,
+)
+from qmltrain.data.files import check_digest, digest, find_file
+from qmltrain.data.protocol import FloatArray, LabelArray
+from qmltrain.errors import InputError
+
+
+class HDF5Source:
+    """Samples in a dataset of an open file; a `Source`. Any number of threads may read (h5py takes turns)."""
+
+    name = "hdf5"
+    code = ""
+
+    def __init__(self, file: Path, x_key: str, y_key: str, task: str | None) -> None:
+        import h5py
+
+        try:
+            # "best-effort": data is often on a read-only or network file system without locks.
+            self._file = h5py.File(file, "r", locking="best-effort")
+        except OSError as error:
+            raise InputError(f"{file}: not a readable HDF5 file: {error}") from error
+        self.path = file
+        self._samples = self._dataset(x_key, "x_key")
+        self._where = f"{file}: {x_key}"
+        check_sample_layout(self._samples.shape, self._samples.dtype, self._where)
+        label_set = self._dataset(y_key, "y_key")
+        try:
+            label_values = np.asarray(label_set[()])
+        except OSError as error:
+            raise InputError(f"{file}: {y_key}: cannot be read: {error}") from error
+        self.task, self._labels = check_labels(label_values, task, f"{file}: {y_key}")
+        self.n_samples: int = int(self._samples.shape[0])
+        check_same_length(self.n_samples, len(self._labels), str(file))
+        self.sample_shape = tuple(int(length) for length in self._samples.shape[1:])
+        self.class_names = numbered_class_names(self._labels, self.task)
+        self.description = describe(
+            self.name, self.n_samples, self.sample_shape, self.task, self.class_names, str(file)
+        )
+
+    def _dataset(self, key: str, option: str) -> Any:
+        import h5py
+
+        found = self._file.get(key)
+        if not isinstance(found, h5py.Dataset):
+            names: list[str] = []
+            self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            raise InputError(
+                f"dataset.{option}: {self._file.filename} has no dataset {key!r}; it has {', '.join(names) or 'none'}"
+            )
+        return found
+
+    @cached_property
+    def checksum(self) -> str:
+        return digest([self.path])  # reads the whole file once: about a second a GiB
+
+    def labels(self) -> LabelArray:
+        return self._labels
+
+    def read(self, rows: NDArray[Any]) -> FloatArray:
+        rows = check_rows(rows, self.n_samples)
+        wanted, position = np.unique(rows, return_inverse=True)
+        samples = np.empty((len(wanted), *self.sample_shape))
+        for first, last in _slabs(wanted, self._samples.chunks[0] if self._samples.chunks else 1):
+            start, stop = int(wanted[first]), int(wanted[last]) + 1
+            try:
+                slab = self._samples[start:stop]
+            except OSError as error:
+                raise InputError(f"{self._where}: rows {start} to {stop - 1} cannot be read: {error}") from error
+            samples[first : last + 1] = slab[wanted[first : last + 1] - start]
+        check_finite(samples, wanted, self._where)
+        return samples if np.array_equal(rows, wanted) else samples[position]
+
+
+def _slabs(wanted: NDArray[np.int64], chunk_rows: int) -> list[tuple[int, int]]:
+    """First and last position in `wanted` (increasing) of each read: neighbours, or rows of one stored chunk.
+
+    One read a chunk, since a compressed chunk is unpacked whole, whether one row of it is wanted or all.
+    """
+    if not len(wanted):
+        return []
+    apart = (np.diff(wanted) > 1) & (np.diff(wanted // chunk_rows) > 0)
+    starts = np.concatenate(([0], np.flatnonzero(apart) + 1))
+    return list(zip(starts.tolist(), [*(starts[1:] - 1).tolist(), len(wanted) - 1], strict=True))
+
+
+def hdf5(
+    *,
+    path: str,
+    root: str | None = None,
+    sha256: str | None = None,
+    x_key: str = "x",
+    y_key: str = "y",
+    task: str | None = None,
+) -> HDF5Source:
+    """An HDF5 file of any size with samples `x_key` (n, ...) and labels `y_key` (n,); names may be paths ("train/x").
+
+    Integer labels are classes 0, 1, ..., float labels are targets of a regression; `task` says otherwise. Samples are
+    read in the order of the file; NaN and infinity are found when their row is read.
+    """
+    file = find_file(path, root, "dataset.path")
+    check_digest(sha256, file)
+    return HDF5Source(file, x_key, y_key, task)

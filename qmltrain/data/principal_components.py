@@ -1,0 +1,105 @@
+"""Principal components of rows that come in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from qmltrain.data.ordered_sums import ordered_matmul
+from qmltrain.data.protocol import FloatArray
+from qmltrain.errors import InputError
+
+MEMORY_LIMIT = 512 * 2**20  # bytes of the matrix that is decomposed
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalComponents:
+    """`mean_F`, orthonormal rows `components_KF` by falling variance, and the share of all variance in each."""
+
+    mean_F: FloatArray
+    components_KF: FloatArray
+    variance_ratio_K: FloatArray
+
+    def transform(self, x_BF: FloatArray) -> FloatArray:
+        """Projections (B, K)."""
+        return ordered_matmul(x_BF - self.mean_F, self.components_KF.T)
+
+
+def fit_principal_components(
+    chunks: Iterator[FloatArray], n_rows: int, n_features: int, n_components: int
+) -> PrincipalComponents:
+    """The first `n_components` of the rows in `chunks` (each (b, F)), which together are `n_rows`.
+
+    Fewer rows than features: singular value decomposition of the centred rows. Otherwise the covariance, gathered
+    chunk by chunk with the update of Chan, Golub and LeVeque (1983), then its eigenvectors; memory F^2 whatever the
+    number of rows. The largest loading of each component is made positive. BLAS runs on one thread here, since the
+    last bits of a decomposition change with the number of threads. Raises InputError where there are not as many
+    components as asked for, or the matrix would be too large.
+    """
+    from threadpoolctl import threadpool_limits
+
+    option = f"preprocess.pca: {n_components}"
+    possible = min(n_rows - 1, n_features)
+    if not 1 <= n_components <= possible:
+        raise InputError(
+            f"{option} components of {n_features} features and {n_rows} training rows; "
+            + (f"choose 1 to {possible}, or null" if possible else "at least 2 training rows are needed")
+        )
+    matrix_bytes = 8 * min(n_rows, n_features) * n_features
+    if matrix_bytes > MEMORY_LIMIT:
+        raise InputError(
+            f"{option} components of {n_features} features need a matrix of {matrix_bytes / 2**30:.1f} GiB, allowed "
+            f"are {MEMORY_LIMIT / 2**30:.1f}; make the samples smaller, images with preprocess.resize"
+        )
+    decompose = _from_rows if n_rows < n_features else _from_covariance
+    with threadpool_limits(1, user_api="blas"):
+        mean_F, components_KF, variance_K, total_variance = decompose(chunks, n_rows, n_features, n_components)
+    rounding = max(n_rows, n_features) * np.finfo(np.float64).eps * max(variance_K[0], 0.0)
+    usable = int(np.count_nonzero(variance_K > rounding))
+    if usable < n_components:
+        raise InputError(f"{option} components, but the training rows vary in {usable} directions only; choose fewer")
+    largest_K = np.abs(components_KF).argmax(axis=1)
+    signs_K = np.sign(components_KF[np.arange(n_components), largest_K])
+    return PrincipalComponents(mean_F, components_KF * signs_K[:, None], variance_K / total_variance)
+
+
+_Decomposition = tuple[FloatArray, FloatArray, FloatArray, float]
+
+
+def _from_rows(chunks: Iterator[FloatArray], n_rows: int, n_features: int, n_components: int) -> _Decomposition:
+    centred = np.empty((n_rows, n_features))
+    filled = 0
+    for x_bF in chunks:
+        centred[filled : filled + len(x_bF)] = x_bF
+        filled += len(x_bF)
+    mean_F = centred.mean(axis=0)
+    centred -= mean_F
+    _, singular, components = np.linalg.svd(centred, full_matrices=False)
+    variance = singular**2 / (n_rows - 1)
+    return mean_F, components[:n_components], variance[:n_components], float(variance.sum())
+
+
+def _from_covariance(chunks: Iterator[FloatArray], n_rows: int, n_features: int, n_components: int) -> _Decomposition:
+    from scipy.linalg import eigh
+
+    seen = 0
+    mean_F = np.zeros(n_features)
+    scatter_FF = np.zeros((n_features, n_features))
+    for x_bF in chunks:
+        total = seen + len(x_bF)
+        shift_F = x_bF.mean(axis=0) - mean_F
+        # One row more carries the scatter between the chunk's mean and the mean so far.
+        centred = np.empty((len(x_bF) + 1, n_features))
+        centred[:-1] = x_bF - (mean_F + shift_F)
+        centred[-1] = shift_F * np.sqrt(seen * len(x_bF) / total)
+        scatter_FF += centred.T @ centred
+        mean_F += shift_F * (len(x_bF) / total)
+        seen = total
+    scatter_FF /= n_rows - 1
+    total_variance = float(np.trace(scatter_FF))
+    variance, components = eigh(
+        scatter_FF, overwrite_a=True, subset_by_index=(n_features - n_components, n_features - 1)
+    )
+    return mean_F, components.T[::-1], variance[::-1], total_variance

@@ -1,0 +1,105 @@
+"""Fewer classes and fewer rows of a Source, as views: nothing is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.checks import check_rows
+from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source, Task
+from qmltrain.data.splits import apportion
+from qmltrain.errors import InputError
+
+
+class SelectedSource:
+    """Some `rows` of a Source under new labels; a `Source` itself. Its checksum is that of the whole."""
+
+    def __init__(self, base: Source, rows: RowArray, labels: LabelArray, class_names: tuple[str, ...]) -> None:
+        self.base = base
+        self.rows = rows  # rows of `base`, increasing
+        self._labels = labels
+        self.class_names = class_names
+        self.name = base.name
+        self.n_samples = len(rows)
+        self.sample_shape = base.sample_shape
+        self.task: Task = base.task
+        self.code = base.code
+        kept = f", {len(class_names)} classes" if base.task == "classification" else ""
+        self.description = f"{base.description}; selected {len(rows)} samples{kept}"
+
+    @property
+    def checksum(self) -> str:
+        return self.base.checksum
+
+    def labels(self) -> LabelArray:
+        return self._labels
+
+    def read(self, rows: NDArray[Any]) -> FloatArray:
+        return self.base.read(self.rows[check_rows(rows, self.n_samples)])
+
+
+def select(
+    source: Source, classes: Sequence[int | str] | None = None, samples: int | None = None, seed: int = 0
+) -> Source:
+    """Keep `classes` (indices or names), relabelled 0, 1, ... in the given order; of these a random `samples` rows.
+
+    The subsample has each class in its share, by largest remainders, and at least once. Rows stay in the order of
+    the source. A function of the arguments alone.
+    """
+    if classes is not None:
+        source = _keep_classes(source, classes)
+    if samples is not None:
+        source = _subsample(source, samples, np.random.default_rng(np.random.SeedSequence(seed)))
+    return source
+
+
+def _keep_classes(source: Source, wanted: Sequence[int | str]) -> Source:
+    if source.task != "classification":
+        raise InputError(f"dataset.classes: {source.name} is a regression and has no classes; leave it null")
+    labels = source.labels()
+    present = np.unique(labels).tolist()
+    classes = [_class_index(c, source, present) for c in wanted]
+    if len(set(classes)) != len(classes):
+        raise InputError(f"dataset.classes: {list(wanted)} names a class twice")
+    if len(classes) < 2:
+        raise InputError(f"dataset.classes: {list(wanted)} is fewer than two; classification needs at least two")
+    new_label = np.full(max(present) + 1, -1, dtype=np.int64)
+    new_label[classes] = np.arange(len(classes))
+    relabelled = new_label[labels]
+    rows = np.flatnonzero(relabelled >= 0)
+    return SelectedSource(source, rows, relabelled[rows], tuple(source.class_names[c] for c in classes))
+
+
+def _subsample(source: Source, samples: int, generator: np.random.Generator) -> Source:
+    n = source.n_samples
+    if not 1 <= samples <= n:
+        raise InputError(f"dataset.samples: {samples} of the {n} samples of {source.name}; choose 1 to {n}")
+    labels = source.labels()
+    if source.task == "regression":
+        rows = np.sort(generator.choice(n, size=samples, replace=False))
+    else:
+        present, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        if samples < len(present):
+            raise InputError(f"dataset.samples: {samples} is fewer than the {len(present)} classes; at least one each")
+        # One of each class first, so that none is lost; the rest in proportion.
+        shares = 1 + apportion(samples - len(present), counts - 1, counts - 1)
+        of_class = (np.flatnonzero(inverse == c) for c in range(len(present)))
+        chosen = [generator.permutation(found)[:share] for found, share in zip(of_class, shares, strict=True)]
+        rows = np.sort(np.concatenate(chosen))
+    return SelectedSource(source, rows, labels[rows], source.class_names)
+
+
+def _class_index(wanted: int | str, source: Source, present: list[int]) -> int:
+    names = {source.class_names[c]: c for c in present}
+    index = names.get(wanted, -1) if isinstance(wanted, str) else wanted
+    if index not in present:
+        known = _listed(present) + (f" or {_listed(list(names))}" if list(names) != [str(c) for c in present] else "")
+        raise InputError(f"dataset.classes: {source.name} has no class {wanted}; it has {known}")
+    return index
+
+
+def _listed(classes: Sequence[int | str]) -> str:
+    return ", ".join(str(c) for c in classes[:20]) + (", ..." if len(classes) > 20 else "")

@@ -1,0 +1,130 @@
+"""Data sets that come with scikit-learn, and its generators. Nothing is downloaded.
+
+A generator's seed is 0 where none is given and not derived from `run.seed`: a sweep over seeds sees one data set.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qmltrain.data.arrays import ArraySource, array_source, describe
+from qmltrain.errors import InputError
+
+
+def digits() -> ArraySource:
+    """1797 handwritten digits of 8 x 8 pixels, 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    return _bundled("digits", bundle.images, bundle)
+
+
+def iris() -> ArraySource:
+    """150 flowers of 3 species, 4 lengths in cm."""
+    from sklearn.datasets import load_iris
+
+    bundle = load_iris()
+    return _bundled("iris", bundle.data, bundle)
+
+
+def wine() -> ArraySource:
+    """178 wines of 3 growers, 13 chemical measures."""
+    from sklearn.datasets import load_wine
+
+    bundle = load_wine()
+    return _bundled("wine", bundle.data, bundle)
+
+
+def breast_cancer() -> ArraySource:
+    """569 tumours, malignant or benign, 30 measures of cell nuclei."""
+    from sklearn.datasets import load_breast_cancer
+
+    bundle = load_breast_cancer()
+    return _bundled("breast_cancer", bundle.data, bundle)
+
+
+def diabetes() -> ArraySource:
+    """442 patients, 10 measures in their own units, progression of the disease after a year (regression)."""
+    from sklearn.datasets import load_diabetes
+
+    # The scaled variant is scaled with the statistics of all rows, which would leak the test split.
+    bundle = load_diabetes(scaled=False)
+    return _checked("diabetes", bundle.data, bundle.target.astype(np.float64), ())
+
+
+def make_moons(*, n_samples: int = 1000, noise: float = 0.1, generator_seed: int = 0) -> ArraySource:
+    """Two interleaved half circles; `noise` is the standard deviation added."""
+    from sklearn.datasets import make_moons as generate
+
+    _check_generator(n_samples, 2, noise, generator_seed)
+    x, y = generate(n_samples, noise=noise, random_state=generator_seed)
+    return _checked("make_moons", x, y, ("upper", "lower"))
+
+
+def make_circles(*, n_samples: int = 1000, noise: float = 0.05, generator_seed: int = 0) -> ArraySource:
+    """A circle of radius 1 around one of radius 0.5; `noise` is the standard deviation added."""
+    from sklearn.datasets import make_circles as generate
+
+    _check_generator(n_samples, 2, noise, generator_seed)
+    x, y = generate(n_samples, noise=noise, factor=0.5, random_state=generator_seed)
+    return _checked("make_circles", x, y, ("outer", "inner"))
+
+
+def make_blobs(
+    *, n_samples: int = 1000, n_features: int = 2, n_classes: int = 2, generator_seed: int = 0
+) -> ArraySource:
+    """One Gaussian of standard deviation 1 a class, centres uniform in [-10, 10]."""
+    from sklearn.datasets import make_blobs as generate
+
+    _check_generator(n_samples, n_classes, 0.0, generator_seed, n_features)
+    x, y = generate(n_samples, n_features, centers=n_classes, random_state=generator_seed)
+    return _checked("make_blobs", x, y)
+
+
+def make_classification(
+    *, n_samples: int = 1000, n_features: int = 4, n_classes: int = 2, generator_seed: int = 0
+) -> ArraySource:
+    """One cluster a class at corners of a hypercube; every feature is informative, 1 % of the labels are random."""
+    from sklearn.datasets import make_classification as generate
+
+    _check_generator(n_samples, n_classes, 0.0, generator_seed, n_features)
+    if n_features < n_classes.bit_length() - (n_classes & (n_classes - 1) == 0):
+        raise InputError(
+            f"dataset.n_classes: {n_classes} clusters do not fit on the {2**n_features} corners of "
+            f"{n_features} features; at most 2^n_features"
+        )
+    x, y = generate(
+        n_samples,
+        n_features,
+        n_informative=n_features,
+        n_redundant=0,
+        n_classes=n_classes,
+        n_clusters_per_class=1,
+        random_state=generator_seed,
+    )
+    return _checked("make_classification", x, y)
+
+
+def _bundled(name: str, x: Any, bundle: Any) -> ArraySource:
+    return _checked(name, x, bundle.target, tuple(str(c) for c in bundle.target_names))
+
+
+def _checked(name: str, x: Any, y: Any, class_names: tuple[str, ...] | None = None) -> ArraySource:
+    source = array_source(name, x, y, name, class_names=class_names)
+    line = describe(name, source.n_samples, source.sample_shape, source.task, source.class_names, "scikit-learn")
+    return ArraySource(name, source.x, source.y, source.task, source.class_names, line)
+
+
+def _check_generator(n_samples: int, n_classes: int, noise: float, seed: int, n_features: int = 2) -> None:
+    if n_classes < 2:
+        raise InputError(f"dataset.n_classes: {n_classes} is not possible; at least 2")
+    if n_samples < n_classes:
+        raise InputError(f"dataset.n_samples: {n_samples} is fewer than the {n_classes} classes; at least one each")
+    if n_features < 1:
+        raise InputError(f"dataset.n_features: {n_features} is not possible; at least 1")
+    if not 0 <= noise < float("inf"):
+        raise InputError(f"dataset.noise: {noise} is not possible; a finite number, 0 or more")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"dataset.generator_seed: {seed} is not possible; 0 to {2**32 - 1}")

@@ -1,0 +1,96 @@
+"""Which rows train, which choose the best snapshot (validation) and which are looked at once, at the end (test)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.protocol import LabelArray, RowArray, Task
+from qmltrain.errors import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers, increasing, disjoint, together all rows; `validation` and `test` may be empty."""
+
+    train: RowArray
+    validation: RowArray
+    test: RowArray
+
+
+def split(
+    labels: LabelArray, task: Task, validation: float, test: float, generator: np.random.Generator
+) -> Split:
+    """Split the rows of `labels` (n,) at random; `validation` and `test` are fractions of the whole, 0 for none.
+
+    The parts have round(n * fraction) rows. For classification each class is spread in its share, by largest
+    remainders, and stays present in the training rows. The test rows are drawn first: they do not change with the
+    `validation` fraction. Raises InputError where the fractions cannot be had.
+    """
+    n = len(labels)
+    for name, fraction in (("validation", validation), ("test", test)):
+        if not 0 <= fraction < 1:
+            raise InputError(f"dataset.{name}: {fraction} is not a fraction; choose 0 up to, but not, 1")
+    if validation + test >= 1:
+        raise InputError(f"dataset.validation + dataset.test: {validation} + {test} leaves no row to train on")
+    n_validation, n_test = (_n_rows(n, f, name) for f, name in ((validation, "validation"), (test, "test")))
+
+    groups = [np.arange(n)] if task == "regression" else _rows_of_classes(labels)
+    sizes = np.array([len(group) for group in groups])
+    spare = sizes - 1  # one row of each class must stay for training
+    if n_validation + n_test > spare.sum():
+        raise InputError(
+            f"dataset.validation, dataset.test: {n_validation} + {n_test} of {n} rows leave fewer than one training "
+            f"row for each of {len(groups)} classes; use smaller fractions or more samples"
+        )
+    tests = apportion(n_test, sizes, spare)
+    validations = apportion(n_validation, sizes, spare - tests)
+
+    parts: tuple[list[RowArray], ...] = ([], [], [])
+    for group, n_first, n_second in zip(groups, tests, validations, strict=True):
+        shuffled = generator.permutation(group)
+        for part, rows in zip(parts, np.split(shuffled, [n_first, n_first + n_second]), strict=True):
+            part.append(rows)
+    test_rows, validation_rows, train_rows = (np.sort(np.concatenate(part)) for part in parts)
+    return Split(train_rows, validation_rows, test_rows)
+
+
+def apportion(total: int, weights: NDArray[Any], caps: NDArray[Any]) -> NDArray[np.int64]:
+    """Integers that sum to `total`, in proportion to `weights` by largest remainders, none above its cap.
+
+    Ties go to the lower index. `total` must not exceed the sum of the caps.
+    """
+    weights, caps = np.asarray(weights, dtype=np.int64), np.asarray(caps, dtype=np.int64)
+    if not 0 <= total <= caps.sum():
+        raise ValueError(f"cannot apportion {total} under caps of {caps.sum()}")
+    whole = max(1, int(weights.sum()))
+    shares: NDArray[np.int64] = np.minimum(total * weights // whole, caps)
+    by_remainder = np.argsort(-(total * weights % whole), kind="stable")
+    missing = int(total - shares.sum())
+    while missing:
+        for index in by_remainder:
+            if missing and shares[index] < caps[index]:
+                shares[index] += 1
+                missing -= 1
+    return shares
+
+
+def _n_rows(n: int, fraction: float, name: str) -> int:
+    rows = int(np.floor(n * fraction + 0.5))
+    if fraction > 0 and rows == 0:
+        raise InputError(f"dataset.{name}: {fraction} of {n} rows is no row; choose 0 or at least {1 / n:.3g}")
+    return rows
+
+
+def _rows_of_classes(labels: LabelArray) -> list[RowArray]:
+    counts = np.bincount(labels)
+    if not counts.all():
+        present = np.flatnonzero(counts).tolist()
+        raise InputError(
+            f"dataset: class {int(np.argmin(counts))} has no sample although class {present[-1]} has; classes are "
+            f"0, 1, ... without gaps: keep some with dataset.classes={present if len(present) <= 10 else '[...]'}"
+        )
+    return [np.flatnonzero(labels == c) for c in range(len(counts))]
