@@ -32,7 +32,13 @@ class Column:
     path: str
     dtype: str
     width: int | None = None
-    long_name: str = ""
+    long_name: str = ""  # of a metric its own name, of an array what it is
+    metric: bool = False
+
+    @property
+    def quantity(self) -> str:
+        """The name by which a table knows the column: a metric's own, else the dataset's."""
+        return self.long_name if self.metric else self.path.rsplit("/", 1)[1]
 
     @property
     def row_bytes(self) -> int:
@@ -64,7 +70,7 @@ def make_tables(
         taken = [*reserved, *map(dataset_name, names)]
         if len(set(taken)) != len(taken) or not all(names):
             raise ValueError(f"names of {group} must be distinct, not empty and not one of {reserved}: {list(names)}")
-        return tuple(Column(f"{group}/{dataset_name(name)}", "<f8", None, name) for name in names)
+        return tuple(Column(f"{group}/{dataset_name(name)}", "<f8", None, name, True) for name in names)
 
     tables = [
         Table("metrics", (Column("metrics/step", "<i8"), *quantities("metrics", metrics, ("step",)))),
@@ -220,7 +226,7 @@ def lay_out(
                     dataset.attrs["long_name"] = column.long_name
                 if scale is None:
                     scale = dataset
-                    scale.make_scale(column.path.rsplit("/", 1)[1])
+                    scale.make_scale(column.quantity)
                 else:
                     dataset.dims[0].attach_scale(scale)
                 datasets[column.path] = dataset

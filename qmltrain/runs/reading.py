@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError, StorageError
-from qmltrain.runs.layout import SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
+from qmltrain.runs.layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
 
 if TYPE_CHECKING:
     import h5py
@@ -104,15 +105,16 @@ def read_status_file(directory: Path) -> dict[str, Any]:
     return contents
 
 
-def run_status(directory: str | Path) -> str | None:
-    """The status of the run in ``directory``: ``completed``; ``running`` (also what a killed run left behind),
-    ``interrupted`` or whatever else the last session ended with; None where there is no run."""
-    path = Path(directory) / "run.h5"
+def run_status(path: str | os.PathLike[str]) -> str | None:
+    """The status of the run at ``path`` (its directory or its run file): ``completed``; ``running`` (also what a killed
+    run left behind), ``interrupted`` or whatever else the last session ended with; None where there is no run."""
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
     if not path.exists():
         return None
     with open_for_reading(path) as file:
         status = str(file.attrs["status"])
-    return status if status != UNFINISHED else str(read_status_file(Path(directory)).get("status", "running"))
+    return status if status != UNFINISHED else str(read_status_file(path.parent).get("status", "running"))
 
 
 def _plain(value: Any) -> Any:

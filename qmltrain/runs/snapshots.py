@@ -126,7 +126,7 @@ class SnapshotFolder:
 
 def encode(snapshot: Snapshot) -> bytes:
     """The bytes of a snapshot file; raises TypeError for what would not come back as it was."""
-    _check_state(snapshot.state, "state")
+    _check_state(dict(snapshot.state), "state")
     entries, parts = [], []
     for name, array in snapshot.arrays.items():
         array = np.asarray(array)
@@ -137,7 +137,7 @@ def encode(snapshot: Snapshot) -> bytes:
     header = {
         "step": int(snapshot.step),
         "epoch": int(snapshot.epoch),
-        "state": snapshot.state,
+        "state": dict(snapshot.state),
         "arrays": entries,
     }
     content = b"".join([json.dumps(header).encode(), b"\n", *parts])
@@ -164,9 +164,11 @@ def read_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     arrays, offset = {}, 0
     for entry in header["arrays"]:
         dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
-        count = int(np.prod(shape, dtype=np.int64))
-        arrays[entry["name"]] = np.frombuffer(body, dtype, count, offset).reshape(shape).copy()
-        offset += count * dtype.itemsize
+        array = np.empty(shape, dtype)
+        if array.nbytes:
+            array.reshape(-1)[:] = np.frombuffer(body, dtype, array.size, offset)
+        arrays[entry["name"]] = array
+        offset += array.nbytes
     return Snapshot(header["step"], header["epoch"], arrays, header["state"])
 
 
@@ -177,10 +179,10 @@ def _check_state(value: Any, where: str) -> None:
     if isinstance(value, list):
         for index, item in enumerate(value):
             _check_state(item, f"{where}[{index}]")
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str:
                 raise TypeError(f"snapshot {where}: key {key!r} is not a text")
             _check_state(item, f"{where}.{key}")
     else:
-        raise TypeError(f"snapshot {where}: {type(value).__name__} does not come back exactly; use plain values or arrays")
+        raise TypeError(f"snapshot {where}: {type(value).__name__} does not come back as it is; use plain Python values, or arrays")

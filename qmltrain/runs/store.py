@@ -385,7 +385,7 @@ class RunStore:
             raise ValueError(f"{noun} {number}: the run was laid out for {capacity}")
 
     def _values(self, table: str, metrics: Mapping[str, float]) -> list[float]:
-        names = [column.long_name for column in self._tables[table].columns if column.long_name]
+        names = [column.quantity for column in self._tables[table].columns if column.metric]
         if metrics.keys() != set(names):
             raise ValueError(f"{table}: found {sorted(metrics)}, the run was laid out for {sorted(names)}")
         return [float(metrics[name]) for name in names]
@@ -444,7 +444,7 @@ class RunStore:
             columns[name] = [self._read_rows(c, 0, count) for c in self._tables[name].columns] if count else []
 
         def entries(name: str) -> Iterator[dict[str, Any]]:
-            names = [c.long_name or c.path.rsplit("/", 1)[1] for c in self._tables[name].columns]
+            names = [column.quantity for column in self._tables[name].columns]
             for row in zip(*(column.tolist() for column in columns[name]), strict=True):
                 yield dict(zip(names, row, strict=True))
 

@@ -1,0 +1,72 @@
+"""Signals that ask a run to stop: they set a flag, and the training loop looks at it between two steps.
+
+SLURM sends USR1 or USR2 some time before the limit (``sbatch --signal``), TERM at the limit and when a job is cancelled
+or preempted, and a person at the keyboard sends INT. All four mean: finish the step, save a snapshot, leave with exit
+code 75. A second INT means: now.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+EXIT_SECOND_INTERRUPT = 130  # 128 + SIGINT, as shells report it
+
+_FIRST_INTERRUPT = b"\nStopping after this step, with a snapshot. Ctrl-C again: leave at once.\n"
+
+
+class StopRequest:
+    """While entered, listens for TERM, USR1, USR2 and INT; ``requested`` names the first that came, or is None.
+
+    - A handler that another library installed before (submitit requeues by its own) is called after the flag is set.
+    - INT that the parent had ignored (a background job of a script) stays ignored.
+    - The second INT ends the process by ``os._exit(130)``: no clean-up runs, which the run directory is made for. Its
+      last snapshot is whole, its rows are in the file, and the kernel gives its lock back.
+    - A forked child does nothing of this: the first signal it gets restores the earlier handler and is delivered again.
+    - The earlier handlers are back when the block is left.
+
+    Python delivers signals to the main thread only; entering in another raises ValueError.
+    """
+
+    def __init__(self) -> None:
+        self.requested: str | None = None
+        self._interrupts = 0
+        self._process = os.getpid()
+        self._earlier: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self.requested, self._interrupts, self._process = None, 0, os.getpid()
+        for number in STOP_SIGNALS:
+            if number == signal.SIGINT and signal.getsignal(number) == signal.SIG_IGN:
+                continue
+            self._earlier[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number in list(self._earlier):
+            self._restore(number)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            self._restore(number)
+            os.kill(os.getpid(), number)
+            return
+        self.requested = self.requested or signal.Signals(number).name
+        if number == signal.SIGINT:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                os._exit(EXIT_SECOND_INTERRUPT)
+            os.write(2, _FIRST_INTERRUPT)  # not print: a handler may interrupt a print
+        earlier = self._earlier.get(number)
+        if callable(earlier) and earlier is not signal.default_int_handler:
+            earlier(number, frame)
+
+    def _restore(self, number: int) -> None:
+        earlier = self._earlier.pop(number, None)
+        # None: installed by something that is not Python, which Python cannot put back; the default is the nearest.
+        signal.signal(number, signal.SIG_DFL if earlier is None else earlier)

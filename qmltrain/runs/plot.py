@@ -1,0 +1,80 @@
+"""A run in one picture: loss, accuracy, and how the gradients of the layers vanish or do not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.errors import InputError
+from qmltrain.runs.atomic import storage_errors
+from qmltrain.runs.views import INSTALL, RunView, open_run
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
+    """Draws the run at ``path`` (finished or not) into ``out``, a .png, .svg or .pdf; returns its path.
+
+    One panel each for the quantities whose names end with ``loss`` and with ``accuracy`` (of steps as thin lines, of epochs as
+    lines with points), and one for the gradient norm of each layer; panels without data are left out.
+    Raises InputError where there is no run, the ending is another, or matplotlib is missing.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"plot: found {out.name!r}; the ending must be one of {', '.join(FORMATS)}")
+    run = open_run(path)
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError(f"matplotlib is not installed, and plots need it: {INSTALL}") from None
+
+    panels = [curves for curves in (_curves(run, "loss"), _curves(run, "accuracy")) if curves]
+    norms = run.table("layer_norms")
+    n_panels = len(panels) + bool(norms)
+    if not n_panels:
+        raise InputError(f"{run.path}: nothing to draw: no loss, no accuracy and no gradient norms are stored in it")
+    # An own canvas and no pyplot: no display is needed and no global state of the caller is touched.
+    figure = Figure(figsize=(5.5 * n_panels, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(1, n_panels, squeeze=False)[0]
+    for axes, curves in zip(all_axes, panels, strict=False):
+        for name, (steps, values, of_epochs) in curves.items():
+            style = {"marker": "o", "markersize": 3} if of_epochs else {"linewidth": 0.7, "alpha": 0.7}
+            axes.plot(steps, values, label=f"{name} (epoch)" if of_epochs else f"{name} (step)", **style)
+        axes.set_ylabel(next(iter(curves)).rsplit("/", 1)[-1])
+        axes.legend(fontsize="small")
+    if norms:
+        axes = all_axes[-1]
+        steps, values = norms["layer_norms_step"], norms["layer_norms"]
+        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, values.shape[1]))
+        labelled = {0, values.shape[1] // 2, values.shape[1] - 1}
+        for layer, shade in enumerate(shades):
+            label = f"layer {layer}" if layer in labelled else None
+            axes.plot(steps, values[:, layer], color=shade, linewidth=0.9, label=label)
+        if np.any(values > 0):
+            axes.set_yscale("log")
+        axes.set_ylabel("gradient norm of each layer")
+        axes.legend(fontsize="small")
+    for axes in all_axes:
+        axes.set_xlabel("step")
+    figure.suptitle(f"{run.path.parent.name} ({run.status})")
+    with storage_errors("write", out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out, dpi=150)
+    return out
+
+
+def _curves(run: RunView, ending: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], bool]]:
+    """Quantities whose names end so: name -> (steps, values, whether they are of epochs); empty ones left out."""
+    curves = {}
+    for table in ("metrics", "epochs"):
+        columns = run.table(table)
+        for name, values in columns.items():
+            if name.endswith(ending) and np.any(np.isfinite(values)):
+                curves[f"{table}/{name}" if name in curves else name] = (columns["step"], values, table == "epochs")
+    return curves

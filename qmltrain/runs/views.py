@@ -1,0 +1,138 @@
+"""Runs as tables: ``open_run("runs/iris-1a2b3c4d").metrics`` is a pandas DataFrame.
+
+Works on finished runs, on interrupted ones, and on those that are being written: only rows that count are read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from qmltrain.errors import InputError
+from qmltrain.runs.layout import FILE_NAME, UNFINISHED
+from qmltrain.runs.reading import open_for_reading, read_layout, read_status_file, run_status, valid_rows
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+INSTALL = "pip install 'qmltrain[analysis]'"
+
+
+def open_run(path: str | os.PathLike[str]) -> RunView:
+    """A view of the run at ``path``, its directory or its run file.
+
+    Raises InputError where there is none, StorageError where it cannot be read.
+    """
+    path = Path(path)
+    return RunView(path / FILE_NAME if path.is_dir() else path)
+
+
+class RunView:
+    """Reads one run. Every access reads the file as it is then, so the view of a live run moves on with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        read_layout(path)  # refuses now what cannot be read
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the run, with those of status.json while it is unfinished."""
+        layout = read_layout(self.path)
+        attributes = layout.attributes
+        if not layout.sealed:
+            attributes = {**attributes, **read_status_file(self.path.parent), "status": self.status}
+        if isinstance(attributes.get("sessions"), str):
+            attributes["sessions"] = json.loads(attributes["sessions"])
+        return attributes
+
+    @property
+    def status(self) -> str:
+        """``completed``, ``running`` (also what a killed run left behind), ``interrupted``, ``failed``."""
+        return run_status(self.path) or UNFINISHED
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config, from the attribute config_yaml."""
+        text = self.attributes.get("config_yaml")
+        if text is None:
+            raise InputError(f"{self.path}: no config is stored in it (attribute config_yaml)")
+        import yaml
+
+        return dict(yaml.safe_load(text))
+
+    @property
+    def metrics(self) -> pandas.DataFrame:
+        """One row a step, indexed by ``step``; one column a quantity."""
+        return self._frame("metrics", "step")
+
+    @property
+    def epochs(self) -> pandas.DataFrame:
+        """One row an epoch, indexed by ``epoch``; its last ``step`` and one column a quantity."""
+        return self._frame("epochs", "epoch")
+
+    @property
+    def gradients(self) -> xarray.DataArray:
+        """Gradient of the loss, (step, parameter)."""
+        return self._array("gradients", "parameter", "run.gradients=full")
+
+    @property
+    def layer_norms(self) -> xarray.DataArray:
+        """L2 norm of the gradient of each layer, (step, layer)."""
+        return self._array("layer_norms", "layer", "run.gradients=norms or full")
+
+    @property
+    def parameters(self) -> xarray.DataArray:
+        """Parameters after some steps (0: the initial ones), (step, parameter)."""
+        return self._array("parameters", "parameter", "")
+
+    def evaluation(self, split: str) -> dict[str, NDArray[Any]]:
+        """``rows``, ``labels``, ``predictions`` and ``scores`` of every sample of a split, as arrays."""
+        with open_for_reading(self.path) as file:
+            splits = sorted(file.get("evaluation", ()))
+            if split not in splits:
+                there = f"there are {', '.join(splits)}" if splits else "a run has them once it is completed"
+                raise InputError(f"{self.path}: no evaluation of {split!r}; {there}")
+            return {name: dataset[()] for name, dataset in file[f"evaluation/{split}"].items()}
+
+    def table(self, name: str) -> dict[str, NDArray[Any]]:
+        """The valid rows of ``metrics``, ``epochs``, ``layer_norms``, ``gradients`` or ``parameters``: quantity -> array.
+
+        Needs no further package. Empty where the run does not store that table.
+        """
+        layout = read_layout(self.path)
+        if name not in layout.tables:
+            return {}
+        with open_for_reading(self.path) as file:
+            count = valid_rows(file)[name]
+            # A step's own metrics carry their names; index columns and arrays are known by their dataset's.
+            return {
+                column.quantity: file[column.path][:count] for column in layout.tables[name].columns
+            }
+
+    def _frame(self, name: str, index: str) -> pandas.DataFrame:
+        pandas = _analysis_package("pandas")
+        return pandas.DataFrame(self.table(name)).set_index(index)
+
+    def _array(self, name: str, second: str, setting: str) -> xarray.DataArray:
+        xarray = _analysis_package("xarray")
+        table = self.table(name)
+        if not table:
+            raise InputError(f"{self.path}: {name} were not stored; a run with {setting} stores them")
+        steps, values = table.values()
+        coordinates: dict[str, Any] = {"step": steps}
+        names = read_layout(self.path).parameter_names
+        coordinates[second] = names if second == "parameter" else range(values.shape[1])
+        return xarray.DataArray(values, coordinates, ("step", second), name)
+
+
+def _analysis_package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(f"{name} is not installed, and this view of a run needs it: {INSTALL}") from None
