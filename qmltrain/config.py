@@ -166,7 +166,7 @@ class LossConfig:
 class DatasetConfig:
     name: str = option(
         "digits",
-        "digits | iris | wine | breast_cancer | make_moons | make_circles | make_blobs | make_classification | "
+        "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | make_classification | "
         "idx | npz | hdf5 | python",
         TEXT,
     )
