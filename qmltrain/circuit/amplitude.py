@@ -30,7 +30,10 @@ def amplitude_state(
             f"amplitude encoding: {n_features} features do not fit into the {size} amplitudes of {n_qubits} qubits; "
             f"set circuit.n_qubits to {(n_features - 1).bit_length()} or more, or reduce the features (preprocess.pca)"
         )
-    _refuse(~np.isfinite(features_BF).all(axis=1), "has values that are not finite; clean the data")
+    _refuse(
+        np.isnan(features_BF.sum(axis=1)) | np.isinf(features_BF).any(axis=1),
+        "has values that are not finite; clean the data",
+    )
     state_BN = np.full((n_samples, size), float(pad_with))
     state_BN[:, :n_features] = features_BF
     # Scaled before squaring, so that no finite row overflows or vanishes.

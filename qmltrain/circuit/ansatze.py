@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qmltrain.circuit.ansatze_layered import hea, strongly_entangling
-from qmltrain.circuit.ansatze_local import real_amplitudes
+from qmltrain.circuit.ansatze_layered import basic_entangler, hea, simplified_two_design, strongly_entangling
+from qmltrain.circuit.ansatze_local import efficient_su2, real_amplitudes, two_local
+from qmltrain.circuit.ansatze_qaoa import qaoa
+from qmltrain.circuit.ansatze_random import pauli_two_design, random_layers
+from qmltrain.circuit.ansatze_sim import sim_2, sim_13, sim_14, sim_15, sim_19
+from qmltrain.circuit.ansatze_tensor import mps, qcnn, ttn
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_positive
 from qmltrain.circuit.user_function import call_user_function
@@ -33,6 +37,21 @@ def python(builder: CircuitBuilder, *, layers: int = 1, function: str) -> None:
 ANSATZE: dict[str, AnsatzBuilder] = {
     "hea": hea,
     "strongly_entangling": strongly_entangling,
+    "basic_entangler": basic_entangler,
+    "simplified_two_design": simplified_two_design,
     "real_amplitudes": real_amplitudes,
+    "efficient_su2": efficient_su2,
+    "two_local": two_local,
+    "pauli_two_design": pauli_two_design,
+    "random_layers": random_layers,
+    "sim_2": sim_2,
+    "sim_13": sim_13,
+    "sim_14": sim_14,
+    "sim_15": sim_15,
+    "sim_19": sim_19,
+    "qaoa": qaoa,
+    "qcnn": qcnn,
+    "ttn": ttn,
+    "mps": mps,
     "python": python,
 }

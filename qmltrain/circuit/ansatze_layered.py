@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qmltrain.circuit.angle import parameter
-from qmltrain.circuit.builder import CircuitBuilder, numbered
+from qmltrain.circuit.builder import CircuitBuilder, place_names
 from qmltrain.circuit.checks import ROTATIONS, check_choice, check_choices, check_positive
+from qmltrain.circuit.entanglement import linear, pairwise, ring
 from qmltrain.errors import InputError
 
 HEA_ENTANGLERS = ("cz_ring", "cz_chain", "cx_ring", "cx_chain", "none")
-
-
-def ring(n_qubits: int) -> list[tuple[int, int]]:
-    """(0, 1), (1, 2), ..., (n-1, 0); on two qubits (0, 1) alone, on one nothing."""
-    if n_qubits == 2:
-        return [(0, 1)]
-    return [(i, (i + 1) % n_qubits) for i in range(n_qubits)] if n_qubits > 2 else []
-
-
-def chain(n_qubits: int) -> list[tuple[int, int]]:
-    """(0, 1), (1, 2), ..., (n-2, n-1)."""
-    return [(i, i + 1) for i in range(n_qubits - 1)]
 
 
 def hea(
@@ -29,32 +18,36 @@ def hea(
 ) -> None:
     """Hardware-efficient ansatz: a layer is every rotation of `rotations` on each qubit, then the entangler.
 
-    `entangler` is cz_ring, cz_chain, cx_ring, cx_chain (gates in order 0, 1, ..., control first) or none; a ring of two
-    qubits is one gate. From 1 qubit on (where there is nothing to entangle). Parameters (layers, n, R), R the number of
-    rotations, in this order; no final rotation layer. So 20 qubits x 1,000 layers x 3 are 60,000 parameters.
-    The name stands for the family of Kandala et al., Nature 549, 242 (2017), and claims no particular member.
+    `entangler` is cz_ring, cz_chain, cx_ring, cx_chain (gates in order 0, 1, ..., control first) or none; a ring of
+    two qubits is one gate. From 1 qubit on (where there is nothing to entangle). Parameters (layers, n, R), R the
+    number of rotations, in this order; no final rotation layer. So 20 qubits x 1,000 layers x 3 are 60,000
+    parameters. The name stands for the family of Kandala et al., Nature 549, 242 (2017), and claims no particular
+    member of it.
     """
     check_positive("ansatz.layers", layers)
     check_choices("ansatz.rotations", rotations, ROTATIONS)
     check_choice("ansatz.entangler", entangler, HEA_ENTANGLERS)
-    n = builder.n_qubits
     gate, _, shape = entangler.partition("_")
-    pairs = {"ring": ring, "chain": chain}[shape](n) if shape else []
-    labels = numbered(rotations)
+    pairs = {"ring": ring, "chain": linear}[shape](builder.n_qubits) if shape else []
     for _ in range(layers):
-        layer = builder.start_layer()
-        theta = iter(builder.parameters(f"ansatz.{layer}.{label}.{q}" for q in range(n) for label in labels))
-        for qubit in range(n):
-            for rotation in rotations:
-                builder.add(rotation, qubit, parameter(next(theta)))
+        _rotations_by_qubit(builder, rotations)
         for pair in pairs:
             builder.add(gate, pair)
+
+
+def basic_entangler(builder: CircuitBuilder, *, layers: int = 1, rotations: Sequence[str] = ("rx",)) -> None:
+    """Basic entangler layers: one rotation on each qubit, then a ring of CX(i, i + 1 mod n), i = 0..n-1.
+
+    The same as `hea` with a CX ring; on two qubits one CX, on one none. From 1 qubit on. Parameters (layers, n) for
+    the one rotation of the original, (layers, n, R) for a longer list. Reference: BasicEntanglerLayers of PennyLane.
+    """
+    hea(builder, layers=layers, rotations=rotations, entangler="cx_ring")
 
 
 def strongly_entangling(
     builder: CircuitBuilder, *, layers: int = 1, ranges: Sequence[int] | None = None, imprimitive: str = "cx"
 ) -> None:
-    """Strongly entangling layers: RZ(phi) RY(theta) RZ(omega) on each qubit, then CX(i, i + r mod n) for i = 0..n-1.
+    """Strongly entangling layers: RZ(phi) RY(theta) RZ(omega) on each qubit, then CX(i, i + r mod n), i = 0..n-1.
 
     The range r of layer l is ``ranges[l]``, by default l mod (n-1) + 1; `imprimitive` is cx or cz. From 1 qubit on
     (rotations alone); on two qubits both CX(0, 1) and CX(1, 0) are applied. Parameters (layers, n, 3) in the order
@@ -69,17 +62,41 @@ def strongly_entangling(
         ranges = [layer % (n - 1) + 1 if n > 1 else 0 for layer in range(layers)]
     else:
         _check_ranges(ranges, layers, n)
-    gates = ("rz", "ry", "rz")
-    labels = numbered(gates)
     for distance in ranges:
-        layer = builder.start_layer()
-        theta = iter(builder.parameters(f"ansatz.{layer}.{label}.{q}" for q in range(n) for label in labels))
-        for qubit in range(n):
-            for gate in gates:
-                builder.add(gate, qubit, parameter(next(theta)))
+        _rotations_by_qubit(builder, ("rz", "ry", "rz"))
         if n > 1:
             for qubit in range(n):
                 builder.add(imprimitive, (qubit, (qubit + distance) % n))
+
+
+def simplified_two_design(builder: CircuitBuilder, *, layers: int = 1) -> None:
+    """Simplified two-design: RY on each qubit, then layers of CZ and two RY on the even and on the odd pairs.
+
+    A layer takes the pairs (0, 1), (2, 3), ... and then (1, 2), (3, 4), ..., on each a CZ and an RY on its first and
+    its second qubit. From 1 qubit on (the first RY alone). Parameters: (n,) for the initial rotations, which are a
+    layer of their own, then (layers, n - 1, 2) in the order of the pairs. Reference: Cerezo, Sone, Volkoff, Cincio,
+    Coles, Nature Communications 12, 1791 (2021), arXiv:2001.00550; SimplifiedTwoDesign of PennyLane.
+    """
+    check_positive("ansatz.layers", layers)
+    _rotations_by_qubit(builder, ("ry",))
+    pairs = pairwise(builder.n_qubits)
+    for _ in range(layers):
+        layer = builder.start_layer()
+        places = [("ry", qubit) for pair in pairs for qubit in pair]
+        theta = iter(builder.parameters(place_names(f"ansatz.{layer}", places)))
+        for pair in pairs:
+            builder.add("cz", pair)
+            for qubit in pair:
+                builder.add("ry", qubit, parameter(next(theta)))
+
+
+def _rotations_by_qubit(builder: CircuitBuilder, rotations: Sequence[str]) -> None:
+    """Start a layer and put all rotations on qubit 0, then on qubit 1, ...: parameters (n, R)."""
+    layer = builder.start_layer()
+    places = [(gate, qubit) for qubit in range(builder.n_qubits) for gate in rotations]
+    theta = builder.parameters(place_names(f"ansatz.{layer}", places))
+    for (gate, qubit), index in zip(places, theta, strict=True):
+        builder.add(gate, qubit, parameter(index))
 
 
 def _check_ranges(ranges: Sequence[int], layers: int, n_qubits: int) -> None:

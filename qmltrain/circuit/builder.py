@@ -105,11 +105,16 @@ class CircuitBuilder:
         )
 
 
-def numbered(names: Sequence[str]) -> list[str]:
-    """Labels for parameter names: the second "ry" of a list becomes "ry_2", the third "ry_3"."""
-    count: dict[str, int] = {}
-    labels = []
-    for name in names:
-        count[name] = count.get(name, 0) + 1
-        labels.append(name if count[name] == 1 else f"{name}_{count[name]}")
-    return labels
+def place_names(prefix: str, places: Iterable[tuple[str, int | tuple[int, ...]]]) -> list[str]:
+    """Parameter names of (gate, qubits) places under `prefix`, such as ``ansatz.3``.
+
+    ``("ry", 5)`` -> ``ansatz.3.ry.5``; ``("crx", (0, 1))`` -> ``ansatz.3.crx.0_1``; a place that comes a second
+    time -> ``ansatz.3.ry_2.5``.
+    """
+    count: dict[tuple[str, int | tuple[int, ...]], int] = {}
+    names = []
+    for gate, qubits in places:
+        count[gate, qubits] = times = count.get((gate, qubits), 0) + 1
+        where = qubits if isinstance(qubits, int) else "_".join(map(str, qubits))
+        names.append(f"{prefix}.{gate}.{where}" if times == 1 else f"{prefix}.{gate}_{times}.{where}")
+    return names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.errors import InputError
 
 ROTATIONS = ("rx", "ry", "rz")
@@ -33,3 +34,20 @@ def check_least_qubits(where: str, n_qubits: int, least: int, name: str) -> None
     """`n_qubits` suffices for `name`, else InputError."""
     if n_qubits < least:
         raise InputError(f"{where}: {name} needs at least {least} qubits, found {n_qubits}; set circuit.n_qubits")
+
+
+def check_has_features(builder: CircuitBuilder, name: str) -> None:
+    """`builder` has features, else InputError."""
+    if builder.n_features < 1:
+        raise InputError(f"encoding.name: {name} encodes features, but there are none; choose none or another dataset")
+
+
+def check_features_fit(builder: CircuitBuilder, name: str) -> None:
+    """One feature a qubit: refuse none, and more than there are qubits."""
+    check_has_features(builder, name)
+    if builder.n_features > builder.n_qubits:
+        raise InputError(
+            f"encoding.name: {name} holds one feature a qubit, found {builder.n_features} features for "
+            f"{builder.n_qubits} qubits; set preprocess.pca={builder.n_qubits}, or encoding=reuploading, or "
+            f"circuit.n_qubits={builder.n_features}"
+        )

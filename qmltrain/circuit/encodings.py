@@ -11,8 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from qmltrain.circuit.angle import feature
-from qmltrain.circuit.builder import CircuitBuilder, numbered
-from qmltrain.circuit.checks import ROTATIONS, check_choice, check_choices, check_positive
+from qmltrain.circuit.builder import CircuitBuilder, place_names
+from qmltrain.circuit.checks import (
+    ROTATIONS,
+    check_choice,
+    check_choices,
+    check_features_fit,
+    check_has_features,
+    check_positive,
+)
+from qmltrain.circuit.encodings_feature_maps import (
+    basis,
+    chebyshev,
+    fourier,
+    iqp,
+    pauli_feature_map,
+    qaoa_embedding,
+    z_feature_map,
+    zz_feature_map,
+)
 from qmltrain.circuit.user_function import call_user_function
 from qmltrain.errors import InputError
 
@@ -77,16 +94,15 @@ def reuploading(
             f"features unused; set encoding.repeats to {least} or more, or preprocess.pca to "
             f"{repeats * n * len(gates)} or less"
         )
-    labels = numbered(gates)
     kinds = {"none": [], "weights": ["weight"], "weights_and_biases": ["weight", "bias"]}[trainable]
+    places = [(gate, qubit) for gate in gates for qubit in range(n)]
     position = 0
     for block in range(repeats):
-        for gate, label in zip(gates, labels, strict=True):
-            for qubit in range(n):
-                own = builder.parameters([f"encoding.{block}.{label}.{qubit}.{kind}" for kind in kinds])
-                trained = dict(zip(kinds, own, strict=True))
-                builder.add(gate, qubit, feature(position % n_features, **trained))
-                position += 1
+        for (gate, qubit), name in zip(places, place_names(f"encoding.{block}", places), strict=True):
+            own = builder.parameters([f"{name}.{kind}" for kind in kinds])
+            trained = dict(zip(kinds, own, strict=True))
+            builder.add(gate, qubit, feature(position % n_features, **trained))
+            position += 1
         ansatz()
 
 
@@ -104,26 +120,18 @@ def python(builder: CircuitBuilder, ansatz: Ansatz, *, function: str) -> None:
     call_user_function(function, "encoding.function", builder, ansatz)
 
 
-def check_has_features(builder: CircuitBuilder, name: str) -> None:
-    if builder.n_features < 1:
-        raise InputError(f"encoding.name: {name} encodes features, but there are none; choose none or another dataset")
-
-
-def check_features_fit(builder: CircuitBuilder, name: str) -> None:
-    """One feature a qubit: refuse none, and more than there are qubits."""
-    check_has_features(builder, name)
-    if builder.n_features > builder.n_qubits:
-        raise InputError(
-            f"encoding.name: {name} holds one feature a qubit, found {builder.n_features} features for "
-            f"{builder.n_qubits} qubits; set preprocess.pca={builder.n_qubits}, or encoding=reuploading, or "
-            f"circuit.n_qubits={builder.n_features}"
-        )
-
-
 ENCODINGS: dict[str, EncodingBuilder] = {
     "angle": angle,
     "amplitude": amplitude,
     "reuploading": reuploading,
+    "basis": basis,
+    "iqp": iqp,
+    "z_feature_map": z_feature_map,
+    "zz_feature_map": zz_feature_map,
+    "pauli_feature_map": pauli_feature_map,
+    "qaoa_embedding": qaoa_embedding,
+    "fourier": fourier,
+    "chebyshev": chebyshev,
     "none": none,
     "python": python,
 }

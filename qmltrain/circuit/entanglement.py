@@ -1,6 +1,6 @@
 """Entanglement maps: on which ordered pairs (control, target) an entangling layer acts, in time order.
 
-The maps and their order are those of Qiskit's `n_local` circuits, so that circuits written there can be rebuilt.
+The maps and their order are those of Qiskit's `n_local` circuits, so that circuits written there can be rebuilt; `ring` is PennyLane's.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def sca(n_qubits: int, layer: int = 0) -> Pairs:
         shift = layer % len(pairs)
         pairs = pairs[len(pairs) - shift :] + pairs[: len(pairs) - shift]
     return [(target, control) for control, target in pairs] if layer % 2 else pairs
+
+
+def ring(n_qubits: int) -> Pairs:
+    """(0, 1), (1, 2), ..., (n-1, 0), the wrapping pair last; on two qubits (0, 1) alone, on one nothing."""
+    return linear(n_qubits) + ([(n_qubits - 1, 0)] if n_qubits > 2 else [])
 
 
 ENTANGLEMENT: dict[str, Callable[[int, int], Pairs]] = {
