@@ -82,13 +82,11 @@ class InterpreterProgram:
         self.dtype = np.dtype(precision)
         size = 1 << plan.n_qubits
         state_bytes = self.dtype.itemsize * size
-        self.memory_bytes = options.memory_bytes or available_bytes()
-        mode, interval, reason = choose(
-            gradient, plan.n_steps, BLOCK * state_bytes, self.memory_bytes, f"{BLOCK} samples"
-        )
+        memory = options.memory_bytes or available_bytes()
+        mode, interval, reason = choose(gradient, plan.n_steps, BLOCK * state_bytes, memory, f"{BLOCK} samples")
         segment = 2 * (interval or 0) if mode == "checkpoint" else 0  # a step is about one R and one D
         states = states_in_flight(mode, plan.n_steps, interval) + segment + _TEMPORARIES
-        self.forecast = Forecast(8 * size, BLOCK * states * state_bytes, mode, interval, reason)
+        self.forecast = Forecast(8 * size, BLOCK * states * state_bytes, mode, interval, reason, memory)
         self.address = np.arange(size, dtype=np.int64)
         self.operations: list[tuple[int, Operation]] = [
             (index, operation) for index, one in enumerate(plan.passes) for operation in one.operations

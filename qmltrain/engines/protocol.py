@@ -64,7 +64,8 @@ class SlotValues:
 class Forecast:
     """Memory before anything is allocated: `fixed_bytes` once and `block_bytes` for each block of 16 in flight.
 
-    `mode` and `checkpoint_interval` are what `auto` became; `reason` says why in one line.
+    `mode` and `checkpoint_interval` are what `auto` became; `reason` says why in one line. `memory_bytes` is what
+    the engine may use (`engine.memory_gib`, else what its device has).
     """
 
     fixed_bytes: int
@@ -72,6 +73,7 @@ class Forecast:
     mode: Literal["reversible", "checkpoint"]
     checkpoint_interval: int | None
     reason: str
+    memory_bytes: int
 
 
 @dataclass

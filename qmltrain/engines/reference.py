@@ -13,6 +13,7 @@ from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.gates import PAULI, gate_matrix
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     BLOCK,
     Backward,
@@ -48,17 +49,20 @@ class ReferenceEngine:
         gradient: GradientOptions = GradientOptions(),
         options: EngineOptions = EngineOptions(),
     ) -> ReferenceProgram:
-        return ReferenceProgram(circuit, strings)
+        return ReferenceProgram(circuit, strings, options.memory_bytes)
 
 
 class ReferenceProgram:
     """Raw sums are the gradients of the shared slots themselves (R = S)."""
 
-    def __init__(self, circuit: Circuit, strings: tuple[PauliString, ...]) -> None:
+    def __init__(
+        self, circuit: Circuit, strings: tuple[PauliString, ...], memory_bytes: int | None = None
+    ) -> None:
         self.circuit = circuit
         self.strings = strings
         state = 16 << circuit.n_qubits
-        self.forecast = Forecast(0, BLOCK * 4 * state, "reversible", None, "the reference un-applies gate by gate")
+        reason = "the reference un-applies gate by gate"
+        self.forecast = Forecast(0, BLOCK * 4 * state, "reversible", None, reason, memory_bytes or available_bytes())
 
     def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> ReferenceTape:
         return ReferenceTape(self, slots, initial_BN)

@@ -76,12 +76,22 @@ class AngleMap:
         """Gradient of the shared slots (S,) or (B, S) -> (P,) or (B, P)."""
         return self._scatter(gradient_S * self._shared.scale, gradient_S, self._shared)
 
-    def per_sample_gradient(self, gradient_BS: FloatArray, x_BF: FloatArray) -> FloatArray | None:
-        """Gradient of the per-sample slots (B, S') -> (B, P) of each sample; None where no encoding is trainable."""
-        if not self._has_trainable_encoding:
-            return None
-        weighted = gradient_BS * self._per_sample.scale * self._feature_values(x_BF)
-        return self._scatter(weighted, gradient_BS, self._per_sample)
+    @property
+    def has_trainable_encoding(self) -> bool:
+        """Whether any per-sample angle has a trainable weight or bias."""
+        return self._has_trainable_encoding
+
+    def encoding_sums(self, gradient_BS: FloatArray, x_BF: FloatArray) -> FloatArray:
+        """(B, 2 S'): what of each sample's per-sample slot gradients enters weights, then biases.
+
+        Linear, so it may be summed over samples in any fixed order before `encoding_gradient`.
+        """
+        return np.concatenate([gradient_BS * self._per_sample.scale * self._feature_values(x_BF), gradient_BS], axis=1)
+
+    def encoding_gradient(self, sums_2S: FloatArray) -> FloatArray:
+        """Sums (2 S',) or (B, 2 S') of `encoding_sums` -> (P,) or (B, P)."""
+        half = sums_2S.shape[-1] // 2
+        return self._scatter(sums_2S[..., :half], sums_2S[..., half:], self._per_sample)
 
     def _scatter(self, weighted: FloatArray, plain: FloatArray, columns: _Columns) -> FloatArray:
         size = self.n_parameters + 2

@@ -1,0 +1,61 @@
+"""Which engine runs: `engine.name`, and for `auto` the first of cuda, cpu, interpreter that can; it says why."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from qmltrain.engines.protocol import Engine
+from qmltrain.errors import EngineUnavailableError, InputError
+
+AUTO_ORDER = ("cuda", "cpu", "interpreter")
+ENGINES = {
+    "cuda": ("qmltrain.engines.cuda", "CudaEngine"),
+    "cpu": ("qmltrain.engines.cpu", "CpuEngine"),
+    "interpreter": ("qmltrain.engines.interpreter", "InterpreterEngine"),
+    "reference": ("qmltrain.engines.reference", "ReferenceEngine"),
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The engine and one line on why it was taken."""
+
+    engine: Engine
+    reason: str
+
+
+def select_engine(name: str) -> Selection:
+    """The engine called `name`. `auto` tries `AUTO_ORDER` and says what was missing; any other name never falls back.
+
+    Raises EngineUnavailableError with what is missing and how to get it.
+    """
+    if name != "auto":
+        return Selection(_load(name), f"engine.name={name}")
+    missing = []
+    for candidate in AUTO_ORDER:
+        try:
+            engine = _load(candidate)
+        except EngineUnavailableError as error:
+            missing.append(f"no {candidate} ({error})")
+            continue
+        return Selection(engine, "; ".join([f"engine.name=auto took {candidate}", *missing]))
+    raise AssertionError("the interpreter is always available")
+
+
+def _load(name: str) -> Engine:
+    if name not in ENGINES:
+        raise InputError(f"engine.name: {name!r} is not an engine; choose auto, {', '.join(ENGINES)}")
+    module_name, class_name = ENGINES[name]
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise EngineUnavailableError(f"engine {name}: not part of this installation") from None
+    unavailable = getattr(module, "unavailable_reason", None)
+    reason = unavailable() if unavailable is not None else None
+    if reason is not None:
+        raise EngineUnavailableError(f"engine {name}: {reason}")
+    engine: Engine = getattr(module, class_name)()
+    return engine

@@ -1,0 +1,110 @@
+"""Model: what is trained. A circuit with its observables, a head and a loss, on one parameter vector.
+
+theta_P = [circuit parameters | head parameters]. Everything here is structure and plain functions of arrays; the
+simulator comes in through a Program (`qmltrain.training.gradients`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qmltrain.circuit.amplitude import amplitude_state
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import Observables
+from qmltrain.engines.protocol import FloatArray
+from qmltrain.training.angles import AngleMap
+from qmltrain.training.heads import Head
+from qmltrain.training.losses import Loss
+from qmltrain.training.reduction import ordered_matmul
+
+
+@dataclass(frozen=True)
+class AmplitudeOptions:
+    """How features become amplitudes: padded with `pad_with`, then divided by the L2 norm where `normalize`."""
+
+    pad_with: float = 0.0
+    normalize: bool = True
+
+
+@dataclass
+class Model:
+    """`amplitude` is read where the circuit is amplitude-encoded."""
+
+    circuit: Circuit
+    observables: Observables
+    head: Head
+    loss: Loss
+    amplitude: AmplitudeOptions = AmplitudeOptions()
+    angles: AngleMap = field(init=False)
+    coefficients_KM: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.angles = AngleMap(self.circuit)
+        shape = (self.observables.n_observables, len(self.observables.strings))
+        self.coefficients_KM = np.zeros(shape)
+        for row, terms in enumerate(self.observables.coefficients):
+            for column, value in terms.items():
+                self.coefficients_KM[row, column] = value
+        self._plain = shape[0] == shape[1] and bool(np.array_equal(self.coefficients_KM, np.eye(shape[0])))
+
+    @property
+    def n_parameters(self) -> int:
+        return self.circuit.n_parameters + self.head.n_parameters
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        return (*self.circuit.parameter_names, *self.head.parameter_names)
+
+    def split(self, theta_P: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Circuit parameters and head parameters."""
+        n = self.circuit.n_parameters
+        return theta_P[:n], theta_P[n:]
+
+    def layers(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names of the groups whose gradient norms are kept, and the group of each parameter.
+
+        One a layer of the ansatz, one for parameters of the encoding that belong to no layer, one for the head.
+        """
+        of_circuit = np.array(self.circuit.parameter_layers or [-1] * self.circuit.n_parameters, dtype=np.int64)
+        names = [f"layer.{k}" for k in range(int(of_circuit.max(initial=-1)) + 1)]
+        groups = of_circuit.copy()
+        if np.any(of_circuit < 0):
+            groups[of_circuit < 0] = len(names)
+            names.append("encoding" if names else "circuit")
+        if self.head.n_parameters:
+            groups = np.append(groups, np.full(self.head.n_parameters, len(names)))
+            names.append("head")
+        return tuple(names), groups
+
+    def initial_state(self, x_BF: FloatArray) -> FloatArray | None:
+        """(B, 2^n) amplitudes of an amplitude-encoded circuit, else None."""
+        if not self.circuit.amplitude_encoded:
+            return None
+        return amplitude_state(x_BF, self.circuit.n_qubits, self.amplitude.pad_with, self.amplitude.normalize)
+
+    def expectations(self, strings_BM: FloatArray) -> FloatArray:
+        """Expectations of the observables (B, K) from those of the Pauli strings."""
+        return strings_BM if self._plain else ordered_matmul(strings_BM, self.coefficients_KM.T)
+
+    def string_cotangent(self, cotangent_BK: FloatArray) -> FloatArray:
+        """d loss / d string expectations (B, M)."""
+        return cotangent_BK if self._plain else ordered_matmul(cotangent_BK, self.coefficients_KM)
+
+    def input_state_gradient(self, bra_BN: np.ndarray, x_BF: FloatArray) -> FloatArray:
+        """d loss / d features (B, F) of an amplitude-encoded circuit from the bra at the start.
+
+        For a real input state s, dL/ds = 2 Re(bra); with s = p / |p| the part along s drops out and the rest is
+        divided by |p|.
+        """
+        gradient = 2 * bra_BN.real.astype(np.float64)
+        n_features = x_BF.shape[1]
+        if not self.amplitude.normalize:
+            return gradient[:, :n_features]
+        state = self.initial_state(x_BF)
+        assert state is not None
+        n_padded = state.shape[1] - n_features
+        squares = np.sum(x_BF**2, axis=1) + n_padded * self.amplitude.pad_with**2
+        along = np.sum(gradient * state, axis=1, keepdims=True)
+        return ((gradient - along * state) / np.sqrt(squares)[:, None])[:, :n_features]
