@@ -1,0 +1,79 @@
+"""Where the circuit's parameters start.
+
+One rule: a parameter that multiplies a feature starts at 1 and one added to a feature's term at 0, so that a trained
+encoding starts as the plain one, ``angle = x``, whatever `train.initial` says. All others are drawn by
+`INITIALIZERS[train.initial]`. What a parameter does is read from the circuit's angles, not from its name, so the rule
+holds for circuits of the user's own as well. (A head starts its own parameters: `Head.initial`.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.errors import InputError
+
+ParameterKind = Literal["angle", "feature_weight", "feature_bias"]
+Initializer = Callable[..., NDArray[np.float64]]
+
+
+def uniform(generator: np.random.Generator, count: int, *, scale: float = math.pi) -> NDArray[np.float64]:
+    """Uniform in [-scale, scale]; pi covers every rotation once."""
+    return generator.uniform(-scale, scale, size=count)
+
+
+def normal(generator: np.random.Generator, count: int, *, scale: float = 0.1) -> NDArray[np.float64]:
+    """Normal with mean 0 and standard deviation `scale`: near the identity, away from barren plateaus."""
+    return generator.normal(0.0, scale, size=count)
+
+
+def zeros(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """All 0: every rotation is the identity."""
+    return np.zeros(count)
+
+
+INITIALIZERS: dict[str, Initializer] = {"uniform": uniform, "normal": normal, "zeros": zeros}
+
+
+def parameter_kinds(circuit: Circuit) -> tuple[ParameterKind, ...]:
+    """What each parameter of the circuit does.
+
+    One that does several things, or nothing, is an "angle" (a weight that is also an angle of its own must be free).
+    """
+    roles: list[set[ParameterKind]] = [set() for _ in range(circuit.n_parameters)]
+    for angle in circuit.slots.shared + circuit.slots.per_sample:
+        if angle.weight is not None:
+            roles[angle.weight].add("angle" if angle.feature is None else "feature_weight")
+        if angle.bias is not None:
+            roles[angle.bias].add("angle" if angle.feature is None else "feature_bias")
+    return tuple(next(iter(role)) if len(role) == 1 else "angle" for role in roles)
+
+
+def initial_parameters(
+    circuit: Circuit, name: str, generator: np.random.Generator, scale: float | None = None
+) -> NDArray[np.float64]:
+    """Initial values of the circuit's parameters, (P,) float64.
+
+    Only the parameters of kind "angle" are drawn, in order: making features trainable leaves the ansatz where it
+    started. Raises InputError for an unknown name, or a scale that it does not take or is not positive.
+    """
+    if name not in INITIALIZERS:
+        raise InputError(f"train.initial: unknown {name!r}; known are {', '.join(sorted(INITIALIZERS))}")
+    options = {}
+    if scale is not None:
+        if "scale" not in (INITIALIZERS[name].__kwdefaults__ or {}):
+            raise InputError(f"train.initial_scale: not used by {name}; leave it null")
+        if not (math.isfinite(scale) and scale > 0.0):
+            raise InputError(f"train.initial_scale: {scale} is not possible; choose a number greater than 0")
+        options["scale"] = scale
+    kinds = np.array(parameter_kinds(circuit), dtype=object)
+    parameters_P = np.zeros(circuit.n_parameters)
+    parameters_P[kinds == "feature_weight"] = 1.0
+    drawn = kinds == "angle"
+    parameters_P[drawn] = INITIALIZERS[name](generator, int(np.count_nonzero(drawn)), **options)
+    return parameters_P

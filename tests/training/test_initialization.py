@@ -1,0 +1,85 @@
+"""Initial parameters: the rule for trainable features, every registered initializer, refusals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from qmltrain.circuit.angle import feature, parameter
+from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.errors import InputError
+from qmltrain.training.initialization import INITIALIZERS, initial_parameters, parameter_kinds
+
+every_initializer = pytest.mark.parametrize("name", sorted(INITIALIZERS))
+
+
+def re_uploading(trainable: bool, n_angles: int = 6) -> Circuit:
+    """One encoding gate (its weight and bias, where trained, come first) and `n_angles` plain rotations."""
+    own = ("encoding.0.ry.0.weight", "encoding.0.ry.0.bias") if trainable else ()
+    encoding = feature(0, weight=0, bias=1) if trainable else feature(0)
+    gates = [Gate("ry", (0,), (encoding,))]
+    gates += [Gate("rx", (0,), (parameter(len(own) + k),)) for k in range(n_angles)]
+    return Circuit(1, tuple(gates), (*own, *(f"ansatz.{k}" for k in range(n_angles))), n_features=1)
+
+
+@every_initializer
+@pytest.mark.parametrize("n_angles", [0, 1, 6])
+def test_trained_features_start_as_plain_ones(name: str, n_angles: int) -> None:
+    parameters = initial_parameters(re_uploading(True, n_angles), name, np.random.default_rng(3))
+    assert parameters.shape == (n_angles + 2,) and parameters.dtype == np.float64
+    assert np.array_equal(parameters[:2], [1.0, 0.0])
+    plain = initial_parameters(re_uploading(False, n_angles), name, np.random.default_rng(3))
+    assert np.array_equal(parameters[2:], plain)  # the ansatz starts where it did
+
+
+def test_kinds_are_read_from_the_angles() -> None:
+    gates = (
+        Gate("ry", (0,), (feature(0, weight=0, bias=1),)),
+        Gate("ry", (0,), (feature(1, weight=2),)),
+        Gate("rx", (0,), (parameter(3),)),
+        Gate("rx", (0,), (parameter(2),)),  # a weight that is an angle of its own, too
+        Gate("rx", (0,), (feature(1, weight=5, bias=5),)),
+    )
+    circuit = Circuit(1, gates, ("a", "b", "c", "d", "unused", "both"), n_features=2)
+    kinds = ("feature_weight", "feature_bias", "angle", "angle", "angle", "angle")
+    assert parameter_kinds(circuit) == kinds
+
+
+def test_distributions() -> None:
+    circuit = re_uploading(False, 4000)
+    uniform = initial_parameters(circuit, "uniform", np.random.default_rng(0))
+    assert np.all(np.abs(uniform) <= math.pi) and np.std(uniform) == pytest.approx(math.pi / math.sqrt(3), rel=0.05)
+    narrow = initial_parameters(circuit, "uniform", np.random.default_rng(0), scale=0.5)
+    assert np.all(np.abs(narrow) <= 0.5) and np.max(np.abs(narrow)) > 0.49
+    normal = initial_parameters(circuit, "normal", np.random.default_rng(0))
+    assert np.std(normal) == pytest.approx(0.1, rel=0.05) and abs(np.mean(normal)) < 0.01
+    wide = initial_parameters(circuit, "normal", np.random.default_rng(0), scale=2.0)
+    np.testing.assert_allclose(wide, 20 * normal, rtol=1e-12)
+    assert not np.any(initial_parameters(circuit, "zeros", np.random.default_rng(0)))
+
+
+@every_initializer
+def test_the_seed_decides(name: str) -> None:
+    circuit = re_uploading(True)
+    first, again = (initial_parameters(circuit, name, np.random.default_rng(1)) for _ in range(2))
+    other = initial_parameters(circuit, name, np.random.default_rng(2))
+    assert np.array_equal(first, again)
+    assert np.array_equal(first, other) == (name == "zeros")
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "message"),
+    [
+        ("xavier", None, "train.initial: unknown 'xavier'; known are normal, uniform, zeros"),
+        ("zeros", 0.1, "train.initial_scale: not used by zeros"),
+        ("normal", 0.0, "train.initial_scale: 0.0 is not possible"),
+        ("normal", -1.0, "choose a number greater than 0"),
+        ("uniform", math.nan, "train.initial_scale: nan"),
+        ("uniform", math.inf, "train.initial_scale: inf"),
+    ],
+)
+def test_bad_input(name: str, scale: float | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        initial_parameters(re_uploading(True), name, np.random.default_rng(0), scale)
