@@ -65,6 +65,7 @@ def random_layers(
     if not 0.0 <= ratio_imprimitive < 1.0:
         raise InputError(f"ansatz.ratio_imprimitive: {ratio_imprimitive} is not in [0, 1)")
     draws = RandomDraws(seed, builder.n_layers)
+    structure = []
     for _ in range(layers):
         places: Places = []
         placed = 0
@@ -75,4 +76,11 @@ def random_layers(
             elif n > 1:
                 control = draws.below(n)
                 places.append(("cx", (control, (control + 1 + draws.below(n - 1)) % n)))
+        structure.append(places)
+    build_random_layers(builder, structure)
+
+
+def build_random_layers(builder: CircuitBuilder, structure: Sequence[Places]) -> None:
+    """The circuit for given (gate, qubits) places, one list a layer."""
+    for places in structure:
         add_layer(builder, places)

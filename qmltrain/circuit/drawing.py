@@ -45,7 +45,7 @@ _ASCII = _Symbols("-", "|", "|", "*", "x", "...", "pi")
 
 @dataclass(frozen=True)
 class Counts:
-    """`gates` by name, most frequent first; `depth` is the longest chain of gates that share qubits, all gates counted."""
+    """`gates` by name, most frequent first; `depth` is the longest chain of gates that share qubits."""
 
     gates: dict[str, int]
     depth: int

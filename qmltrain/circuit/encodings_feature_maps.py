@@ -93,7 +93,8 @@ def pauli_feature_map(
     on the pairs of the entanglement map, more on all sets (full) or all windows of neighbours (linear,
     reverse_linear). The first letter of a string belongs to the first qubit of the set (Qiskit's labels read the
     other way round). From 1 qubit on; no parameters. Refuses strings with letters beside X, Y, Z or longer than F,
-    other maps for three letters, no features and more features than qubits. Reference: pauli_feature_map of Qiskit's circuit library.
+    other maps for three letters, no features and more features than qubits. Reference: pauli_feature_map of Qiskit's
+    circuit library.
     """
     check_positive("encoding.repeats", repeats)
     check_features_fit(builder, "a Pauli feature map")

@@ -1,6 +1,7 @@
 """Entanglement maps: on which ordered pairs (control, target) an entangling layer acts, in time order.
 
-The maps and their order are those of Qiskit's `n_local` circuits, so that circuits written there can be rebuilt; `ring` is PennyLane's.
+The maps and their order are those of Qiskit's `n_local` circuits, so that circuits written there can be rebuilt;
+`ring` is PennyLane's.
 """
 
 from __future__ import annotations
