@@ -51,6 +51,11 @@ class ArraySource:
     def checksum(self) -> str:
         return digest(self.files) if self.files else array_digest(self.x, self.y)
 
+    @property
+    def code_sha256(self) -> str:
+        """SHA-256 of `code`, hexadecimal; empty where there is none."""
+        return hashlib.sha256(self.code.encode()).hexdigest() if self.code else ""
+
     def labels(self) -> LabelArray:
         return self.y
 
@@ -117,8 +122,9 @@ def npz(
     file = find_file(path, root, "dataset.path")
     check_digest(sha256, file)
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+        with file.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
                 raise InputError(f"{file}: is one bare array; save both with numpy.savez(path, x=..., y=...)")
             x, y = (_member(archive, key, option, file) for key, option in ((x_key, "x_key"), (y_key, "y_key")))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:

@@ -93,5 +93,5 @@ def _class_indices(y: NDArray[Any], where: str) -> NDArray[np.int64]:
 
 
 def numbered_class_names(labels: LabelArray, task: Task) -> tuple[str, ...]:
-    """"0", "1", ... up to the largest class; none for regression."""
+    """Names 0, 1, ... up to the largest class; none for regression."""
     return tuple(str(c) for c in range(int(labels.max()) + 1)) if task == "classification" else ()

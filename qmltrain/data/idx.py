@@ -89,6 +89,8 @@ def _parse(stream: BinaryIO | gzip.GzipFile, file: Path, magic: int) -> NDArray[
     shape = struct.unpack(f">{n_dimensions}I", head)
     # The lengths are not trusted: no more is read, and no more memory taken, than the file has.
     expected = int(np.prod(shape, dtype=object))
+    if not expected:
+        raise InputError(f"{file}: is empty, its header says {shape}")
     body = bytearray()
     while len(body) <= expected and (block := stream.read(min(2**20, expected + 1 - len(body)))):
         body += block

@@ -40,7 +40,8 @@ def fit_scaling(chunks: Iterator[FloatArray], scale: str, low: float, high: floa
         raise InputError(f"preprocess.scale: {scale!r} is not known; choose one of {', '.join(SCALES)}")
     if scale == "none":
         return None
-    n_rows, mean_F, squares_F, smallest_F, largest_F = _moments(chunks)
+    with np.errstate(over="ignore", invalid="ignore"):  # found below, with the feature
+        n_rows, mean_F, squares_F, smallest_F, largest_F = _moments(chunks)
     # Not by a variance of 0, which rounding may miss.
     constant_F = smallest_F == largest_F
     if constant_F.all():
@@ -48,13 +49,13 @@ def fit_scaling(chunks: Iterator[FloatArray], scale: str, low: float, high: floa
             f"preprocess.scale: {scale} of features that are all constant on the {n_rows} training rows; "
             "there is nothing to learn from"
         )
-    if scale == "standard":
-        width_F, center_F, shift_F = np.sqrt(squares_F / n_rows), mean_F, np.zeros_like(mean_F)
-        target, low, high = 1.0, -np.inf, np.inf
-    else:
-        width_F, center_F, target = largest_F - smallest_F, smallest_F, high - low
-        shift_F = np.where(constant_F, (low + high) / 2, low)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        if scale == "standard":
+            width_F, center_F, shift_F = np.sqrt(squares_F / n_rows), mean_F, np.zeros_like(mean_F)
+            target, low, high = 1.0, -np.inf, np.inf
+        else:
+            width_F, center_F, target = largest_F - smallest_F, smallest_F, high - low
+            shift_F = np.where(constant_F, (low + high) / 2, low)
         factor_F = np.where(constant_F, 0.0, target / width_F)
     usable_F = np.isfinite(factor_F) & np.isfinite(center_F) & np.isfinite(width_F)
     if not usable_F.all():

@@ -21,9 +21,7 @@ class Split:
     test: RowArray
 
 
-def split(
-    labels: LabelArray, task: Task, validation: float, test: float, generator: np.random.Generator
-) -> Split:
+def split(labels: LabelArray, task: Task, validation: float, test: float, generator: np.random.Generator) -> Split:
     """Split the rows of `labels` (n,) at random; `validation` and `test` are fractions of the whole, 0 for none.
 
     The parts have round(n * fraction) rows. For classification each class is spread in its share, by largest

@@ -1,0 +1,323 @@
+"""Preprocessing against scikit-learn, against itself in other batches, and after a round trip of its state."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import h5py
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
+
+from qmltrain.data import checks
+from qmltrain.data.arrays import array_source
+from qmltrain.data.ordered_sums import ordered_matmul, row_norms
+from qmltrain.data.pooling import average_pool
+from qmltrain.data.preprocessing import Preprocessor, TargetScaler
+from qmltrain.data.sources import build_source
+from qmltrain.errors import InputError, StorageError
+from tests.data.writers import write_hdf5
+
+generator = np.random.default_rng(42)
+TRAIN = np.arange(0, 90, 2)
+
+
+def source_of(x):
+    return array_source("npz", np.asarray(x), np.arange(len(x)) % 2, "file")
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Chunks of a few rows, so that small data is streamed in many and uneven pieces."""
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 8 * 64 * 7)
+
+
+# ---- against scikit-learn
+
+
+def aligned(features, expected):
+    """`expected` with each column's sign as in `features`."""
+    return expected * np.sign((features * expected).sum(axis=0))
+
+
+@pytest.mark.parametrize("n_components", [1, 5, 30])
+def test_pca_is_that_of_sklearn(n_components, small_chunks):
+    source = build_source("digits", {})
+    train = np.arange(0, 1797, 2)
+    fitted = Preprocessor.fit(source, train, pca=n_components)
+    x = source.read(np.arange(1797)).reshape(1797, 64)
+    judge = PCA(n_components, svd_solver="full").fit(x[train])
+    features = fitted.transform(source.read(np.arange(1797)))
+    assert fitted.n_features == n_components
+    np.testing.assert_allclose(features, aligned(features, judge.transform(x)), atol=1e-10)
+    np.testing.assert_allclose(fitted.pca.variance_ratio_K, judge.explained_variance_ratio_, atol=1e-12)
+
+
+def test_pca_of_fewer_rows_than_features_is_that_of_sklearn(small_chunks):
+    x = generator.normal(size=(40, 200)) * np.linspace(3, 0.1, 200) + 5
+    fitted = Preprocessor.fit(source_of(x), np.arange(30), pca=29)
+    judge = PCA(29, svd_solver="full").fit(x[:30])
+    features = fitted.transform(x)
+    np.testing.assert_allclose(features, aligned(features, judge.transform(x)), atol=1e-10)
+    np.testing.assert_allclose(fitted.pca.variance_ratio_K, judge.explained_variance_ratio_, atol=1e-12)
+
+
+def test_pca_far_from_the_origin():
+    """The covariance is that about the mean, also where the mean is a million deviations away, or drifts."""
+    x = generator.normal(size=(90, 4)) * [4, 3, 2, 1] + 1e6
+    x[:, 0] += np.linspace(0, 100, 90)
+    features = Preprocessor.fit(source_of(x), TRAIN, pca=3).transform(x)
+    judge = PCA(3, svd_solver="full").fit(x[TRAIN]).transform(x)
+    np.testing.assert_allclose(features, aligned(features, judge), atol=1e-6)
+
+
+def test_largest_loading_of_each_component_is_positive():
+    for x in (generator.normal(size=(90, 6)), generator.normal(size=(90, 50))):
+        components = Preprocessor.fit(source_of(x), TRAIN, pca=5).pca.components_KF
+        assert (components[np.arange(5), np.abs(components).argmax(axis=1)] > 0).all()
+        np.testing.assert_allclose(components @ components.T, np.eye(5), atol=1e-12)
+
+
+def test_standard_is_that_of_sklearn(small_chunks):
+    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
+    features = Preprocessor.fit(source_of(x), TRAIN, scale="standard").transform(x)
+    np.testing.assert_allclose(features, StandardScaler().fit(x[TRAIN]).transform(x), rtol=1e-10, atol=1e-10)
+
+
+def test_min_max_is_that_of_sklearn_and_clips_other_rows(small_chunks):
+    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
+    features = Preprocessor.fit(source_of(x), TRAIN, scale="min_max", range=[-0.5, math.pi]).transform(x)
+    judge = MinMaxScaler((-0.5, math.pi), clip=True).fit(x[TRAIN]).transform(x)
+    np.testing.assert_allclose(features, judge, atol=1e-10)
+    assert features.min() >= -0.5 and features.max() <= math.pi
+    assert MinMaxScaler((-0.5, math.pi)).fit(x[TRAIN]).transform(x).max() > math.pi  # there was something to clip
+
+
+def test_normalize_is_that_of_sklearn_without_overflow():
+    x = generator.normal(size=(9, 5)) * np.array([1e200, 1e-200, 1, 1, 1, 1, 1, 1, 1])[:, None]
+    features = Preprocessor.fit(source_of(x), np.arange(9), normalize=True).transform(x)
+    np.testing.assert_allclose(features, normalize(x / np.abs(x).max(axis=1, keepdims=True)), atol=1e-14)
+
+
+def test_ordered_sums_are_the_ordinary_ones():
+    x, weights = generator.normal(size=(2051, 33)), generator.normal(size=(33, 4))
+    np.testing.assert_allclose(ordered_matmul(x, weights), x @ weights, atol=1e-12)
+    np.testing.assert_allclose(row_norms(x), np.linalg.norm(x, axis=1), atol=1e-12)
+
+
+# ---- resize
+
+
+def pooled_by_repetition(images, size):
+    """Independent of the code under test: repeat every pixel until both grids fit, then take block means."""
+    height, width = images.shape[1:3]
+    fine = images.repeat(size[0], axis=1).repeat(size[1], axis=2)
+    blocks = fine.reshape(len(images), size[0], height, size[1], width, *images.shape[3:])
+    return blocks.mean(axis=(2, 4))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (5, 7), (6, 4, 3), (1, 9)])
+def test_average_pool_by_area(shape):
+    images = generator.normal(size=(3, *shape))
+    for size in itertools.product(range(1, shape[0] + 1), range(1, shape[1] + 1)):
+        pooled = average_pool(images, size)
+        assert pooled.shape == (3, *size, *shape[2:])
+        np.testing.assert_allclose(pooled, pooled_by_repetition(images, size), atol=1e-13)
+
+
+def test_resize_options():
+    images = source_of(generator.normal(size=(20, 6, 8)))
+    train = np.arange(20)
+    assert Preprocessor.fit(images, train, resize=4).n_features == 16
+    assert Preprocessor.fit(images, train, resize=[3, 8]).n_features == 24
+    assert Preprocessor.fit(images, train, resize=(6, 8)).n_features == 48
+    colour = source_of(generator.normal(size=(20, 6, 8, 3)))
+    assert Preprocessor.fit(colour, train, resize=2, pca=5).n_features == 5
+    assert Preprocessor.fit(colour, train, resize=2).n_features == 12
+
+
+# ---- the same bits in every batch and from every storage
+
+
+ALL_STEPS = {"resize": [7, 5], "pca": 9, "scale": "min_max", "range": [-1, 2], "normalize": True}
+SOME_STEPS = [
+    {},
+    ALL_STEPS,
+    {"scale": "standard"},
+    {"pca": 20, "scale": "standard", "normalize": True},
+    {"resize": 1},
+    {"pca": 1},
+    {"normalize": True},
+]
+
+
+@pytest.mark.parametrize("options", SOME_STEPS)
+def test_features_of_a_row_do_not_depend_on_its_batch(options):
+    source = build_source("digits", {})
+    fitted = Preprocessor.fit(source, np.arange(1000), **options)
+    whole = fitted.transform(source.read(np.arange(1797)))
+    assert whole.shape == (1797, fitted.n_features)
+    for rows in ([0], [1796], [3, 1, 2], range(5, 22), range(100, 900), []):
+        rows = np.array(rows, dtype=int)
+        assert np.array_equal(fitted.transform(source.read(rows)), whole[rows])
+
+
+@pytest.mark.parametrize("options", SOME_STEPS)
+def test_streamed_fit_equals_that_in_memory(options, tmp_path, small_chunks):
+    x = generator.integers(0, 256, (90, 8, 6)).astype(np.uint8)
+    x[:, 3, 2] = 7
+    file = write_hdf5(tmp_path / "data.h5", x, np.arange(90) % 2, chunks=(4, 8, 6), compression="gzip")
+    streamed = build_source("hdf5", {"path": str(file)})
+    shuffled = np.random.default_rng(0).permutation(TRAIN)
+    states = [
+        Preprocessor.fit(source, rows, **options).state()
+        for source, rows in ((source_of(x), TRAIN), (streamed, TRAIN), (streamed, shuffled))
+    ]
+    for other in states[1:]:
+        assert states[0].keys() == other.keys()
+        assert all(np.array_equal(states[0][key], other[key]) for key in other)
+
+
+def test_number_of_chunks_changes_rounding_only(monkeypatch):
+    source = build_source("digits", {})
+    once = Preprocessor.fit(source, np.arange(900), pca=6, scale="standard")
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 1)  # a row at a time
+    by_row = Preprocessor.fit(source, np.arange(900), pca=6, scale="standard")
+    for key, value in once.state().items():
+        np.testing.assert_allclose(by_row.state()[key], value, atol=1e-10)
+
+
+def test_only_training_rows_are_fitted_on():
+    x = generator.normal(size=(90, 4))
+    changed = x.copy()
+    changed[1::2] = 1e9
+    for options in ({"pca": 2}, {"scale": "standard"}, {"scale": "min_max"}):
+        first, second = (Preprocessor.fit(source_of(data), TRAIN, **options).state() for data in (x, changed))
+        assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+# ---- constant features
+
+
+def test_constant_features_become_the_middle():
+    x = generator.normal(size=(90, 3))
+    x[:, 1] = 0.1  # whose mean over 45 rows is not 0.1 in float64
+    x[1, 1] = 5.0  # not a training row
+    source = source_of(x)
+    assert (Preprocessor.fit(source, TRAIN, scale="standard").transform(x)[:, 1] == 0).all()
+    assert (Preprocessor.fit(source, TRAIN, scale="min_max", range=[1, 2]).transform(x)[:, 1] == 1.5).all()
+
+
+# ---- state
+
+
+@pytest.mark.parametrize("options", SOME_STEPS)
+def test_state_round_trip_through_hdf5_is_exact(options, tmp_path):
+    source = build_source("digits", {})
+    fitted = Preprocessor.fit(source, np.arange(500), **options)
+    with h5py.File(tmp_path / "state.h5", "w") as file:
+        for key, value in fitted.state().items():
+            file[key] = value
+    with h5py.File(tmp_path / "state.h5") as file:
+        restored = Preprocessor.from_state({key: file[key][()] for key in file})
+    assert restored.n_features == fitted.n_features and restored.describe() == fitted.describe()
+    x = source.read(np.arange(600))
+    assert np.array_equal(restored.transform(x), fitted.transform(x))
+    assert restored.state().keys() == fitted.state().keys()
+
+
+def test_damaged_state_is_a_storage_error():
+    state = Preprocessor.fit(build_source("digits", {}), np.arange(500), **ALL_STEPS).state()
+    for key in ("sample_shape", "normalize", "pca_mean", "scale_center"):
+        with pytest.raises(StorageError, match="stored state is incomplete"):
+            Preprocessor.from_state({name: value for name, value in state.items() if name != key})
+    with pytest.raises(StorageError):
+        Preprocessor.from_state(state | {"scale_limits": np.zeros(3)})
+
+
+def test_describe():
+    fitted = Preprocessor.fit(build_source("digits", {}), np.arange(500), **ALL_STEPS)
+    assert fitted.describe().startswith("8 x 8, resized to 7 x 5, 9 principal components (")
+    assert fitted.describe().endswith("% of the variance), scaled to [-1, 2], L2-normalised")
+
+
+# ---- refusals
+
+ONES = np.ones((90, 4, 4))
+WIDE = np.where(np.arange(90)[:, None] % 4 == 0, 1.7e308, -1.7e308)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        (ONES, {"resize": 5}, "preprocess.resize: 5 would enlarge images of 4 x 4"),
+        (ONES, {"resize": [2, 5]}, r"preprocess.resize: \[2, 5\] would enlarge"),
+        (ONES, {"resize": 0}, "preprocess.resize: 0 is not a size"),
+        (ONES, {"resize": [2]}, r"preprocess.resize: \[2\] is not a size"),
+        (ONES[:, 0], {"resize": 2}, r"preprocess.resize: 2 needs images of shape .*, samples have \(4,\)"),
+        (ONES, {"pca": 0}, "preprocess.pca: 0 components of 16 features and 45 training rows; choose 1 to 16"),
+        (ONES, {"pca": 17}, "preprocess.pca: 17 components of 16 features"),
+        (ONES, {"pca": 2}, "preprocess.pca: 2 components, but the training rows vary in 0 directions"),
+        (np.arange(90.0)[:, None] * [1, 2, 3], {"pca": 2}, "preprocess.pca: 2 components, .* vary in 1 directions"),
+        (generator.normal(size=(90, 100)), {"pca": 45}, "preprocess.pca: 45 .* 45 training rows; choose 1 to 44"),
+        (ONES, {"scale": "robust"}, "preprocess.scale: 'robust' is not known; choose one of none, standard, min_max"),
+        (ONES, {"scale": "standard"}, "preprocess.scale: standard of features that are all constant"),
+        (WIDE, {"scale": "min_max"}, "preprocess.scale: feature 0 spans -1.7e.308 to 1.7e.308"),
+        (ONES, {"range": [1, 1]}, r"preprocess.range: \[1, 1\] is not a range"),
+        (ONES, {"range": [0, math.inf]}, "preprocess.range: .* is not a range"),
+        (ONES, {"range": [0, 1, 2]}, "preprocess.range: .* is not a range"),
+    ],
+)
+def test_impossible_options(x, options, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        Preprocessor.fit(source_of(x), TRAIN, **options)
+
+
+def test_too_large_a_matrix_is_refused_before_it_is_made():
+    with pytest.raises(InputError, match="need a matrix of 8.0 GiB, allowed are 0.5; make the samples smaller"):
+        Preprocessor.fit(_Wide(), np.arange(40_000), pca=2)
+
+
+class _Wide:
+    """Claims a size and cannot be read."""
+
+    name, sample_shape, n_samples = "wide", (2**15,), 40_000
+
+
+def test_no_training_rows():
+    with pytest.raises(InputError, match="no training rows"):
+        Preprocessor.fit(source_of(ONES), np.array([], dtype=int))
+
+
+def test_zero_row_is_named_with_its_number():
+    x = generator.normal(size=(90, 3))
+    x[[40, 50]] = 0
+    fitted = Preprocessor.fit(source_of(x), TRAIN, normalize=True)
+    with pytest.raises(InputError, match=r"^preprocess\.normalize: row 40 is all zero"):
+        fitted.transform(x)
+    with pytest.raises(InputError, match="row 50 is all zero"):
+        fitted.transform(x[[7, 50]], np.array([7, 50]))
+
+
+def test_other_samples_than_fitted_on():
+    fitted = Preprocessor.fit(source_of(ONES), TRAIN)
+    with pytest.raises(InputError, match=r"fitted on samples of shape \(4, 4\), found \(4, 5\)"):
+        fitted.transform(np.ones((2, 4, 5)))
+
+
+# ---- targets
+
+
+def test_target_scaler():
+    targets = generator.normal(50, 9, 90)
+    scaler = TargetScaler.fit(targets, TRAIN[::-1])
+    judge = StandardScaler().fit(targets[TRAIN, None])
+    np.testing.assert_allclose(scaler.transform(targets), judge.transform(targets[:, None])[:, 0], atol=1e-12)
+    np.testing.assert_allclose(scaler.inverse(scaler.transform(targets)), targets, rtol=1e-14)
+    assert TargetScaler.from_state(scaler.state()) == scaler == TargetScaler.fit(targets, TRAIN)
+    with pytest.raises(InputError, match="the targets of the 45 training rows do not vary"):
+        TargetScaler.fit(np.ones(90), TRAIN)
+    with pytest.raises(StorageError, match="'target_deviation'"):
+        TargetScaler.from_state({"target_mean": np.array(1.0)})

@@ -1,0 +1,95 @@
+"""select: classes in the order given, subsamples in proportion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.data.arrays import array_source
+from qmltrain.data.sources import build_source, select
+from qmltrain.errors import InputError
+
+
+def test_nothing_selected_is_the_source_itself():
+    source = build_source("iris", {})
+    assert select(source) is source
+
+
+def test_classes_are_relabelled_in_the_given_order():
+    digits = build_source("digits", {})
+    chosen = select(digits, classes=[6, 3])
+    original = digits.labels()
+    rows = np.flatnonzero((original == 6) | (original == 3))
+    assert chosen.n_samples == len(rows) and chosen.class_names == ("6", "3")
+    assert np.array_equal(chosen.labels(), np.where(original[rows] == 6, 0, 1))
+    some = np.array([5, 0, 5, len(rows) - 1])
+    assert np.array_equal(chosen.read(some), digits.read(rows[some]))
+    assert chosen.checksum == digits.checksum and chosen.sample_shape == (8, 8)
+    with pytest.raises(IndexError):
+        chosen.read(np.array([len(rows)]))
+
+
+def test_classes_by_name():
+    iris = build_source("iris", {})
+    by_name, by_index = select(iris, classes=["virginica", "setosa"]), select(iris, classes=[2, 0])
+    assert by_name.class_names == by_index.class_names == ("virginica", "setosa")
+    assert np.array_equal(by_name.labels(), by_index.labels())
+
+
+def test_gaps_can_be_closed():
+    source = array_source("npz", np.ones((6, 1)), np.array([1, 1, 4, 4, 9, 9]), "file")
+    chosen = select(source, classes=[1, 4, 9])
+    assert chosen.labels().tolist() == [0, 0, 1, 1, 2, 2] and chosen.class_names == ("1", "4", "9")
+
+
+@pytest.mark.parametrize("samples", [10, 11, 100, 1796, 1797])
+def test_subsample_keeps_the_shares(samples):
+    digits = build_source("digits", {})
+    chosen = select(digits, samples=samples, seed=3)
+    counts = np.bincount(chosen.labels(), minlength=10)
+    assert counts.sum() == samples and counts.min() >= 1
+    assert np.abs(counts - samples * np.bincount(digits.labels()) / 1797).max() < 1.01
+    assert np.array_equal(chosen.read(np.arange(samples)), digits.read(chosen.rows))
+    assert (np.diff(chosen.rows) > 0).all()
+
+
+def test_rare_classes_survive():
+    labels = np.array([0] * 1000 + [1] * 2)
+    chosen = select(array_source("npz", np.ones((1002, 1)), labels, "file"), samples=10)
+    assert np.bincount(chosen.labels()).tolist() == [9, 1]
+
+
+def test_selection_is_a_function_of_the_seed():
+    digits = build_source("digits", {})
+    rows = [select(digits, classes=[1, 2], samples=50, seed=seed).rows for seed in (1, 1, 2)]
+    assert np.array_equal(rows[0], rows[1]) and not np.array_equal(rows[0], rows[2])
+
+
+def test_regression_subsample():
+    diabetes = build_source("diabetes", {})
+    chosen = select(diabetes, samples=40, seed=1)
+    assert chosen.task == "regression" and len(np.unique(chosen.rows)) == 40
+    assert np.array_equal(chosen.labels(), diabetes.labels()[chosen.rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("iris", {"classes": [0, 3]}, "iris has no class 3; it has 0, 1, 2 or setosa, versicolor, virginica"),
+        ("digits", {"classes": [0, -1]}, "digits has no class -1; it has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9$"),
+        ("iris", {"classes": [0, "rose"]}, "iris has no class rose"),
+        ("iris", {"classes": [0, 1, 0]}, r"\[0, 1, 0\] names a class twice"),
+        ("iris", {"classes": [0, "setosa"]}, "names a class twice"),
+        ("iris", {"classes": [1]}, r"\[1\] is fewer than two"),
+        ("iris", {"classes": []}, r"\[\] is fewer than two"),
+        ("diabetes", {"classes": [0, 1]}, "diabetes is a regression and has no classes"),
+        ("iris", {"samples": 151}, "151 of the 150 samples of iris; choose 1 to 150"),
+        ("iris", {"samples": 0}, "0 of the 150"),
+        ("iris", {"samples": 2}, "2 is fewer than the 3 classes"),
+        ("diabetes", {"samples": 443}, "443 of the 442"),
+    ],
+)
+def test_impossible_selections(name, options, message):
+    option = next(iter(options))
+    with pytest.raises(InputError, match=f"^dataset.{option}: .*{message}"):
+        select(build_source(name, {}), **options)

@@ -1,0 +1,179 @@
+"""Every registered data set by being registered; then each family against scikit-learn or the file that was written."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.datasets
+
+from qmltrain.data.sources import SOURCES, build_source
+from qmltrain.errors import InputError
+from tests.data.writers import write_hdf5, write_idx_pair
+
+MODULE = """
+import numpy as np
+
+def make():
+    return np.arange(40.0).reshape(10, 4), np.arange(10) % 2
+"""
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    """Working options of every entry that needs some."""
+    images, _, _, _ = write_idx_pair(tmp_path)
+    x, y = np.arange(36.0).reshape(12, 3), np.arange(12) % 3
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    write_hdf5(tmp_path / "data.h5", x, y)
+    (tmp_path / "my_data_for_sources.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return {
+        "idx": {"path": str(images)},
+        "npz": {"path": str(tmp_path / "data.npz")},
+        "hdf5": {"path": str(tmp_path / "data.h5")},
+        "python": {"function": "my_data_for_sources:make"},
+    }
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_registered_source_keeps_the_protocol(name, options):
+    source = build_source(name, options.get(name, {}))
+    n = source.n_samples
+    assert source.name == name
+    labels = source.labels()
+    assert labels.shape == (n,)
+    if source.task == "classification":
+        assert labels.dtype == np.int64
+        assert set(np.unique(labels)) == set(range(len(source.class_names)))
+    else:
+        assert source.task == "regression" and labels.dtype == np.float64 and source.class_names == ()
+    everything = source.read(np.arange(n))
+    assert everything.shape == (n, *source.sample_shape) and everything.dtype == np.float64
+    rows = np.array([n - 1, 0, 3, 3, 1])
+    assert np.array_equal(source.read(rows), everything[rows])
+    assert source.read(rows[:0]).shape == (0, *source.sample_shape)
+    for bad in (np.array([n]), np.array([-1]), np.array([0.0]), np.array([[0]])):
+        with pytest.raises(IndexError):
+            source.read(bad)
+    assert len(source.checksum) == 64 and set(source.checksum) <= set("0123456789abcdef")
+    assert source.checksum == build_source(name, options.get(name, {})).checksum
+    assert source.description.startswith(f"{name}: {n} samples") and "\n" not in source.description
+    assert bool(source.code) == (name == "python")
+    everything += 1  # what is read is the reader's own
+    assert np.array_equal(source.read(np.arange(n)) + 1, everything)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_options_are_keyword_only_and_none_means_the_default(name, options):
+    parameters = inspect.signature(SOURCES[name]).parameters
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
+    given = options.get(name, {})
+    with_nones = {option: given.get(option) for option in parameters}
+    assert build_source(name, with_nones).checksum == build_source(name, given).checksum
+    assert SOURCES[name](**with_nones).checksum == build_source(name, given).checksum
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_unused_and_missing_options_are_refused(name, options):
+    with pytest.raises(InputError, match=rf"^dataset\.colour: not used by {name}; it takes "):
+        build_source(name, options.get(name, {}) | {"colour": 1})
+    for needed in options.get(name, {}):
+        with pytest.raises(InputError, match=rf"^dataset\.{needed}: needed by {name}; it takes "):
+            build_source(name, {})
+
+
+def test_config_offers_every_option():
+    """The config group names each option that entries take, and nothing that no entry takes."""
+    config = pytest.importorskip("qmltrain.config")
+    fields = {item.name for item in dataclasses.fields(config.DatasetConfig)}
+    taken = {option for builder in SOURCES.values() for option in inspect.signature(builder).parameters}
+    assert fields - {"name", "classes", "samples", "validation", "test"} | {"task"} == taken
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(InputError, match="'mnist' is not known; choose one of digits, iris, wine"):
+        build_source("mnist", {})
+
+
+@pytest.mark.parametrize("name", ["digits", "iris", "wine", "breast_cancer"])
+def test_bundled_sets_are_those_of_sklearn(name):
+    bundle = getattr(sklearn.datasets, f"load_{name}")()
+    source = build_source(name, {})
+    x = bundle.images if name == "digits" else bundle.data
+    assert np.array_equal(source.read(np.arange(source.n_samples)), x)
+    assert np.array_equal(source.labels(), bundle.target)
+    assert source.class_names == tuple(str(c) for c in bundle.target_names)
+
+
+def test_diabetes_is_unscaled_regression():
+    x, y = sklearn.datasets.load_diabetes(scaled=False, return_X_y=True)
+    source = build_source("diabetes", {})
+    assert source.task == "regression"
+    assert np.array_equal(source.read(np.arange(442)), x) and np.array_equal(source.labels(), y)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("make_moons", {"n_samples": 31, "noise": 0.3, "generator_seed": 5}, {"noise": 0.3}),
+        ("make_circles", {"n_samples": 31, "noise": 0.3, "generator_seed": 5}, {"noise": 0.3, "factor": 0.5}),
+        (
+            "make_blobs",
+            {"n_samples": 31, "n_features": 3, "n_classes": 4, "generator_seed": 5},
+            {"n_features": 3, "centers": 4},
+        ),
+        (
+            "make_classification",
+            {"n_samples": 31, "n_features": 3, "n_classes": 4, "generator_seed": 5},
+            {"n_features": 3, "n_informative": 3, "n_redundant": 0, "n_classes": 4, "n_clusters_per_class": 1},
+        ),
+    ],
+)
+def test_generators_are_those_of_sklearn(name, options, expected):
+    x, y = getattr(sklearn.datasets, name)(31, random_state=5, **expected)
+    source = build_source(name, options)
+    assert np.array_equal(source.read(np.arange(31)), x) and np.array_equal(source.labels(), y)
+    assert build_source(name, options | {"generator_seed": 6}).checksum != source.checksum
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("make_moons", {"n_samples": 1}, "n_samples: 1 is fewer than the 2 classes"),
+        ("make_moons", {"noise": -0.1}, "noise: -0.1 is not possible"),
+        ("make_circles", {"noise": float("nan")}, "noise: nan is not possible"),
+        ("make_circles", {"generator_seed": -1}, "generator_seed: -1 is not possible"),
+        ("make_blobs", {"n_classes": 1}, "n_classes: 1 is not possible; at least 2"),
+        ("make_blobs", {"n_features": 0}, "n_features: 0 is not possible"),
+        ("make_classification", {"n_features": 2, "n_classes": 5}, "n_classes: 5 clusters do not fit on the 4 corners"),
+    ],
+)
+def test_impossible_generator_options(name, options, message):
+    with pytest.raises(InputError, match=f"^dataset.{message}"):
+        build_source(name, options)
+
+
+def test_as_many_clusters_as_corners():
+    assert len(build_source("make_classification", {"n_features": 2, "n_classes": 4}).class_names) == 4
+
+
+# Read here, since tests run without the settings of the machine.
+DATA_FOLDER = Path(os.environ.get("QMLTRAIN_DATA", "data"))
+
+
+def test_mnist():
+    """The 10,000 test images, where $QMLTRAIN_DATA has them (plain or gzipped)."""
+    found = [path for name in (".", "mnist") for path in sorted((DATA_FOLDER / name).glob("t10k-images-idx3-ubyte*"))]
+    if not found:
+        pytest.skip("no MNIST under $QMLTRAIN_DATA")
+    source = build_source("idx", {"path": str(found[0].absolute())})
+    assert source.sample_shape == (28, 28) and source.n_samples == 10_000
+    assert np.bincount(source.labels()).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert source.labels()[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    images = source.read(np.arange(10_000))
+    assert images.min() == 0 and images.max() == 255 and abs(images.mean() / 255 - 0.1325) < 1e-4
