@@ -92,7 +92,7 @@ def read_at(descriptor: int, length: int, offset: int) -> bytes:
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Gives the file ``size`` bytes that later writes cannot fail to find; raises OSError (ENOSPC) where they are not there.
+    """Gives the file ``size`` bytes for good; raises OSError (ENOSPC) where they are not there.
 
     Where the file system cannot reserve (ZFS, some network file systems, macOS) the free space is compared instead:
     weaker, since others may use it up, but it still tells before the training and not after it.

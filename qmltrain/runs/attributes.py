@@ -14,7 +14,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("qmltrain", "numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES = (
+    "qmltrain",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "h5py",
+    "hydra-core",
+    "omegaconf",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+)
 SLURM_VARIABLES = (
     "SLURM_JOB_ID",
     "SLURM_JOB_NAME",
@@ -48,9 +58,9 @@ def collect_session() -> dict[str, Any]:
 def collect_attributes() -> dict[str, Any]:
     """The root attributes of a run file that the program can find out by itself.
 
-    run_id, command_line, started_utc, host, platform, python_version, cpu_count, ``slurm_*`` of the job, ``<package>_version``
-    of what is installed, and git_commit and git_dirty where the program runs from its checkout. The caller adds
-    config_yaml, overrides, seeds and device.
+    run_id, command_line, started_utc, host, platform, python_version, cpu_count, ``slurm_*`` of the job,
+    ``<package>_version`` of what is installed, and git_commit and git_dirty where the program runs from its checkout.
+    The caller adds config_yaml, overrides, seeds and device.
     """
     attributes: dict[str, Any] = {
         "run_id": uuid.uuid4().hex,

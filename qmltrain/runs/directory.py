@@ -84,7 +84,7 @@ def check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], directory: st
 def _effective(config: Mapping[str, Any], exclude: Iterable[str]) -> dict[str, Any]:
     excluded = set(exclude)
     flat = {key: value for key, value in flatten(config).items() if value is not None and key not in excluded}
-    return json.loads(json.dumps(flat))  # tuples and lists alike; refuses what is not plain
+    return dict(json.loads(json.dumps(flat)))  # tuples and lists alike; refuses what is not plain
 
 
 def _word(value: Any) -> str:

@@ -194,10 +194,10 @@ def lay_out(
     attributes: Mapping[str, Any],
     arrays: Mapping[str, Any],
 ) -> dict[str, int]:
-    """Writes an HDF5 file with room for ``rows[table]`` rows of every table into ``descriptor``, and reserves its space.
+    """Writes an HDF5 file with room for ``rows[table]`` rows of every table into ``descriptor``; reserves its space.
 
-    ``arrays`` are small datasets stored as they are (path -> array, or list of texts); an attribute that is None is left
-    out. Returns the offset in bytes of every dataset with room (path -> offset), ``valid_rows`` among them.
+    ``arrays`` are small datasets stored as they are (path -> array, or list of texts); an attribute that is None is
+    left out. Returns the offset in bytes of every dataset with room (path -> offset), ``valid_rows`` among them.
     Raises OSError where the space is not there.
     """
     import h5py
@@ -207,7 +207,7 @@ def lay_out(
     allocated.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     allocated.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     image = SparseMemory()
-    with h5py.File(image, "w", libver=("earliest", "v110")) as file:
+    with h5py.File(image, "w", libver=("v108", "v110")) as file:
         for name, value in attributes.items():
             if value is not None:
                 file.attrs[name] = attribute_value(value)

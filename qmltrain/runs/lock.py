@@ -4,10 +4,10 @@ The lock is ``flock`` on ``run.lock``: the kernel lets go of it when its process
 cannot stay behind. The file's text says who holds it, for the message to whoever comes second. It stays when the lock
 is released (removing it would race with the next one to open it), emptied.
 
-Between hosts: flock is shared by all clients on Linux NFS, GPFS, BeeGFS (tuned so) and on Lustre mounted with ``flock``. Lustre with
-``localflock`` and NFS with ``local_lock`` keep it to one host: there two jobs on two hosts are not told apart, and giving one
-directory to two jobs at once must be avoided by other means. Where flock does not work at all (Lustre's default) the lock is a
-second file, ``run.lock.exclusive``, made with O_EXCL: a dead process of this host is noticed and its file taken over; of
+Between hosts: flock is shared by all clients of Linux NFS, GPFS, and Lustre mounted with ``flock``. Lustre with
+``localflock`` and NFS with ``local_lock`` keep it to one host: there jobs on two hosts cannot be told apart, and one
+directory must not be given to two jobs at once. Where flock does not work at all (Lustre's default) the lock is a
+second file, ``run.lock.exclusive``, made with O_EXCL: one of a dead process of this host is noticed and taken over; of
 another host nothing can be known, so its lock is refused, with the words how to remove it.
 """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
 from qmltrain.runs.atomic import storage_errors
-from qmltrain.runs.views import INSTALL, RunView, open_run
+from qmltrain.runs.views import RunView, open_run
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -18,8 +18,8 @@ FORMATS = (".png", ".svg", ".pdf")
 def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     """Draws the run at ``path`` (finished or not) into ``out``, a .png, .svg or .pdf; returns its path.
 
-    One panel each for the quantities whose names end with ``loss`` and with ``accuracy`` (of steps as thin lines, of epochs as
-    lines with points), and one for the gradient norm of each layer; panels without data are left out.
+    One panel each for the quantities whose names end with ``loss`` and with ``accuracy`` (of steps as thin lines, of
+    epochs as lines with points), and one for the gradient norm of each layer; panels without data are left out.
     Raises InputError where there is no run, the ending is another, or matplotlib is missing.
     """
     out = Path(out)
@@ -31,7 +31,7 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError(f"matplotlib is not installed, and plots need it: {INSTALL}") from None
+        raise InputError("matplotlib is not installed, and plots need it: pip install 'qmltrain[plot]'") from None
 
     panels = [curves for curves in (_curves(run, "loss"), _curves(run, "accuracy")) if curves]
     norms = run.table("layer_norms")

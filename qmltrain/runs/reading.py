@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +14,10 @@ from numpy.typing import NDArray
 
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
+from qmltrain.runs.status_file import read_status_file
 
 if TYPE_CHECKING:
     import h5py
-
-STATUS_NAME = "status.json"
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Layout:
     @property
     def sealed(self) -> bool:
         """Whether the run is complete."""
-        return self.attributes["status"] != UNFINISHED
+        return bool(self.attributes["status"] != UNFINISHED)
 
 
 @contextmanager
@@ -89,20 +87,6 @@ def read_layout(path: Path) -> Layout:
 def valid_rows(file: h5py.File) -> dict[str, int]:
     """The number of rows of each table that have been written in full."""
     return dict(zip(TABLES, file[VALID_ROWS][()].tolist(), strict=True))
-
-
-def read_status_file(directory: Path) -> dict[str, Any]:
-    """The contents of status.json; empty where a run was killed before its first."""
-    path = directory / STATUS_NAME
-    try:
-        contents = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: cannot be read ({error}); remove it to go on without the attributes in it") from error
-    if not isinstance(contents, dict):
-        raise StorageError(f"{path}: not an object; remove it to go on without the attributes in it")
-    return contents
 
 
 def run_status(path: str | os.PathLike[str]) -> str | None:

@@ -101,8 +101,8 @@ class SnapshotFolder:
             return snapshot
         if problems:
             raise StorageError(
-                f"{self.directory}: none of {len(problems)} snapshots can be used; nothing was changed: restore one from a"
-                f" copy, or choose another run.dir ({problems[0]}; {NOT_CHECKPOINTS})"
+                f"{self.directory}: none of {len(problems)} snapshots can be used; nothing was changed: restore one"
+                f" from a copy, or choose another run.dir ({problems[0]}; {NOT_CHECKPOINTS})"
             )
         return None
 
@@ -185,4 +185,6 @@ def _check_state(value: Any, where: str) -> None:
                 raise TypeError(f"snapshot {where}: key {key!r} is not a text")
             _check_state(item, f"{where}.{key}")
     else:
-        raise TypeError(f"snapshot {where}: {type(value).__name__} does not come back as it is; use plain Python values, or arrays")
+        raise TypeError(
+            f"snapshot {where}: {type(value).__name__} would come back changed; use plain values, or arrays"
+        )

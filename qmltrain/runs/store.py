@@ -4,21 +4,21 @@ Three files in the run directory belong to it:
 
 - ``run.h5``: laid out once at its full size (`layout.py`), its space reserved; after that every row is a plain write at
   a known offset, and last of all the counter ``valid_rows``. A kill at any moment leaves a file that opens, with every
-  row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary error, not a crash
-  of the interpreter, and readers may open the file whenever they like.
-- ``metrics.jsonl``: the same metrics as one line of JSON a step and an epoch, for ``tail -f``.
-- ``status.json``: what changes while the run lives (status, sessions, automatic choices), replaced whole.
+  row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary error, not a crash of
+  the interpreter, and readers may open the file whenever they like.
+- ``metrics.jsonl``: the same metrics as text (`metrics_log.py`).
+- ``status.json``: what changes while the run lives: status, sessions, automatic choices (`status_file.py`).
 
-When the run is complete, ``run.h5`` is sealed: a fresh file with exactly the valid rows and all attributes takes its name.
+When the run is complete, ``run.h5`` is sealed: a fresh file with exactly the valid rows and all attributes takes its
+place.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,71 +29,60 @@ from numpy.typing import ArrayLike, NDArray
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.atomic import new_file, read_at, remove_stale_temporaries, storage_errors, write_at
 from qmltrain.runs.attributes import collect_session, utc_now
-from qmltrain.runs.layout import (
-    FILE_NAME,
-    SCHEMA_VERSION,
-    TABLES,
-    UNFINISHED,
-    VALID_ROWS,
-    Table,
-    lay_out,
-    make_tables,
-)
-from qmltrain.runs.reading import STATUS_NAME, read_layout, read_status_file
+from qmltrain.runs.layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Column, lay_out, make_tables
+from qmltrain.runs.metrics_log import METRICS_NAME, log_line, log_lines
+from qmltrain.runs.reading import Layout, read_layout
+from qmltrain.runs.status_file import encode_status, read_status_file, write_status_file
 
-METRICS_NAME = "metrics.jsonl"
 COMPLETED = "completed"
 GRADIENTS = ("none", "norms", "full")
 
 _SETTINGS = ("n_steps", "n_epochs", "n_layers", "n_parameters", "gradients", "gradients_every", "parameters_every")
-_OWNED = frozenset({"schema_version", "status", "metrics", "epoch_metrics", *_SETTINGS})
+_OWNED = frozenset({"schema_version", "run_id", "status", "metrics", "epoch_metrics", "sessions", *_SETTINGS})
 _SESSION_STATE = ("status", "updated_utc", "steps", "epochs", "ended_utc")
 _COPY_BYTES = 1 << 24  # sealing copies this much at a time
 
 
 class RunStore:
-    """Writes one run. The caller holds the directory's `RunLock`; make one by `create` or `reopen`.
+    """Writes one run. Made by `create` or `reopen`; the caller holds the directory's `RunLock`.
 
-    Steps and epochs count from 1 in the order they end: step ``s`` is the s-th parameter update, and each is appended
-    exactly once. What is stored beyond the metrics follows from the settings given to `create`: ask `wants_layer_norms`,
-    `wants_gradient` and `wants_parameters`, or pass the arrays always and let the store choose.
+    Steps and epochs count from 1 in the order in which they end: step ``s`` is the s-th parameter update. Each is
+    appended exactly once. What is stored beyond the metrics follows from the settings given to `create`: ask
+    `wants_layer_norms`, `wants_gradient` and `wants_parameters`, or pass the arrays always and let the store choose.
 
-    A row has been *acknowledged* when ``append_step`` or ``append_epoch`` has returned. Acknowledged rows survive the
-    death of the process; `sync` makes them survive the death of the machine, and must come before a snapshot is saved.
+    A row is *acknowledged* when the call that appends it has returned. Acknowledged rows survive the death of the
+    process; `sync` makes them survive the death of the machine, and comes before a snapshot is saved, which relies on
+    them. After a StorageError nothing more is written: leave the ``with`` block (or call `abandon`) and exit. No HDF5
+    object is open while a run trains, so the interpreter exits in the ordinary way with the exit code it is given.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        descriptor: int,
-        log: int,
-        attributes: dict[str, Any],
-        live: dict[str, Any],
-        tables: dict[str, Table],
-        offsets: dict[str, int],
-        parameter_names: Sequence[str],
-        rows: Sequence[int],
-    ) -> None:
+    def __init__(self, directory: Path, layout: Layout, rows: Sequence[int], live: dict[str, Any]) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
-        self.attributes = attributes
-        self.gradients: str = attributes["gradients"]
-        self.gradients_every: int = attributes["gradients_every"]
-        self.parameters_every: int | None = attributes.get("parameters_every")
+        self.attributes = layout.attributes
+        self._layout = layout
+        self._capacity = capacities(layout.attributes)
+        self._rows = dict(zip(TABLES, rows, strict=True))
         self._live = live
-        self._tables = tables
-        self._capacity = capacities(attributes)
-        self._offsets = offsets
-        self._parameter_names = list(parameter_names)
-        self._rows = dict(zip(TABLES, map(int, rows), strict=True))
-        self._last_parameters_step: int | None = None
         self._evaluation: dict[str, NDArray[Any]] = {}
-        self._descriptor = descriptor
-        self._log = log
-        self._open = True
+        self._last_parameters_step: int | None = None
         self._failed = False
-
-    # -- opening ------------------------------------------------------------------------------------------------------
+        self._descriptor = self._log = -1
+        try:
+            with self._writing(self.path):
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+                self._write_counter()
+                if self._rows["parameters"]:
+                    self._last_parameters_step = int(self._read_table("parameters")["step"][-1])
+            log_path = directory / METRICS_NAME
+            with self._writing(log_path):
+                with new_file(log_path) as descriptor:
+                    write_at(descriptor, log_lines(self._read_table("metrics"), self._read_table("epochs")), 0)
+                self._log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._write_status("running")
+        except BaseException:
+            self.abandon()
+            raise
 
     @classmethod
     def create(
@@ -114,10 +103,10 @@ class RunStore:
         """Lays out the run file of a new run in ``directory`` (made where missing) and reserves its space on the disk.
 
         attributes: what is known before the first step (`collect_attributes`, config_yaml, seeds, device, ...).
-        metrics, epoch_metrics: names of the quantities of every step and of every epoch, such as ``loss``, ``val/loss``.
+        metrics, epoch_metrics: names of the quantities of every step and of every epoch (``loss``, ``val/loss``).
         n_steps, n_epochs: the most there can be; fewer is fine (early stopping).
-        gradients: ``none``; ``norms``: one L2 norm a layer and step; ``full``: the gradient of every
-        ``gradients_every``-th step as well (steps 1, 1 + k, 1 + 2k, ...).
+        gradients: ``none``; ``norms``: one L2 norm a layer and step; ``full``: also the gradient of every
+        ``gradients_every``-th step (steps 1, 1 + k, 1 + 2k, ...).
         parameters_every: steps between parameter rows; None: the caller writes one an epoch by `write_parameters_row`.
 
         Raises InputError where the directory holds a run already, StorageError where the space is not there.
@@ -125,7 +114,21 @@ class RunStore:
         directory = Path(directory)
         if gradients not in GRADIENTS:
             raise InputError(f"run.gradients: found {gradients!r}; allowed are {', '.join(GRADIENTS)}")
-        settings = {
+        for name, value, least in (
+            ("n_steps", n_steps, 1),
+            ("n_epochs", n_epochs, 0),
+            ("run.gradients_every", gradients_every, 1),
+            ("run.parameters_every", parameters_every, 1),
+        ):
+            if value is not None and value < least:
+                raise InputError(f"{name}: found {value}, must be at least {least}")
+        attributes = {
+            "started_utc": utc_now(),
+            **attributes,
+            "schema_version": SCHEMA_VERSION,
+            "status": UNFINISHED,
+            "metrics": list(metrics),
+            "epoch_metrics": list(epoch_metrics),
             "n_steps": n_steps,
             "n_epochs": n_epochs,
             "n_layers": n_layers,
@@ -134,19 +137,6 @@ class RunStore:
             "gradients_every": gradients_every,
             "parameters_every": parameters_every,
         }
-        for name, least in (("n_steps", 1), ("n_epochs", 0), ("gradients_every", 1), ("parameters_every", 1)):
-            value = settings[name]
-            if isinstance(value, int) and value < least:
-                raise InputError(f"{name}: found {value}, must be at least {least}")
-        attributes = {
-            **attributes,
-            **settings,
-            "schema_version": SCHEMA_VERSION,
-            "status": UNFINISHED,
-            "metrics": list(metrics),
-            "epoch_metrics": list(epoch_metrics),
-        }
-        attributes.setdefault("started_utc", utc_now())
         tables = make_tables(metrics, epoch_metrics, n_layers, len(parameter_names), gradients)
         path = directory / FILE_NAME
         with storage_errors("create", directory):
@@ -157,93 +147,41 @@ class RunStore:
                 )
             remove_stale_temporaries(directory)
         rows = [0] * len(TABLES)
-        arrays = {"parameters/names": list(parameter_names)} if parameter_names else {}
-        with _reserving(path, attributes), new_file(path) as descriptor:
-            offsets = lay_out(descriptor, tables, capacities(attributes), rows, attributes, arrays)
-        live = {"sessions": [{**collect_session(), "from_step": 0}]}
-        return cls._start(directory, attributes, live, tables, offsets, parameter_names, rows)
+        names = {"parameters/names": list(parameter_names)} if parameter_names else {}
+        with _space_errors(path, attributes), new_file(path) as descriptor:
+            lay_out(descriptor, tables, capacities(attributes), rows, attributes, names)
+        return cls(directory, read_layout(path), rows, {"sessions": [{**collect_session(), "from_step": 0}]})
 
     @classmethod
     def reopen(cls, directory: str | os.PathLike[str], *, steps: int, epochs: int) -> RunStore:
-        """Opens an unfinished run to go on from the snapshot taken after ``steps`` steps and ``epochs`` finished epochs.
+        """Opens an unfinished run to go on from a snapshot, taken after ``steps`` steps and ``epochs`` finished epochs.
 
         Rows after the snapshot are cut from ``run.h5``, and ``metrics.jsonl`` is written anew from the rows that stay.
         A run that was killed before its first snapshot is started over by ``steps=0, epochs=0``.
 
-        Raises InputError where there is no run or where it is complete, StorageError where the file is damaged, of
+        Raises InputError where there is no run or where it is complete; StorageError where the file is damaged, of
         another schema version, or holds fewer rows than the snapshot (the two do not belong together).
         """
         directory = Path(directory)
         path = directory / FILE_NAME
-        contents = read_layout(path)
-        if contents.attributes["status"] != UNFINISHED:
-            raise InputError(f"{path}: the run is {contents.attributes['status']}; there is nothing to resume")
+        layout = read_layout(path)
+        if layout.sealed:
+            raise InputError(f"{path}: the run is {layout.attributes['status']}; there is nothing to resume")
         with storage_errors("clean up", directory):
             remove_stale_temporaries(directory)
-        kept = []
+        rows = []
         for name in TABLES:
-            limit = epochs if name == "epochs" else steps
-            index = contents.index.get(name)
-            kept.append(0 if index is None else int(np.searchsorted(index, limit, side="right")))
-        if kept[0] != steps or kept[1] != epochs:
+            last = epochs if name == "epochs" else steps
+            index = layout.index.get(name)
+            rows.append(0 if index is None else int(np.searchsorted(index, last, side="right")))
+        if rows[:2] != [steps, epochs]:
             raise StorageError(
-                f"{path}: holds {kept[0]} steps and {kept[1]} epochs of the {steps} steps and {epochs} epochs in the "
-                "snapshot; they do not belong together: restore both from one copy, or choose another run.dir"
+                f"{path}: holds {rows[0]} of {steps} steps and {rows[1]} of {epochs} epochs that the snapshot counts: "
+                "they do not belong together; restore both from one copy, or choose another run.dir"
             )
-        live = read_status_file(directory)
-        for name in _SESSION_STATE:
-            live.pop(name, None)
-        live.setdefault("sessions", []).append({**collect_session(), "from_step": steps})
-        return cls._start(
-            directory, contents.attributes, live, contents.tables, contents.offsets, contents.parameter_names, kept
-        )
-
-    @classmethod
-    def _start(
-        cls,
-        directory: Path,
-        attributes: dict[str, Any],
-        live: dict[str, Any],
-        tables: dict[str, Table],
-        offsets: dict[str, int],
-        parameter_names: Sequence[str],
-        rows: Sequence[int],
-    ) -> RunStore:
-        path, log_path = directory / FILE_NAME, directory / METRICS_NAME
-        with storage_errors("open", path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        store = cls(directory, descriptor, -1, attributes, live, tables, offsets, parameter_names, rows)
-        try:
-            with store._writing(path):
-                store._write_counter()
-            with store._writing(log_path):
-                with new_file(log_path) as log:
-                    store._rewrite_log(log)
-                store._log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            count = store._rows["parameters"]
-            if count:
-                steps = store._read_rows(tables["parameters"].columns[0], count - 1, count)
-                store._last_parameters_step = int(steps[0])
-            store._write_status("running")
-        except BaseException:
-            store.abandon()
-            raise
-        return store
-
-    # -- what is stored -----------------------------------------------------------------------------------------------
-
-    @property
-    def wants_layer_norms(self) -> bool:
-        """Whether every step stores the norm of each layer's gradient."""
-        return "layer_norms" in self._tables
-
-    def wants_gradient(self, step: int) -> bool:
-        """Whether this step stores its whole gradient."""
-        return "gradients" in self._tables and (step - 1) % self.gradients_every == 0
-
-    def wants_parameters(self, step: int) -> bool:
-        """Whether ``append_step`` stores the parameters after this step."""
-        return self.parameters_every is not None and step % self.parameters_every == 0
+        live = {name: value for name, value in read_status_file(directory).items() if name not in _SESSION_STATE}
+        live["sessions"] = [*live.get("sessions", []), {**collect_session(), "from_step": steps}]
+        return cls(directory, layout, rows, live)
 
     @property
     def steps(self) -> int:
@@ -254,6 +192,20 @@ class RunStore:
     def epochs(self) -> int:
         """Epochs stored so far, which is also the number of the last."""
         return self._rows["epochs"]
+
+    @property
+    def wants_layer_norms(self) -> bool:
+        """Whether every step stores the norm of each layer's gradient."""
+        return "layer_norms" in self._layout.tables
+
+    def wants_gradient(self, step: int) -> bool:
+        """Whether this step stores its whole gradient."""
+        return "gradients" in self._layout.tables and (step - 1) % self.attributes["gradients_every"] == 0
+
+    def wants_parameters(self, step: int) -> bool:
+        """Whether `append_step` stores the parameters after this step."""
+        every = self.attributes.get("parameters_every")
+        return every is not None and step % every == 0
 
     def append_step(
         self,
@@ -266,30 +218,30 @@ class RunStore:
         """Stores one step: every quantity named at creation (NaN where it has no value), and of the arrays
         layer_norms (n_layers,), gradient (P,) and parameters (P,) after the step those that the settings ask for.
 
-        Raises ValueError where the step is not the next, a quantity is missing or unknown, or an array that the settings
-        ask for is missing; StorageError where the disk does not take it.
+        Raises ValueError where the step is not the next one, a quantity is missing or unknown, or an array that the
+        settings ask for is missing or misshapen; StorageError where the disk does not take it.
         """
         self._check_next("step", step, self.steps, self._capacity["metrics"])
         rows = {"metrics": (step, *self._values("metrics", metrics))}
-        if self.wants_layer_norms:
-            rows["layer_norms"] = (step, self._array("layer_norms", layer_norms))
+        arrays = {"layer_norms": layer_norms} if self.wants_layer_norms else {}
         if self.wants_gradient(step):
-            rows["gradients"] = (step, self._array("gradients", gradient))
+            arrays["gradients"] = gradient
         if self.wants_parameters(step):
-            rows["parameters"] = (step, self._array("parameters", parameters))
-        self._append(rows)
-        self._append_log({"step": step, **metrics})
+            arrays["parameters"] = parameters
+        self._append({**rows, **{table: (step, self._array(table, array)) for table, array in arrays.items()}})
+        self._append_log("metrics", rows["metrics"])
 
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Stores one finished epoch and the step it ended with; raises as `append_step`."""
         self._check_next("epoch", epoch, self.epochs, self._capacity["epochs"])
         if step != self.steps:
             raise ValueError(f"epoch {epoch} ends with step {step}, but the last step stored is {self.steps}")
-        self._append({"epochs": (epoch, step, *self._values("epochs", metrics))})
-        self._append_log({"epoch": epoch, "step": step, **metrics})
+        row = (epoch, step, *self._values("epochs", metrics))
+        self._append({"epochs": row})
+        self._append_log("epochs", row)
 
     def write_parameters_row(self, step: int, theta: ArrayLike) -> None:
-        """Stores parameters (P,) after ``step`` (0: the initial ones). The row of a step that has one is written again."""
+        """Stores parameters (P,) after ``step`` (0: the initial ones); a step that has a row has it written again."""
         last = self._last_parameters_step
         if last is not None and step < last:
             raise ValueError(f"parameters of step {step} after those of step {last}")
@@ -306,40 +258,40 @@ class RunStore:
         """Keeps the evaluation of one split (``train``, ``validation``, ``test``), one entry a sample: rows (M,) in the
         data set, labels (M,), predictions (M,), scores (M,) or (M, outputs).
 
-        It is written when ``close`` seals the file: datasets are never added to a file in use. A run that is stopped
-        before that evaluates again when it is resumed, from its snapshot.
+        It is written when `close` seals the file, since datasets are never added to a file in use. A run that is
+        stopped before that evaluates again when it is resumed.
         """
         if not split or "/" in split:
             raise ValueError(f"evaluation split: a name without slashes, found {split!r}")
-        arrays = {"rows": rows, "labels": labels, "predictions": predictions, "scores": scores}
-        stored = {name: np.array(array) for name, array in arrays.items()}
-        lengths = {name: len(array) for name, array in stored.items()}
-        if len(set(lengths.values())) != 1:
-            raise ValueError(f"evaluation of {split}: lengths differ: {lengths}")
-        self._evaluation.update({f"evaluation/{split}/{name}": array for name, array in stored.items()})
+        given = {"rows": rows, "labels": labels, "predictions": predictions, "scores": scores}
+        arrays = {name: np.array(array) for name, array in given.items()}
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if any(not shape or shape[0] != arrays["rows"].size for shape in shapes.values()):
+            raise ValueError(f"evaluation of {split}: one entry a sample, found shapes {shapes}")
+        self._evaluation.update({f"evaluation/{split}/{name}": array for name, array in arrays.items()})
 
     def set_attributes(self, **attributes: Any) -> None:
         """Adds or replaces attributes of the run: in status.json now, and in the run file when it is sealed."""
-        owned = _OWNED & attributes.keys()
+        owned = (_OWNED | set(_SESSION_STATE)) & attributes.keys()
         if owned:
             raise ValueError(f"attributes {sorted(owned)} belong to the run store")
+        encode_status(attributes)  # refuse what cannot be stored before anything is touched
         self._live.update(attributes)
         self._write_status("running")
 
-    # -- ending -------------------------------------------------------------------------------------------------------
-
     def sync(self) -> None:
-        """Puts the rows so far on the disk itself; call it before a snapshot is saved, which relies on them."""
+        """Puts the rows so far on the disk itself; comes before a snapshot is saved."""
         with self._writing(self.path):
             os.fsync(self._descriptor)
         with self._writing(self.directory / METRICS_NAME):
             os.fsync(self._log)
 
     def close(self, status: str = COMPLETED) -> None:
-        """Ends the session. ``completed`` seals the file: trimmed to its rows, with all attributes and evaluations, put in
-        the place of the live file by rename. Any other status (``interrupted``, ``failed``) leaves it to be resumed.
+        """Ends the session. ``completed`` seals the file: trimmed to its rows, with all attributes and evaluations, it
+        is written beside the live one and takes its place. Any other status (``interrupted``, ``failed``) leaves the
+        run to be resumed.
 
-        Raises StorageError where the disk does not take it; the live file then stays as it is, and can be resumed.
+        Raises StorageError where the disk does not take it; the live file is then as it was, and can be resumed.
         """
         self.sync()
         self._live["ended_utc"] = utc_now()
@@ -350,16 +302,13 @@ class RunStore:
         self.abandon()
 
     def abandon(self) -> None:
-        """Lets go of the files without writing anything; may be called at any time and more than once.
-
-        This is all there is to do after a StorageError: no HDF5 object is open while a run trains, so the interpreter
-        may exit in the ordinary way, with any exit code.
-        """
-        if self._open:
-            self._open = False
-            for descriptor in (self._descriptor, self._log):
-                if descriptor >= 0:
+        """Lets go of the files without writing anything; at any time, and more than once."""
+        for descriptor in (self._descriptor, self._log):
+            if descriptor >= 0:
+                with suppress(OSError):  # what a close could still report, `sync` has reported
                     os.close(descriptor)
+        self._descriptor = self._log = -1
+        self._failed = True
 
     def __enter__(self) -> Self:
         return self
@@ -369,14 +318,17 @@ class RunStore:
     ) -> None:
         self.abandon()
 
-    # -- within -------------------------------------------------------------------------------------------------------
-
-    def _writing(self, path: Path) -> _Writing:
-        if not self._open:
-            raise ValueError(f"{self.path}: the run store is closed")
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """One line of an error in the block, after which nothing more is written."""
         if self._failed:
-            raise StorageError(f"{self.path}: an earlier write failed; nothing more is written in this session")
-        return _Writing(self, path)
+            raise StorageError(f"{self.path}: closed, or an earlier write failed; nothing more is written to it")
+        try:
+            with storage_errors("write", path):
+                yield
+        except BaseException:
+            self._failed = True
+            raise
 
     def _check_next(self, noun: str, number: int, last: int, capacity: int) -> None:
         if number != last + 1:
@@ -385,21 +337,21 @@ class RunStore:
             raise ValueError(f"{noun} {number}: the run was laid out for {capacity}")
 
     def _values(self, table: str, metrics: Mapping[str, float]) -> list[float]:
-        names = [column.quantity for column in self._tables[table].columns if column.metric]
+        names = [column.quantity for column in self._layout.tables[table].columns if column.metric]
         if metrics.keys() != set(names):
             raise ValueError(f"{table}: found {sorted(metrics)}, the run was laid out for {sorted(names)}")
         return [float(metrics[name]) for name in names]
 
     def _array(self, table: str, array: ArrayLike | None) -> NDArray[np.float64]:
-        width = self._tables[table].columns[1].width
+        width = self._layout.tables[table].columns[1].width
         if array is None:
-            raise ValueError(f"{table}: asked for by the run's settings, but not given")
+            raise ValueError(f"{table}: the run's settings ask for them, but they were not given")
         values = np.ascontiguousarray(array, "<f8")
         if values.shape != (width,):
             raise ValueError(f"{table}: found shape {values.shape}, the run was laid out for ({width},)")
         return values
 
-    def _append(self, rows: Mapping[str, Sequence[Any]]) -> None:
+    def _append(self, rows: Mapping[str, tuple[Any, ...]]) -> None:
         """Writes the rows, then the counter: a row counts only when all of it is in the file."""
         for table in rows:
             if self._rows[table] >= self._capacity[table]:
@@ -413,89 +365,54 @@ class RunStore:
         if "parameters" in rows:
             self._last_parameters_step = int(rows["parameters"][0])
 
-    def _write_row(self, table: str, index: int, row: Sequence[Any]) -> None:
-        for column, value in zip(self._tables[table].columns, row, strict=True):
-            if column.row_bytes:
-                data = np.asarray(value, column.dtype).tobytes()
-                write_at(self._descriptor, data, self._offsets[column.path] + index * column.row_bytes)
+    def _append_log(self, table: str, row: tuple[Any, ...]) -> None:
+        line = log_line([column.quantity for column in self._layout.tables[table].columns], row)
+        with self._writing(self.directory / METRICS_NAME):
+            while line:  # one write; more only where the disk took a part of it
+                line = line[os.write(self._log, line) :]
+
+    def _write_row(self, table: str, index: int, row: tuple[Any, ...]) -> None:
+        for column, value in zip(self._layout.tables[table].columns, row, strict=True):
+            data = np.asarray(value, column.dtype).tobytes()
+            if data:
+                write_at(self._descriptor, data, self._offset(column) + index * column.row_bytes)
 
     def _write_counter(self) -> None:
         counts = np.array([self._rows[name] for name in TABLES], "<i8")
-        write_at(self._descriptor, counts.tobytes(), self._offsets[VALID_ROWS])
+        write_at(self._descriptor, counts.tobytes(), self._layout.offsets[VALID_ROWS])
 
-    def _read_rows(self, column: Any, begin: int, end: int) -> NDArray[Any]:
-        data = read_at(
-            self._descriptor, (end - begin) * column.row_bytes, self._offsets[column.path] + begin * column.row_bytes
-        )
-        values = np.frombuffer(data, column.dtype)
-        return values if column.width is None else values.reshape(end - begin, column.width)
+    def _offset(self, column: Column) -> int:
+        return self._layout.offsets[column.path]
 
-    def _append_log(self, entry: Mapping[str, Any]) -> None:
-        with self._writing(self.directory / METRICS_NAME):
-            line = _log_line(entry)
-            while line:  # one write, save where the disk takes only a part
-                line = line[os.write(self._log, line) :]
-
-    def _rewrite_log(self, log: int) -> None:
-        """Writes the lines of all valid rows, in the order in which they were first appended."""
-        columns: dict[str, list[NDArray[Any]]] = {}
-        for name in ("metrics", "epochs"):
-            count = self._rows[name]
-            columns[name] = [self._read_rows(c, 0, count) for c in self._tables[name].columns] if count else []
-
-        def entries(name: str) -> Iterator[dict[str, Any]]:
-            names = [column.quantity for column in self._tables[name].columns]
-            for row in zip(*(column.tolist() for column in columns[name]), strict=True):
-                yield dict(zip(names, row, strict=True))
-
-        epochs = list(entries("epochs"))
-        lines, next_epoch = [], 0
-        for entry in entries("metrics"):
-            lines.append(_log_line(entry))
-            while next_epoch < len(epochs) and epochs[next_epoch]["step"] == entry["step"]:
-                lines.append(_log_line(epochs[next_epoch]))
-                next_epoch += 1
-        write_at(log, b"".join(lines), 0)
+    def _read_table(self, table: str) -> dict[str, NDArray[Any]]:
+        """The valid rows of a table's one-dimensional columns, by quantity."""
+        count, columns = self._rows[table], {}
+        for column in self._layout.tables[table].columns:
+            if column.width is None:
+                data = read_at(self._descriptor, count * column.row_bytes, self._offset(column)) if count else b""
+                columns[column.quantity] = np.frombuffer(data, column.dtype)
+        return columns
 
     def _write_status(self, status: str) -> None:
-        """Replaces status.json."""
-        contents = {"status": status, "updated_utc": utc_now(), "steps": self.steps, "epochs": self.epochs, **self._live}
-        text = json.dumps(contents, indent=1, default=_plain)
-        path = self.directory / STATUS_NAME
-        with self._writing(path), new_file(path) as descriptor:
-            write_at(descriptor, text.encode() + b"\n", 0)
+        state = {"status": status, "updated_utc": utc_now(), "steps": self.steps, "epochs": self.epochs}
+        with self._writing(self.directory):
+            write_status_file(self.directory, {**state, **self._live})
 
     def _seal(self) -> None:
         """Writes a file with exactly the valid rows beside the live one and renames it into its place."""
-        rows = [self._rows[name] for name in TABLES]
         attributes = {**self.attributes, **self._live, "status": COMPLETED}
         arrays: dict[str, Any] = dict(self._evaluation)
-        if self._parameter_names:
-            arrays["parameters/names"] = self._parameter_names
+        if self._layout.parameter_names:
+            arrays["parameters/names"] = self._layout.parameter_names
+        tables, rows = self._layout.tables, self._rows
         with new_file(self.path) as descriptor:
-            offsets = lay_out(descriptor, self._tables, self._rows, rows, attributes, arrays)
-            for table in self._tables.values():
+            offsets = lay_out(descriptor, tables, rows, list(rows.values()), attributes, arrays)
+            for table in tables.values():
                 for column in table.columns:
-                    length = self._rows[table.name] * column.row_bytes
+                    length = rows[table.name] * column.row_bytes
                     for begin in range(0, length, _COPY_BYTES):
-                        size = min(_COPY_BYTES, length - begin)
-                        data = read_at(self._descriptor, size, self._offsets[column.path] + begin)
+                        data = read_at(self._descriptor, min(_COPY_BYTES, length - begin), self._offset(column) + begin)
                         write_at(descriptor, data, offsets[column.path] + begin)
-
-
-class _Writing:
-    """Marks the store as failed when a write within the block fails, and makes one line of the error."""
-
-    def __init__(self, store: RunStore, path: Path) -> None:
-        self._store = store
-        self._errors = storage_errors("write", path)
-
-    def __enter__(self) -> None:
-        self._errors.__enter__()
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self._store._failed = self._store._failed or error is not None
-        self._errors.__exit__(kind, error, traceback)
 
 
 def capacities(attributes: Mapping[str, Any]) -> dict[str, int]:
@@ -511,31 +428,15 @@ def capacities(attributes: Mapping[str, Any]) -> dict[str, int]:
 
 
 @contextmanager
-def _reserving(path: Path, attributes: Mapping[str, Any]) -> Iterator[None]:
+def _space_errors(path: Path, attributes: Mapping[str, Any]) -> Iterator[None]:
     """Says how much space a run needs, and what makes it less, where it is not there."""
     try:
         yield
     except OSError as error:
-        rows, width = capacities(attributes), attributes["n_parameters"]
-        size = 8 * width * (rows["parameters"] + (rows["gradients"] if attributes["gradients"] == "full" else 0))
+        rows = capacities(attributes)
+        n_rows = rows["parameters"] + (rows["gradients"] if attributes["gradients"] == "full" else 0)
         raise StorageError(
-            f"cannot reserve {path} (rows of gradients and parameters: {size / 1e6:.1f} MB): {error.strerror or error}; "
-            "free space, choose another run.root, or store less with run.gradients=norms, run.gradients_every or "
-            "run.parameters_every"
+            f"cannot reserve {path} ({8e-6 * attributes['n_parameters'] * n_rows:.1f} MB of gradients and parameters): "
+            f"{error.strerror or error}; free space, choose another run.root, or store less with run.gradients=norms, "
+            "run.gradients_every or run.parameters_every"
         ) from error
-
-
-def _log_line(entry: Mapping[str, Any]) -> bytes:
-    """One line of metrics.jsonl; values that JSON cannot hold (NaN, infinity) are null."""
-    plain = {
-        name: value if isinstance(value, int) else float(value) if math.isfinite(value) else None
-        for name, value in entry.items()
-    }
-    return json.dumps(plain).encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    """NumPy values in status.json."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"attribute of type {type(value).__name__}")

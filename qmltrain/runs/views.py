@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
 from qmltrain.runs.layout import FILE_NAME, UNFINISHED
-from qmltrain.runs.reading import open_for_reading, read_layout, read_status_file, run_status, valid_rows
+from qmltrain.runs.reading import open_for_reading, read_layout, run_status, valid_rows
+from qmltrain.runs.status_file import read_status_file
 
 if TYPE_CHECKING:
     import pandas
@@ -101,7 +102,7 @@ class RunView:
             return {name: dataset[()] for name, dataset in file[f"evaluation/{split}"].items()}
 
     def table(self, name: str) -> dict[str, NDArray[Any]]:
-        """The valid rows of ``metrics``, ``epochs``, ``layer_norms``, ``gradients`` or ``parameters``: quantity -> array.
+        """The valid rows of ``metrics``, ``epochs``, ``layer_norms``, ``gradients`` or ``parameters``, by quantity.
 
         Needs no further package. Empty where the run does not store that table.
         """
@@ -110,10 +111,7 @@ class RunView:
             return {}
         with open_for_reading(self.path) as file:
             count = valid_rows(file)[name]
-            # A step's own metrics carry their names; index columns and arrays are known by their dataset's.
-            return {
-                column.quantity: file[column.path][:count] for column in layout.tables[name].columns
-            }
+            return {column.quantity: file[column.path][:count] for column in layout.tables[name].columns}
 
     def _frame(self, name: str, index: str) -> pandas.DataFrame:
         pandas = _analysis_package("pandas")

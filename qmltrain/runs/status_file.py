@@ -1,0 +1,54 @@
+"""``status.json``: what changes while a run lives. Replaced whole each time, so it is never half old and half new.
+
+Attributes in an HDF5 file in use are not changed: that is metadata, which a kill can tear. They are collected here and
+become attributes of the run file when it is sealed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qmltrain.errors import StorageError
+from qmltrain.runs.atomic import new_file, storage_errors, write_at
+
+STATUS_NAME = "status.json"
+
+
+def read_status_file(directory: Path) -> dict[str, Any]:
+    """Its contents; empty where a run was killed before its first. Raises StorageError where it is damaged."""
+    path = directory / STATUS_NAME
+    try:
+        contents = json.loads(path.read_text())
+        if not isinstance(contents, dict):
+            raise ValueError("not a JSON object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{path}: cannot be read ({error}); remove it to go on without the attributes in it"
+        ) from error
+    return contents
+
+
+def encode_status(contents: Mapping[str, Any]) -> bytes:
+    """Its text; raises TypeError for what JSON cannot hold."""
+    return json.dumps(contents, indent=1, default=_plain).encode() + b"\n"
+
+
+def write_status_file(directory: Path, contents: Mapping[str, Any]) -> None:
+    """Replaces it; raises StorageError where the disk does not take it, TypeError as `encode_status`."""
+    path = directory / STATUS_NAME
+    data = encode_status(contents)
+    with storage_errors("write", path), new_file(path) as descriptor:
+        write_at(descriptor, data, 0)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"attribute of type {type(value).__name__}: status.json holds texts, numbers, lists and mappings")
