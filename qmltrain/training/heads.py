@@ -41,7 +41,7 @@ class Head(ABC):
             raise InputError(f"head {self.name}: {n_observables} observables and {n_outputs} outputs; needs 1 or more")
         if self.follows_observables and n_observables != n_outputs:
             raise InputError(
-                f"head {self.name}: gives one output an observable, so {n_observables}, but {n_outputs} are needed"
+                f"head {self.name}: gives an output for each of the {n_observables} observables, not {n_outputs} outputs"
             )
         self.n_observables = n_observables
         self.n_outputs = n_outputs
@@ -175,7 +175,7 @@ class Linear(Head):
 
 
 HeadBuilder = Callable[..., Head]
-HEADS: dict[str, HeadBuilder] = {head.name: head for head in (Raw, Scaled, Linear)}
+HEADS: dict[str, HeadBuilder] = {"raw": Raw, "scaled": Scaled, "linear": Linear}
 
 
 def check_head(
@@ -193,14 +193,14 @@ def check_head(
     """
     for key, name, registry in (("head.name", head, HEADS), ("loss.name", loss, LOSSES)):
         if name not in registry:
-            raise InputError(f"{key}: unknown {name!r}; known are {', '.join(sorted(registry))}")
+            raise InputError(f"{key}: {name!r} is not known; choose one of {', '.join(registry)}")
     needed = LOSSES[loss](n_classes)
     if not getattr(HEADS[head], "follows_observables", False):
         return needed.n_outputs
     if n_observables != needed.n_outputs:
-        observables = "one observable" if needed.n_outputs == 1 else f"{needed.n_outputs} observables, one a class"
+        observables = "one observable" if needed.n_outputs == 1 else f"{needed.n_outputs} observables"
         raise InputError(
-            f"head.name: {head} gives one output an observable, so {n_observables}, but {loss} takes "
+            f"head.name: {head} gives an output for each of the {n_observables} observables, but {loss} takes "
             f"{needed.n_outputs}; choose head.name=linear, or {observables}"
         )
     if needed.signed and expectation_range is not None:

@@ -63,7 +63,7 @@ def initial_parameters(
     started. Raises InputError for an unknown name, or a scale that it does not take or is not positive.
     """
     if name not in INITIALIZERS:
-        raise InputError(f"train.initial: unknown {name!r}; known are {', '.join(sorted(INITIALIZERS))}")
+        raise InputError(f"train.initial: {name!r} is not known; choose one of {', '.join(INITIALIZERS)}")
     options = {}
     if scale is not None:
         if "scale" not in (INITIALIZERS[name].__kwdefaults__ or {}):

@@ -44,6 +44,14 @@ class _Trial:
     slope: float
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """s = difference of the points, y = difference of their gradients, over one iteration."""
+
+    step_P: FloatArray
+    change_P: FloatArray
+
+
 class LBFGS(FullBatchOptimizer):
     """Limited-memory BFGS with `HISTORY` pairs and a strong Wolfe line search.
 
@@ -58,107 +66,103 @@ class LBFGS(FullBatchOptimizer):
     def __init__(self, n_parameters: int) -> None:
         self.n_parameters = n_parameters
         self._iterations = 0
-        self._point_P: FloatArray | None = None
-        self._loss = math.nan
-        self._gradient_P = np.empty(0)
-        self._steps: list[FloatArray] = []
-        self._changes: list[FloatArray] = []
+        self._point: _Trial | None = None
+        self._pairs: tuple[_Pair, ...] = ()
 
     def step(self, parameters_P: FloatArray, evaluate: Evaluate) -> FullBatchStep:
         """One iteration from `parameters_P`: where the last one ended, else ValueError.
 
-        Raises NonFiniteError where `evaluate` gives NaN or infinity.
+        Raises NonFiniteError where `evaluate` gives NaN or infinity. Where it raises, the state is as before.
         """
-        if parameters_P.shape != (self.n_parameters,) or parameters_P.dtype != np.float64:
-            raise ValueError(
-                f"lbfgs: expected float64 ({self.n_parameters},), found {parameters_P.dtype} {parameters_P.shape}"
-            )
-        evaluations = 0
-        if self._point_P is None:
-            self._point_P = parameters_P.copy()
-            self._loss, self._gradient_P = _checked(evaluate, parameters_P)
-            evaluations = 1
-        elif not np.array_equal(parameters_P, self._point_P):
-            raise ValueError("lbfgs: the parameters are not those the last iteration ended at")
-        if _largest(self._gradient_P) <= GRADIENT_TOLERANCE:
-            return self._result(evaluations, _SMALL_GRADIENT)
-
-        start = _Trial(0.0, self._point_P, self._loss, self._gradient_P, 0.0)
-        found = None
-        for attempt in (0, 1):
-            if attempt and not self._steps:
-                break
-            if attempt:
-                self._steps, self._changes = [], []
-            direction_P = self._direction()
-            first_length = 1.0 if self._steps else min(1.0, 1.0 / global_norm(direction_P))
-            found, used = _line_search(evaluate, start, direction_P, first_length)
+        start, evaluations = self._start(evaluate, parameters_P)
+        if _largest(start.gradient_P) <= GRADIENT_TOLERANCE:
+            return self._arrive(start, self._pairs, evaluations, _SMALL_GRADIENT)
+        pairs = self._pairs
+        found, used = _descend(evaluate, start, pairs)
+        evaluations += used
+        if found is None and pairs:
+            pairs = ()
+            found, used = _descend(evaluate, start, pairs)
             evaluations += used
-            if found is not None:
-                break
         if found is None:
-            return self._result(evaluations, "no lower loss along the gradient: the limit of the precision")
+            return self._arrive(start, pairs, evaluations, "no lower loss along the gradient: limit of the precision")
 
-        self._remember(found.parameters_P - start.parameters_P, found.gradient_P - start.gradient_P)
         self._iterations += 1
-        self._point_P, self._loss, self._gradient_P = found.parameters_P, found.loss, found.gradient_P
+        pair = _Pair(found.parameters_P - start.parameters_P, found.gradient_P - start.gradient_P)
+        if _dot(pair.step_P, pair.change_P) > MIN_CURVATURE * _dot(pair.change_P, pair.change_P):
+            pairs = (*pairs, pair)[-HISTORY:]
+        finished = None
         if _largest(found.gradient_P) <= GRADIENT_TOLERANCE:
-            return self._result(evaluations, _SMALL_GRADIENT)
-        if start.loss - found.loss <= LOSS_TOLERANCE * max(abs(start.loss), abs(found.loss), 1.0):
-            return self._result(evaluations, f"the loss fell by less than {LOSS_TOLERANCE:.1e} of itself")
-        return self._result(evaluations, None)
+            finished = _SMALL_GRADIENT
+        elif start.loss - found.loss <= LOSS_TOLERANCE * max(abs(start.loss), abs(found.loss), 1.0):
+            finished = f"the loss fell by less than {LOSS_TOLERANCE:.1e} of itself"
+        return self._arrive(found, pairs, evaluations, finished)
 
     def state(self) -> State:
         """Rows of `steps` and `changes` are the pairs, oldest first; `point` is empty before the first step."""
+        point = self._point or _Trial(0.0, np.empty(0), math.nan, np.empty(0), 0.0)
+        shape = (len(self._pairs), self.n_parameters)
         return {
             "iterations": np.array(self._iterations, dtype=np.int64),
-            "point": np.empty(0) if self._point_P is None else self._point_P.copy(),
-            "loss": np.array(self._loss, dtype=np.float64),
-            "gradient": self._gradient_P.copy(),
-            "steps": np.array(self._steps, dtype=np.float64).reshape(-1, self.n_parameters),
-            "changes": np.array(self._changes, dtype=np.float64).reshape(-1, self.n_parameters),
+            "point": point.parameters_P.copy(),
+            "loss": np.array(point.loss, dtype=np.float64),
+            "gradient": point.gradient_P.copy(),
+            "steps": np.array([pair.step_P for pair in self._pairs], dtype=np.float64).reshape(shape),
+            "changes": np.array([pair.change_P for pair in self._pairs], dtype=np.float64).reshape(shape),
         }
 
     def load_state(self, state: State) -> None:
         """Go on from `state` (of `state()`). Raises StorageError where it does not fit."""
-        n_pairs = min(len(np.atleast_1d(state.get("steps", ()))), HISTORY)
         started = np.size(state.get("point", ())) > 0
-        point, pairs = ((self.n_parameters if started else 0),), (n_pairs, self.n_parameters)
-        float64, int64 = np.dtype(np.float64), np.dtype(np.int64)
-        expected = {"iterations": ((), int64), "loss": ((), float64), "point": (point, float64)}
-        expected |= {"gradient": (point, float64), "steps": (pairs, float64), "changes": (pairs, float64)}
-        check_state(self.name, state, expected)
-        self._iterations = int(state["iterations"])
-        self._point_P = np.array(state["point"], dtype=np.float64) if started else None
-        self._loss = float(state["loss"])
-        self._gradient_P = np.array(state["gradient"], dtype=np.float64)
-        self._steps = [np.array(row, dtype=np.float64) for row in state["steps"]]
-        self._changes = [np.array(row, dtype=np.float64) for row in state["changes"]]
+        n_pairs = min(len(np.atleast_1d(state.get("steps", ()))), HISTORY)
+        number, point, pairs = (), (self.n_parameters if started else 0,), (n_pairs, self.n_parameters)
+        shapes = {"loss": number, "point": point, "gradient": point, "steps": pairs, "changes": pairs}
+        expected = {name: (shape, np.dtype(np.float64)) for name, shape in shapes.items()}
+        check_state(self.name, state, {"iterations": (number, np.dtype(np.int64)), **expected})
+        own = {name: np.array(value) for name, value in state.items()}
+        self._iterations = int(own["iterations"])
+        self._point = _Trial(0.0, own["point"], float(own["loss"]), own["gradient"], 0.0) if started else None
+        self._pairs = tuple(_Pair(*rows) for rows in zip(own["steps"], own["changes"], strict=True))
 
-    def _direction(self) -> FloatArray:
-        """Minus the inverse Hessian estimate times the gradient (two-loop recursion)."""
-        direction_P = -self._gradient_P
-        weights = []
-        pairs = list(zip(self._steps, self._changes, strict=True))
-        for step_P, change_P in reversed(pairs):
-            weight = _dot(step_P, direction_P) / _dot(step_P, change_P)
-            direction_P = direction_P - weight * change_P
-            weights.append(weight)
-        if pairs:
-            step_P, change_P = pairs[-1]
-            direction_P = direction_P * (_dot(step_P, change_P) / _dot(change_P, change_P))
-        for (step_P, change_P), weight in zip(pairs, reversed(weights), strict=True):
-            direction_P = direction_P + (weight - _dot(change_P, direction_P) / _dot(step_P, change_P)) * step_P
-        return direction_P
+    def _start(self, evaluate: Evaluate, parameters_P: FloatArray) -> tuple[_Trial, int]:
+        """The point to go on from, and the evaluations that took."""
+        if parameters_P.shape != (self.n_parameters,) or parameters_P.dtype != np.float64:
+            raise ValueError(
+                f"lbfgs: expected float64 ({self.n_parameters},), found {parameters_P.dtype} {parameters_P.shape}"
+            )
+        if self._point is None:
+            return _Trial(0.0, parameters_P.copy(), *_checked(evaluate, parameters_P), 0.0), 1
+        if not np.array_equal(parameters_P, self._point.parameters_P):
+            raise ValueError("lbfgs: the parameters are not those the last iteration ended at")
+        return self._point, 0
 
-    def _remember(self, step_P: FloatArray, change_P: FloatArray) -> None:
-        if _dot(step_P, change_P) > MIN_CURVATURE * _dot(change_P, change_P):
-            self._steps = [*self._steps, step_P][-HISTORY:]
-            self._changes = [*self._changes, change_P][-HISTORY:]
+    def _arrive(self, point: _Trial, pairs: tuple[_Pair, ...], evaluations: int, finished: str | None) -> FullBatchStep:
+        self._point, self._pairs = point, pairs
+        return FullBatchStep(point.parameters_P.copy(), point.loss, point.gradient_P.copy(), evaluations, finished)
 
-    def _result(self, evaluations: int, finished: str | None) -> FullBatchStep:
-        assert self._point_P is not None
-        return FullBatchStep(self._point_P.copy(), self._loss, self._gradient_P.copy(), evaluations, finished)
+
+def _descend(evaluate: Evaluate, start: _Trial, pairs: tuple[_Pair, ...]) -> tuple[_Trial | None, int]:
+    """(the point that a line search along the quasi-Newton direction finds, or None; evaluations made)."""
+    direction_P = _direction(start.gradient_P, pairs)
+    first_length = 1.0 if pairs else min(1.0, 1.0 / global_norm(direction_P))  # a first move of at most 1 radian
+    return _line_search(evaluate, start, direction_P, first_length)
+
+
+def _direction(gradient_P: FloatArray, pairs: tuple[_Pair, ...]) -> FloatArray:
+    """Minus the inverse Hessian estimate times the gradient (two-loop recursion)."""
+    direction_P = -gradient_P
+    weights = []
+    for pair in reversed(pairs):
+        weight = _dot(pair.step_P, direction_P) / _dot(pair.step_P, pair.change_P)
+        direction_P = direction_P - weight * pair.change_P
+        weights.append(weight)
+    if pairs:
+        newest = pairs[-1]
+        direction_P = direction_P * (_dot(newest.step_P, newest.change_P) / _dot(newest.change_P, newest.change_P))
+    for pair, weight in zip(pairs, reversed(weights), strict=True):
+        correction = _dot(pair.change_P, direction_P) / _dot(pair.step_P, pair.change_P)
+        direction_P = direction_P + (weight - correction) * pair.step_P
+    return direction_P
 
 
 _SMALL_GRADIENT = f"the largest entry of the gradient is at most {GRADIENT_TOLERANCE:g}"
@@ -185,7 +189,8 @@ def _line_search(
     def too_high(point: _Trial) -> bool:
         return point.loss > start.loss + SUFFICIENT_DECREASE * point.length * slope
 
-    low, high, length = start, None, first_length
+    low, length = start, first_length
+    high: _Trial | None = None  # the other end of the interval, once there is one
     for used in range(1, MAX_EVALUATIONS + 1):
         point = trial(length)
         if too_high(point) or point.loss >= low.loss:
@@ -193,8 +198,10 @@ def _line_search(
         elif abs(point.slope) <= CURVATURE * -slope:
             return point, used
         else:
-            # The minimum lies on the side that the slope at the new lowest point falls to.
-            if high is None and point.slope >= 0.0 or high is not None and point.slope * (high.length - low.length) >= 0:
+            # A lower point. Where its slope rises towards `high` (at first: towards longer steps), the minimum lies
+            # on its other side, that of the old lowest point.
+            towards = 1.0 if high is None else high.length - low.length
+            if point.slope * towards >= 0.0:
                 high = low
             low = point
         if high is None:

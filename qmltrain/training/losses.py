@@ -195,5 +195,7 @@ def _sigmoid(logit: Array) -> Array:
 
 LossBuilder = Callable[..., Loss]
 LOSSES: dict[str, LossBuilder] = {
-    loss.name: loss for loss in (CrossEntropy, BinaryCrossEntropy, MeanSquaredError)
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+    "mean_squared_error": MeanSquaredError,
 }

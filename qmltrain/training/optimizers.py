@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from qmltrain.errors import InputError, NonFiniteError, StorageError
 
 FloatArray = NDArray[np.float64]
-State = dict[str, NDArray[np.generic]]
+State = dict[str, NDArray[Any]]
 Evaluate = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
@@ -79,16 +79,14 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam with bias correction: Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, algorithm 1.
+    """Adam with bias correction: Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980.
 
     ``theta <- theta - lr m^ / (sqrt(v^) + epsilon)``, m^ = m / (1 - beta_1^t), v^ = v / (1 - beta_2^t).
     """
 
     name = "adam"
 
-    def __init__(
-        self, n_parameters: int, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
-    ) -> None:
+    def __init__(self, n_parameters: int, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
         super().__init__(n_parameters)
         self.beta_1 = _fraction("beta_1", beta_1)
         self.beta_2 = _fraction("beta_2", beta_2)
@@ -152,11 +150,10 @@ class FullBatchStep:
 
 
 class FullBatchOptimizer(ABC):
-    """An optimiser that evaluates the whole training set as often as it needs; driven one iteration a call::
+    """An optimiser that evaluates the whole training set as often as it needs, one iteration a call.
 
-        while step is None or step.finished is None:
-            step = optimizer.step(parameters_P, evaluate)
-            parameters_P = step.parameters_P            # log, snapshot optimizer.state(), stop or resume here
+    Call `step` with the parameters that the last call returned until it says `finished`; between two calls is the
+    time to log, to save `state()`, to stop and to resume.
     """
 
     name: ClassVar[str]
@@ -164,7 +161,10 @@ class FullBatchOptimizer(ABC):
 
     @abstractmethod
     def step(self, parameters_P: FloatArray, evaluate: Evaluate) -> FullBatchStep:
-        """One iteration. ``evaluate(parameters_P) -> (loss, gradient_P)`` must be deterministic."""
+        """One iteration. ``evaluate(parameters_P) -> (loss, gradient_P)`` must be deterministic.
+
+        Where it raises, the state is as before the call.
+        """
 
     @abstractmethod
     def state(self) -> State: ...
@@ -198,7 +198,7 @@ def global_norm(gradient_P: FloatArray) -> float:
     return largest * math.sqrt(float(np.sum(np.square(gradient_P / largest))))
 
 
-def check_state(optimizer: str, state: State, expected: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+def check_state(optimizer: str, state: State, expected: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> None:
     """Raise StorageError where `state` has not just the `expected` arrays, each of its shape and type."""
     if set(state) != set(expected):
         raise StorageError(
@@ -232,7 +232,7 @@ def _not_negative(option: str, value: float) -> float:
 
 
 def _lbfgs(n_parameters: int) -> FullBatchOptimizer:
-    from qmltrain.training.lbfgs import LBFGS  # it builds upon this module
+    from qmltrain.training.lbfgs import LBFGS  # here, because it is built upon this module
 
     return LBFGS(n_parameters)
 

@@ -133,7 +133,7 @@ class TreeSum:
     def from_arrays(cls, layout_L2: NDArray[np.int64], sums_LR: FloatArray) -> TreeSum:
         """The TreeSum whose `to_arrays` these are. Raises ValueError where nodes are not neighbours in order."""
         if len(layout_L2) == 0 or len(layout_L2) != len(sums_LR):
-            raise ValueError(f"TreeSum: {len(layout_L2)} nodes with {len(sums_LR)} sums; expected as many, at least one")
+            raise ValueError(f"TreeSum: {len(layout_L2)} nodes, {len(sums_LR)} sums; expected as many, at least one")
         tree = cls(int(layout_L2[0, 0]))
         for (first, size), sum_R in zip(layout_L2.tolist(), sums_LR, strict=True):
             tree._push(Node(first, size, np.array(sum_R, dtype=np.float64)))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qmltrain.circuit.assemble import call_builder
 from qmltrain.errors import InputError
 
 Fraction = Callable[[int], float]
@@ -74,18 +75,18 @@ def learning_rate_schedule(
     steps_per_epoch: int,
     total_steps: int,
     warmup_steps: int = 0,
-    **options: float,
+    **options: float | None,
 ) -> Callable[[int], float]:
     """The function step -> learning rate: that of `SCHEDULES[name]`, with a linear warm-up.
 
     Warm-up step s of w has the fraction (s + 1)/(w + 1), so that none is zero and step w is the first full one.
-    Raises InputError for an unknown name or impossible numbers, and the function ValueError for a negative step.
+    Options that are None take their default. Raises InputError for an unknown name or option and impossible numbers,
+    and the function ValueError for a negative step.
     """
-    if name not in SCHEDULES:
-        raise InputError(f"schedule.name: unknown {name!r}; known are {', '.join(sorted(SCHEDULES))}")
     if not (math.isfinite(learning_rate) and learning_rate > 0.0):
         raise InputError(f"optimizer.learning_rate: {learning_rate} is not possible; choose a number greater than 0")
-    fraction = SCHEDULES[name](Horizon(steps_per_epoch, total_steps, warmup_steps), **options)
+    horizon = Horizon(steps_per_epoch, total_steps, warmup_steps)
+    fraction = call_builder(SCHEDULES, "schedule", name, options, horizon)
 
     def at(step: int) -> float:
         if step < 0:

@@ -28,7 +28,9 @@ def registered_cases() -> list[Head]:
 
 
 CASES = registered_cases()
-every_head = pytest.mark.parametrize("head", CASES, ids=lambda head: f"{head.name}-{head.n_observables}-{head.n_outputs}")
+every_head = pytest.mark.parametrize(
+    "head", CASES, ids=lambda head: f"{head.name}-{head.n_observables}-{head.n_outputs}"
+)
 
 
 def samples(head: Head, n_samples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -171,8 +173,11 @@ def test_what_is_allowed_can_be_built(head: str, loss: str, n_classes: int | Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("raw", "cross_entropy", 8, 10), "so 8, but cross_entropy takes 10; choose head.name=linear, or 10 observ"),
-        (("scaled", "cross_entropy", 8, 2), "so 8, but cross_entropy takes 2"),
+        (
+            ("raw", "cross_entropy", 8, 10),
+            "each of the 8 observables, but cross_entropy takes 10; choose head.name=linear, or 10 obs",
+        ),
+        (("scaled", "cross_entropy", 8, 2), "each of the 8 observables, but cross_entropy takes 2"),
         (("raw", "binary_cross_entropy", 8, 2), "takes 1; choose head.name=linear, or one observable"),
         (("scaled", "mean_squared_error", 4, None), "takes 1; choose head.name=linear, or one observable"),
         (("linear", "cross_entropy", 8, None), "choose mean_squared_error"),
@@ -180,8 +185,8 @@ def test_what_is_allowed_can_be_built(head: str, loss: str, n_classes: int | Non
         (("linear", "mean_squared_error", 8, 3), "the data has 3"),
         (("raw", "binary_cross_entropy", 1, 2, (0.0, 1.0)), r"lie in \[0, 1\].*one class for every sample"),
         (("scaled", "mean_squared_error", 1, 2, (-1.0, 0.0)), "one class for every sample"),
-        (("dense", "cross_entropy", 1, 2), "head.name: unknown 'dense'; known are linear, raw, scaled"),
-        (("raw", "hinge", 1, 2), "loss.name: unknown 'hinge'"),
+        (("dense", "cross_entropy", 1, 2), "head.name: 'dense' is not known; choose one of raw, scaled, linear"),
+        (("raw", "hinge", 1, 2), "loss.name: 'hinge' is not known"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: tuple, message: str) -> None:

@@ -72,7 +72,7 @@ def test_the_seed_decides(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "scale", "message"),
     [
-        ("xavier", None, "train.initial: unknown 'xavier'; known are normal, uniform, zeros"),
+        ("xavier", None, "train.initial: 'xavier' is not known; choose one of uniform, normal, zeros"),
         ("zeros", 0.1, "train.initial_scale: not used by zeros"),
         ("normal", 0.0, "train.initial_scale: 0.0 is not possible"),
         ("normal", -1.0, "choose a number greater than 0"),

@@ -138,7 +138,7 @@ def test_bad_input() -> None:
         evaluate("val", 2, np.zeros(3), np.zeros(3), np.zeros(2), np.zeros((3, 1)))
     with pytest.raises(ValueError, match=r"found \[0\]"):
         evaluate("val", None, np.zeros(0), np.zeros(0), np.zeros(0), np.zeros((0, 1)))
-    with pytest.raises(ValueError, match="a target is not in 0..1"):
+    with pytest.raises(ValueError, match=r"a target is not in 0\.\.1"):
         confusion_matrix(np.array([2]), np.array([0]), 2)
-    with pytest.raises(ValueError, match="a prediction is not in 0..1"):
+    with pytest.raises(ValueError, match=r"a prediction is not in 0\.\.1"):
         confusion_matrix(np.array([0]), np.array([-1]), 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,13 +16,12 @@ from qmltrain.training.lbfgs import HISTORY
 from qmltrain.training.optimizers import OPTIMIZERS, clip_by_global_norm, global_norm
 
 FIRST_ORDER = ("sgd", "adam", "adamw")
-OPTIONS = {
-    "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.5, "weight_decay": 0.1}],
-    "adam": [{}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}],
-    "adamw": [{}, {"beta_1": 0.8, "weight_decay": 0.3}],
-    "lbfgs": [{}],
+OPTIONS = {  # beside the defaults, which every registered optimiser is tested with
+    "sgd": [{"momentum": 0.9}, {"momentum": 0.5, "weight_decay": 0.1}],
+    "adam": [{"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}],
+    "adamw": [{"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-5, "weight_decay": 0.3}],
 }
-ALL = [(name, options) for name, choices in OPTIONS.items() for options in choices]
+ALL = [(name, {}) for name in OPTIMIZERS] + [(n, o) for n, choices in OPTIONS.items() for o in choices]
 
 
 def gradients(n_steps: int, n_parameters: int, seed: int = 0) -> np.ndarray:
@@ -45,15 +45,13 @@ def rosenbrock(parameters: np.ndarray) -> tuple[float, np.ndarray]:
     return float(np.sum(100 * (y - x**2) ** 2 + (1 - x) ** 2)), gradient
 
 
-def test_each_entry_is_tested() -> None:
-    assert set(OPTIONS) == set(OPTIMIZERS)
-    for name, choices in OPTIONS.items():
-        options = {
-            p.name for p in inspect.signature(OPTIMIZERS[name]).parameters.values() if p.kind is p.KEYWORD_ONLY
-        }
-        assert options == set().union(*choices) or name == "adamw"
-        assert OPTIMIZERS[name](3).full_batch == (name not in FIRST_ORDER)
-        assert OPTIMIZERS[name](3).name == name
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_each_option_is_tested(name: str) -> None:
+    parameters = inspect.signature(OPTIMIZERS[name]).parameters.values()
+    options = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert options == set().union(*OPTIONS.get(name, []))
+    assert OPTIMIZERS[name](3).full_batch == (name not in FIRST_ORDER)
+    assert OPTIMIZERS[name](3).name == name
 
 
 # The formulas as published, written out with scalars, parameter by parameter.
@@ -115,7 +113,7 @@ def test_closed_forms() -> None:
             parameters = optimizer.step(parameters, gradient, 0.1)
             np.testing.assert_allclose(parameters, [-0.1 * step, 0.1 * step], rtol=1e-12)
     optimizer, parameters = OPTIMIZERS["sgd"](2, momentum=0.5), np.zeros(2)
-    for step in range(1, 4):
+    for _ in range(3):
         parameters = optimizer.step(parameters, gradient, 0.1)
     np.testing.assert_allclose(parameters, -0.1 * gradient * (1 + 1.5 + 1.75), rtol=1e-14)
     decayed = OPTIMIZERS["adamw"](1, weight_decay=0.5).step(np.ones(1), np.zeros(1), 0.1)
@@ -176,7 +174,7 @@ def test_states_that_do_not_fit_are_refused(name: str, options: dict[str, float]
 
 
 def test_a_state_of_another_optimizer_is_refused() -> None:
-    with pytest.raises(StorageError, match="found first_moment.*sgd needs nothing"):
+    with pytest.raises(StorageError, match=r"found first_moment.*sgd needs nothing"):
         OPTIMIZERS["sgd"](3).load_state(OPTIMIZERS["adam"](3).state())
 
 
@@ -236,7 +234,7 @@ def test_clipping_at_the_edges() -> None:
         with pytest.raises(NonFiniteError):
             clip_by_global_norm(np.array([1.0, bad]), 1.0)
     for limit in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(InputError, match="optimizer.clip_norm"):
+        with pytest.raises(InputError, match=r"optimizer\.clip_norm"):
             clip_by_global_norm(np.ones(2), limit)
 
 
@@ -254,13 +252,13 @@ def minimise(function, start: np.ndarray, limit: int = 500) -> tuple[list, int]:
 
 @pytest.mark.parametrize("n_parameters", [2, 5, 31])
 def test_lbfgs_finds_the_minimum_of_rosenbrock(n_parameters: int) -> None:
-    steps, evaluations = minimise(rosenbrock, np.tile([-1.2, 1.0], n_parameters)[:n_parameters])
+    steps, evaluations = minimise(rosenbrock, np.full(n_parameters, 0.5))
     assert "largest entry of the gradient" in steps[-1].finished or "loss fell by less" in steps[-1].finished
-    assert steps[-1].loss < 1e-9 or n_parameters >= 4  # from 4 on there is a second, local minimum near 4
-    assert np.max(np.abs(steps[-1].gradient_P)) < 1e-2
+    assert steps[-1].loss < 1e-7
+    np.testing.assert_allclose(steps[-1].parameters_P, 1.0, atol=1e-3)
     assert evaluations < 6 * len(steps)
     losses = [step.loss for step in steps]
-    assert all(after <= before for before, after in zip(losses, losses[1:], strict=False))
+    assert all(after <= before for before, after in pairwise(losses))
 
 
 def test_lbfgs_does_about_as_well_as_scipy() -> None:
@@ -335,6 +333,35 @@ def test_lbfgs_ends_where_rounding_hides_the_loss() -> None:
 
     result = OPTIMIZERS["lbfgs"](3).step(np.ones(3), uphill)
     assert "limit of the precision" in result.finished and np.array_equal(result.parameters_P, np.ones(3))
+
+
+def test_an_abandoned_iteration_leaves_the_state_as_it_was() -> None:
+    """At whichever evaluation the run is stopped, going on gives the bits of the run that was not."""
+
+    def stopping_after(n_evaluations: int):
+        left = [n_evaluations]
+
+        def evaluate(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+            left[0] -= 1
+            if left[0] < 0:
+                raise InterruptedError
+            return rosenbrock(parameters)
+
+        return evaluate
+
+    reference = OPTIMIZERS["lbfgs"](5)
+    parameters = np.linspace(-1.0, 1.5, 5)
+    for _ in range(30):
+        state = reference.state()
+        expected = reference.step(parameters, rosenbrock)
+        for n_evaluations in range(expected.evaluations):
+            other = OPTIMIZERS["lbfgs"](5)
+            other.load_state(state)
+            with pytest.raises(InterruptedError):
+                other.step(parameters, stopping_after(n_evaluations))
+            assert all(np.array_equal(other.state()[key], state[key], equal_nan=True) for key in state)
+            assert np.array_equal(other.step(parameters, rosenbrock).parameters_P, expected.parameters_P)
+        parameters = expected.parameters_P
 
 
 def test_lbfgs_bad_input() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def tree_by_definition(values: np.ndarray) -> np.ndarray:
 def chunked(blocks: np.ndarray, cuts: list[int], first: int = 0) -> TreeSum:
     tree = TreeSum(first)
     edges = [0, *sorted(cuts), len(blocks)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         tree.add(blocks[start:stop])  # empty chunks too
     return tree
 
@@ -61,7 +63,7 @@ def test_ranges_of_ranks_merge_exactly(data: st.DataObject) -> None:
     edges = [0, *sorted(data.draw(st.lists(st.integers(0, n_blocks), max_size=5))), n_blocks]
     blocks = awkward_values(data.draw(st.integers(0, 1000)), (n_blocks, 3))
     whole = TreeSum()
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         cuts = data.draw(st.lists(st.integers(0, stop - start), max_size=4))
         part = chunked(blocks[start:stop], cuts, first=start)
         if stop > start:
