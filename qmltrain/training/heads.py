@@ -41,7 +41,7 @@ class Head(ABC):
             raise InputError(f"head {self.name}: {n_observables} observables and {n_outputs} outputs; needs 1 or more")
         if self.follows_observables and n_observables != n_outputs:
             raise InputError(
-                f"head {self.name}: gives an output for each of the {n_observables} observables, not {n_outputs} outputs"
+                f"head {self.name}: gives an output for each of {n_observables} observables, not {n_outputs} outputs"
             )
         self.n_observables = n_observables
         self.n_outputs = n_outputs

@@ -175,7 +175,7 @@ def test_what_is_allowed_can_be_built(head: str, loss: str, n_classes: int | Non
     [
         (
             ("raw", "cross_entropy", 8, 10),
-            "each of the 8 observables, but cross_entropy takes 10; choose head.name=linear, or 10 obs",
+            "8 observables, but cross_entropy takes 10; choose head.name=linear, or 10 obs",
         ),
         (("scaled", "cross_entropy", 8, 2), "each of the 8 observables, but cross_entropy takes 2"),
         (("raw", "binary_cross_entropy", 8, 2), "takes 1; choose head.name=linear, or one observable"),

@@ -284,7 +284,7 @@ def test_lbfgs_solves_quadratics(seed: int, n_parameters: int) -> None:
 
     steps, _ = minimise(quadratic, np.zeros(n_parameters))
     assert steps[-1].finished is not None
-    assert steps[-1].loss < 1e-7
+    assert steps[-1].loss < 1e-5  # it ends where the loss falls by less than 2e-9
 
 
 @settings(max_examples=50, deadline=None)
