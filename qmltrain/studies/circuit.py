@@ -1,0 +1,28 @@
+"""`qmltrain circuit`: the circuit of a config, drawn, counted, its parameters named in order."""
+
+from __future__ import annotations
+
+import shutil
+
+from qmltrain.circuit.drawing import counts, draw
+from qmltrain.config import CommandContext, Config
+from qmltrain.studies.setup import build_model, build_source_shape
+
+_SHOWN_NAMES = 12
+
+
+def run(config: Config, context: CommandContext) -> int:
+    """Executes no gate; opens the data only to know how many features and classes there are."""
+    n_features, n_classes = build_source_shape(config)
+    model = build_model(config, n_features, n_classes)
+    width = shutil.get_terminal_size((120, 24)).columns
+    print(draw(model.circuit, max_columns=width))
+    print()
+    for name, value in counts(model.circuit).items():
+        print(f"{name:<16}{value}")
+    names = model.parameter_names
+    shown = names if context.verbose or len(names) <= 2 * _SHOWN_NAMES else (*names[:_SHOWN_NAMES], "...", names[-1])
+    print(f"\nparameters in order ({len(names)}; all with -v):")
+    for name in shown:
+        print(f"  {name}")
+    return 0

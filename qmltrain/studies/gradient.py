@@ -1,0 +1,87 @@
+"""`qmltrain gradient`: loss, expectations and all gradients at given parameters, on given data, to HDF5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qmltrain.config import CommandContext, Config, to_yaml
+from qmltrain.engines.protocol import FloatArray
+from qmltrain.errors import InputError, StorageError
+from qmltrain.runs.arrays import read_array, write_arrays
+from qmltrain.runs.attributes import collect_attributes
+from qmltrain.studies.setup import Compiled, Problem, build_problem, compile_model
+
+DEFAULT_OUTPUT = "gradient.h5"
+
+
+def run(config: Config, context: CommandContext) -> int:
+    """Write the file and print what is in it. An existing file is not replaced."""
+    output = Path(config.study.output or DEFAULT_OUTPUT)
+    if output.exists():
+        raise InputError(f"study.output: {output} exists already; remove it or choose another name")
+    problem = build_problem(config)
+    compiled = compile_model(config, problem.model)
+    theta_P = load_parameters(config.study.parameters, problem)
+    rows = problem.split.train
+    if config.study.rows is not None:
+        if config.study.rows > len(rows):
+            raise InputError(f"study.rows: {config.study.rows} of {len(rows)} training samples; choose at most that")
+        rows = rows[: config.study.rows]
+    arrays, attributes = compute(config, problem, compiled, theta_P, rows)
+    attributes |= {"config_yaml": to_yaml(config), "command_line": " ".join(context.command_line)}
+    try:
+        write_arrays(output, arrays, {**collect_attributes(), **attributes})
+    except OSError as error:
+        raise StorageError(f"{output}: cannot be written: {error.strerror or error}") from error
+    print(f"gradient   {output}")
+    print(f"loss       {attributes['loss']:.6g} (mean over {len(rows)} samples)")
+    print(f"norm       {np.linalg.norm(arrays['gradient']):.6g} of {len(theta_P)} parameters")
+    print(f"drift      {attributes['drift']:.2e} (distance of the un-applied states from the input states)")
+    return 0
+
+
+def compute(
+    config: Config, problem: Problem, compiled: Compiled, theta_P: FloatArray, rows: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Arrays and attributes of the file."""
+    features_BF, targets_B = problem.data.features(rows), np.asarray(problem.data.labels(rows))
+    evaluator = compiled.evaluator
+    result = evaluator.gradient(theta_P, features_BF, targets_B)
+    arrays = {
+        "parameters": theta_P,
+        "names": np.array(problem.model.parameter_names, dtype=object),
+        "gradient": result.gradient_P,
+        "rows": rows,
+        "targets": targets_B,
+        "losses": result.losses_B,
+        "outputs": result.outputs_BC,
+        "expectations": evaluator.expectations(theta_P, features_BF),
+        "observables": np.array(problem.model.observables.names, dtype=object),
+    }
+    if config.study.per_sample:
+        samples = evaluator.sample_gradients(theta_P, features_BF, targets_B)
+        arrays |= {"sample_gradients": samples.parameters_BP, "input_gradients": samples.features_BF}
+    attributes: dict[str, object] = {
+        "loss": result.loss,
+        "drift": result.drift,
+        "device": compiled.selection.engine.describe(),
+        "precision": config.engine.precision,
+    }
+    return arrays, attributes
+
+
+def load_parameters(path: str | None, problem: Problem) -> FloatArray:
+    """theta from .npy, .npz (`parameters`) or .h5 (`parameters`, or the last row of a run file); None: the initial."""
+    if path is None:
+        return problem.initial_theta()
+    theta_P = read_array(Path(path), "parameters")
+    expected = problem.model.n_parameters
+    if theta_P.shape != (expected,):
+        raise InputError(
+            f"study.parameters: {path} holds an array of shape {theta_P.shape}; this config has {expected} parameters"
+        )
+    if not np.all(np.isfinite(theta_P)):
+        raise InputError(f"study.parameters: {path} holds NaN or infinity")
+    return theta_P.astype(np.float64)

@@ -1,0 +1,53 @@
+"""`qmltrain plan`: what a config would run - passes, operations, bytes, memory. Nothing is executed."""
+
+from __future__ import annotations
+
+import time
+
+from qmltrain.config import CommandContext, Config
+from qmltrain.engines.checkpointing import gib
+from qmltrain.engines.protocol import BLOCK
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.cost import backward_cost, composition, forward_cost
+from qmltrain.studies.setup import build_model, build_source_shape, compile_model
+
+_TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown where the engine's own has no tiles
+
+
+def run(config: Config, context: CommandContext) -> int:
+    """Print the plan."""
+    model = build_model(config, *build_source_shape(config))
+    circuit = model.circuit
+    begun = time.perf_counter()
+    plan = compile_plan(circuit, model.observables.strings, tile_bits=_TILE_BITS, low_bits=_LOW_BITS)
+    seconds = time.perf_counter() - begun
+    shape = composition(plan)
+    amplitude = 8 if config.engine.precision == "complex64" else 16
+    forward, backward = forward_cost(plan, amplitude), backward_cost(plan, amplitude)
+    batch = config.train.batch_size
+    gates = len(circuit.gates)
+    rows = [
+        ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
+        ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
+        ("fused to", f"{shape.rotations} rotations and {shape.diagonals} diagonals in {shape.steps} steps"),
+        ("phase terms", f"{shape.shared_terms} shared, {shape.per_sample_terms} per sample, "
+                        f"at most {shape.largest_diagonal} in one diagonal"),
+        ("passes", f"{shape.passes} over memory, tiles of 2^{plan.tile_bits} amplitudes "
+                   f"({gates / max(1, shape.passes):.3g} gates a pass)"),
+        ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
+        ("bytes moved", f"{gib(forward.bytes)} forward, {gib(backward.bytes)} backward, a sample"),
+        ("one step", f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
+                     f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} samples"),
+        ("one state", gib(amplitude << circuit.n_qubits)),
+        ("planned in", f"{seconds:.2f} s"),
+    ]
+    for name, text in rows:
+        print(f"{name:<15}{text}")
+    compiled = compile_model(config, model)
+    forecast, chunk = compiled.program.forecast, compiled.evaluator.chunk
+    print(f"{'engine':<15}{compiled.selection.engine.describe()} ({compiled.selection.reason})")
+    print(f"{'gradient':<15}{forecast.mode}, checkpoint interval {forecast.checkpoint_interval}; {forecast.reason}")
+    in_flight = min(chunk, -(-batch // BLOCK) * BLOCK)
+    memory = forecast.fixed_bytes + in_flight // BLOCK * forecast.block_bytes
+    print(f"{'memory':<15}{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}")
+    return 0

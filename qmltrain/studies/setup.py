@@ -1,0 +1,225 @@
+"""From a Config to the objects a study works with: data, model, engine, program.
+
+Nothing is written here, and everything that can be wrong with a config or its data is found here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qmltrain.circuit.assemble import assemble, assemble_observables, options_with_defaults
+from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.user_function import load_user_function
+from qmltrain.config import Config, RunConfig
+from qmltrain.data.batches import BatchOrder, PreparedData
+from qmltrain.data.pooling import pooled_size
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.protocol import Source
+from qmltrain.data.scaling import TargetScaler
+from qmltrain.data.sources import build_source, select
+from qmltrain.data.splits import Split, split
+from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientOptions, Program
+from qmltrain.engines.selection import Selection, select_engine
+from qmltrain.errors import InputError
+from qmltrain.training.gradients import Evaluator, chunk_size
+from qmltrain.training.heads import HEADS, check_head, observable_range
+from qmltrain.training.initialization import initial_parameters
+from qmltrain.training.losses import LOSSES
+from qmltrain.training.model import AmplitudeOptions, Model
+
+GIB = 1 << 30
+PREPROCESS_PREFIX = "preprocess/"
+# options of the group `dataset` that say which samples to use, not where they come from
+_SELECTION_OPTIONS = ("name", "classes", "samples", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Independent streams: of the split (and subsample), the first parameters, the order of the samples."""
+
+    split: int
+    initial: int
+    order: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data and model of a config. `n_classes` None: regression."""
+
+    config: Config
+    seeds: Seeds
+    source: Source
+    split: Split
+    data: PreparedData
+    target_scaler: TargetScaler | None
+    n_classes: int | None
+    model: Model
+
+    def preprocessing_state(self) -> dict[str, np.ndarray]:
+        """Arrays to store with the run; give them to `build_problem` to get the same preprocessing back."""
+        state = self.data.preprocessor.state()
+        if self.target_scaler is not None:
+            state |= self.target_scaler.state()
+        return {PREPROCESS_PREFIX + name: value for name, value in state.items()}
+
+    def unscale(self, targets: FloatArray) -> FloatArray:
+        """Regression targets in the units of the data."""
+        return targets if self.target_scaler is None else self.target_scaler.inverse(targets)
+
+    def initial_theta(self) -> FloatArray:
+        """The parameters a run starts from."""
+        generator = np.random.default_rng(self.seeds.initial)
+        train = self.config.train
+        circuit_P = initial_parameters(self.model.circuit, train.initial, generator, train.initial_scale)
+        return np.concatenate([circuit_P, self.model.head.initial(generator)])
+
+
+def derive_seeds(run: RunConfig) -> Seeds:
+    """Each seed as given, else an independent one from `run.seed`."""
+    given = (run.seed_split, run.seed_initial, run.seed_order)
+    derived = (
+        int(np.random.SeedSequence(run.seed, spawn_key=(k,)).generate_state(1, np.uint64)[0] >> 1) for k in range(3)
+    )
+    return Seeds(*(d if g is None else g for g, d in zip(given, derived, strict=True)))
+
+
+def options(node: Any, *leave_out: str) -> dict[str, Any]:
+    """The options of a config group without its name."""
+    return {key: value for key, value in dataclasses.asdict(node).items() if key not in ("name", *leave_out)}
+
+
+def open_source(config: Config, seeds: Seeds) -> Source:
+    """The data set of a config, with its classes and subsample chosen."""
+    dataset = config.dataset
+    source = build_source(dataset.name, options(dataset, *_SELECTION_OPTIONS))
+    return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
+
+
+def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None) -> Problem:
+    """Open the data, fit (or take from `stored`) the preprocessing, build the model. Raises InputError."""
+    seeds = derive_seeds(config.run)
+    source = open_source(config, seeds)
+    labels = source.labels()
+    n_classes = len(source.class_names) if source.task == "classification" else None
+    generator = np.random.default_rng(seeds.split)
+    parts = split(labels, source.task, config.dataset.validation, config.dataset.test, generator)
+    own = {k.removeprefix(PREPROCESS_PREFIX): v for k, v in (stored or {}).items() if k.startswith(PREPROCESS_PREFIX)}
+    scaler = None
+    if n_classes is None:
+        scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
+    if own:
+        preprocessor = Preprocessor.from_state(own)
+    else:
+        preprocessor = Preprocessor.fit(source, parts.train, **options(config.preprocess))
+    model = build_model(config, preprocessor.n_features, n_classes)
+    model.loss.check_targets(labels)
+    data = PreparedData(source, preprocessor, scaler)
+    return Problem(config, seeds, source, parts, data, scaler, n_classes, model)
+
+
+def build_model(config: Config, n_features: int, n_classes: int | None) -> Model:
+    """Circuit, observables, head and loss. Raises InputError for what does not go together."""
+    encoding, ansatz, observable = config.encoding, config.ansatz, config.observable
+    circuit = assemble(
+        config.circuit.n_qubits, n_features, encoding.name, options(encoding), ansatz.name, options(ansatz)
+    )
+    observables = assemble_observables(config.circuit.n_qubits, observable.name, options(observable))
+    head, loss = config.head.name, config.loss.name
+    n_outputs = check_head(head, loss, observables.n_observables, n_classes, observable_range(observables))
+    amplitude = AmplitudeOptions()
+    if circuit.amplitude_encoded and encoding.name == "amplitude":
+        amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", options(encoding)))
+    return Model(
+        circuit, observables, HEADS[head](observables.n_observables, n_outputs), LOSSES[loss](n_classes), amplitude
+    )
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model on an engine, with every automatic choice made."""
+
+    selection: Selection
+    program: Program
+    evaluator: Evaluator
+
+    def choices(self) -> dict[str, Any]:
+        """What `auto` became; saved with the run and used again on resume."""
+        forecast = self.program.forecast
+        return {
+            "engine": self.selection.engine.name,
+            "engine_description": self.selection.engine.describe(),
+            "gradient_mode": forecast.mode,
+            "checkpoint_interval": forecast.checkpoint_interval,
+            "chunk": self.evaluator.chunk,
+        }
+
+
+def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | None = None) -> Compiled:
+    """Choose engine, gradient mode and chunk (or take them from a run's `choices`) and compile.
+
+    Raises MemoryLimitError, before anything is allocated, EngineUnavailableError, InputError.
+    """
+    engine_config, gradient = config.engine, config.gradient
+    name = choices["engine"] if choices else engine_config.name
+    selection = select_engine(name)
+    if not engine_config.fusion and selection.engine.name != "cuda":
+        raise InputError(f"engine.fusion: false is for engine.name=cuda alone, found {selection.engine.name}")
+    mode = choices["gradient_mode"] if choices else gradient.mode
+    interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
+    memory = None if engine_config.memory_gib is None else int(engine_config.memory_gib * GIB)
+    program = selection.engine.compile(
+        model.circuit,
+        model.observables.strings,
+        engine_config.precision,  # type: ignore[arg-type]
+        GradientOptions(mode, interval),
+        EngineOptions(engine_config.threads, memory, engine_config.fusion),
+    )
+    return Compiled(selection, program, Evaluator(model, program, chunk_size(program.forecast)))
+
+
+class TrainingData:
+    """Batches of a Problem as the Trainer takes them; `full_batch` makes one batch of the whole training split."""
+
+    def __init__(self, problem: Problem, full_batch: bool) -> None:
+        self.problem = problem
+        rows = problem.split.train
+        size = len(rows) if full_batch else problem.config.train.batch_size
+        self.order = BatchOrder(rows, size, problem.seeds.order)
+        self.n_batches = self.order.n_batches
+        self._full_batch = full_batch
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[FloatArray, np.ndarray]]:
+        rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
+        for batch in self.problem.data.stream(rows[first:]):
+            yield batch.features_BF, batch.labels
+
+    def validation(self) -> tuple[FloatArray, np.ndarray] | None:
+        rows = self.problem.split.validation
+        return (self.problem.data.features(rows), self.problem.data.labels(rows)) if len(rows) else None
+
+
+def user_code(config: Config) -> dict[str, str]:
+    """Source and SHA-256 of every function of the user's own that the config runs, by config key."""
+    found = {}
+    for group in ("encoding", "ansatz", "observable", "dataset"):
+        node = getattr(config, group)
+        if node.name == "python" and node.function:
+            _, source, digest = load_user_function(node.function)
+            found[f"{group}.function"] = f"# {node.function} sha256 {digest}\n{source}"
+    return found
+
+
+def build_source_shape(config: Config) -> tuple[int, int | None]:
+    """(features, classes or None) that a config's data gives the circuit; fits no preprocessing."""
+    source = open_source(config, derive_seeds(config.run))
+    n_classes = len(source.class_names) if source.task == "classification" else None
+    if config.preprocess.pca is not None:
+        return config.preprocess.pca, n_classes
+    resize = config.preprocess.resize
+    shape = source.sample_shape if resize is None else (*pooled_size(resize, source.sample_shape), *source.sample_shape[2:])
+    return int(np.prod(shape)), n_classes

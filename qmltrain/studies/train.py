@@ -1,0 +1,318 @@
+"""`qmltrain train`: find the run's directory, start or go on, train, evaluate the test split once, say how it went."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qmltrain.circuit.assemble import call_builder
+from qmltrain.cluster.signals import StopRequest
+from qmltrain.config import CommandContext, Config, to_dict, to_yaml
+from qmltrain.errors import InputError, InterruptedRun, StorageError
+from qmltrain.runs.attributes import collect_attributes
+from qmltrain.runs.directory import check_same_run, default_directory
+from qmltrain.runs.layout import FILE_NAME
+from qmltrain.runs.lock import RunLock
+from qmltrain.runs.reading import run_status
+from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
+from qmltrain.runs.store import COMPLETED, RunStore
+from qmltrain.runs.views import open_run
+from qmltrain.studies.report import print_result
+from qmltrain.studies.setup import Compiled, Problem, TrainingData, build_problem, compile_model, options, user_code
+from qmltrain.training.baseline import baseline
+from qmltrain.training.gradients import StepAbandoned
+from qmltrain.training.metrics import metric_names, monitor_direction
+from qmltrain.training.optimizers import OPTIMIZERS, FullBatchOptimizer
+from qmltrain.training.progress import make_progress
+from qmltrain.training.schedules import learning_rate_schedule
+from qmltrain.training.trainer import STEP_METRICS, Trainer, TrainingPlan, TrainingState, split_metrics
+
+SNAPSHOTS = "snapshots"
+OPTIMIZER_PREFIX = "optimizer/"
+
+
+def run(config: Config, context: CommandContext) -> int:
+    """Train; exit code 0. Raises InterruptedRun (75) when a signal stopped the run after a snapshot."""
+    return train(config, context, run_directory(config))
+
+
+def run_directory(config: Config) -> Path:
+    """`run.dir`, or a name made of `run.name` and the part of the config that changes the result."""
+    if config.run.dir is not None:
+        return Path(config.run.dir)
+    return default_directory(config.run.root, config.run.name, result_config(config))
+
+
+def result_config(config: Config) -> dict[str, Any]:
+    """The config without what only other verbs read."""
+    found = to_dict(config)
+    found.pop("study")
+    return found
+
+
+def train(config: Config, context: CommandContext, directory: Path) -> int:
+    """Start or go on with the run in `directory`."""
+    status = existing_status(config, directory)
+    if status == COMPLETED:
+        print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
+        print_result(directory)
+        return 0
+    with StopRequest() as stop, RunLock(directory) if status else nullcontext():
+        snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
+        snapshot = snapshots.load_latest() if snapshots else None
+        problem = build_problem(config, snapshot.arrays if snapshot else None)
+        if snapshot:
+            check_same_data(problem, snapshot, directory)
+        compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else None)
+        session = Session(config, context, directory, problem, compiled, stop)
+        session.check()
+        if status:
+            return session.go_on(snapshot)
+        with RunLock(directory):
+            return session.start()
+
+
+def existing_status(config: Config, directory: Path) -> str | None:
+    """The status of the run in `directory`, None where there is none; InputError where `run.resume` forbids it."""
+    status = run_status(directory)
+    if status is None:
+        if config.run.resume == "must":
+            raise InputError(f"run.resume=must: there is no run in {directory}; check run.dir, or set run.resume=auto")
+        return None
+    if config.run.resume == "never":
+        raise InputError(f"run.resume=never: {directory} holds a run already; choose another run.dir or run.name")
+    stored = open_run(directory).config
+    stored.pop("study", None)
+    check_same_run(stored, result_config(config), directory)
+    return status
+
+
+def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> None:
+    """Raise InputError where the data set is not the one that the run began with."""
+    before, now = snapshot.state["dataset_checksum"], problem.source.checksum
+    if before != now:
+        raise InputError(
+            f"dataset: {problem.source.name} has changed since the run in {directory} began (sha256 was "
+            f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
+        )
+
+
+class Session:
+    """One process's share of a run: builds the trainer around the run's files, drives it, closes them."""
+
+    def __init__(
+        self,
+        config: Config,
+        context: CommandContext,
+        directory: Path,
+        problem: Problem,
+        compiled: Compiled,
+        stop: StopRequest,
+    ) -> None:
+        self.config, self.context, self.directory = config, context, directory
+        self.problem, self.compiled, self.stop = problem, compiled, stop
+        optimizer = config.optimizer
+        self.optimizer = call_builder(
+            OPTIMIZERS,
+            "optimizer",
+            optimizer.name,
+            options(optimizer, "learning_rate", "clip_norm"),
+            problem.model.n_parameters,
+        )
+        full_batch = isinstance(self.optimizer, FullBatchOptimizer)
+        if full_batch and optimizer.clip_norm is not None:
+            raise InputError(f"optimizer.clip_norm: not used by {optimizer.name}; leave it null")
+        self.data = TrainingData(problem, full_batch)
+        self.snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep)
+        train = config.train
+        total = train.epochs * self.data.n_batches
+        total = total if train.max_steps is None else min(total, train.max_steps)
+        schedule = config.schedule
+        self.plan = TrainingPlan(
+            epochs=train.epochs,
+            total_steps=total,
+            save_every=config.run.save_every,
+            monitor=train.monitor,
+            patience=train.patience,
+            clip_norm=optimizer.clip_norm,
+            learning_rate=learning_rate_schedule(
+                schedule.name,
+                optimizer.learning_rate,
+                steps_per_epoch=self.data.n_batches,
+                total_steps=total,
+                warmup_steps=schedule.warmup_steps,
+                **{k: v for k, v in options(schedule, "warmup_steps").items() if v is not None},
+            ),
+            parameters_each_epoch=config.run.parameters_every is None,
+        )
+
+    def check(self) -> None:
+        """What can only be wrong in combination."""
+        if len(self.problem.split.validation):
+            monitor_direction(self.config.train.monitor, self.problem.n_classes)
+        elif self.config.train.patience is not None:
+            raise InputError("train.patience: early stopping needs a validation split; set dataset.validation above 0")
+
+    def start(self) -> int:
+        """A new run."""
+        theta_P = self.problem.initial_theta()
+        layers, _ = self.problem.model.layers()
+        run = self.config.run
+        store = RunStore.create(
+            self.directory,
+            self._attributes(layers),
+            metrics=STEP_METRICS,
+            epoch_metrics=self._epoch_metrics(),
+            n_steps=self.plan.total_steps,
+            n_epochs=self.plan.epochs,
+            n_layers=len(layers),
+            parameter_names=self.problem.model.parameter_names,
+            gradients=run.gradients,
+            gradients_every=run.gradients_every,
+            parameters_every=run.parameters_every,
+        )
+        with store:
+            store.write_parameters_row(0, theta_P)
+            return self._train(store, TrainingState(theta_P))
+
+    def go_on(self, snapshot: Snapshot | None) -> int:
+        """From the last snapshot; a run that never wrote one begins again."""
+        if snapshot is None:
+            state = TrainingState(self.problem.initial_theta())
+        else:
+            state = TrainingState.restore(snapshot.step, snapshot.epoch, snapshot.arrays, snapshot.state["training"])
+            prefix = OPTIMIZER_PREFIX
+            arrays = {k.removeprefix(prefix): v for k, v in snapshot.arrays.items() if k.startswith(prefix)}
+            self.optimizer.load_state(arrays)
+        with RunStore.reopen(self.directory, steps=state.step, epochs=state.epoch) as store:
+            if snapshot is None:
+                store.write_parameters_row(0, state.theta_P)
+            return self._train(store, state)
+
+    def _attributes(self, layers: tuple[str, ...]) -> dict[str, Any]:
+        problem, seeds = self.problem, self.problem.seeds
+        return {
+            **collect_attributes(),
+            "config_yaml": to_yaml(self.config),
+            "overrides": list(self.context.overrides),
+            "command_line": " ".join(self.context.command_line),
+            "seeds": json.dumps({"split": seeds.split, "initial": seeds.initial, "order": seeds.order}),
+            "device": self.compiled.selection.engine.describe(),
+            "choices": json.dumps(self.compiled.choices()),
+            "layer_names": list(layers),
+            "observable_names": list(problem.model.observables.names),
+            "class_names": [str(name) for name in problem.source.class_names],
+            "dataset": problem.source.description,
+            "dataset_checksum": problem.source.checksum,
+            "preprocessing": problem.data.preprocessor.describe(),
+            "user_code": json.dumps(user_code(self.config)),
+        }
+
+    def _epoch_metrics(self) -> list[str]:
+        classes = self.problem.n_classes
+        names = ["train/loss"] if classes is None else ["train/loss", "train/accuracy"]
+        if len(self.problem.split.validation):
+            names += [f"val/{name}" for name in metric_names(classes)]
+        return names
+
+    def _snapshot(self, state: TrainingState) -> Snapshot:
+        return Snapshot(
+            state.step,
+            state.epoch,
+            {
+                **state.arrays(),
+                **{OPTIMIZER_PREFIX + name: value for name, value in self.optimizer.state().items()},
+                **self.problem.preprocessing_state(),
+            },
+            {
+                "training": state.scalars(),
+                "choices": self.compiled.choices(),
+                "dataset_checksum": self.problem.source.checksum,
+            },
+        )
+
+    def _train(self, store: RunStore, state: TrainingState) -> int:
+        run = self.config.run
+        begun, first_step = time.monotonic(), state.step
+        store.set_attributes(choices=self.compiled.choices())
+
+        def save(state: TrainingState) -> None:
+            store.sync()
+            self.snapshots.save(self._snapshot(state))
+
+        progress = make_progress(run.progress, self.plan.total_steps, state.step, run.log_seconds)  # type: ignore[arg-type]
+        trainer = Trainer(
+            self.compiled.evaluator,
+            self.data,
+            self.optimizer,
+            self.plan,
+            store,
+            save,
+            lambda state: self.snapshots.save_best(self._snapshot(state)) and None,
+            lambda: self.stop.requested is not None,
+            progress,
+            self.problem.unscale,
+        )
+        try:
+            progress.message(f"run {self.directory / FILE_NAME}: {self.compiled.selection.reason}")
+            state = trainer.run(state)
+            summary = self._finish(trainer, store, state)
+            store.set_attributes(
+                finished=state.finished,
+                summary=summary,
+                session_seconds=time.monotonic() - begun,
+                session_steps=state.step - first_step,
+            )
+            store.close()
+        except StepAbandoned:
+            store.close("interrupted")
+            raise InterruptedRun(
+                f"stopped by {self.stop.requested} after step {state.step}, snapshot saved in {self.directory}; "
+                "run the same command again to go on"
+            ) from None
+        except StorageError:
+            store.abandon()
+            raise
+        except Exception:
+            store.close("failed")
+            raise
+        finally:
+            progress.close()
+        print_result(self.directory)
+        return 0
+
+    def _finish(self, trainer: Trainer, store: RunStore, state: TrainingState) -> dict[str, float]:
+        """Evaluate the best parameters on validation and test; the test split is looked at here and nowhere else."""
+        problem, evaluator = self.problem, self.compiled.evaluator
+        best_P = state.theta_P if state.best_theta_P is None else state.best_theta_P
+        store.write_parameters_row(state.step, state.theta_P)
+        summary: dict[str, float] = {"best_epoch": state.best_epoch}
+        for split, rows in (("val", problem.split.validation), ("test", problem.split.test)):
+            if not len(rows):
+                continue
+            features_BF, targets_B = problem.data.features(rows), problem.data.labels(rows)
+            outputs_BC = evaluator.outputs(best_P, features_BF, trainer.stop)
+            summary |= split_metrics(problem.model.loss, split, outputs_BC, targets_B, problem.unscale)
+            predictions_B, scores_BC = problem.model.loss.predict(outputs_BC)
+            if problem.n_classes is None:
+                predictions_B, targets_B = problem.unscale(predictions_B), problem.unscale(targets_B)
+            store.write_evaluation(split, rows, targets_B, predictions_B, scores_BC)
+        if self.config.train.baseline and len(problem.split.test):
+            summary |= self._baseline(problem)
+        return {name: float(value) for name, value in summary.items()}
+
+    def _baseline(self, problem: Problem) -> Mapping[str, float]:
+        data, rows = problem.data, problem.split
+        targets = [np.asarray(data.labels(part)) for part in (rows.train, rows.test)]
+        if problem.n_classes is None:
+            targets = [problem.unscale(part) for part in targets]
+        found = baseline(
+            data.features(rows.train), targets[0], data.features(rows.test), targets[1], problem.n_classes
+        )
+        return {f"baseline/{name}": value for name, value in found.items()}

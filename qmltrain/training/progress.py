@@ -1,0 +1,100 @@
+"""What a person sees of a run: a bar on a terminal, one plain line every N seconds in a log, nothing on request.
+
+Progress goes to stderr; results go to stdout.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Literal, Protocol, TextIO
+
+ProgressMode = Literal["auto", "bar", "lines", "none"]
+
+
+class Progress(Protocol):
+    def step(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Silent:
+    """`run.progress=none`."""
+
+    def step(self, step: int, values: Mapping[str, float]) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Lines:
+    """One line every `seconds`, and the first and the last step; made for logs of batch jobs."""
+
+    def __init__(self, total: int, start: int, seconds: float, stream: TextIO | None = None) -> None:
+        self.total, self.start, self.seconds = total, start, seconds
+        self.stream = stream or sys.stderr
+        self.begun = time.monotonic()
+        self.last = float("-inf")
+
+    def step(self, step: int, values: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if now - self.last < self.seconds and step != self.total:
+            return
+        self.last = now
+        rate = (step - self.start) / max(1e-9, now - self.begun)
+        parts = [f"step {step}/{self.total}", *(f"{name} {value:.4g}" for name, value in values.items())]
+        parts.append(f"{rate:.3g} step/s")
+        parts.append(f"left {duration((self.total - step) / max(rate, 1e-9))}")
+        self.message("  ".join(parts))
+
+    def message(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Bar:
+    """A tqdm bar."""
+
+    def __init__(self, total: int, start: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, file=sys.stderr)
+
+    def step(self, step: int, values: Mapping[str, float]) -> None:
+        self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
+        self.bar.update(step - self.bar.n)
+
+    def message(self, text: str) -> None:
+        self.bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def make_progress(mode: ProgressMode, total: int, start: int, seconds: float) -> Progress:
+    """`auto` is a bar where stderr is a terminal, else lines."""
+    if mode == "auto":
+        mode = "bar" if sys.stderr is not None and sys.stderr.isatty() else "lines"
+    if mode == "bar":
+        return Bar(total, start)
+    return Lines(total, start, seconds) if mode == "lines" else Silent()
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4:05 min, 3:12:45 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} h"

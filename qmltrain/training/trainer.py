@@ -1,0 +1,254 @@
+"""Trainer: the loop. Steps and epochs in, rows and snapshots out; stoppable and resumable at any step, bit for bit.
+
+It knows arrays, an optimiser and two stores given as protocols; no files, no config. Steps and epochs count from 1
+as they end. The order of a step is: gradient, update, row of metrics, snapshot where due. Validation is evaluated at
+the end of each epoch and alone chooses the best parameters; the test split is not seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from qmltrain.engines.protocol import FloatArray
+from qmltrain.training.gradients import BatchGradient, Evaluator, StepAbandoned
+from qmltrain.training.losses import Loss
+from qmltrain.training.metrics import evaluate, monitor_direction
+from qmltrain.training.optimizers import FullBatchOptimizer, Optimizer, clip_by_global_norm, global_norm
+from qmltrain.training.progress import Progress, Silent
+
+STEP_METRICS = ("train/loss", "gradient_norm", "learning_rate", "drift")
+
+
+class Store(Protocol):
+    """What the trainer needs of a RunStore."""
+
+    def append_step(
+        self, step: int, metrics: Mapping[str, float], layer_norms: Any = None, gradient: Any = None, parameters: Any = None
+    ) -> None: ...
+
+    def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None: ...
+
+    def write_parameters_row(self, step: int, theta: Any) -> None: ...
+
+    def sync(self) -> None: ...
+
+
+class Data(Protocol):
+    """Training batches and the validation split, ready for the circuit."""
+
+    n_batches: int
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[FloatArray, np.ndarray]]:
+        """(features, targets) of the batches `first`, `first` + 1, ... of `epoch` (from 0)."""
+        ...
+
+    def validation(self) -> tuple[FloatArray, np.ndarray] | None: ...
+
+
+@dataclass
+class TrainingState:
+    """Everything a run goes on from. `epoch` counts finished epochs; the data position is step - epoch * n_batches.
+
+    `epoch_losses`, `epoch_hits` and `epoch_samples` accumulate the running epoch's training metrics. `ending` is the
+    optimiser's word that it is done, `finished` why the training is over.
+    """
+
+    theta_P: FloatArray
+    step: int = 0
+    epoch: int = 0
+    best_theta_P: FloatArray | None = None
+    best_value: float | None = None
+    best_epoch: int = 0
+    stale_epochs: int = 0
+    epoch_losses: float = 0.0
+    epoch_hits: int = 0
+    epoch_samples: int = 0
+    ending: str | None = None
+    finished: str | None = None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        found = {"theta": self.theta_P}
+        if self.best_theta_P is not None:
+            found["best_theta"] = self.best_theta_P
+        return found
+
+    def scalars(self) -> dict[str, Any]:
+        arrays = ("theta_P", "best_theta_P", "step", "epoch")
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in arrays}
+
+    @classmethod
+    def restore(cls, step: int, epoch: int, arrays: Mapping[str, Any], scalars: Mapping[str, Any]) -> TrainingState:
+        best = arrays.get("best_theta")
+        return cls(np.array(arrays["theta"]), step, epoch, None if best is None else np.array(best), **scalars)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How long and by what to judge. `total_steps` includes all epochs (`train.max_steps` may cut it)."""
+
+    epochs: int
+    total_steps: int
+    save_every: int
+    monitor: str
+    patience: int | None
+    clip_norm: float | None
+    learning_rate: Callable[[int], float]
+    parameters_each_epoch: bool = True
+
+
+@dataclass
+class Trainer:
+    """`save(state)` writes a snapshot, `save_best(state)` the best one; `stop()` is asked between chunks.
+
+    `unscale` brings regression targets back to the units of the data, in which their metrics are given (the loss
+    stays that of the scaled targets).
+    """
+
+    evaluator: Evaluator
+    data: Data
+    optimizer: Optimizer | FullBatchOptimizer
+    plan: TrainingPlan
+    store: Store
+    save: Callable[[TrainingState], None]
+    save_best: Callable[[TrainingState], None]
+    stop: Callable[[], bool] = lambda: False
+    progress: Progress = field(default_factory=Silent)
+    unscale: Callable[[FloatArray], FloatArray] = lambda targets: targets
+
+    def __post_init__(self) -> None:
+        self.layer_names, self._groups = self.evaluator.model.layers()
+
+    def run(self, state: TrainingState) -> TrainingState:
+        """Train until the plan, early stopping or the optimiser ends it.
+
+        Raises StepAbandoned when `stop()` says so: `state` is then as after its last whole step, and saved.
+        """
+        try:
+            while state.finished is None:
+                between_epochs = state.epoch_samples == 0
+                if state.epoch == self.plan.epochs:
+                    state.finished = "all epochs done"
+                elif state.step == self.plan.total_steps and between_epochs:
+                    state.finished = "train.max_steps reached"
+                else:
+                    self._epoch(state)
+            self.save(state)
+        except StepAbandoned:
+            self.save(state)
+            raise
+        return state
+
+    def _epoch(self, state: TrainingState) -> None:
+        done = state.step - state.epoch * self.data.n_batches
+        if done < self.data.n_batches and state.step < self.plan.total_steps and state.ending is None:
+            for features_BF, targets_B in self.data.batches(state.epoch, done):
+                self._step(state, features_BF, targets_B)
+                if state.step == self.plan.total_steps or state.ending is not None:
+                    break
+        self._finish_epoch(state)
+        if state.ending is not None:
+            state.finished = state.ending
+        elif self.plan.patience is not None and state.stale_epochs >= self.plan.patience:
+            state.finished = f"{self.plan.monitor} did not improve for {state.stale_epochs} epochs"
+
+    def _step(self, state: TrainingState, features_BF: FloatArray, targets_B: np.ndarray) -> None:
+        """One update."""
+        learning_rate = self.plan.learning_rate(state.step)
+        if isinstance(self.optimizer, FullBatchOptimizer):
+            theta_P, result, norm, state.ending = self._full_batch_step(state, self.optimizer, features_BF, targets_B)
+        else:
+            result = self.evaluator.gradient(state.theta_P, features_BF, targets_B, self.stop)
+            clipped_P, norm = clip_by_global_norm(result.gradient_P, self.plan.clip_norm)
+            theta_P = self.optimizer.step(state.theta_P, clipped_P, learning_rate)
+        state.theta_P = theta_P
+        state.step += 1
+        state.epoch_losses += float(np.sum(result.losses_B))
+        state.epoch_samples += len(targets_B)
+        loss = self.evaluator.model.loss
+        if loss.n_classes is not None:
+            state.epoch_hits += int(np.count_nonzero(loss.predict(result.outputs_BC)[0] == targets_B))
+        squares = np.bincount(self._groups, result.gradient_P**2, minlength=len(self.layer_names))
+        metrics = dict(zip(STEP_METRICS, (result.loss, norm, learning_rate, result.drift), strict=True))
+        self.store.append_step(state.step, metrics, np.sqrt(squares), result.gradient_P, theta_P)
+        self.progress.step(state.step, {"loss": result.loss})
+        if state.step % self.plan.save_every == 0:
+            self.save(state)
+
+    def _full_batch_step(
+        self, state: TrainingState, optimizer: FullBatchOptimizer, features_BF: FloatArray, targets_B: np.ndarray
+    ) -> tuple[FloatArray, BatchGradient, float, str | None]:
+        """One iteration of a full-batch optimiser; if it is abandoned its state is as before."""
+        before = optimizer.state()
+        results: dict[bytes, BatchGradient] = {}
+
+        def loss_and_gradient(theta_P: FloatArray) -> tuple[float, FloatArray]:
+            result = self.evaluator.gradient(theta_P, features_BF, targets_B, self.stop)
+            results[theta_P.tobytes()] = result
+            return result.loss, result.gradient_P
+
+        try:
+            found = optimizer.step(state.theta_P, loss_and_gradient)
+        except StepAbandoned:
+            optimizer.load_state(before)
+            raise
+        result = results.get(found.parameters_P.tobytes())
+        if result is None:  # the iteration ended where it began
+            result = self.evaluator.gradient(found.parameters_P, features_BF, targets_B)
+        return found.parameters_P, result, global_norm(found.gradient_P), found.finished
+
+    def _finish_epoch(self, state: TrainingState) -> None:
+        """Validation, the epoch's row, the best parameters, early stopping."""
+        samples = max(1, state.epoch_samples)
+        metrics = {"train/loss": state.epoch_losses / samples}
+        loss = self.evaluator.model.loss
+        if loss.n_classes is not None:
+            metrics["train/accuracy"] = state.epoch_hits / samples
+        validation = self.data.validation()
+        if validation is not None:
+            metrics |= self.measure("val", state.theta_P, *validation)
+        state.epoch += 1
+        state.epoch_losses, state.epoch_hits, state.epoch_samples = 0.0, 0, 0
+        self.store.append_epoch(state.epoch, state.step, metrics)
+        if self.plan.parameters_each_epoch:
+            self.store.write_parameters_row(state.step, state.theta_P)
+        self._judge(state, metrics)
+        shown = [f"{name} {value:.4g}" for name, value in metrics.items() if not name.endswith(("f1_macro", "roc_auc"))]
+        self.progress.message(f"epoch {state.epoch}/{self.plan.epochs}  " + "  ".join(shown))
+
+    def _judge(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
+        """Without a validation split the last parameters are the best."""
+        value = metrics.get(self.plan.monitor)
+        if value is not None and state.best_value is not None:
+            lower = monitor_direction(self.plan.monitor, self.evaluator.model.loss.n_classes) == "lower"
+            if not (value < state.best_value if lower else value > state.best_value):
+                state.stale_epochs += 1
+                return
+        state.best_value, state.best_epoch, state.stale_epochs = value, state.epoch, 0
+        state.best_theta_P = state.theta_P.copy()
+        self.save_best(state)
+
+    def measure(
+        self, split: str, theta_P: FloatArray, features_BF: FloatArray, targets_B: np.ndarray
+    ) -> dict[str, float]:
+        """All metrics of a split at `theta_P`."""
+        outputs_BC = self.evaluator.outputs(theta_P, features_BF, self.stop)
+        return split_metrics(self.evaluator.model.loss, split, outputs_BC, targets_B, self.unscale)
+
+
+def split_metrics(
+    loss: Loss,
+    split: str,
+    outputs_BC: FloatArray,
+    targets_B: np.ndarray,
+    unscale: Callable[[FloatArray], FloatArray],
+) -> dict[str, float]:
+    """Metrics of outputs that are there already."""
+    losses_B = loss.value(outputs_BC, targets_B)
+    predictions_B, scores_BC = loss.predict(outputs_BC)
+    if loss.n_classes is None:
+        predictions_B, targets_B = unscale(predictions_B), unscale(targets_B)
+    return evaluate(split, loss.n_classes, losses_B, targets_B, predictions_B, scores_BC)
