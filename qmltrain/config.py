@@ -64,12 +64,14 @@ def _accepts_range(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
 
 
-def _accepts_run_name(value: str) -> bool:
-    return bool(value.strip()) and value not in (".", "..") and not any(c in "/\\" or ord(c) < 32 for c in value)
+def _accepts_run_name(value: Any) -> bool:
+    if not isinstance(value, str) or not value.strip() or value in (".", ".."):
+        return False
+    return not any(character in "/\\" or ord(character) < 32 for character in value)
 
 
-def _accepts_monitor(value: str) -> bool:
-    return value.startswith("val/") and len(value) > len("val/")
+def _accepts_monitor(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("val/") and len(value) > len("val/")
 
 
 COUNT = between(1, LARGEST_COUNT)
@@ -82,19 +84,23 @@ NOT_NEGATIVE = Rule(lambda value: _is_number(value) and value >= 0, "a finite nu
 FRACTION = Rule(lambda value: _is_number(value) and 0 <= value <= 1, "0 to 1")
 BELOW_ONE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "0 or more and below 1")
 SPLIT = Rule(lambda value: _is_number(value) and 0 < value < 1, "above 0 and below 1")
-TEXT = Rule(lambda value: bool(value.strip()), "a name")
+TEXT = Rule(lambda value: isinstance(value, str) and bool(value.strip()), "a name")
 SHA256 = Rule(
-    lambda value: len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
+    lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
     "64 hexadecimal digits",
 )
 SIZE = Rule(_accepts_size, "a side (an integer of 1 or more) or [height, width]")
 RANGE = Rule(_accepts_range, "[low, high] with low < high")
 RUN_NAME = Rule(_accepts_run_name, "a name without slashes and control characters")
 MONITOR = Rule(_accepts_monitor, "a metric of the validation split, as val/loss or val/accuracy")
-LABEL = Rule(lambda value: _is_integer(value) or isinstance(value, str), "a label")
+LABEL = Rule(
+    lambda value: (_is_integer(value) and value >= 0) or (isinstance(value, str) and bool(value.strip())),
+    "labels (0, 1, ...) or names of classes",
+)
 OUTCOME = Rule(
-    lambda value: (_is_integer(value) and value >= 0)
-    or (isinstance(value, str) and bool(value) and not set(value) - set("01")),
+    lambda value: (
+        (_is_integer(value) and value >= 0) or (isinstance(value, str) and bool(value) and not set(value) - set("01"))
+    ),
     "an integer of 0 or more, or a bit string as '0110'",
 )
 
@@ -114,28 +120,67 @@ class CircuitConfig:
 
 @dataclass
 class EncodingConfig:
-    name: str = option("reuploading", "angle | amplitude | reuploading | none | python", TEXT)
-    gate: str | None = option(None, "angle: rx | ry | rz (null: ry)")
+    name: str = option(
+        "reuploading",
+        "angle | amplitude | reuploading | basis | iqp | z_feature_map | zz_feature_map | pauli_feature_map | "
+        "qaoa_embedding | fourier | chebyshev | none | python",
+        TEXT,
+    )
+    gate: str | None = option(None, "angle (null: ry), fourier, chebyshev (null: rx): rx | ry | rz")
     gates: list[str] | None = option(None, "reuploading: rotations of one encoding block (null: [ry])")
-    repeats: int | None = option(None, "reuploading: encoding blocks, each followed by the ansatz", COUNT)
+    repeats: int | None = option(
+        None,
+        "reuploading: encoding blocks, each followed by the ansatz (null: 1); iqp, qaoa_embedding (null: 1) and "
+        "*_feature_map (null: 2): repetitions",
+        COUNT,
+    )
     trainable: str | None = option(None, "reuploading: none | weights | weights_and_biases (null: weights)")
     pad_with: float | None = option(None, "amplitude: value of the missing amplitudes (null: 0)", FINITE)
     normalize: bool | None = option(None, "amplitude: divide by the L2 norm (null: true)")
+    entanglement: str | None = option(
+        None, "iqp, zz_feature_map, pauli_feature_map: full | linear | circular | ... (null: full)"
+    )
+    alpha: float | None = option(None, "*_feature_map: factor of the angles (null: 2)", FINITE)
+    paulis: list[str] | None = option(None, "pauli_feature_map: Pauli strings (null: [Z, ZZ])", each(TEXT))
+    local_field: str | None = option(None, "qaoa_embedding: rx | ry | rz (null: ry)")
+    scaling: str | None = option(None, "fourier, chebyshev: constant | tower | exponential (null: constant)")
     function: str | None = option(None, "python: package.module:name; this runs your code")
 
 
 @dataclass
 class AnsatzConfig:
-    name: str = option("hea", "hea | strongly_entangling | real_amplitudes | python", TEXT)
-    layers: int = option(1, "layers (real_amplitudes: repetitions)", between(0, 1_000_000))
-    rotations: list[str] | None = option(None, "hea: rotations of every qubit (null: [rx, ry, rz])")
-    entangler: str | None = option(None, "hea: cz_ring | cz_chain | cx_ring | cx_chain | none (null: cz_ring)")
+    name: str = option(
+        "hea",
+        "hea | strongly_entangling | basic_entangler | simplified_two_design | real_amplitudes | efficient_su2 | "
+        "two_local | pauli_two_design | random_layers | sim_2 | sim_13 | sim_14 | sim_15 | sim_19 | qaoa | qcnn | ttn | "
+        "mps | python",
+        TEXT,
+    )
+    layers: int = option(1, "layers (real_amplitudes, efficient_su2, two_local: repetitions)", between(1, 1_000_000))
+    rotations: list[str] | None = option(
+        None,
+        "rotations of every qubit: hea (null: [rx, ry, rz]), basic_entangler (null: [rx]), two_local (null: [ry]), "
+        "efficient_su2 (null: [ry, rz])",
+    )
+    entangler: str | None = option(
+        None, "hea: cz_ring | cz_chain | cx_ring | cx_chain | none (null: cz_ring); two_local: a gate (null: cx)"
+    )
     ranges: list[int] | None = option(None, "strongly_entangling: distance of the entanglers, one a layer", each(COUNT))
     imprimitive: str | None = option(None, "strongly_entangling: cx | cz (null: cx)")
     entanglement: str | None = option(
-        None, "real_amplitudes: full | linear | reverse_linear | circular | pairwise | sca (null: reverse_linear)"
+        None,
+        "real_amplitudes, efficient_su2 (null: reverse_linear), two_local (null: full): full | linear | "
+        "reverse_linear | circular | pairwise | sca",
     )
-    skip_final_rotation: bool | None = option(None, "real_amplitudes: leave out the last rotations (null: false)")
+    skip_final_rotation: bool | None = option(
+        None, "real_amplitudes, efficient_su2, two_local: leave out the last rotations (null: false)"
+    )
+    n_rotations: int | None = option(None, "random_layers: rotations of one layer (null: as many as qubits)", COUNT)
+    ratio_imprimitive: float | None = option(None, "random_layers: share of CX gates (null: 0.3)", BELOW_ONE)
+    graph: str | None = option(None, "qaoa: ring | complete | random_regular | file (null: ring)")
+    degree: int | None = option(None, "qaoa, graph=random_regular: edges of a vertex (null: 3)", COUNT)
+    seed: int | None = option(None, "pauli_two_design, random_layers, qaoa with graph=random_regular (null: 0)", SEED)
+    path: str | None = option(None, "qaoa, graph=file: text file, 'i j' or 'i j weight' a line", TEXT)
     function: str | None = option(None, "python: package.module:name; this runs your code")
 
 
@@ -166,8 +211,8 @@ class LossConfig:
 class DatasetConfig:
     name: str = option(
         "digits",
-        "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | make_classification | "
-        "idx | npz | hdf5 | python",
+        "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | "
+        "make_classification | idx | npz | hdf5 | python",
         TEXT,
     )
     path: str | None = option(None, "idx: file of the images; npz, hdf5: the file")
@@ -181,9 +226,16 @@ class DatasetConfig:
     generator_seed: int | None = option(None, "make_*: seed of the generator", between(0, 2**32 - 1))
     x_key: str | None = option(None, "npz, hdf5: name of the features (null: x)")
     y_key: str | None = option(None, "npz, hdf5: name of the labels (null: y)")
+    task: str | None = option(
+        None,
+        "npz, hdf5, python: classification | regression (null: by the kind of labels)",
+        one_of("classification", "regression"),
+    )
     function: str | None = option(None, "python: package.module:name; this runs your code")
     classes: list[Any] | None = option(
-        None, "keep these labels, relabelled 0, 1, ... in this order (null: all)", each(LABEL, distinct=True)
+        None,
+        "keep these labels or class names, relabelled 0, 1, ... in this order (null: all)",
+        each(LABEL, distinct=True),
     )
     samples: int | None = option(None, "keep a stratified subsample of this many (null: all)", COUNT)
     validation: float = option(0.2, "fraction of the samples for validation", SPLIT)
@@ -255,9 +307,7 @@ class TrainConfig:
     monitor: str = option("val/loss", "what chooses the best parameters: a metric of the validation split", MONITOR)
     patience: int | None = option(None, "early stopping: epochs without improvement (null: never)", COUNT)
     baseline: bool = option(True, "fit logistic regression (or ridge) on the same features, to compare")
-    initial: str = option(
-        "uniform", "first parameters: uniform | normal | zeros", one_of("uniform", "normal", "zeros")
-    )
+    initial: str = option("uniform", "first parameters: uniform | normal | zeros", one_of("uniform", "normal", "zeros"))
     initial_scale: float | None = option(
         None, "uniform: [-s, s] (null: pi); normal: standard deviation (null: 0.1)", POSITIVE
     )

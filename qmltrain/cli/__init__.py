@@ -81,8 +81,10 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     if arguments.verb in COMPOSED_VERBS:
         return _run_composed(arguments, command_line)
     if arguments.verb in PATH_VERBS:
-        context = CommandContext(command_line, [], arguments.verbose)
-        return verb_function(arguments.verb)(Path(arguments.words[0]), context) or EXIT_DONE
+        path = Path(arguments.words[0])
+        if arguments.verb == "plot":
+            return _plot(path)
+        return verb_function(arguments.verb)(path, CommandContext(command_line, [], arguments.verbose)) or EXIT_DONE
     from qmltrain.info import print_info
 
     print_info()
@@ -102,6 +104,13 @@ def _run_composed(arguments: Arguments, command_line: list[str]) -> int:
 
         return run_sweep(arguments.verb, context, arguments.config_directory)
     return verb_function(arguments.verb)(config, context) or EXIT_DONE
+
+
+def _plot(path: Path) -> int:
+    from qmltrain.runs.plot import plot_run
+
+    print(plot_run(path, (path if path.is_dir() else path.parent) / "curves.png"))
+    return EXIT_DONE
 
 
 def _find_modules_here() -> None:

@@ -52,13 +52,15 @@ def as_config(composed: Any) -> Config:
     """Hydra's composed node as a validated Config; keys added with `+` are refused like misspelled ones."""
     from omegaconf import OmegaConf
 
-    plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
-    plain.pop("hydra", None)
-    for group, node in plain.items():
-        for key in [f"{group}.{name}" for name in node] if isinstance(node, dict) else [str(group)]:
+    plain: dict[str, Any] = {}
+    for group in composed:
+        if group == "hydra":
+            continue
+        node = composed[group]
+        for key in [f"{group}.{name}" for name in node] if OmegaConf.is_dict(node) else [group]:
             if not _is_known(key):
                 raise InputError(_unknown(key))
+        plain[group] = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
     return validate(config)

@@ -1,0 +1,127 @@
+"""`qmltrain info`: what is here, what is missing, and how to get it. One line each."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+
+from qmltrain import __version__
+
+GIB = 2**30
+DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")
+OPTIONAL = {"matplotlib": "plot", "pandas": "analysis", "xarray": "analysis"}
+
+
+def print_info() -> None:
+    """Print the report. A part that cannot be found out says why; nothing here raises."""
+    for name, describe in _PARTS.items():
+        try:
+            text = describe()
+        except Exception as error:  # a broken driver or package must not hide the other lines
+            text = f"unknown: {type(error).__name__}: {' '.join(str(error).split())}"
+        print(f"{name:<12} {text}")
+
+
+def _qmltrain() -> str:
+    return f"{__version__} in {os.path.dirname(os.path.abspath(__file__))}"
+
+
+def _python() -> str:
+    return f"{platform.python_version()} ({platform.python_implementation()}) {sys.executable}"
+
+
+def _system() -> str:
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _packages() -> str:
+    return ", ".join(f"{name} {_version(name) or 'MISSING (pip install qmltrain)'}" for name in DISTRIBUTIONS)
+
+
+def _hdf5() -> str:
+    import h5py  # the version of the C library is not in the package's metadata
+
+    return str(h5py.version.hdf5_version)
+
+
+def _extras() -> str:
+    return ", ".join(
+        f"{name} {version}" if (version := _version(name)) else f"{name} missing (pip install 'qmltrain[{extra}]')"
+        for name, extra in OPTIONAL.items()
+    )
+
+
+def _cores() -> str:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK")
+    return f"{usable} usable of {os.cpu_count()}" + (f", SLURM_CPUS_PER_TASK={slurm}" if slurm else "")
+
+
+def _memory() -> str:
+    from qmltrain.engines.memory import available_bytes
+
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{total / GIB:.1f} GiB, of which runs plan with {available_bytes() / GIB:.1f} GiB"
+
+
+def _cpu_engine() -> str:
+    try:
+        described = importlib.import_module("qmltrain.engines.cpu").describe_extension()
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("qmltrain.engines"):
+            raise
+        described = None
+    if described is not None:
+        return str(described)
+    names = [os.environ.get("CXX"), "c++", "g++", "clang++"]
+    compiler = next((name for name in names if name and shutil.which(name)), None)
+    if compiler is None:
+        return "missing: the C++ extension was not built; install a C++ compiler (g++ or clang++), then qmltrain again"
+    return (
+        f"missing: the C++ extension was not built although {compiler} is here; install qmltrain again with "
+        "pip install -v to see why"
+    )
+
+
+def _gpu() -> str:
+    hint = "pip install 'qmltrain[cuda12]' or 'qmltrain[cuda13]', as the driver allows"
+    if importlib.util.find_spec("qmltrain.engines.cuda") is None:
+        return "not used: this version of qmltrain has no CUDA engine"
+    cupy = next((name for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy") if _version(name)), None)
+    if cupy is None:
+        driver = shutil.which("nvidia-smi") is not None
+        return f"CuPy is missing: {hint}" if driver else f"none found (no nvidia-smi); with an NVIDIA GPU: {hint}"
+    described = importlib.import_module("qmltrain.engines.cuda").describe_devices()
+    return f"{cupy} {_version(cupy)}: {described}"
+
+
+def _mpi() -> str:
+    return "not used: one process a run"
+
+
+_PARTS: dict[str, Callable[[], str]] = {
+    "qmltrain": _qmltrain,
+    "python": _python,
+    "system": _system,
+    "packages": _packages,
+    "HDF5": _hdf5,
+    "extras": _extras,
+    "cores": _cores,
+    "memory": _memory,
+    "cpu engine": _cpu_engine,
+    "gpu": _gpu,
+    "MPI": _mpi,
+}

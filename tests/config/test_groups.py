@@ -1,0 +1,141 @@
+"""The config groups: every file composes, every registry entry has its file, every option a builder takes has its key."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+
+import pytest
+
+from qmltrain.cli.composing import compose_config, composed_yaml
+from qmltrain.config import GROUPS, Config, options, to_dict
+from qmltrain.errors import InputError
+from qmltrain.paths import configs_directory
+
+ENTRIES = [
+    (path.parent.name, path.stem)
+    for path in sorted(configs_directory().glob("*/*.yaml"))
+    if path.parent.name != "experiment"
+]
+EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
+
+REGISTRIES = {
+    "encoding": "qmltrain.circuit.encodings:ENCODINGS",
+    "ansatz": "qmltrain.circuit.ansatze:ANSATZE",
+    "observable": "qmltrain.circuit.observable_builders:OBSERVABLES",
+    "head": "qmltrain.training.heads:HEADS",
+    "loss": "qmltrain.training.losses:LOSSES",
+    "dataset": "qmltrain.data.sources:SOURCES",
+    "optimizer": "qmltrain.training.optimizers:OPTIMIZERS",
+    "schedule": "qmltrain.training.schedules:SCHEDULES",
+}
+
+
+def registry(group: str) -> dict:
+    module, name = REGISTRIES[group].split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_every_group_of_the_schema_has_a_folder_and_the_reverse():
+    folders = {path.name for path in configs_directory().iterdir() if path.is_dir()}
+    assert folders == {*GROUPS, "experiment"}
+
+
+def test_nothing_chosen_gives_the_schemas_defaults():
+    assert compose_config([]) == Config()
+
+
+@pytest.mark.parametrize(("group", "entry"), ENTRIES)
+def test_every_entry_composes_and_changes_its_own_group_alone(group, entry):
+    chosen, default = to_dict(compose_config([f"{group}={entry}"])), to_dict(Config())
+    if group in REGISTRIES:
+        assert chosen[group] == {**default[group], "name": entry}  # so that group=entry and group.name=entry agree
+    assert {name for name in GROUPS if chosen[name] != default[name]} <= {group}
+
+
+@pytest.mark.parametrize("group", REGISTRIES)
+def test_every_registry_entry_has_a_file_and_is_named_in_the_comment(group):
+    names = set(registry(group))
+    assert {entry for folder, entry in ENTRIES if folder == group} == names
+    meaning = next(item.metadata["meaning"] for key, _, item in options(Config()) if key == f"{group}.name")
+    assert set(re.findall(r"\w+", meaning)) >= names
+
+
+@pytest.mark.parametrize("group", ["encoding", "ansatz", "observable", "dataset"])
+def test_schema_and_builders_have_the_same_options(group):
+    keys = {item.name for item in dataclasses.fields(getattr(Config(), group))}
+    taken = {
+        name
+        for builder in registry(group).values()
+        for name, parameter in inspect.signature(builder).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    of_every_dataset = {"classes", "samples", "validation", "test"} if group == "dataset" else set()
+    assert keys == taken | of_every_dataset | {"name"}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_carries_its_command_line(name):
+    config = compose_config([f"experiment={name}"])
+    assert config.run.name == name
+    package, command = (configs_directory() / "experiment" / f"{name}.yaml").read_text().splitlines()[:2]
+    assert package == "# @package _global_"
+    assert re.fullmatch(rf"# (\w+=\S+ )*qmltrain experiment={name}", command)
+
+
+def test_an_override_beats_the_experiment():
+    config = compose_config(["experiment=digits", "encoding.repeats=2", "ansatz=real_amplitudes"])
+    assert (config.encoding.repeats, config.ansatz.name, config.run.name) == (2, "real_amplitudes", "digits")
+
+
+def test_the_main_job_is_what_it_says():
+    config = compose_config(["experiment=digits"])
+    assert (config.circuit.n_qubits, config.encoding.repeats, config.ansatz.layers) == (8, 6, 1)
+    assert (config.preprocess.pca, config.dataset.name, config.head.name) == (16, "digits", "linear")
+
+
+def test_composed_yaml_is_resolved_and_leaves_hydra_out():
+    assert composed_yaml(["experiment=digits"], "job").startswith("circuit:\n  n_qubits: 8\n")
+    assert "hydra:" not in composed_yaml([], "job")
+    assert composed_yaml([], "hydra").startswith("hydra:") and "n_qubits: 8" not in composed_yaml([], "hydra")
+
+
+def test_own_groups_come_from_a_folder_of_the_user(tmp_path):
+    folder = tmp_path / "my 'own' configs"
+    (folder / "ansatz").mkdir(parents=True)
+    (folder / "experiment").mkdir()
+    (folder / "ansatz" / "deep.yaml").write_text("name: hea\nlayers: 7\n")
+    (folder / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /ansatz: deep\n  - _self_\nrun: {name: mine}\n"
+    )
+    config = compose_config(["experiment=mine"], str(folder))
+    assert (config.ansatz.layers, config.run.name) == (7, "mine")
+    with pytest.raises(InputError, match=r"ansatz: found 'deep'; allowed: .*hea"):
+        compose_config(["ansatz=deep"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: hea\nlayer: 7\n", "ansatz.layer: unknown key; did you mean ansatz.layers"),
+        ("name: hea\nlayers: many\n", "ansatz.layers: .*integer"),
+        ("name: [\n", "bad.yaml"),
+    ],
+)
+def test_mistakes_in_a_file_of_the_user_are_told_in_one_line(tmp_path, text, words):
+    (tmp_path / "ansatz").mkdir()
+    (tmp_path / "ansatz" / "bad.yaml").write_text(text)
+    with pytest.raises(InputError, match=words) as refused:
+        compose_config(["ansatz=bad"], str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_the_user_that_ours_would_hide_is_refused(tmp_path):
+    (tmp_path / "ansatz").mkdir()
+    (tmp_path / "ansatz" / "hea.yaml").write_text("name: hea\n")
+    with pytest.raises(InputError, match=r"ships a ansatz/hea.yaml"):
+        compose_config([], str(tmp_path))
+    with pytest.raises(InputError, match="not a folder"):
+        compose_config([], str(tmp_path / "none"))
