@@ -81,10 +81,8 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     if arguments.verb in COMPOSED_VERBS:
         return _run_composed(arguments, command_line)
     if arguments.verb in PATH_VERBS:
-        path = Path(arguments.words[0])
-        if arguments.verb == "plot":
-            return _plot(path)
-        return verb_function(arguments.verb)(path, CommandContext(command_line, [], arguments.verbose)) or EXIT_DONE
+        context = CommandContext(command_line, [], arguments.verbose)
+        return verb_function(arguments.verb)(Path(arguments.words[0]), context) or EXIT_DONE
     from qmltrain.info import print_info
 
     print_info()
@@ -106,13 +104,6 @@ def _run_composed(arguments: Arguments, command_line: list[str]) -> int:
     return verb_function(arguments.verb)(config, context) or EXIT_DONE
 
 
-def _plot(path: Path) -> int:
-    from qmltrain.runs.plot import plot_run
-
-    print(plot_run(path, (path if path.is_dir() else path.parent) / "curves.png"))
-    return EXIT_DONE
-
-
 def _find_modules_here() -> None:
     """A user's module beside them is found, as with `python -m`; last, so that it hides nothing."""
     here = os.getcwd()
@@ -122,6 +113,11 @@ def _find_modules_here() -> None:
 
 def _prepare_streams() -> None:
     """Closed streams swallow what is written; a terminal that cannot show a character shows `?`."""
+    for descriptor in (0, 1, 2):  # else the next file that is opened takes the number, and stray output with it
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

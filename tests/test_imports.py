@@ -1,0 +1,122 @@
+"""Imports point one way, heavy packages stay where they belong, and the command starts without them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import qmltrain
+
+PACKAGE = Path(qmltrain.__file__).parent
+
+# part of the package -> other parts that it may import; errors may be imported by all
+BELOW = {
+    "errors": set(),
+    "paths": set(),
+    "config": set(),
+    "circuit": set(),
+    "fusion": {"circuit"},
+    "engines": {"fusion", "circuit", "paths"},
+    "training": {"engines", "fusion", "circuit"},
+    "data": {"circuit"},  # a user's own function is loaded as for circuits
+    "runs": set(),
+    "cluster": set(),
+    "model": {"training", "engines", "fusion", "circuit", "data", "runs", "config"},
+    "studies": {"model", "training", "engines", "fusion", "circuit", "data", "runs", "cluster", "config"},
+    "info": {"engines"},
+    "cli": {"studies", "config", "paths", "info"},
+    "__main__": {"cli"},
+    "__init__": {"runs", "model"},
+}
+
+# package -> the only places that import it, as path prefixes
+HOMES = {
+    "hydra": ("cli", "config"),
+    "omegaconf": ("cli", "config"),
+    "h5py": ("runs", "data", "info"),  # info: its version
+    "cupy": ("engines/cuda",),
+    "cupyx": ("engines/cuda",),
+    "qmltrain.engines._cpu": ("engines/cpu",),
+    "matplotlib": ("runs",),
+    "pandas": ("runs",),
+    "xarray": ("runs",),
+    "sklearn": ("data", "training"),
+}
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(source: str) -> Iterator[str]:
+    """Dotted names that are imported anywhere in `source`, function bodies included."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def misplaced(relative: Path, source: str) -> list[str]:
+    """What the file at `relative` in the package imports although it must not."""
+    part = relative.parts[0].removesuffix(".py")
+    found = []
+    for name in imports(source):
+        first, _, rest = name.partition(".")
+        if first == "qmltrain":
+            other = rest.partition(".")[0]
+            if (PACKAGE / other).is_dir() or (PACKAGE / f"{other}.py").is_file():  # else a name of the package itself
+                if other not in BELOW[part] | {part, "errors"}:
+                    found.append(name)
+        for package, homes in HOMES.items():
+            if f"{name}.".startswith(f"{package}.") and not relative.as_posix().startswith(homes):
+                found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_one_way(path):
+    assert not misplaced(path.relative_to(PACKAGE), path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("circuit/gates.py", "from qmltrain.fusion.plan import Plan"),
+        ("fusion/passes.py", "import qmltrain.engines"),
+        ("engines/protocol.py", "def f():\n    from qmltrain.training import losses"),
+        ("training/losses.py", "from qmltrain import studies"),
+        ("runs/store.py", "from qmltrain.engines.protocol import BLOCK"),
+        ("studies/train.py", "from qmltrain.cli import main"),
+        ("training/trainer.py", "import h5py"),
+        ("engines/reference.py", "import cupy as cp"),
+        ("engines/interpreter.py", "from qmltrain.engines import _cpu"),
+        ("studies/plan.py", "from omegaconf import OmegaConf"),
+    ],
+)
+def test_an_upward_import_is_found(place, line):
+    assert misplaced(Path(place), line)
+
+
+def test_the_layers_have_no_cycle():
+    order: list[str] = []
+    while len(order) < len(BELOW):
+        free = [part for part, others in BELOW.items() if part not in order and others <= set(order)]
+        assert free, set(BELOW) - set(order)
+        order += free
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    code = (
+        "import sys; from qmltrain.cli import main; code = main(sys.argv[1:]); "
+        "heavy = {'numpy', 'scipy', 'sklearn', 'h5py', 'hydra', 'omegaconf', 'matplotlib', 'pandas', 'cupy'}; "
+        "sys.exit(code or (f'imported: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "qmltrain" in done.stdout
