@@ -38,6 +38,7 @@ class ArraySource:
     description: str
     files: tuple[Path, ...] = ()
     code: str = ""
+    code_sha256: str = ""
 
     @property
     def n_samples(self) -> int:
@@ -50,11 +51,6 @@ class ArraySource:
     @cached_property
     def checksum(self) -> str:
         return digest(self.files) if self.files else array_digest(self.x, self.y)
-
-    @property
-    def code_sha256(self) -> str:
-        """SHA-256 of `code`, hexadecimal; empty where there is none."""
-        return hashlib.sha256(self.code.encode()).hexdigest() if self.code else ""
 
     def labels(self) -> LabelArray:
         return self.y
@@ -83,6 +79,7 @@ def array_source(
     description: str | None = None,
     files: tuple[Path, ...] = (),
     code: str = "",
+    code_sha256: str = "",
     keys: tuple[str, str] = ("x", "y"),
 ) -> ArraySource:
     """Check both arrays and wrap them; `where` and `keys` name them in messages."""
@@ -92,7 +89,7 @@ def array_source(
     check_finite(x, np.arange(len(x)), f"{where}: {keys[0]}")
     names = numbered_class_names(labels, found_task) if class_names is None else class_names
     line = description or describe(name, len(x), x.shape[1:], found_task, names, where)
-    return ArraySource(name, x, labels, found_task, names, line, files, code)
+    return ArraySource(name, x, labels, found_task, names, line, files, code, code_sha256)
 
 
 def describe(

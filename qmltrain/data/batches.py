@@ -46,7 +46,7 @@ class BatchOrder:
         """The row arrays of `epoch` (from 0) in order; together each row once."""
         generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
         shuffled = generator.permutation(self.rows)
-        return np.split(shuffled, range(self.batch_size, len(shuffled), self.batch_size))
+        return [shuffled[start : start + self.batch_size] for start in range(0, len(shuffled), self.batch_size)]
 
 
 class Batch(NamedTuple):

@@ -72,8 +72,11 @@ def check_labels(y: NDArray[Any], task: str | None, where: str) -> tuple[Task, L
     if not finite.all():
         raise InputError(f"{where}: row {int(np.argmin(finite))} is NaN or infinity; every label must be finite")
     if task == "regression" or (task is None and y.dtype.kind == "f"):
-        return "regression", y.astype(np.float64)
-    return "classification", _class_indices(y, where)
+        found: tuple[Task, LabelArray] = "regression", y.astype(np.float64)
+    else:
+        found = "classification", _class_indices(y, where)
+    found[1].flags.writeable = False
+    return found
 
 
 def _class_indices(y: NDArray[Any], where: str) -> NDArray[np.int64]:

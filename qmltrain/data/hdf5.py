@@ -27,7 +27,7 @@ class HDF5Source:
     """Samples in a dataset of an open file; a `Source`. Any number of threads may read (h5py takes turns)."""
 
     name = "hdf5"
-    code = ""
+    code = code_sha256 = ""
 
     def __init__(self, file: Path, x_key: str, y_key: str, task: str | None) -> None:
         import h5py
@@ -38,7 +38,7 @@ class HDF5Source:
         except OSError as error:
             raise InputError(f"{file}: not a readable HDF5 file: {error}") from error
         self.path = file
-        self._samples = self._dataset(x_key, "x_key")
+        self._samples = self._dataset(x_key, "x_key")  # not read here
         self._where = f"{file}: {x_key}"
         check_sample_layout(self._samples.shape, self._samples.dtype, self._where)
         label_set = self._dataset(y_key, "y_key")
@@ -63,8 +63,10 @@ class HDF5Source:
             names: list[str] = []
             self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
             raise InputError(
-                f"dataset.{option}: {self._file.filename} has no dataset {key!r}; it has {', '.join(names) or 'none'}"
+                f"dataset.{option}: {self.path} has no dataset {key!r}; it has {', '.join(names) or 'none'}"
             )
+        if found.shape is None:
+            raise InputError(f"{self.path}: {key}: is empty; it has no shape")
         return found
 
     @cached_property

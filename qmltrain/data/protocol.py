@@ -18,7 +18,7 @@ class Source(Protocol):
 
     `class_names` has one name a class (empty for regression); `checksum` is the SHA-256 of the file's content, of the
     arrays' bytes where there is no file; `description` is one line for the log; `code` is the text of the user's
-    function that made the data (entry `python`), else empty.
+    function that made the data (entry `python`) and `code_sha256` its SHA-256, both else empty.
     """
 
     @property
@@ -44,6 +44,9 @@ class Source(Protocol):
 
     @property
     def code(self) -> str: ...
+
+    @property
+    def code_sha256(self) -> str: ...
 
     def labels(self) -> LabelArray:
         """All labels, (n_samples,): class indices int64, or targets float64. Not to be written to."""

@@ -22,14 +22,14 @@ def python(*, function: str, task: str | None = None) -> ArraySource:
     otherwise. Equal runs need equal data: give random numbers a seed inside the function.
     """
     option = "dataset.function"
-    _, code, _ = load_user_function(function, option)
+    _, code, code_sha256 = load_user_function(function, option)
     made = call_user_function(function, option)
     where = f"{option}: {function}"
     if not isinstance(made, tuple) or len(made) != 2:
         found = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"a {type(made).__name__}"
         raise InputError(f"{where}: returned {found}; it must return (x, y)")
     x, y = (_as_array(value, f"{where}: {key}") for key, value in zip("xy", made, strict=True))
-    return array_source("python", x, y, where, task=task, code=code)
+    return array_source("python", x, y, where, task=task, code=code, code_sha256=code_sha256)
 
 
 def _as_array(value: Any, where: str) -> np.ndarray[Any, Any]:

@@ -21,12 +21,13 @@ class SelectedSource:
         self.base = base
         self.rows = rows  # rows of `base`, increasing
         self._labels = labels
+        self._labels.flags.writeable = False
         self.class_names = class_names
         self.name = base.name
         self.n_samples = len(rows)
         self.sample_shape = base.sample_shape
         self.task: Task = base.task
-        self.code = base.code
+        self.code, self.code_sha256 = base.code, base.code_sha256
         kept = f", {len(class_names)} classes" if base.task == "classification" else ""
         self.description = f"{base.description}; selected {len(rows)} samples{kept}"
 

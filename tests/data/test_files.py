@@ -290,6 +290,25 @@ def test_hdf5_names_the_bad_row_when_it_is_read(tmp_path):
         source.read(np.array([99, 66, 3]))
 
 
+def test_hdf5_without_a_shape(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"], file["y"] = h5py.Empty("f8"), Y
+    refused("hdf5", "data.h5: x: is empty", path=str(tmp_path / "data.h5"))
+
+
+def test_hdf5_damaged_inside_is_found_when_it_is_read(tmp_path):
+    path = write_hdf5(tmp_path / "data.h5", X, Y, chunks=(4, 3), compression="gzip", fletcher32=True)
+    with h5py.File(path) as file:
+        place = file["x"].id.get_chunk_info(1)
+    content = bytearray(path.read_bytes())
+    content[place.byte_offset + 5] ^= 0xFF
+    path.write_bytes(content)
+    source = build_source("hdf5", {"path": str(path)})
+    assert np.array_equal(source.read(np.array([0, 11])), X[[0, 11]])
+    with pytest.raises(InputError, match=f"^{path}: x: rows 5 to 6 cannot be read"):
+        source.read(np.array([6, 5]))
+
+
 def test_hdf5_groups_are_not_datasets(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["train/x"], file["train/y"] = X, Y

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
+from threadpoolctl import threadpool_limits
 
 from qmltrain.data import checks
 from qmltrain.data.arrays import array_source
@@ -196,6 +197,16 @@ def test_only_training_rows_are_fitted_on():
     for options in ({"pca": 2}, {"scale": "standard"}, {"scale": "min_max"}):
         first, second = (Preprocessor.fit(source_of(data), TRAIN, **options).state() for data in (x, changed))
         assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("shape", [(700, 500), (500, 700)])
+def test_fit_does_not_depend_on_the_threads_of_blas(shape):
+    x = np.random.default_rng(5).normal(size=shape)
+    states = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads, user_api="blas"):
+            states.append(Preprocessor.fit(source_of(x), np.arange(shape[0]), pca=8).state())
+    assert all(np.array_equal(states[0][key], other[key]) for other in states[1:] for key in other)
 
 
 # ---- constant features

@@ -24,6 +24,7 @@ def test_classes_are_relabelled_in_the_given_order():
     assert np.array_equal(chosen.labels(), np.where(original[rows] == 6, 0, 1))
     some = np.array([5, 0, 5, len(rows) - 1])
     assert np.array_equal(chosen.read(some), digits.read(rows[some]))
+    assert not chosen.labels().flags.writeable
     assert chosen.checksum == digits.checksum and chosen.sample_shape == (8, 8)
     with pytest.raises(IndexError):
         chosen.read(np.array([len(rows)]))

@@ -63,7 +63,9 @@ def test_registered_source_keeps_the_protocol(name, options):
     assert len(source.checksum) == 64 and set(source.checksum) <= set("0123456789abcdef")
     assert source.checksum == build_source(name, options.get(name, {})).checksum
     assert source.description.startswith(f"{name}: {n} samples") and "\n" not in source.description
-    assert bool(source.code) == (name == "python")
+    assert bool(source.code) == bool(source.code_sha256) == (name == "python")
+    with pytest.raises(ValueError, match="read-only"):
+        labels[0] = 1
     everything += 1  # what is read is the reader's own
     assert np.array_equal(source.read(np.arange(n)) + 1, everything)
 
