@@ -97,6 +97,7 @@ def _check_tree(n_qubits: int, layers: int, name: str) -> None:
             f"ansatz.name: {name} halves its qubits down to one, so circuit.n_qubits must be a power of two from 2 on, "
             f"such as {below} or {2 * below}; found {n_qubits}"
         )
+    check_positive("ansatz.layers", layers)
     if layers != 1:
         raise InputError(
             f"ansatz.layers: the depth of {name} follows from circuit.n_qubits; leave it 1, found {layers}"
