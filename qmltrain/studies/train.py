@@ -129,7 +129,6 @@ class Session:
         if full_batch and optimizer.clip_norm is not None:
             raise InputError(f"optimizer.clip_norm: not used by {optimizer.name}; leave it null")
         self.data = TrainingData(problem, full_batch)
-        self.snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep)
         train = config.train
         total = train.epochs * self.data.n_batches
         total = total if train.max_steps is None else min(total, train.max_steps)
@@ -241,10 +240,14 @@ class Session:
         run = self.config.run
         begun, first_step = time.monotonic(), state.step
         store.set_attributes(choices=self.compiled.choices())
+        snapshots = SnapshotFolder(self.directory / SNAPSHOTS, run.keep)
 
         def save(state: TrainingState) -> None:
             store.sync()
-            self.snapshots.save(self._snapshot(state))
+            snapshots.save(self._snapshot(state))
+
+        def save_best(state: TrainingState) -> None:
+            snapshots.save_best(self._snapshot(state))
 
         progress = make_progress(run.progress, self.plan.total_steps, state.step, run.log_seconds)  # type: ignore[arg-type]
         trainer = Trainer(
@@ -254,7 +257,7 @@ class Session:
             self.plan,
             store,
             save,
-            lambda state: self.snapshots.save_best(self._snapshot(state)) and None,
+            save_best,
             lambda: self.stop.requested is not None,
             progress,
             self.problem.unscale,

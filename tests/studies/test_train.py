@@ -1,0 +1,261 @@
+"""Whole trainings: what is written, that stopping and going on changes no bit, what is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from qmltrain.errors import InputError, InterruptedRun, NonFiniteError
+from qmltrain.runs.snapshots import SnapshotFolder
+from qmltrain.runs.store import RunStore
+from qmltrain.runs.views import open_run
+from qmltrain.studies import evaluate, resume, train
+from qmltrain.studies.report import summary_of
+from qmltrain.studies.train import SNAPSHOTS, run_directory
+from qmltrain.training.trainer import STEP_METRICS
+from tests.studies.small import CONTEXT, moons
+
+
+def contents(directory: Path) -> dict[str, np.ndarray]:
+    """Every dataset of a run file."""
+    found: dict[str, np.ndarray] = {}
+    with h5py.File(directory / "run.h5", "r") as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def assert_same_bits(a: Path, b: Path) -> None:
+    first, second = contents(a), contents(b)
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+    for kind in ("load_latest", "load_best"):
+        states = [getattr(SnapshotFolder(d / SNAPSHOTS), kind)() for d in (a, b)]
+        assert (states[0].step, states[0].epoch, states[0].state) == (states[1].step, states[1].epoch, states[1].state)
+        assert states[0].arrays.keys() == states[1].arrays.keys()
+        for name in states[0].arrays:
+            np.testing.assert_array_equal(states[0].arrays[name], states[1].arrays[name], err_msg=name)
+
+
+def complete(root: Path, **changes) -> Path:  # noqa: ANN003
+    config = moons(root, **changes)
+    assert train.run(config, CONTEXT) == 0
+    return run_directory(config)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:  # noqa: ANN001
+    return complete(tmp_path_factory.mktemp("whole"), run__gradients="full")
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGUSR1) -> None:
+    """Send this process a signal right after step `step` was stored, once."""
+    append, sent = RunStore.append_step, []
+
+    def appending(self, current, *args, **kwargs):  # noqa: ANN001, ANN002, ANN003
+        append(self, current, *args, **kwargs)
+        if current == step and not sent:
+            sent.append(current)
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(RunStore, "append_step", appending)
+
+
+def test_a_finished_run_holds_what_it_says(whole):
+    view = open_run(whole)
+    assert view.status == "completed"
+    assert list(view.metrics.columns) == list(STEP_METRICS)
+    assert list(view.metrics.index) == list(range(1, 13))  # 36 training samples, batch 17: 3 steps, 4 epochs
+    assert list(view.epochs.index) == [1, 2, 3, 4]
+    assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/roc_auc"} < set(view.epochs.columns)
+    gradients, norms = view.gradients, view.layer_norms
+    assert gradients.shape[0] == 12
+    np.testing.assert_allclose(
+        np.sqrt((norms.values**2).sum(axis=1)), np.linalg.norm(gradients.values, axis=1), rtol=1e-12
+    )
+    np.testing.assert_allclose(view.metrics["gradient_norm"], np.linalg.norm(gradients.values, axis=1), rtol=1e-12)
+    test = view.evaluation("test")
+    assert len(test["rows"]) == 12
+    accuracy = np.mean(test["predictions"] == test["labels"])
+    assert accuracy == pytest.approx(summary_of(view.attributes)["test/accuracy"])
+
+
+def test_training_lowers_the_loss(whole):
+    losses = open_run(whole).epochs["train/loss"]
+    assert losses.iloc[-1] < 0.8 * losses.iloc[0]
+
+
+def test_the_same_config_gives_the_same_bits(whole, tmp_path):
+    assert_same_bits(whole, complete(tmp_path, run__gradients="full"))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 11, 12])
+def test_stopped_by_a_signal_and_gone_on_is_the_uninterrupted_run(whole, tmp_path, monkeypatch, step):
+    config = moons(tmp_path, run__gradients="full")
+    directory = run_directory(config)
+    stop_at(monkeypatch, step)
+    with pytest.raises(InterruptedRun, match="SIGUSR1"):
+        train.run(config, CONTEXT)
+    assert open_run(directory).status == "interrupted"
+    assert SnapshotFolder(directory / SNAPSHOTS).load_latest().step == step
+    assert train.run(config, CONTEXT) == 0
+    assert_same_bits(whole, directory)
+
+
+def test_resume_takes_a_path_alone(whole, tmp_path, monkeypatch):
+    config = moons(tmp_path, run__gradients="full")
+    directory = run_directory(config)
+    stop_at(monkeypatch, 4, signal.SIGTERM)
+    with pytest.raises(InterruptedRun, match="SIGTERM"):
+        train.run(config, CONTEXT)
+    assert resume.run(directory, CONTEXT) == 0
+    assert_same_bits(whole, directory)
+
+
+def test_a_run_that_crashed_before_its_first_snapshot_begins_again(whole, tmp_path, monkeypatch):
+    config = moons(tmp_path, run__gradients="full", run__save_every=100)
+    directory = run_directory(config)
+
+    def crash(self, current, *args, **kwargs):  # noqa: ANN001, ANN002, ANN003
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "append_step", crash)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train.run(config, CONTEXT)
+    assert train.run(config, CONTEXT) == 0
+    assert open_run(directory).status == "completed"
+    np.testing.assert_array_equal(contents(whole)["parameters/values"], contents(directory)["parameters/values"])
+
+
+def test_a_damaged_snapshot_falls_back_to_the_one_before(whole, tmp_path, monkeypatch):
+    config = moons(tmp_path, run__gradients="full")
+    directory = run_directory(config)
+    stop_at(monkeypatch, 7)
+    with pytest.raises(InterruptedRun):
+        train.run(config, CONTEXT)
+    newest = sorted((directory / SNAPSHOTS).glob("*7.snapshot"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with pytest.warns(UserWarning, match="snapshot"):
+        assert train.run(config, CONTEXT) == 0
+    assert_same_bits(whole, directory)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer__name": "sgd", "optimizer__momentum": 0.9},
+        {"optimizer__name": "adamw", "optimizer__clip_norm": 0.1},
+        {"optimizer__name": "lbfgs", "schedule__name": "constant"},
+        {"gradient__mode": "checkpoint", "gradient__checkpoint_interval": 1},
+        {"train__max_steps": 7, "run__parameters_every": 3},
+        {"train__patience": 1, "optimizer__learning_rate": 1.0},
+        {"loss__name": "binary_cross_entropy", "head__name": "scaled", "observable__qubits": [1]},
+        {"loss__name": "mean_squared_error", "ansatz__name": "strongly_entangling", "schedule__name": "step"},
+        {"dataset__name": "diabetes", "dataset__n_samples": None, "dataset__noise": None, "dataset__samples": 60,
+         "dataset__generator_seed": None, "preprocess__pca": 2, "loss__name": "mean_squared_error"},
+        {"encoding__name": "amplitude", "encoding__repeats": None, "ansatz__layers": 3, "engine__precision": "complex64"},
+    ],
+)  # fmt: skip
+def test_every_kind_of_training_goes_on_exactly(tmp_path, monkeypatch, changes):
+    whole = complete(tmp_path / "whole", **changes)
+    config = moons(tmp_path / "stopped", **changes)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(InterruptedRun):
+            train.run(config, CONTEXT)
+    assert train.run(config, CONTEXT) == 0
+    assert_same_bits(whole, run_directory(config))
+
+
+def test_a_finished_run_is_left_alone(whole, capsys):
+    before = (whole / "run.h5").read_bytes()
+    config = moons(whole.parent, run__gradients="full")
+    assert train.run(config, CONTEXT) == 0
+    assert "complete" in capsys.readouterr().out
+    assert (whole / "run.h5").read_bytes() == before
+
+
+def test_another_config_in_the_same_directory_is_refused(whole):
+    config = moons(whole.parent, run__gradients="full", run__dir=str(whole), optimizer__learning_rate=0.1)
+    with pytest.raises(InputError, match="optimizer.learning_rate was 0.05, now 0.1"):
+        train.run(config, CONTEXT)
+
+
+def test_resume_never_and_must(whole, tmp_path):
+    with pytest.raises(InputError, match="run.resume=never"):
+        train.run(moons(whole.parent, run__gradients="full", run__resume="never"), CONTEXT)
+    with pytest.raises(InputError, match="run.resume=must"):
+        train.run(moons(tmp_path, run__resume="must"), CONTEXT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_data_leaves_nothing_behind(tmp_path):
+    config = moons(tmp_path, head__name="raw")
+    config.observable.qubits = [0]
+    with pytest.raises(InputError, match=r"head.name"):
+        train.run(config, CONTEXT)
+    with pytest.raises(InputError, match=r"train.batch_size"):
+        train.run(moons(tmp_path, train__batch_size=1000), CONTEXT)
+    with pytest.raises(InputError, match=r"optimizer.momentum: not used by adam"):
+        train.run(moons(tmp_path, optimizer__momentum=0.5), CONTEXT)
+    with pytest.raises(InputError, match=r"train.monitor"):
+        train.run(moons(tmp_path, train__monitor="val/r2"), CONTEXT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_not_enough_memory_is_refused_with_numbers(tmp_path):
+    with pytest.raises(InputError, match=r"GiB|MiB|KiB"):
+        train.run(moons(tmp_path, engine__memory_gib=1e-7), CONTEXT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_diverging_loss_stops_the_run_and_keeps_the_last_snapshot(tmp_path, monkeypatch):
+    from qmltrain.training.losses import LOSSES
+
+    config = moons(tmp_path)
+    value, calls = LOSSES["cross_entropy"].value, []
+
+    def poisoned(self, outputs_BC, targets_B):  # noqa: ANN001
+        calls.append(1)
+        return value(self, outputs_BC, targets_B) * (np.nan if len(calls) == 6 else 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LOSSES["cross_entropy"], "value", poisoned)
+        with pytest.raises(NonFiniteError, match="loss of sample 0"):
+            train.run(config, CONTEXT)
+    assert SnapshotFolder(run_directory(config) / SNAPSHOTS).load_latest().step == 4
+    assert train.run(config, CONTEXT) == 0
+    assert_same_bits(complete(tmp_path / "other"), run_directory(config))
+
+
+def test_evaluate_repeats_the_numbers_of_the_run(whole, capsys):
+    assert evaluate.run(whole, CONTEXT) == 0
+    printed = capsys.readouterr().out
+    summary = summary_of(open_run(whole).attributes)
+    assert f"{summary['test/accuracy']:.4f}" in printed
+    assert f"{summary['val/loss']:.4f}" in printed
+
+
+def test_the_dataset_must_not_change_under_a_run(tmp_path, monkeypatch):
+    path = tmp_path / "data.npz"
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(60, 2)), np.arange(60) % 2
+    np.savez(path, x=x, y=y)
+    changes = {"dataset__name": "npz", "dataset__path": str(path), "dataset__n_samples": None, "dataset__noise": None,
+               "dataset__generator_seed": None}  # fmt: skip
+    config = moons(tmp_path / "runs", **changes)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2)
+        with pytest.raises(InterruptedRun):
+            train.run(config, CONTEXT)
+    x[3, 1] += 1e-3
+    np.savez(path, x=x, y=y)
+    with pytest.raises(InputError, match="has changed since"):
+        train.run(config, CONTEXT)
