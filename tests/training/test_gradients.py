@@ -1,0 +1,142 @@
+"""Batch loss and gradient of whole models: finite differences, samples, chunks, modes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.circuit.assemble import assemble, assemble_observables
+from qmltrain.engines.interpreter import InterpreterEngine
+from qmltrain.engines.protocol import Forecast, GradientOptions
+from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.errors import MemoryLimitError
+from qmltrain.training.gradients import Evaluator, StepAbandoned, block_sums, chunk_size
+from qmltrain.training.heads import HEADS
+from qmltrain.training.losses import LOSSES
+from qmltrain.training.model import AmplitudeOptions, Model
+
+MODELS = {
+    "reuploading, linear, cross entropy": ("reuploading", {"repeats": 3}, "z", {}, "linear", "cross_entropy", 3),
+    "biases too": (
+        "reuploading", {"repeats": 2, "trainable": "weights_and_biases"}, "pauli", {"terms": ["Z0 X1 + 0.5*Y2", "Z2"]},
+        "raw", "cross_entropy", 2,
+    ),
+    "angle, scaled, binary": ("angle", {}, "z", {"qubits": [1]}, "scaled", "binary_cross_entropy", 2),
+    "amplitude, projectors": ("amplitude", {}, "projector", {"states": [0, 5]}, "scaled", "cross_entropy", 2),
+    "amplitude, padded": ("amplitude", {"pad_with": 0.3}, "z", {}, "linear", "cross_entropy", 4),
+    "regression": ("angle", {"gate": "rx"}, "z", {"qubits": [0]}, "linear", "mean_squared_error", None),
+}  # fmt: skip
+
+
+def make(name: str, n_features: int = 3) -> Model:
+    encoding, encoding_options, observable, observable_options, head, loss, n_classes = MODELS[name]
+    if encoding == "amplitude":
+        n_features = 6
+    circuit = assemble(3, n_features, encoding, encoding_options, "hea", {"layers": 2, "entangler": "cx_ring"})
+    observables = assemble_observables(3, observable, observable_options)
+    built = LOSSES[loss](n_classes)
+    amplitude = AmplitudeOptions(encoding_options.get("pad_with", 0.0), True)
+    return Model(circuit, observables, HEADS[head](observables.n_observables, built.n_outputs), built, amplitude)
+
+
+def inputs(model: Model, batch: int):  # noqa: ANN201
+    generator = np.random.default_rng(7)
+    theta = generator.uniform(-1, 1, model.n_parameters)
+    x = generator.uniform(-1, 1, (batch, model.circuit.n_features))
+    n_classes = model.loss.n_classes
+    targets = generator.normal(size=batch) if n_classes is None else generator.integers(0, n_classes, batch)
+    return theta, x, targets
+
+
+def evaluator(model: Model, chunk: int = 64, engine=None, **options) -> Evaluator:  # noqa: ANN001, ANN003
+    engine = engine or InterpreterEngine()
+    strings = model.observables.strings
+    return Evaluator(model, engine.compile(model.circuit, strings, "complex128", **options), chunk)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradient_is_the_finite_difference_of_the_loss(name):
+    model = make(name)
+    theta, x, targets = inputs(model, 5)
+    run = evaluator(model)
+    found = run.gradient(theta, x, targets)
+    assert found.loss == pytest.approx(np.mean(found.losses_B))
+    step = 1e-5
+    for k in range(model.n_parameters):
+        move = step * (np.arange(model.n_parameters) == k)
+        up, down = (np.mean(model.loss.value(run.outputs(theta + s * move, x), targets)) for s in (1, -1))
+        assert abs((up - down) / (2 * step) - found.gradient_P[k]) < 1e-7
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sample_gradients_average_to_the_batch_gradient(name):
+    model = make(name)
+    theta, x, targets = inputs(model, 19)
+    run = evaluator(model, chunk=16)
+    samples = run.sample_gradients(theta, x, targets)
+    np.testing.assert_allclose(
+        samples.parameters_BP.mean(axis=0), run.gradient(theta, x, targets).gradient_P, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_input_gradients_are_finite_differences(name):
+    model = make(name)
+    theta, x, targets = inputs(model, 2)
+    run = evaluator(model)
+    found = run.sample_gradients(theta, x, targets).features_BF
+    for index in np.ndindex(x.shape):
+        move = np.zeros_like(x)
+        move[index] = 1e-5
+        up, down = (model.loss.value(run.outputs(theta, x + s * move), targets)[index[0]] for s in (1, -1))
+        assert abs((up - down) / 2e-5 - found[index]) < 1e-7
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("batch", [1, 16, 37])
+def test_chunks_change_no_bit(name, batch):
+    model = make(name)
+    theta, x, targets = inputs(model, batch)
+    whole = evaluator(model, 64).gradient(theta, x, targets)
+    parts = evaluator(model, 16).gradient(theta, x, targets)
+    assert whole.loss == parts.loss
+    np.testing.assert_array_equal(whole.gradient_P, parts.gradient_P)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_modes_and_engines_agree(name):
+    model = make(name)
+    theta, x, targets = inputs(model, 3)
+    expected = evaluator(model, engine=ReferenceEngine()).gradient(theta, x, targets)
+    for options in (GradientOptions("reversible", 1), GradientOptions("checkpoint", 2), GradientOptions("auto")):
+        found = evaluator(model, gradient=options).gradient(theta, x, targets)
+        assert abs(found.loss - expected.loss) < 1e-12
+        np.testing.assert_allclose(found.gradient_P, expected.gradient_P, atol=1e-11)
+
+
+def test_stopping_between_chunks_abandons_the_step():
+    model = make("regression")
+    theta, x, targets = inputs(model, 40)
+    asked = []
+    with pytest.raises(StepAbandoned):
+        evaluator(model, 16).gradient(theta, x, targets, lambda: asked.append(1) or len(asked) == 2)
+    assert len(asked) == 2
+
+
+def test_chunks_fill_the_memory_and_no_more():
+    def forecast(memory: int) -> Forecast:
+        return Forecast(100, 1000, "reversible", None, "", memory)
+
+    assert chunk_size(forecast(2100)) == 32
+    assert chunk_size(forecast(2099)) == 16
+    with pytest.raises(MemoryLimitError, match="use fewer qubits"):
+        chunk_size(forecast(1099))
+
+
+@pytest.mark.parametrize("batch", [1, 15, 16, 17, 48])
+def test_block_sums(batch):
+    values = np.random.default_rng(0).normal(size=(batch, 3))
+    found = block_sums(values)
+    assert found.shape == (-(-batch // 16), 3)
+    for k, row in enumerate(found):
+        np.testing.assert_allclose(row, values[16 * k : 16 * k + 16].sum(axis=0), atol=1e-13)
