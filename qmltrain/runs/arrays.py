@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
 
             with h5py.File(path, "r") as file:
                 return np.asarray(file[name][()])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: no array {name!r} could be read: {' '.join(str(error).split())}") from error
     raise InputError(f"{path}: unknown kind of file; give .npy, .npz, .h5 or a run")
 

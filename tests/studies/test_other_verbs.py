@@ -1,0 +1,100 @@
+"""gradient, plan and circuit: what they write and print."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from qmltrain.errors import InputError, MemoryLimitError
+from qmltrain.studies import circuit, gradient, plan, train
+from qmltrain.studies.setup import build_problem, compile_model
+from tests.studies.small import CONTEXT, moons
+
+
+def test_gradient_writes_what_the_evaluator_says(tmp_path, capsys):
+    config = moons(tmp_path, study__output=str(tmp_path / "out" / "gradient.h5"), study__per_sample=True)
+    assert gradient.run(config, CONTEXT) == 0
+    assert "loss" in capsys.readouterr().out
+    problem = build_problem(config)
+    evaluator = compile_model(config, problem.model).evaluator
+    rows = problem.split.train
+    expected = evaluator.gradient(problem.initial_theta(), problem.data.features(rows), problem.data.labels(rows))
+    with h5py.File(config.study.output) as file:
+        np.testing.assert_array_equal(file["gradient"], expected.gradient_P)
+        np.testing.assert_array_equal(file["rows"], rows)
+        np.testing.assert_allclose(np.mean(file["sample_gradients"], axis=0), expected.gradient_P, atol=1e-12)
+        assert file["expectations"].shape == (36, 2)
+        assert file["input_gradients"].shape == (36, 2)
+        assert file.attrs["loss"] == expected.loss
+        assert [name.decode() for name in file["names"]] == list(problem.model.parameter_names)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "h5", "run"])
+def test_gradient_reads_parameters_from_any_file(tmp_path, kind):
+    config = moons(tmp_path, study__rows=5, study__output=str(tmp_path / "gradient.h5"))
+    theta = np.linspace(-1, 1, build_problem(config).model.n_parameters)
+    path = tmp_path / f"theta.{kind}"
+    if kind == "npy":
+        np.save(path, theta)
+    elif kind == "npz":
+        np.savez(path, parameters=theta)
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["parameters"] = theta
+    else:
+        train.run(config, CONTEXT)
+        path = train.run_directory(config)
+        with h5py.File(path / "run.h5") as file:
+            theta = file["parameters/values"][-1]
+    config.study.parameters = str(path)
+    assert gradient.run(config, CONTEXT) == 0
+    with h5py.File(config.study.output) as file:
+        np.testing.assert_array_equal(file["parameters"], theta)
+        assert len(file["losses"]) == 5
+
+
+def test_gradient_refuses_bad_input_and_overwrites_nothing(tmp_path):
+    output = tmp_path / "gradient.h5"
+    output.write_text("precious")
+    with pytest.raises(InputError, match="exists already"):
+        gradient.run(moons(tmp_path, study__output=str(output)), CONTEXT)
+    assert output.read_text() == "precious"
+    other = str(tmp_path / "other.h5")
+    np.save(tmp_path / "short.npy", np.zeros(3))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 nonsense")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "nan.npy", np.full(build_problem(moons(tmp_path)).model.n_parameters, np.nan))
+    for name, message in (
+        ("short.npy", "shape"),
+        ("broken.npz", "no array"),
+        ("objects.npy", "no array"),
+        ("nan.npy", "NaN"),
+        ("absent.npy", "no such file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            gradient.run(moons(tmp_path, study__output=other, study__parameters=str(tmp_path / name)), CONTEXT)
+    with pytest.raises(InputError, match="study.rows"):
+        gradient.run(moons(tmp_path, study__output=other, study__rows=37), CONTEXT)
+    assert not (tmp_path / "other.h5").exists()
+
+
+def test_plan_prints_the_composition(tmp_path, capsys):
+    assert plan.run(moons(tmp_path), CONTEXT) == 0
+    printed = capsys.readouterr().out
+    for word in ("passes", "multiply-adds", "bytes moved", "samples in flight", "reversible"):
+        assert word in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_plan_refuses_what_cannot_fit(tmp_path):
+    config = moons(tmp_path, circuit__n_qubits=38)
+    with pytest.raises(MemoryLimitError, match="TiB"):
+        plan.run(config, CONTEXT)
+
+
+def test_circuit_draws_and_names(tmp_path, capsys):
+    assert circuit.run(moons(tmp_path), CONTEXT) == 0
+    printed = capsys.readouterr().out
+    assert "q0:" in printed and "q1:" in printed
+    assert "encoding.0" in printed and "head." in printed
