@@ -80,9 +80,7 @@ class PreparedData:
         self._labels = labels
         self._cached: FloatArray | None = None
         if 8 * source.n_samples * preprocessor.n_features <= cache_bytes:
-            self._cached = np.empty((source.n_samples, preprocessor.n_features))
-            for rows in chunks(np.arange(source.n_samples), source.sample_shape):
-                self._cached[rows] = self._compute(rows)
+            self._cached = self._compute(np.arange(source.n_samples))
 
     @property
     def n_features(self) -> int:
@@ -99,7 +97,7 @@ class PreparedData:
 
     def features(self, rows: NDArray[Any]) -> FloatArray:
         """(len(rows), F), a new array."""
-        return self._compute(rows) if self._cached is None else self._cached[rows]
+        return self._compute(np.asarray(rows)) if self._cached is None else self._cached[rows]
 
     def stream(self, batches: Iterable[RowArray]) -> Iterator[Batch]:
         """The batches in order; where nothing is cached, the next one is read in a thread while one is in use."""
@@ -120,4 +118,10 @@ class PreparedData:
         return Batch(rows, self.features(rows), self.labels(rows))
 
     def _compute(self, rows: NDArray[Any]) -> FloatArray:
-        return self.preprocessor.transform(self.source.read(rows), rows)
+        """Samples of few rows at a time are in memory, however many `rows` there are."""
+        features_BF = np.empty((len(rows), self.n_features))
+        done = 0
+        for piece in chunks(rows, self.source.sample_shape):
+            features_BF[done : done + len(piece)] = self.preprocessor.transform(self.source.read(piece), piece)
+            done += len(piece)
+        return features_BF

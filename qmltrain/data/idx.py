@@ -33,14 +33,15 @@ def idx(
 ) -> ArraySource:
     """Images `path` and labels `labels_path`; 0 to 255, kept as bytes in memory.
 
-    Without `labels_path`, "images-idx3" in the name of the images file is replaced by "labels-idx1". `sha256` is that
-    of the images file; `checksum` covers both files, one after the other.
+    Without `labels_path`, it is the name of the images file with "images" and "idx3" replaced by "labels" and "idx1".
+    `sha256` is that of the images file; `checksum` covers both files, one after the other.
     """
     images_file = find_file(path, root, "dataset.path")
     if labels_path is None:
-        if "images-idx3" not in images_file.name:
+        name = images_file.name
+        if "images" not in name or "idx3" not in name:
             raise InputError(f"dataset.labels_path: not given, and the name of {images_file} does not tell it")
-        labels_path = str(images_file.with_name(images_file.name.replace("images-idx3", "labels-idx1")))
+        labels_path = str(images_file.with_name(name.replace("images", "labels").replace("idx3", "idx1")))
     labels_file = find_file(labels_path, root, "dataset.labels_path")
     check_digest(sha256, images_file)
     images = read_idx(images_file, IMAGES_MAGIC)

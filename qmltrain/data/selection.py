@@ -53,7 +53,9 @@ def select(
     if classes is not None:
         source = _keep_classes(source, classes)
     if samples is not None:
-        source = _subsample(source, samples, np.random.default_rng(np.random.SeedSequence(seed)))
+        # A stream of its own: split() and BatchOrder may well be given the same seed.
+        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))
+        source = _subsample(source, samples, generator)
     return source
 
 

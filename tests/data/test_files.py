@@ -87,6 +87,13 @@ def test_sha256_is_that_of_the_file_and_guards_it(name, tmp_path):
 # ---- idx
 
 
+def test_idx_labels_are_found_beside_the_images_under_either_spelling(tmp_path):
+    images_file, labels_file, _, labels = write_idx_pair(tmp_path)
+    images_file = images_file.rename(tmp_path / "t10k-images.idx3-ubyte")
+    labels_file.rename(tmp_path / "t10k-labels.idx1-ubyte")
+    assert np.array_equal(build_source("idx", {"path": str(images_file)}).labels(), labels)
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idx_reads_what_was_written(suffix, tmp_path):
     images_file, labels_file, images, labels = write_idx_pair(tmp_path, suffix=suffix)

@@ -7,6 +7,7 @@ import pytest
 
 from qmltrain.data.arrays import array_source
 from qmltrain.data.sources import build_source, select
+from qmltrain.data.splits import split
 from qmltrain.errors import InputError
 
 
@@ -64,6 +65,14 @@ def test_selection_is_a_function_of_the_seed():
     digits = build_source("digits", {})
     rows = [select(digits, classes=[1, 2], samples=50, seed=seed).rows for seed in (1, 1, 2)]
     assert np.array_equal(rows[0], rows[1]) and not np.array_equal(rows[0], rows[2])
+
+
+def test_selection_and_split_with_one_seed_are_independent():
+    """With one stream for both, the split would repeat the subsample's choice."""
+    source = array_source("npz", np.ones((2000, 1)), np.arange(2000) % 2, "file")
+    chosen = select(source, samples=1000, seed=4)
+    again = split(source.labels(), "classification", 0.0, 0.5, np.random.default_rng(4)).test
+    assert abs(len(np.intersect1d(chosen.rows, again)) - 500) < 80  # 5 standard deviations of independent choices
 
 
 def test_regression_subsample():

@@ -94,7 +94,7 @@ def test_config_offers_every_option():
     config = pytest.importorskip("qmltrain.config")
     fields = {item.name for item in dataclasses.fields(config.DatasetConfig)}
     taken = {option for builder in SOURCES.values() for option in inspect.signature(builder).parameters}
-    assert fields - {"name", "classes", "samples", "validation", "test"} | {"task"} == taken
+    assert fields - {"name", "classes", "samples", "validation", "test"} == taken
 
 
 def test_unknown_name_lists_the_known():

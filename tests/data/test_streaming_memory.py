@@ -44,6 +44,7 @@ def test_memory_is_a_few_chunks(tmp_path):
             data = PreparedData(source, fitted, cache_bytes=cache_bytes)
             for batch in data.stream(BatchOrder(train, 100, seed=0).batches(0)[:3]):
                 assert batch.features_BF.shape == (100, 4)
+            assert data.features(train).shape == (3000, 4)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
