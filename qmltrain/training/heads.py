@@ -22,7 +22,7 @@ from qmltrain.circuit.observables import Observables
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.errors import InputError
 from qmltrain.training.losses import LOSSES
-from qmltrain.training.reduction import SLAB, array_namespace, ordered_matmul, tree_sum
+from qmltrain.training.reduction import SLAB, array_namespace, block_sums, ordered_matmul, tree_sum
 
 Array = Any
 
@@ -78,13 +78,7 @@ class Head(ABC):
         for first in range(0, n_samples, step):
             rows = slice(first, min(first + step, n_samples))
             gradients_BP = self.sample_gradients(parameters_P, expectations_BK[rows, :], cotangent_BC[rows, :])
-            missing = -gradients_BP.shape[0] % BLOCK
-            if missing:
-                zeros = xp.zeros((missing, self.n_parameters), dtype=gradients_BP.dtype)
-                gradients_BP = xp.concat([gradients_BP, zeros])
-            n_blocks = gradients_BP.shape[0] // BLOCK
-            blocks = xp.reshape(gradients_BP, (n_blocks, BLOCK, self.n_parameters))
-            slabs.append(tree_sum(xp.permute_dims(blocks, (1, 0, 2))))
+            slabs.append(block_sums(gradients_BP))
         return slabs[0] if len(slabs) == 1 else xp.concat(slabs)
 
 

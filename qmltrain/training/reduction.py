@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.engines.protocol import BLOCK
+
 Array = Any  # an array of the array API standard: NumPy's, CuPy's, ...
 FloatArray = NDArray[np.float64]
 
@@ -50,6 +52,17 @@ def tree_sum(values_GR: Array) -> Array:
             values_GR = values_GR[:-1, ...]
         values_GR = values_GR[0::2, ...] + values_GR[1::2, ...]
     return values_GR[0, ...] if tail is None else values_GR[0, ...] + tail
+
+
+def block_sums(values_BR: Array) -> Array:
+    """(B, R) -> (G, R): `tree_sum` over each block of `BLOCK` consecutive samples; the last may be shorter."""
+    xp = array_namespace(values_BR)
+    n_samples, n_values = values_BR.shape
+    missing = -n_samples % BLOCK
+    if missing:
+        values_BR = xp.concat([values_BR, xp.zeros((missing, n_values), dtype=values_BR.dtype)])
+    blocks = xp.reshape(values_BR, ((n_samples + missing) // BLOCK, BLOCK, n_values))
+    return tree_sum(xp.permute_dims(blocks, (1, 0, 2)))
 
 
 def ordered_matmul(a_BI: Array, b_IJ: Array) -> Array:

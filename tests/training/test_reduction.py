@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qmltrain.engines.protocol import BLOCK
 from qmltrain.training import reduction
-from qmltrain.training.reduction import TreeSum, array_namespace, ordered_matmul, tree_sum
+from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, ordered_matmul, tree_sum
 
 
 def awkward_values(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -102,6 +103,16 @@ def test_no_array_of_the_caller_is_kept_or_changed() -> None:
     one = np.ones((1, 2))
     tree_sum(one)[:] = 5.0
     assert np.array_equal(one, np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 32, 53])
+def test_blocks_are_trees_of_sixteen_samples(n_samples: int) -> None:
+    values = awkward_values(n_samples, (n_samples, 3))
+    blocks = block_sums(values)
+    assert len(blocks) == -(-n_samples // BLOCK)
+    for row, start in zip(blocks, range(0, n_samples, BLOCK), strict=True):
+        block = values[start : start + BLOCK]
+        assert np.array_equal(row, tree_sum(block))
 
 
 @pytest.mark.parametrize("n_values", [1, 2, 3, 8, 10])
