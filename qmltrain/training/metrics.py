@@ -16,7 +16,6 @@ from qmltrain.errors import InputError
 Array = NDArray[Any]
 Better = Literal["lower", "higher"]
 
-SPLITS = ("train", "val", "test")
 CLASSIFICATION: dict[str, Better] = {
     "loss": "lower",
     "accuracy": "higher",
