@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         if verbose:
             traceback.print_exc()
         code, message = describe_error(error)
-        print(message, file=sys.stderr)
+        print(f"qmltrain: {message}", file=sys.stderr)
         return code
 
 
@@ -47,17 +47,17 @@ def describe_error(error: Exception) -> tuple[int, str]:
     """Exit code and the one line that is shown for `error`."""
     text = " ".join(str(error).split())
     if isinstance(error, InterruptedRun):
-        return error.exit_code, f"qmltrain: {text}"
+        return error.exit_code, text
     if isinstance(error, QmltrainError):
-        return error.exit_code, f"qmltrain: error: {text}"
+        return error.exit_code, f"error: {text}"
     if isinstance(error, OSError):
         cannot_use = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
         place = f"{error.filename}: " if error.filename else ""
         code = EXIT_INPUT if isinstance(error, cannot_use) else EXIT_ERROR
-        return code, f"qmltrain: error: {place}{error.strerror or text or type(error).__name__}"
+        return code, f"error: {place}{error.strerror or text or type(error).__name__}"
     if isinstance(error, MemoryError):
-        return EXIT_ERROR, f"qmltrain: error: out of memory: {text or 'set engine.memory_gib or a smaller batch'}"
-    return EXIT_ERROR, f"qmltrain: error: internal: {type(error).__name__}: {text} (-v shows where)"
+        return EXIT_ERROR, f"error: out of memory: {text or 'set engine.memory_gib or a smaller batch'}"
+    return EXIT_ERROR, f"error: internal: {type(error).__name__}: {text} (-v shows where)"
 
 
 def verb_function(verb: str) -> Callable[[Any, CommandContext], int | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -58,7 +59,7 @@ examples:
   qmltrain experiment=digits ansatz=strongly_entangling optimizer.learning_rate=0.02 run.seed=1
   qmltrain dataset=make_moons dataset.n_samples=500 preprocess=angles circuit.n_qubits=4 encoding.repeats=3
   qmltrain -m experiment=digits encoding.repeats=2,4,6 run.seed=0,1,2
-  qmltrain circuit circuit.n_qubits=4 encoding=angle ansatz.layers=2
+  qmltrain circuit circuit.n_qubits=4 preprocess.pca=4 encoding=angle ansatz.layers=2
   qmltrain plan circuit.n_qubits=20 encoding=none ansatz.layers=1000
   qmltrain gradient experiment=digits study.rows=64 study.per_sample=true study.output=gradient.h5
   qmltrain --cfg job experiment=digits_amplitude
@@ -142,7 +143,10 @@ def help_text(configs: Path) -> str:
     """The whole help; entries of the groups are listed from `configs`."""
 
     def table(rows: dict[str, str]) -> str:
-        return "\n".join(f"  {name:<22} {text}" for name, text in rows.items())
+        return "\n".join(
+            textwrap.fill(f"{name:<22} {text}", 118, initial_indent="  ", subsequent_indent=" " * 25)
+            for name, text in rows.items()
+        )
 
     groups = {
         folder.name: " ".join(sorted(path.stem for path in folder.glob("*.yaml")))

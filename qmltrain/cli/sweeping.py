@@ -1,7 +1,7 @@
 """`-m`: every point of a sweep through the same function, by Hydra's sweeper and launcher.
 
 A point that fails does not end the sweep; a signal does. Each point appends one line to `points.jsonl` in the sweep's
-directory (`multirun/<date>/<time>`), also where a launcher runs points in other processes, so that the end can tell.
+directory (`multirun/<date>/<time>-<process>`), also where a launcher runs points in other processes, so that the end can tell.
 """
 
 from __future__ import annotations
@@ -57,18 +57,20 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
 
     job = HydraConfig.get()
     number, overrides = job.job.num, list(job.overrides.task)
-    print(f"qmltrain: point {number}: {' '.join(overrides)}", file=sys.stderr)
-    message = None
+    swept = [override for override in overrides if override not in context.overrides]
+    print(f"qmltrain: point {number}: {' '.join(swept or overrides)}", file=sys.stderr)
+    error = None
     try:
         with config_errors(overrides):
             config = as_config(composed)
         code = verb_function(verb)(config, CommandContext(context.command_line, overrides, context.verbose))
-    except Exception as error:
+        error = f"exit code {code}" if code else None
+    except Exception as failure:
         if context.verbose:
             traceback.print_exc()
-        code, message = describe_error(error)
-        print(message, file=sys.stderr)
-    record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": message}
+        code, error = describe_error(failure)
+        print(f"qmltrain: {error}", file=sys.stderr)
+    record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": error}
     descriptor = os.open(points, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         os.write(descriptor, (json.dumps(record) + "\n").encode())  # one call a line: processes may share the file
@@ -85,8 +87,7 @@ def report_sweep(directory: Path) -> int:
     done = f"{len(points) - len(failed)} of {len(points)} points done"
     print(f"qmltrain: sweep: {done}; {directory / POINTS}", file=sys.stderr)
     for point in failed:
-        reason = point["error"] or f"exit code {point['exit_code']}"
-        print(f"qmltrain: failed: point {point['point']}: {' '.join(point['overrides'])}: {reason}", file=sys.stderr)
+        print(f"qmltrain: failed: point {point['point']}: {point['error']}", file=sys.stderr)
     return EXIT_ERROR if failed else EXIT_DONE
 
 
@@ -96,5 +97,6 @@ def _sweep_directory(overrides: list[str]) -> tuple[Path, list[str]]:
         key, equals, value = override.partition("=")
         if equals and key.lstrip("+") == DIRECTORY_KEY:
             return Path(value.strip("'\"")), []
-    directory = Path("multirun", time.strftime("%Y-%m-%d"), time.strftime("%H-%M-%S"))
+    # with the process, since the jobs of an array start in the same second
+    directory = Path("multirun", time.strftime("%Y-%m-%d"), f"{time.strftime('%H-%M-%S')}-{os.getpid()}")
     return directory, [f"{DIRECTORY_KEY}={directory.as_posix()}"]

@@ -1,0 +1,185 @@
+"""The command: verbs, flags, streams, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qmltrain.cli
+from qmltrain import __version__
+from qmltrain.cli.arguments import HELP, VERBS, parse_arguments
+from qmltrain.cli.composing import compose_config
+from qmltrain.config import CommandContext, Config
+from qmltrain.errors import InputError, InterruptedRun, NonFiniteError, QmltrainError
+
+COMMAND = [sys.executable, "-m", "qmltrain"]
+ROOT = Path(qmltrain.cli.__file__).parents[2]
+
+
+def start(*words: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, env=environment, **options)
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Verbs are recorded instead of run; what the list `called.answers` holds is returned or raised in turn."""
+
+    class Calls(list):
+        answers: list = []
+
+    calls = Calls()
+    calls.answers = []
+
+    def verb_function(verb):
+        def run(given, context):
+            calls.append((verb, given, context))
+            answer = calls.answers.pop(0) if calls.answers else None
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        return run
+
+    monkeypatch.setattr(qmltrain.cli, "verb_function", verb_function)
+    return calls
+
+
+@pytest.mark.parametrize("verb", [None, "train", "gradient", "plan", "circuit"])
+def test_a_composed_verb_gets_config_and_context(qmltrain, called, verb):
+    words = [*([verb] if verb else []), "circuit.n_qubits=5", "-v"]
+    assert qmltrain(*words).code == 0
+    [(name, config, context)] = called
+    assert name == verb or (verb is None and name == "train")
+    assert isinstance(config, Config) and config.circuit.n_qubits == 5
+    assert context == CommandContext(["qmltrain", *words], ["circuit.n_qubits=5"], verbose=True)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "resume", "plot"])
+def test_a_path_verb_gets_the_path(qmltrain, called, verb):
+    assert qmltrain(verb, "runs/my run").code == 0
+    assert called == [(verb, Path("runs/my run"), CommandContext(["qmltrain", verb, "runs/my run"], []))]
+
+
+def test_every_verb_exists():
+    for verb in VERBS:
+        if verb != "info":
+            assert callable(qmltrain.cli.verb_function(verb))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "line"),
+    [
+        (0, 0, None),
+        (None, 0, None),
+        (75, 75, None),
+        (InputError("train.x: no\nnot so"), 2, "qmltrain: error: train.x: no not so"),
+        (NonFiniteError("loss is nan at step 3"), 1, "qmltrain: error: loss is nan at step 3"),
+        (InterruptedRun("stopped; run it again"), 75, "qmltrain: stopped; run it again"),
+        (QmltrainError("no"), 1, "qmltrain: error: no"),
+        (KeyboardInterrupt(), 130, "qmltrain: interrupted"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/root/x"),
+            2,
+            "qmltrain: error: /root/x: Permission denied",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "qmltrain: error: No space left on device"),
+        (MemoryError("Unable to allocate 4 TiB"), 1, "qmltrain: error: out of memory: Unable to allocate 4 TiB"),
+        (ZeroDivisionError("x"), 1, "qmltrain: error: internal: ZeroDivisionError: x (-v shows where)"),
+    ],
+    ids=repr,
+)
+def test_exit_codes_and_the_one_line(qmltrain, called, answer, code, line):
+    called.answers.append(answer)
+    ended = qmltrain("train")
+    assert (ended.code, ended.err) == (code, f"{line}\n" if line else "")
+
+
+def test_help_names_every_verb_flag_and_group(qmltrain):
+    text = qmltrain("--help").out
+    assert text == qmltrain("train", "-h").out
+    for word in (*VERBS, "-m", "--cfg", "--config-dir", "-v", "--version", "reuploading", "digits_amplitude", "75"):
+        assert word in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("example", re.findall(r"^  (qmltrain [^[]*=[^[]*)$", HELP, flags=re.M))
+def test_every_example_of_the_help_composes(example):
+    arguments = parse_arguments(shlex.split(example)[1:])
+    words = [word.split(",")[0] for word in arguments.words] if arguments.multirun else arguments.words
+    assert compose_config(words, arguments.config_directory) is not None
+
+
+def test_version(qmltrain):
+    assert qmltrain("--version").out == f"qmltrain {__version__}\n"
+
+
+def test_cfg_job_prints_a_config_that_composes_to_the_same(qmltrain, called):
+    text = qmltrain("--cfg", "job", "experiment=digits").out
+    assert "n_qubits: 8" in text and not called
+    Path("again/experiment").mkdir(parents=True)
+    Path("again/experiment/same.yaml").write_text("# @package _global_\n" + text)
+    assert qmltrain("--cfg", "job", "--config-dir", "again", "experiment=same").out == text
+
+
+def test_info_says_what_is_here_and_what_is_missing(qmltrain):
+    ended = qmltrain("info")
+    assert ended.code == 0 and ended.err == ""
+    for word in (__version__, "numpy", "h5py", "HDF5", "hydra-core", "cpu engine", "gpu", "memory", "cores"):
+        assert word in ended.out
+    assert "unknown" not in ended.out
+
+
+def test_a_module_beside_the_user_is_found_and_hides_nothing(qmltrain, called, monkeypatch):
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert qmltrain("train").code == 0
+    assert sys.path[-1] == os.getcwd()
+
+
+def test_nothing_is_written_by_composing(qmltrain, called):
+    qmltrain("experiment=digits")
+    assert not list(Path().iterdir())
+
+
+# In a process of its own: what only the operating system can do to the command.
+
+
+def test_ascii_terminal(tmp_path):
+    words = ["circuit", "circuit.n_qubits=2", "preprocess.pca=2"]
+    for env in ({"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
+        done = start(*words, cwd=tmp_path, env=env)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        assert "RY" in done.stdout
+
+
+def test_reader_that_goes_away(tmp_path):
+    words = ["plan", "circuit.n_qubits=3", "preprocess.pca=3"]
+    command = f"{shlex.join([*COMMAND, *words])} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.stderr == "" and done.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(tmp_path, closed):
+    command = f"{shlex.join([*COMMAND, 'plan', 'circuit.n_qubits=3', 'preprocess.pca=3'])} {closed}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_interrupt_outside_a_run(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import os, signal\n\ndef data():\n    os.kill(os.getpid(), signal.SIGINT)\n    import time; time.sleep(60)\n"
+    )
+    done = start("circuit", "dataset=python", "dataset.function=slow:data", cwd=tmp_path)
+    assert done.returncode == 130 and done.stderr == "qmltrain: interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
