@@ -31,7 +31,7 @@ def amplitude_state(
             f"set circuit.n_qubits to {(n_features - 1).bit_length()} or more, or reduce the features (preprocess.pca)"
         )
     _refuse(
-        np.isnan(features_BF.sum(axis=1)) | np.isinf(features_BF).any(axis=1),
+        np.count_nonzero(np.isfinite(features_BF), axis=1) < n_features,
         "has values that are not finite; clean the data",
     )
     state_BN = np.full((n_samples, size), float(pad_with))
@@ -43,7 +43,8 @@ def amplitude_state(
         state_BN /= largest_B
         state_BN /= np.linalg.norm(state_BN, axis=1, keepdims=True)
         return state_BN
-    norm_B = np.linalg.norm(state_BN, axis=1)
+    with np.errstate(over="ignore"):  # an infinite norm is refused below
+        norm_B = np.linalg.norm(state_BN, axis=1)
     wrong_B = np.abs(norm_B - 1.0) > NORM_TOLERANCE
     if wrong_B.any():
         found = norm_B[int(np.argmax(wrong_B))]

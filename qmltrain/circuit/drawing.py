@@ -193,6 +193,8 @@ def _angle_text(angle: Angle, symbols: _Symbols, ascii_only: bool) -> str:
             names = f"acos {names}"
         elif angle.feature.kind == "product" and angle.feature.centre:
             names = "".join(f"({centre}-x{index})" for index in angle.feature.indices)
+        elif angle.feature.kind == "product" and len(angle.feature.indices) % 2:  # (0 - x) an odd number of times
+            names = f"-{names}"
         factors.append(names)
     text = " ".join(factors)
     if angle.bias is not None:

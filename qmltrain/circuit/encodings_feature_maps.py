@@ -92,9 +92,9 @@ def pauli_feature_map(
     f is x_i for one letter and the product of (pi - x_j) over the set for more. One letter acts on every qubit, two
     on the pairs of the entanglement map, more on all sets (full) or all windows of neighbours (linear,
     reverse_linear). The first letter of a string belongs to the first qubit of the set (Qiskit's labels read the
-    other way round). From 1 qubit on; no parameters. Refuses strings with letters beside X, Y, Z or longer than F,
-    other maps for three letters, no features and more features than qubits. Reference: pauli_feature_map of Qiskit's
-    circuit library.
+    other way round). From 1 qubit on (no pairs); no parameters. Refuses strings with letters beside X, Y, Z or of
+    more letters than features (beside pairs), other maps for three letters, no features and more features than qubits.
+    Reference: pauli_feature_map of Qiskit's circuit library.
     """
     check_positive("encoding.repeats", repeats)
     check_features_fit(builder, "a Pauli feature map")
@@ -180,12 +180,12 @@ def _feature_layer(builder: CircuitBuilder) -> None:
 
 def _sets(entanglement: str, n: int, size: int, block: int) -> list[tuple[int, ...]]:
     """The sets of qubits that a Pauli string of `size` letters acts on in block `block`."""
-    if size > n:
-        raise InputError(f"encoding.paulis: a string of {size} letters needs as many features, found {n}")
     if size == 1:
         return [(qubit,) for qubit in range(n)]
     if size == 2:
         return list(entangling_pairs(entanglement, n, block))
+    if size > n:
+        raise InputError(f"encoding.paulis: a string of {size} letters needs as many features, found {n}")
     if entanglement == "full":
         return list(combinations(range(n), size))
     windows = [tuple(range(first, first + size)) for first in range(n - size + 1)]

@@ -17,16 +17,15 @@ T = TypeVar("T")
 
 
 class RandomDraws:
-    """Draws from the raw 64-bit words of PCG64, seeded by any number of whole numbers from 0 on.
+    """Draws from the raw 64-bit words of PCG64; `stream` 0, 1, ... are independent sequences of one seed.
 
     Raises InputError, naming the config key `where`, for a seed that is negative or not a whole number.
     """
 
-    def __init__(self, *seeds: int, where: str = "ansatz.seed") -> None:
-        for seed in seeds:
-            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-                raise InputError(f"{where}: a whole number from 0 on is needed, found {seed!r}")
-        self._bits = np.random.PCG64(np.random.SeedSequence(seeds))
+    def __init__(self, seed: int, stream: int = 0, where: str = "ansatz.seed") -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InputError(f"{where}: a whole number from 0 on is needed, found {seed!r}")
+        self._bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stream,)))
 
     def below(self, bound: int) -> int:
         """A whole number in 0..bound-1; the bias of the fixed-point product is below bound / 2^64."""

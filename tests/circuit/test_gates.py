@@ -69,9 +69,7 @@ def test_the_first_letter_is_the_lowest_qubit():
 
 def test_known_matrices():
     """Written out by hand in the order |q1 q0>, control q0."""
-    np.testing.assert_array_equal(
-        gate_matrix("cx", 2, ()), [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]]
-    )
+    np.testing.assert_array_equal(gate_matrix("cx", 2, ()), [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]])
     np.testing.assert_allclose(gate_matrix("h", 1, ()), np.array([[1, 1], [1, -1]]) / np.sqrt(2))
     np.testing.assert_allclose(gate_matrix("sx", 1, ()) @ gate_matrix("sx", 1, ()), PAULI["X"], atol=1e-15)
     np.testing.assert_allclose(gate_matrix("rx", 1, (np.pi,)), -1j * PAULI["X"], atol=1e-15)

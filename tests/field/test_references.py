@@ -19,6 +19,8 @@ from qmltrain.circuit.assemble import assemble, assemble_observables, options_wi
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.training.angles import AngleMap
 from tests.circuit import dense
 
 REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text(encoding="utf-8"))
@@ -78,6 +80,31 @@ def test_values_and_gradients_are_those_of_the_field(case: dict[str, Any], tmp_p
     values_K, jacobian_KP = dense.expectations(circuit, observables, theta_P, x_F, initial_state(case, circuit))
     np.testing.assert_allclose(values_K, case["expectations"], rtol=0, atol=TOLERANCE)
     gradient_P = np.array(REFERENCES["cotangent"]) @ jacobian_KP
+    np.testing.assert_allclose(gradient_P, case["gradient"], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_name)
+def test_the_reference_engine_gives_the_same(case: dict[str, Any], tmp_path: Path) -> None:
+    """The same through slots, the adjoint sweep and the chain rule; the sample comes twice, as a batch of two."""
+    circuit = build(case, tmp_path)
+    observables = assemble_observables(case["n_qubits"], "pauli", {"terms": case["observables"]})
+    coefficients_KM = np.zeros((observables.n_observables, len(observables.strings)))
+    for row, terms in enumerate(observables.coefficients):
+        for column, coefficient in terms.items():
+            coefficients_KM[row, column] = coefficient
+    angles = AngleMap(circuit)
+    x_BF = np.array([case["features"]] * 2)
+    slots = angles.values(np.array(case["parameters"]), x_BF)
+    program = ReferenceEngine().compile(circuit, observables.strings, "complex128")
+    state_N = initial_state(case, circuit)
+    tape = program.forward(slots, None if state_N is None else np.stack([state_N] * 2))
+    expectations_BK = tape.expectations_BM @ coefficients_KM.T
+    np.testing.assert_allclose(expectations_BK, [case["expectations"]] * 2, rtol=0, atol=TOLERANCE)
+    cotangent_BM = np.array([REFERENCES["cotangent"]] * 2) @ coefficients_KM / 2  # the mean over the batch
+    backward = tape.backward(cotangent_BM)
+    gradient_S = program.slot_gradient(backward.block_sums_GR.sum(axis=0), slots.shared_S)
+    gradient_P = angles.shared_gradient(gradient_S)
+    gradient_P += angles.encoding_gradient(angles.encoding_sums(backward.per_sample_BS, x_BF).sum(axis=0))
     np.testing.assert_allclose(gradient_P, case["gradient"], rtol=0, atol=TOLERANCE)
 
 

@@ -1,0 +1,42 @@
+"""Feature values that an encoding cannot take are refused with sample and feature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.circuit.assemble import assemble
+from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.feature_domains import check_feature_values
+from qmltrain.errors import InputError
+
+
+def circuit_of(name: str, n_features: int = 2):
+    return assemble(3, n_features, name, {}, "hea", {})
+
+
+@pytest.mark.parametrize("name", sorted(set(ENCODINGS) - {"python"}))
+def test_bits_suit_every_encoding(name: str) -> None:
+    check_feature_values(circuit_of(name), [[0.0, 1.0], [1.0, 1.0]], name)
+
+
+@pytest.mark.parametrize("name", sorted(set(ENCODINGS) - {"python"}))
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_suit_none(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=r"^features: sample 1, feature 0: (nan|inf) is not finite"):
+        check_feature_values(circuit_of(name), [[0.0, 1.0], [value, 1.0]], name)
+
+
+def test_arccos_and_bits_have_their_ranges() -> None:
+    check_feature_values(circuit_of("chebyshev"), [[-1.0, 0.3]])
+    with pytest.raises(InputError, match=r"sample 0, feature 1: -1\.5 is outside \[-1, 1\]"):
+        check_feature_values(circuit_of("chebyshev"), [[1.0, -1.5]])
+    check_feature_values(circuit_of("fourier"), [[5.0, -1.5]])
+    with pytest.raises(InputError, match=r"sample 0, feature 1: 0\.5 is neither 0 nor 1.* \(1 more\)$"):
+        check_feature_values(circuit_of("basis"), [[1.0, 0.5], [2.0, 0.0]], "basis")
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2,), (1, 1)])
+def test_the_number_of_features_is_the_circuits(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="the circuit takes 2 features a sample"):
+        check_feature_values(circuit_of("angle"), np.zeros(shape))

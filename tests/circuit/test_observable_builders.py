@@ -1,0 +1,146 @@
+"""Observables from names and options, each judged by its dense matrix."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from qmltrain.circuit.assemble import assemble_observables
+from qmltrain.circuit.gates import PAULI
+from qmltrain.circuit.observable_builders import OBSERVABLES
+from qmltrain.circuit.observables import Observables, PauliString
+from qmltrain.errors import InputError
+
+USER_MODULE = """
+from qmltrain.circuit.observables import Observables, from_sums, pauli_string
+
+def parity(n_qubits):
+    return from_sums([("parity", [(1.0, pauli_string({q: "Z" for q in range(n_qubits)}))])])
+
+def beyond(n_qubits):
+    return from_sums([("X", [(1.0, pauli_string({n_qubits: "X"}))])])
+
+def nothing(n_qubits):
+    return Observables((), (), ())
+
+def wrong(n_qubits):
+    return [1.0]
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "user_observables_for_tests.py").write_text(USER_MODULE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield
+    sys.modules.pop("user_observables_for_tests", None)
+
+
+def matrix(observables: Observables, number: int, n: int) -> np.ndarray:
+    """The dense matrix of one observable, by Kronecker products of letters."""
+    total = np.zeros((2**n, 2**n), dtype=complex)
+    for column, coefficient in observables.coefficients[number].items():
+        string = observables.strings[column]
+        product = np.ones((1, 1))
+        for qubit in range(n):
+            letter = {(0, 0): "I", (1, 0): "X", (1, 1): "Y", (0, 1): "Z"}[
+                (string.x_mask >> qubit & 1, string.z_mask >> qubit & 1)
+            ]
+            product = np.kron(PAULI[letter], product)
+        total += coefficient * product
+    return total
+
+
+EXAMPLES = {
+    "z": {},
+    "pauli": {"terms": ["Z0", "0.5*X0 Y1 - Z1"]},
+    "projector": {"states": ["00", "10"]},
+    "python": {"function": "user_observables_for_tests:parity"},
+}
+
+
+@pytest.mark.parametrize("name", OBSERVABLES)
+def test_every_entry_builds(name: str) -> None:
+    observables = assemble_observables(2, name, EXAMPLES[name])
+    assert len(observables.names) == observables.n_observables == len(observables.coefficients) >= 1
+    assert len(set(observables.strings)) == len(observables.strings)
+    for number in range(observables.n_observables):
+        dense = matrix(observables, number, 2)
+        np.testing.assert_allclose(dense, dense.conj().T)
+
+
+def test_z() -> None:
+    assert assemble_observables(3, "z", {}) == Observables(
+        (PauliString(0, 1), PauliString(0, 2), PauliString(0, 4)), ({0: 1.0}, {1: 1.0}, {2: 1.0}), ("Z0", "Z1", "Z2")
+    )
+    chosen = assemble_observables(3, "z", {"qubits": [2, 0]})
+    assert chosen.names == ("Z2", "Z0") and chosen.strings[0] == PauliString(0, 4)
+
+
+def test_pauli_measures_equal_strings_once() -> None:
+    observables = assemble_observables(2, "pauli", {"terms": ["Z0 + X1", "2*X1", "  Z0   -  Z0 "]})
+    assert observables.strings == (PauliString(0, 1), PauliString(2, 0))
+    assert observables.coefficients == ({0: 1.0, 1: 1.0}, {1: 2.0}, {0: 0.0})
+    assert observables.names == ("Z0 + X1", "2*X1", "Z0 - Z0")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_projectors_project(n: int) -> None:
+    observables = assemble_observables(n, "projector", {"states": list(range(2**n))})
+    for outcome in range(2**n):
+        expected = np.zeros((2**n, 2**n))
+        expected[outcome, outcome] = 1
+        np.testing.assert_allclose(matrix(observables, outcome, n), expected, atol=1e-15)
+    assert observables.names[-1] == f"P(|{'1' * n}>)"
+
+
+def test_projector_on_some_qubits() -> None:
+    observables = assemble_observables(3, "projector", {"qubits": [0, 2], "states": ["01", 2]})
+    assert observables.names == ("P(|01>)", "P(|10>)")
+    # "01": qubit 2 is 0 and qubit 0 is 1, qubit 1 is anything
+    np.testing.assert_allclose(np.diag(matrix(observables, 0, 3)), [0, 1, 0, 1, 0, 0, 0, 0], atol=1e-15)
+    np.testing.assert_allclose(np.diag(matrix(observables, 1, 3)), [0, 0, 0, 0, 1, 0, 1, 0], atol=1e-15)
+
+
+def test_projector_of_ten_qubits_is_the_largest() -> None:
+    assert len(assemble_observables(10, "projector", {"states": [0]}).strings) == 1024
+    with pytest.raises(InputError, match="on 11 qubits is a sum of 2048 Pauli strings, 1024 are allowed; read at most"):
+        assemble_observables(11, "projector", {"states": [0]})
+    assert len(assemble_observables(11, "projector", {"states": ["00"], "qubits": [0, 10]}).strings) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("z", {"qubits": []}, r"^observable\.qubits: a list of qubits"),
+        ("z", {"qubits": [3]}, r"^observable\.qubits: 3 is not in 0\.\.2"),
+        ("z", {"qubits": [-1]}, r"^observable\.qubits: -1 is not"),
+        ("z", {"qubits": [1, 1]}, r"^observable\.qubits: \[1, 1\] lists a qubit twice"),
+        ("z", {"qubits": ["0"]}, r"^observable\.qubits: '0' is not"),
+        ("pauli", {"terms": []}, r"^observable\.terms: a list of texts"),
+        ("pauli", {"terms": "Z0"}, r"^observable\.terms: a list of texts"),
+        ("pauli", {"terms": ["Z0", 3]}, r"^observable\.terms\[1\]: a text"),
+        ("pauli", {"terms": ["Z0", "Z3"]}, r"^observable\.terms\[1\]: position 1 of \"Z3\": qubit 3 is not in 0\.\.2"),
+        ("pauli", {}, r"^observable\.terms: needed by pauli"),
+        ("projector", {}, r"^observable\.states: needed by projector"),
+        ("projector", {"states": []}, r"^observable\.states: a list"),
+        ("projector", {"states": "000"}, r"^observable\.states: a list"),
+        ("projector", {"states": ["00"]}, r"^observable\.states\[0\]: '00' is not a string of 3 bits"),
+        ("projector", {"states": ["00a"]}, r"^observable\.states\[0\]: '00a'"),
+        ("projector", {"states": [1, 8]}, r"^observable\.states\[1\]: outcome 8 is not in 0\.\.7 .*quotes"),
+        ("projector", {"states": [1.0]}, r"^observable\.states\[0\]: a bit string or a whole number"),
+        ("projector", {"states": [1, "001"]}, r"^observable\.states\[1\]: outcome 001 is listed twice"),
+        ("projector", {"states": ["00"], "qubits": [2, 0]}, r"^observable\.qubits: .*write \[0, 2\]"),
+        ("python", {"function": "user_observables_for_tests:wrong"}, r"returned list; return Observables"),
+        ("python", {"function": "user_observables_for_tests:beyond"}, r"uses qubits beyond 0\.\.2"),
+        ("python", {"function": "user_observables_for_tests:nothing"}, r"returned no observables"),
+    ],
+)
+def test_bad_input_is_refused(name: str, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        assemble_observables(3, name, options)
