@@ -65,26 +65,31 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
 def read_layout(path: Path) -> Layout:
     """Reads the layout; raises as `open_for_reading`."""
     with open_for_reading(path) as file:
-        attributes = {name: _plain(value) for name, value in file.attrs.items()}
-        tables = make_tables(
-            attributes["metrics"],
-            attributes["epoch_metrics"],
-            attributes["n_layers"],
-            attributes["n_parameters"],
-            attributes["gradients"],
-        )
-        valid = valid_rows(file)
-        offsets = {VALID_ROWS: file[VALID_ROWS].id.get_offset()}
-        for table in tables.values():
-            for column in table.columns:
-                if file[column.path].size:
-                    offsets[column.path] = file[column.path].id.get_offset()
-        index = {name: file[table.columns[0].path][: valid[name]] for name, table in tables.items()}
-        names = file["parameters/names"].asstr()[()].tolist() if "parameters/names" in file else []
-    return Layout(attributes, tables, offsets, index, names)
+        tables, valid = read_tables(file), read_valid_rows(file)
+        paths = [VALID_ROWS, *(column.path for table in tables.values() for column in table.columns)]
+        datasets = {path: file[path] for path in paths}
+        offsets = {path: dataset.id.get_offset() for path, dataset in datasets.items() if dataset.size}
+        index = {name: datasets[table.columns[0].path][: valid[name]] for name, table in tables.items()}
+        return Layout(read_attributes(file), tables, offsets, index, read_parameter_names(file))
 
 
-def valid_rows(file: h5py.File) -> dict[str, int]:
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """The root attributes as plain Python values."""
+    return {name: _plain(value) for name, value in file.attrs.items()}
+
+
+def read_tables(file: h5py.File) -> dict[str, Table]:
+    """The tables of the file, by name."""
+    names = ("metrics", "epoch_metrics", "n_layers", "n_parameters", "gradients")
+    return make_tables(*(_plain(file.attrs[name]) for name in names))
+
+
+def read_parameter_names(file: h5py.File) -> list[str]:
+    """One name a parameter."""
+    return file["parameters/names"].asstr()[()].tolist() if "parameters/names" in file else []
+
+
+def read_valid_rows(file: h5py.File) -> dict[str, int]:
     """The number of rows of each table that have been written in full."""
     return dict(zip(TABLES, file[VALID_ROWS][()].tolist(), strict=True))
 

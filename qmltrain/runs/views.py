@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
 from qmltrain.runs.layout import FILE_NAME, UNFINISHED
-from qmltrain.runs.reading import open_for_reading, read_layout, run_status, valid_rows
+from qmltrain.runs.reading import (
+    open_for_reading,
+    read_attributes,
+    read_parameter_names,
+    read_tables,
+    read_valid_rows,
+    run_status,
+)
 from qmltrain.runs.status_file import read_status_file
 
 if TYPE_CHECKING:
@@ -39,14 +46,15 @@ class RunView:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        read_layout(path)  # refuses now what cannot be read
+        with open_for_reading(path):
+            pass  # refuses now what cannot be read
 
     @property
     def attributes(self) -> dict[str, Any]:
         """The attributes of the run, with those of status.json while it is unfinished."""
-        layout = read_layout(self.path)
-        attributes = layout.attributes
-        if not layout.sealed:
+        with open_for_reading(self.path) as file:
+            attributes = read_attributes(file)
+        if attributes["status"] == UNFINISHED:
             attributes = {**attributes, **read_status_file(self.path.parent), "status": self.status}
         if isinstance(attributes.get("sessions"), str):
             attributes["sessions"] = json.loads(attributes["sessions"])
@@ -106,12 +114,12 @@ class RunView:
 
         Needs no further package. Empty where the run does not store that table.
         """
-        layout = read_layout(self.path)
-        if name not in layout.tables:
-            return {}
         with open_for_reading(self.path) as file:
-            count = valid_rows(file)[name]
-            return {column.quantity: file[column.path][:count] for column in layout.tables[name].columns}
+            tables = read_tables(file)
+            if name not in tables:
+                return {}
+            count = read_valid_rows(file)[name]
+            return {column.quantity: file[column.path][:count] for column in tables[name].columns}
 
     def _frame(self, name: str, index: str) -> pandas.DataFrame:
         pandas = _analysis_package("pandas")
@@ -124,8 +132,11 @@ class RunView:
             raise InputError(f"{self.path}: {name} were not stored; a run with {setting} stores them")
         steps, values = table.values()
         coordinates: dict[str, Any] = {"step": steps}
-        names = read_layout(self.path).parameter_names
-        coordinates[second] = names if second == "parameter" else range(values.shape[1])
+        if second == "parameter":
+            with open_for_reading(self.path) as file:
+                coordinates[second] = read_parameter_names(file)
+        else:
+            coordinates[second] = range(values.shape[1])
         return xarray.DataArray(values, coordinates, ("step", second), name)
 
 

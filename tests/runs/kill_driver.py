@@ -1,0 +1,162 @@
+"""Runs the session of `session.py` once for every file-changing call it makes, killed before it, and checks what is
+left. Started by `test_kill_points.py` with the kill shim preloaded; prints a JSON summary.
+
+Every session runs in a forked child of this one process, which has everything imported: a kill point costs a fork.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import mmap
+import os
+import shutil
+import signal
+import struct
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from qmltrain.runs.reading import run_status
+from qmltrain.runs.snapshots import SnapshotFolder
+from qmltrain.runs.views import open_run
+from tests.runs.session import KEEP, contents, run_session
+
+KINDS = ("created", "steps", "epochs", "snapshots")
+SHIM = ctypes.CDLL(None)
+acknowledged = mmap.mmap(-1, 8 * len(KINDS))  # shared with the children; storing in it is no system call
+
+
+def acknowledge(kind: str, number: int) -> None:
+    struct.pack_into("q", acknowledged, 8 * KINDS.index(kind), number)
+
+
+def acks() -> dict[str, int]:
+    return {kind: struct.unpack_from("q", acknowledged, 8 * index)[0] for index, kind in enumerate(KINDS)}
+
+
+def run_killed(directory: Path, call: int, partial: bool) -> bool:
+    """One session in a child killed before its ``call``-th call; whether it was killed (else it came to its end)."""
+    acknowledged[:] = bytes(len(acknowledged))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            SHIM.kill_shim_arm(ctypes.c_long(call), int(partial))
+            run_session(directory, acknowledge)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return True
+    assert status == 0, f"the session failed with wait status {status}"
+    return False
+
+
+def list_calls(directory: Path) -> list[bool]:
+    """The calls that the session in ``directory`` makes to its end, in order: whether each is a write."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        SHIM.kill_shim_arm(ctypes.c_long(-1), 0)
+        run_session(directory)
+        calls = range(1, SHIM.kill_shim_calls() + 1)
+        os.write(writing, bytes(SHIM.kill_shim_was_write(ctypes.c_long(call)) for call in calls))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        kinds = pipe.read()
+    os.waitpid(child, 0)
+    return [bool(kind) for kind in kinds]
+
+
+def check_left_behind(directory: Path, reference: dict, before: dict[str, int]) -> None:
+    """The file opens, no acknowledged row is lost or wrong, and the snapshots can be used."""
+    acked = {kind: max(number, before.get(kind, 0)) for kind, number in acks().items()}
+    if run_status(directory) is None:
+        assert not acked["created"], "the run file is gone"
+        return
+    with h5py.File(directory / "run.h5", "r"):  # as any reader opens it, with HDF5's locks
+        pass
+    left = open_run(directory)
+    if run_status(directory) != "completed":
+        # Resuming cuts to the snapshot before anything else, so rows above it may be gone, but never those below.
+        assert len(left.table("metrics")["step"]) >= (acked["snapshots"] if before else acked["steps"])
+        assert len(left.table("epochs")["epoch"]) >= (0 if before else acked["epochs"])
+    expected = reference["tables"]
+    for table in expected:
+        for quantity, values in left.table(table).items():
+            np.testing.assert_array_equal(values, expected[table][quantity][: len(values)], f"{table} {quantity}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # none may be damaged
+        snapshot = SnapshotFolder(directory / "snapshots", KEEP).load_latest()
+    assert (0 if snapshot is None else snapshot.step) >= acked["snapshots"]
+
+
+def enumerate_kills(base: Path, start: Path | None, reference: dict, before: dict[str, int]) -> dict:
+    """Kills a session that starts from a copy of ``start`` (None: from nothing) before each of its calls."""
+    directory = base / "counted"
+    if start is not None:
+        shutil.copytree(start, directory)
+    writes = list_calls(directory)
+    shutil.rmtree(directory)
+    failures, points = [], 0
+    for partial in (False, True):
+        for call, is_write in enumerate(writes, start=1):
+            if partial and not is_write:
+                continue
+            directory = base / "killed"
+            if start is not None:
+                shutil.copytree(start, directory)
+            try:
+                assert run_killed(directory, call, partial), "the call was never made"
+                check_left_behind(directory, reference, before)
+                assert run_session(directory) == "completed"
+                resumed = contents(directory)
+                for name, value in reference["contents"].items():
+                    assert resumed.pop(name) == value, f"{name} differs from the uninterrupted session's"
+                # A kill between the last save and the removal of what it replaces leaves one snapshot too many.
+                assert all(name.startswith("step-") for name in resumed), sorted(resumed)
+                # Nothing writes to a sealed run: a kill just after the sealing leaves the last status half-written.
+                temporaries = {path.name for path in directory.rglob("*.tmp")}
+                assert temporaries <= {"status.json.tmp"}, f"left behind: {temporaries}"
+            except Exception as error:
+                failures.append(f"call {call}{' partial' if partial else ''}: {type(error).__name__}: {error}"[:500])
+            points += 1
+            shutil.rmtree(directory, ignore_errors=True)
+    return {"calls": len(writes), "writes": sum(writes), "points": points, "failures": failures}
+
+
+def main(base: Path) -> None:
+    gc.disable()
+    gc.freeze()  # or every child's first collection copies all of its parent's pages
+    uninterrupted = base / "uninterrupted"
+    run_session(uninterrupted)
+    view = open_run(uninterrupted)
+    tables = {name: view.table(name) for name in ("metrics", "epochs", "layer_norms", "gradients", "parameters")}
+    reference = {"contents": contents(uninterrupted), "tables": tables}
+    summary = {"fresh": enumerate_kills(base, None, reference, {})}
+
+    # A second session, resumed from a kill after the epoch that ends with step 3 (snapshot: 2), killed in its turn.
+    interrupted = base / "interrupted"
+    for call in range(1, summary["fresh"]["calls"]):
+        run_killed(interrupted, call, False)
+        if acks()["epochs"] == 1:
+            break
+        shutil.rmtree(interrupted, ignore_errors=True)
+    before = {"created": 1, "snapshots": 2}
+    assert acks()["snapshots"] == 2
+    summary["resumed"] = enumerate_kills(base, interrupted, reference, before)
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
