@@ -152,8 +152,8 @@ class AnsatzConfig:
     name: str = option(
         "hea",
         "hea | strongly_entangling | basic_entangler | simplified_two_design | real_amplitudes | efficient_su2 | "
-        "two_local | pauli_two_design | random_layers | sim_2 | sim_13 | sim_14 | sim_15 | sim_19 | qaoa | qcnn | ttn | "
-        "mps | python",
+        "two_local | pauli_two_design | random_layers | sim_2 | sim_13 | sim_14 | sim_15 | sim_19 | qaoa | qcnn | "
+        "ttn | mps | python",
         TEXT,
     )
     layers: int = option(1, "layers (real_amplitudes, efficient_su2, two_local: repetitions)", between(1, 1_000_000))

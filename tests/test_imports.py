@@ -69,9 +69,9 @@ def misplaced(relative: Path, source: str) -> list[str]:
         first, _, rest = name.partition(".")
         if first == "qmltrain":
             other = rest.partition(".")[0]
-            if (PACKAGE / other).is_dir() or (PACKAGE / f"{other}.py").is_file():  # else a name of the package itself
-                if other not in BELOW[part] | {part, "errors"}:
-                    found.append(name)
+            is_part = (PACKAGE / other).is_dir() or (PACKAGE / f"{other}.py").is_file()  # else a name of the package
+            if is_part and other not in BELOW[part] | {part, "errors"}:
+                found.append(name)
         for package, homes in HOMES.items():
             if f"{name}.".startswith(f"{package}.") and not relative.as_posix().startswith(homes):
                 found.append(name)

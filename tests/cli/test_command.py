@@ -111,7 +111,7 @@ def test_help_names_every_verb_flag_and_group(qmltrain):
     assert max(map(len, text.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("example", re.findall(r"^  (qmltrain [^[]*=[^[]*)$", HELP, flags=re.M))
+@pytest.mark.parametrize("example", re.findall(r"^  (qmltrain [^[\n]*=[^[\n]*)$", HELP, flags=re.M))
 def test_every_example_of_the_help_composes(example):
     arguments = parse_arguments(shlex.split(example)[1:])
     words = [word.split(",")[0] for word in arguments.words] if arguments.multirun else arguments.words

@@ -1,4 +1,4 @@
-"""The config groups: every file composes, every registry entry has its file, every option a builder takes has its key."""
+"""The config groups: every file composes, every registry entry has its file, every builder's option has its key."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -63,6 +64,15 @@ def test_pca_of_fewer_rows_than_features_is_that_of_sklearn(small_chunks):
     features = fitted.transform(x)
     np.testing.assert_allclose(features, aligned(features, judge.transform(x)), atol=1e-10)
     np.testing.assert_allclose(fitted.pca.variance_ratio_K, judge.explained_variance_ratio_, atol=1e-12)
+
+
+def test_pca_of_many_features_takes_no_square_of_them():
+    x = generator.normal(size=(12, 2000))
+    tracemalloc.start()
+    Preprocessor.fit(source_of(x), np.arange(12), pca=3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2000**2 / 4
 
 
 def test_pca_far_from_the_origin():

@@ -27,8 +27,9 @@ def test_classes_are_relabelled_in_the_given_order():
     assert np.array_equal(chosen.read(some), digits.read(rows[some]))
     assert not chosen.labels().flags.writeable
     assert chosen.checksum == digits.checksum and chosen.sample_shape == (8, 8)
-    with pytest.raises(IndexError):
-        chosen.read(np.array([len(rows)]))
+    for outside in (len(rows), -1):
+        with pytest.raises(IndexError):
+            chosen.read(np.array([outside]))
 
 
 def test_classes_by_name():

@@ -31,7 +31,7 @@ def random_cotangents(batch: int, n_strings: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(batch, n_strings))
 
 
-def run(engine, circuit: Circuit, strings: tuple[PauliString, ...], theta, x, initial=None, **options) -> Outputs:  # noqa: ANN001
+def run(engine, circuit: Circuit, strings: tuple[PauliString, ...], theta, x, initial=None, **options) -> Outputs:
     """Forward and backward with random cotangents through the protocol."""
     precision = options.get("precision", "complex128")
     gradient = options.get("gradient", GradientOptions())

@@ -32,7 +32,7 @@ def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
     return tuple(sorted(found, key=lambda s: (s.x_mask, s.z_mask)))
 
 
-def physical_to_logical(program, bra_BN):  # noqa: ANN001, ANN201
+def physical_to_logical(program, bra_BN):
     """At the start the frame is the identity."""
     return bra_BN
 

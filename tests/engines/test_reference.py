@@ -79,7 +79,9 @@ def test_slot_gradients_are_finite_differences(circuit):
 
 
 def test_the_initial_bra_is_the_gradient_of_the_input_state():
-    circuit = Circuit(2, (Gate("h", (0,)), Gate("cy", (0, 1)), Gate("t", (1,)), Gate("sx", (0,))), amplitude_encoded=True)
+    circuit = Circuit(
+        2, (Gate("h", (0,)), Gate("cy", (0, 1)), Gate("t", (1,)), Gate("sx", (0,))), amplitude_encoded=True
+    )
     initial = random_states(2, 1)
     strings = (PauliString(0b01, 0b10),)
     outputs = run(ReferenceEngine(), circuit, strings, np.zeros(0), np.zeros((1, 0)), initial)

@@ -128,7 +128,9 @@ def test_plans_are_deterministic(circuit, tile_bits):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(1, 7), st.lists(st.tuples(st.sampled_from("cxs"), st.integers(0, 6), st.integers(0, 6)), max_size=20))
+@given(
+    st.integers(1, 7), st.lists(st.tuples(st.sampled_from("cxs"), st.integers(0, 6), st.integers(0, 6)), max_size=20)
+)
 def test_frame_rows_and_masks_stay_inverse(n_qubits, moves):
     frame = Frame(n_qubits)
     for kind, a, b in moves:

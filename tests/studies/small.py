@@ -9,7 +9,7 @@ from qmltrain.config import CommandContext, Config
 CONTEXT = CommandContext(["qmltrain"], [])
 
 
-def moons(root: Path, **changes) -> Config:  # noqa: ANN003
+def moons(root: Path, **changes) -> Config:
     """Two qubits on 60 points of two moons, 4 epochs of 3 steps; `changes` are `group__name=value`."""
     config = Config()
     config.circuit.n_qubits = 2

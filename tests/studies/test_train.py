@@ -43,14 +43,14 @@ def assert_same_bits(a: Path, b: Path) -> None:
             np.testing.assert_array_equal(states[0].arrays[name], states[1].arrays[name], err_msg=name)
 
 
-def complete(root: Path, **changes) -> Path:  # noqa: ANN003
+def complete(root: Path, **changes) -> Path:
     config = moons(root, **changes)
     assert train.run(config, CONTEXT) == 0
     return run_directory(config)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:  # noqa: ANN001
+def whole(tmp_path_factory) -> Path:
     return complete(tmp_path_factory.mktemp("whole"), run__gradients="full")
 
 
@@ -58,7 +58,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIG
     """Send this process a signal right after step `step` was stored, once."""
     append, sent = RunStore.append_step, []
 
-    def appending(self, current, *args, **kwargs):  # noqa: ANN001, ANN002, ANN003
+    def appending(self, current, *args, **kwargs):
         append(self, current, *args, **kwargs)
         if current == step and not sent:
             sent.append(current)
@@ -122,7 +122,7 @@ def test_a_run_that_crashed_before_its_first_snapshot_begins_again(whole, tmp_pa
     config = moons(tmp_path, run__gradients="full", run__save_every=100)
     directory = run_directory(config)
 
-    def crash(self, current, *args, **kwargs):  # noqa: ANN001, ANN002, ANN003
+    def crash(self, current, *args, **kwargs):
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
@@ -222,7 +222,7 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_last_snapshot(tmp_path, mo
     config = moons(tmp_path)
     value, calls = LOSSES["cross_entropy"].value, []
 
-    def poisoned(self, outputs_BC, targets_B):  # noqa: ANN001
+    def poisoned(self, outputs_BC, targets_B):
         calls.append(1)
         return value(self, outputs_BC, targets_B) * (np.nan if len(calls) == 6 else 1.0)
 

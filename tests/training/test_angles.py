@@ -23,7 +23,7 @@ def test_gradients_are_finite_differences(circuit):
     shared_S = generator.normal(size=values.shared_S.shape)
     per_sample_BS = generator.normal(size=values.per_sample_BS.shape)
 
-    def total(theta, x):  # noqa: ANN001, ANN202
+    def total(theta, x):
         found = angles.values(theta, x)
         return np.sum(shared_S * found.shared_S) + np.sum(per_sample_BS * found.per_sample_BS)
 

@@ -10,7 +10,7 @@ from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import Forecast, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import MemoryLimitError
-from qmltrain.training.gradients import Evaluator, StepAbandoned, block_sums, chunk_size
+from qmltrain.training.gradients import Evaluator, StepAbandoned, chunk_size
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
@@ -39,7 +39,7 @@ def make(name: str, n_features: int = 3) -> Model:
     return Model(circuit, observables, HEADS[head](observables.n_observables, built.n_outputs), built, amplitude)
 
 
-def inputs(model: Model, batch: int):  # noqa: ANN201
+def inputs(model: Model, batch: int):
     generator = np.random.default_rng(7)
     theta = generator.uniform(-1, 1, model.n_parameters)
     x = generator.uniform(-1, 1, (batch, model.circuit.n_features))
@@ -48,7 +48,7 @@ def inputs(model: Model, batch: int):  # noqa: ANN201
     return theta, x, targets
 
 
-def evaluator(model: Model, chunk: int = 64, engine=None, **options) -> Evaluator:  # noqa: ANN001, ANN003
+def evaluator(model: Model, chunk: int = 64, engine=None, **options) -> Evaluator:
     engine = engine or InterpreterEngine()
     strings = model.observables.strings
     return Evaluator(model, engine.compile(model.circuit, strings, "complex128", **options), chunk)
@@ -131,12 +131,3 @@ def test_chunks_fill_the_memory_and_no_more():
     assert chunk_size(forecast(2099)) == 16
     with pytest.raises(MemoryLimitError, match="use fewer qubits"):
         chunk_size(forecast(1099))
-
-
-@pytest.mark.parametrize("batch", [1, 15, 16, 17, 48])
-def test_block_sums(batch):
-    values = np.random.default_rng(0).normal(size=(batch, 3))
-    found = block_sums(values)
-    assert found.shape == (-(-batch // 16), 3)
-    for k, row in enumerate(found):
-        np.testing.assert_allclose(row, values[16 * k : 16 * k + 16].sum(axis=0), atol=1e-13)
