@@ -50,7 +50,7 @@ def pauli_rotation(letters: str, theta: float) -> Matrix:
 
 def phase(angle: float) -> Matrix:
     """diag(1, e^{i angle})."""
-    return np.diag([1, np.exp(1j * angle)])
+    return np.array([[1, 0], [0, np.exp(1j * angle)]], dtype=np.complex128)
 
 
 def general(theta: float, phi: float, lam: float) -> Matrix:
@@ -70,9 +70,9 @@ def controlled(matrix: Matrix, n_controls: int = 1) -> Matrix:
     return result
 
 
-_H = (_X + _Z) / np.sqrt(2)
+_H: Matrix = np.array([[1, 1], [1, -1]], dtype=np.complex128) / np.sqrt(2)
 _SX = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
-_SWAP = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
+_SWAP: Matrix = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
 
 
 def _cu(theta: float, phi: float, lam: float, gamma: float) -> Matrix:
@@ -87,7 +87,7 @@ def _multi_rz_needs_qubits(*_: float) -> Matrix:
     raise TypeError("multi_rz and pauli_rot act on any number of qubits: use pauli_rotation(letters, theta)")
 
 
-_DEFINITIONS = [
+_DEFINITIONS: list[tuple[str, int | None, int, Callable[..., Matrix], str]] = [
     ("id", 1, 0, _fixed(_I), "identity"),
     ("x", 1, 0, _fixed(_X), "Pauli X"),
     ("y", 1, 0, _fixed(_Y), "Pauli Y"),
@@ -124,7 +124,7 @@ _DEFINITIONS = [
     ("multi_rz", None, 1, _multi_rz_needs_qubits, "exp(-i theta Z...Z / 2)"),
     ("pauli_rot", None, 1, _multi_rz_needs_qubits, "exp(-i theta P / 2), P a product of Pauli letters"),
 ]
-GATES: dict[str, GateDefinition] = {d[0]: GateDefinition(*d) for d in _DEFINITIONS}
+GATES: dict[str, GateDefinition] = {d.name: d for d in (GateDefinition(*row) for row in _DEFINITIONS)}
 
 
 def gate_matrix(name: str, n_qubits: int, angles: tuple[float, ...], pauli: str = "") -> Matrix:

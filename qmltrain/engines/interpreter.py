@@ -18,6 +18,8 @@ from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.preparation import Preparation, TermTable
 from qmltrain.engines.protocol import (
     BLOCK,
+    DEFAULT_GRADIENT,
+    DEFAULT_OPTIONS,
     Backward,
     EngineOptions,
     FloatArray,
@@ -68,8 +70,8 @@ class InterpreterEngine:
         circuit: Circuit,
         strings: tuple[PauliString, ...],
         precision: Precision = "complex64",
-        gradient: GradientOptions = GradientOptions(),
-        options: EngineOptions = EngineOptions(),
+        gradient: GradientOptions = DEFAULT_GRADIENT,
+        options: EngineOptions = DEFAULT_OPTIONS,
     ) -> InterpreterProgram:
         plan = compile_plan(circuit, strings, tile_bits=self.tile_bits, low_bits=self.low_bits)
         return InterpreterProgram(plan, precision, gradient, options)
@@ -197,9 +199,7 @@ class InterpreterTape:
         factor = string.sign * 1j**string.n_y * self._z_sign(string.z_mask)
         return (state * factor.astype(state.dtype))[:, self.program.address ^ string.x_mask]
 
-    def backward(
-        self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False
-    ) -> Backward:
+    def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
         program, plan = self.program, self.program.plan
         preparation = program.preparation
         batch = self.slots.batch

@@ -14,6 +14,7 @@ angles, hence no singularity).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,29 +164,34 @@ class Preparation:
             return np.stack([self.slot_gradient(row, shared_S) for row in raw_R])
         slots = len(shared_S)
         values = np.append(shared_S, 0.0)
-        gradient = np.bincount(self._term_slots, self._term_factors * raw_R[self._term_rows], minlength=slots)
-        gradient = gradient.astype(np.float64)
+        of_terms = self._term_factors * raw_R[self._term_rows]
+        gradient: FloatArray = np.bincount(self._term_slots, of_terms, minlength=slots).astype(np.float64)
         v_R3 = raw_R[: 3 * self.n_runs].reshape(self.n_runs, 3)
         for group in self.groups:
             angles = group.coefficients * values[group.slots] + group.offsets
             along = _along_axes(group, angles, v_R3[group.runs]) * group.coefficients
-            gradient += np.bincount(group.slots.ravel(), along.ravel(), minlength=slots + 1)[:slots]
+            gradient = gradient + np.bincount(group.slots.ravel(), along.ravel(), minlength=slots + 1)[:slots]
         return gradient
 
 
 def _per_sample_table(terms: tuple[Term, ...]) -> TermTable:
-    angles = [term.angle for term in terms]
-    assert all(isinstance(angle, AffineAngle) and angle.slot is not None for angle in angles)
-    return _table(
-        terms,
-        [angle.slot for angle in angles],  # type: ignore[union-attr]
-        [term.sign * term.angle.coefficient for term in terms],  # type: ignore[union-attr]
-        [term.sign * term.angle.offset for term in terms],  # type: ignore[union-attr]
-        [-1] * len(terms),
-    )
+    source, coefficients, offsets = [], [], []
+    for term in terms:
+        angle = term.angle
+        assert isinstance(angle, AffineAngle) and angle.slot is not None, "per-sample terms carry a slot"
+        source.append(angle.slot)
+        coefficients.append(term.sign * angle.coefficient)
+        offsets.append(term.sign * angle.offset)
+    return _table(terms, source, coefficients, offsets, [-1] * len(terms))
 
 
-def _table(terms: tuple[Term, ...], source, coefficients, offsets, gradient_rows) -> TermTable:  # noqa: ANN001
+def _table(
+    terms: tuple[Term, ...],
+    source: Sequence[int],
+    coefficients: Sequence[float],
+    offsets: Sequence[float],
+    gradient_rows: Sequence[int],
+) -> TermTable:
     return TermTable(
         np.array([term.mask for term in terms], dtype=np.int64),
         np.array(source, dtype=np.int64),

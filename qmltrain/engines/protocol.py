@@ -48,6 +48,10 @@ class EngineOptions:
     fusion: bool = True
 
 
+DEFAULT_GRADIENT = GradientOptions()
+DEFAULT_OPTIONS = EngineOptions()
+
+
 @dataclass(frozen=True)
 class SlotValues:
     """Angle values of one chunk: `shared_S` and `per_sample_BS`, float64, radians; B is the chunk's size."""
@@ -129,6 +133,6 @@ class Engine(Protocol):
         circuit: Circuit,
         strings: tuple[PauliString, ...],
         precision: Precision = "complex64",
-        gradient: GradientOptions = GradientOptions(),
-        options: EngineOptions = EngineOptions(),
+        gradient: GradientOptions = DEFAULT_GRADIENT,
+        options: EngineOptions = DEFAULT_OPTIONS,
     ) -> Program: ...

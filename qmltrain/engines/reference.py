@@ -16,6 +16,8 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     BLOCK,
+    DEFAULT_GRADIENT,
+    DEFAULT_OPTIONS,
     Backward,
     EngineOptions,
     FloatArray,
@@ -46,8 +48,8 @@ class ReferenceEngine:
         circuit: Circuit,
         strings: tuple[PauliString, ...],
         precision: Precision = "complex128",
-        gradient: GradientOptions = GradientOptions(),
-        options: EngineOptions = EngineOptions(),
+        gradient: GradientOptions = DEFAULT_GRADIENT,
+        options: EngineOptions = DEFAULT_OPTIONS,
     ) -> ReferenceProgram:
         return ReferenceProgram(circuit, strings, options.memory_bytes)
 
@@ -55,9 +57,7 @@ class ReferenceEngine:
 class ReferenceProgram:
     """Raw sums are the gradients of the shared slots themselves (R = S)."""
 
-    def __init__(
-        self, circuit: Circuit, strings: tuple[PauliString, ...], memory_bytes: int | None = None
-    ) -> None:
+    def __init__(self, circuit: Circuit, strings: tuple[PauliString, ...], memory_bytes: int | None = None) -> None:
         self.circuit = circuit
         self.strings = strings
         state = 16 << circuit.n_qubits
@@ -121,9 +121,7 @@ class ReferenceTape:
         terms = [w * self._matrices(gate, (position, 2 * x)) for w, x in zip(_WEIGHTS, _SHIFTS, strict=True)]
         return 0.5 * sum(terms[1:], terms[0])
 
-    def backward(
-        self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False
-    ) -> Backward:
+    def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
         circuit, batch = self.program.circuit, self.slots.batch
         references = circuit.slots.reference
         shared_BS = np.zeros((batch, len(circuit.slots.shared)))

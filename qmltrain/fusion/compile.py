@@ -10,9 +10,7 @@ from qmltrain.fusion.passes import schedule
 from qmltrain.fusion.plan import PhysicalString, Plan
 
 
-def compile_plan(
-    circuit: Circuit, strings: tuple[PauliString, ...], *, tile_bits: int = 64, low_bits: int = 0
-) -> Plan:
+def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...], *, tile_bits: int = 64, low_bits: int = 0) -> Plan:
     """The Plan of `circuit`, measured in `strings`, for tiles of 2^tile_bits amplitudes.
 
     `low_bits` address bits are in every tile (contiguous access; the lane bits of a vector engine). Deterministic;

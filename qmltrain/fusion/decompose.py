@@ -129,20 +129,20 @@ def _cp(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Pr
 
 
 def _crz(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
-    yield from _controlled_rz(*qubits, angles[0])
+    yield from _controlled_rz(qubits[0], qubits[1], angles[0])
 
 
 def _crx(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
     """RY(-pi/2) brings X to Z: X = RY(pi/2) Z RY(-pi/2)."""
     yield Rotate("y", qubits[1], constant(-pi / 2))
-    yield from _controlled_rz(*qubits, angles[0])
+    yield from _controlled_rz(qubits[0], qubits[1], angles[0])
     yield Rotate("y", qubits[1], constant(pi / 2))
 
 
 def _cry(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
     """RX(pi/2) brings Y to Z: Y = RX(-pi/2) Z RX(pi/2)."""
     yield Rotate("x", qubits[1], constant(pi / 2))
-    yield from _controlled_rz(*qubits, angles[0])
+    yield from _controlled_rz(qubits[0], qubits[1], angles[0])
     yield Rotate("x", qubits[1], constant(-pi / 2))
 
 

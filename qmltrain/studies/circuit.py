@@ -21,7 +21,9 @@ def run(config: Config, context: CommandContext) -> int:
     found = counts(model.circuit)
     gates = ", ".join(f"{count} {name}" for name, count in found.gates.items())
     print(f"gates       {found.n_gates} ({gates}), depth {found.depth}, {found.n_layers} layers")
-    print(f"qubits      {found.n_qubits}, features {found.n_features}, observables {', '.join(model.observables.names)}")
+    print(
+        f"qubits      {found.n_qubits}, features {found.n_features}, observables {', '.join(model.observables.names)}"
+    )
     names = model.parameter_names
     shown = names if context.verbose or len(names) <= 2 * _SHOWN_NAMES else (*names[:_SHOWN_NAMES], "...", names[-1])
     print(f"\nparameters in order ({len(names)}; all with -v):")

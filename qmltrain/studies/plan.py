@@ -30,14 +30,23 @@ def run(config: Config, context: CommandContext) -> int:
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
         ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
         ("fused to", f"{shape.rotations} rotations and {shape.diagonals} diagonals in {shape.steps} steps"),
-        ("phase terms", f"{shape.shared_terms} shared, {shape.per_sample_terms} per sample, "
-                        f"at most {shape.largest_diagonal} in one diagonal"),
-        ("passes", f"{shape.passes} over memory, tiles of 2^{plan.tile_bits} amplitudes "
-                   f"({gates / max(1, shape.passes):.3g} gates a pass)"),
+        (
+            "phase terms",
+            f"{shape.shared_terms} shared, {shape.per_sample_terms} per sample, "
+            f"at most {shape.largest_diagonal} in one diagonal",
+        ),
+        (
+            "passes",
+            f"{shape.passes} over memory, tiles of 2^{plan.tile_bits} amplitudes "
+            f"({gates / max(1, shape.passes):.3g} gates a pass)",
+        ),
         ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
         ("bytes moved", f"{gib(forward.bytes)} forward, {gib(backward.bytes)} backward, a sample"),
-        ("one step", f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
-                     f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} samples"),
+        (
+            "one step",
+            f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
+            f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} samples",
+        ),
         ("one state", gib(amplitude << circuit.n_qubits)),
         ("planned in", f"{seconds:.2f} s"),
     ]

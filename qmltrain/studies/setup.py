@@ -23,7 +23,7 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.data.sources import build_source, select
 from qmltrain.data.splits import Split, split
-from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientOptions, Program
+from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError
 from qmltrain.training.gradients import Evaluator, chunk_size
@@ -169,7 +169,7 @@ def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | Non
     selection = select_engine(name)
     if not engine_config.fusion and selection.engine.name != "cuda":
         raise InputError(f"engine.fusion: false is for engine.name=cuda alone, found {selection.engine.name}")
-    mode = choices["gradient_mode"] if choices else gradient.mode
+    mode: GradientMode = choices["gradient_mode"] if choices else gradient.mode  # type: ignore[assignment]
     interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
     memory = None if engine_config.memory_gib is None else int(engine_config.memory_gib * GIB)
     program = selection.engine.compile(
@@ -221,5 +221,7 @@ def build_source_shape(config: Config) -> tuple[int, int | None]:
     if config.preprocess.pca is not None:
         return config.preprocess.pca, n_classes
     resize = config.preprocess.resize
-    shape = source.sample_shape if resize is None else (*pooled_size(resize, source.sample_shape), *source.sample_shape[2:])
+    shape = (
+        source.sample_shape if resize is None else (*pooled_size(resize, source.sample_shape), *source.sample_shape[2:])
+    )
     return int(np.prod(shape)), n_classes

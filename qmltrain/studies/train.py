@@ -304,7 +304,8 @@ class Session:
             summary |= split_metrics(problem.model.loss, split, outputs_BC, targets_B, problem.unscale)
             predictions_B, scores_BC = problem.model.loss.predict(outputs_BC)
             if problem.n_classes is None:
-                predictions_B, targets_B = problem.unscale(predictions_B), problem.unscale(targets_B)
+                predictions_B = problem.unscale(predictions_B)
+                targets_B = problem.unscale(np.asarray(targets_B, dtype=np.float64))
             store.write_evaluation(split, rows, targets_B, predictions_B, scores_BC)
         if self.config.train.baseline and len(problem.split.test):
             summary |= self._baseline(problem)
@@ -312,10 +313,8 @@ class Session:
 
     def _baseline(self, problem: Problem) -> Mapping[str, float]:
         data, rows = problem.data, problem.split
-        targets = [np.asarray(data.labels(part)) for part in (rows.train, rows.test)]
+        targets: list[np.ndarray] = [np.asarray(data.labels(part)) for part in (rows.train, rows.test)]
         if problem.n_classes is None:
-            targets = [problem.unscale(part) for part in targets]
-        found = baseline(
-            data.features(rows.train), targets[0], data.features(rows.test), targets[1], problem.n_classes
-        )
+            targets = [problem.unscale(part.astype(np.float64)) for part in targets]
+        found = baseline(data.features(rows.train), targets[0], data.features(rows.test), targets[1], problem.n_classes)
         return {f"baseline/{name}": value for name, value in found.items()}

@@ -1,8 +1,8 @@
 """Parameters and features to slot values, and slot gradients back: the chain rule, in one place.
 
-    value = scale * f(x) * theta[weight] + theta[bias] + offset
+value = scale * f(x) * theta[weight] + theta[bias] + offset
 
-    d value / d theta[weight] = scale * f(x),   d value / d theta[bias] = 1,   d value / d x = scale * w * f'(x)
+d value / d theta[weight] = scale * f(x),   d value / d theta[bias] = 1,   d value / d x = scale * w * f'(x)
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class AngleMap:
         if weighted.ndim == 2:
             pairs = zip(weighted, plain, strict=True)
             return np.stack([self._scatter(a, b, columns) for a, b in pairs])
-        total = np.bincount(columns.weight, weighted, minlength=size)
+        total: FloatArray = np.bincount(columns.weight, weighted, minlength=size).astype(np.float64)
         total = total + np.bincount(columns.bias, plain, minlength=size)
         return total[: self.n_parameters]
 

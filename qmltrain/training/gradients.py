@@ -15,7 +15,7 @@ from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Program, Tape
 from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.model import Model
-from qmltrain.training.reduction import TreeSum, tree_sum
+from qmltrain.training.reduction import TreeSum, block_sums, tree_sum
 
 LARGEST_CHUNK = 4096  # samples; more gains nothing and keeps Ctrl-C waiting
 
@@ -163,13 +163,6 @@ class Evaluator:
         if angles.has_trainable_encoding:
             gradient_bP = gradient_bP + angles.encoding_gradient(angles.encoding_sums(back.per_sample_BS, x_bF))
         return gradient_bP
-
-
-def block_sums(values_BR: FloatArray) -> FloatArray:
-    """(B, R) -> (G, R): sums over blocks of 16 consecutive samples along the fixed tree; the last may be shorter."""
-    missing = -len(values_BR) % BLOCK
-    padded = np.pad(values_BR, ((0, missing), (0, 0)))
-    return tree_sum(padded.reshape(-1, BLOCK, values_BR.shape[1]).swapaxes(0, 1))
 
 
 def _check_finite(losses_b: FloatArray, cotangent_bC: FloatArray, first_row: int) -> None:

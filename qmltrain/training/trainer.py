@@ -7,6 +7,7 @@ the end of each epoch and alone chooses the best parameters; the test split is n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
@@ -27,7 +28,12 @@ class Store(Protocol):
     """What the trainer needs of a RunStore."""
 
     def append_step(
-        self, step: int, metrics: Mapping[str, float], layer_norms: Any = None, gradient: Any = None, parameters: Any = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        layer_norms: Any = None,
+        gradient: Any = None,
+        parameters: Any = None,
     ) -> None: ...
 
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None: ...
@@ -157,7 +163,7 @@ class Trainer:
 
     def _step(self, state: TrainingState, features_BF: FloatArray, targets_B: np.ndarray) -> None:
         """One update."""
-        learning_rate = self.plan.learning_rate(state.step)
+        learning_rate = self.plan.learning_rate(state.step)  # not used by full-batch optimisers
         if isinstance(self.optimizer, FullBatchOptimizer):
             theta_P, result, norm, state.ending = self._full_batch_step(state, self.optimizer, features_BF, targets_B)
         else:
@@ -172,6 +178,7 @@ class Trainer:
         if loss.n_classes is not None:
             state.epoch_hits += int(np.count_nonzero(loss.predict(result.outputs_BC)[0] == targets_B))
         squares = np.bincount(self._groups, result.gradient_P**2, minlength=len(self.layer_names))
+        learning_rate = math.nan if isinstance(self.optimizer, FullBatchOptimizer) else learning_rate
         metrics = dict(zip(STEP_METRICS, (result.loss, norm, learning_rate, result.drift), strict=True))
         self.store.append_step(state.step, metrics, np.sqrt(squares), result.gradient_P, theta_P)
         self.progress.step(state.step, {"loss": result.loss})
@@ -220,11 +227,12 @@ class Trainer:
         self.progress.message(f"epoch {state.epoch}/{self.plan.epochs}  " + "  ".join(shown))
 
     def _judge(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
-        """Without a validation split the last parameters are the best."""
+        """Keep the best parameters. Without a validation split the last ones are; NaN is never better than a number."""
         value = metrics.get(self.plan.monitor)
         if value is not None and state.best_value is not None:
             lower = monitor_direction(self.plan.monitor, self.evaluator.model.loss.n_classes) == "lower"
-            if not (value < state.best_value if lower else value > state.best_value):
+            improved = value < state.best_value if lower else value > state.best_value
+            if not (improved or (math.isnan(state.best_value) and not math.isnan(value))):
                 state.stale_epochs += 1
                 return
         state.best_value, state.best_epoch, state.stale_epochs = value, state.epoch, 0
