@@ -35,9 +35,9 @@ class GateDefinition:
 
 def pauli_product(letters: str) -> Matrix:
     """The Kronecker product of Pauli letters, the first letter on the first (least significant) qubit."""
-    product = np.ones((1, 1), dtype=np.complex128)
+    product: Matrix = np.ones((1, 1), dtype=np.complex128)
     for letter in letters:
-        product = np.kron(PAULI[letter], product)
+        product = np.kron(PAULI[letter], product).astype(np.complex128)
     return product
 
 
@@ -71,7 +71,7 @@ def controlled(matrix: Matrix, n_controls: int = 1) -> Matrix:
 
 
 _H: Matrix = np.array([[1, 1], [1, -1]], dtype=np.complex128) / np.sqrt(2)
-_SX = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
+_SX: Matrix = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]], dtype=np.complex128) / 2
 _SWAP: Matrix = np.eye(4, dtype=np.complex128)[[0, 2, 1, 3]]
 
 
