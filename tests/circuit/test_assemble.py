@@ -37,7 +37,8 @@ def options_with_defaults_of(entry: str) -> dict:
 
 
 def test_options_with_defaults() -> None:
-    assert options_with_defaults(ENCODINGS, "encoding", "amplitude", {"normalize": False, "gate": None}) == {
+    given = {"normalize": False, "pad_with": None, "gate": None}
+    assert options_with_defaults(ENCODINGS, "encoding", "amplitude", given) == {
         "pad_with": 0.0,
         "normalize": False,
     }

@@ -132,6 +132,12 @@ def test_reuploading_deals_features_cyclically() -> None:
     assert firsts == [0, 8, 0, 8]
 
 
+def test_weights_of_every_block_belong_to_no_layer() -> None:
+    circuit = build(2, 2, "reuploading", repeats=3)
+    assert circuit.parameter_layers == (-1, -1, 0, 0, -1, -1, 1, 1, -1, -1, 2, 2)
+    assert [name.split(".")[:2] for name in circuit.parameter_names[4:8:2]] == [["encoding", "1"], ["ansatz", "1"]]
+
+
 def test_reuploading_trainable_weights() -> None:
     circuit = build(2, 2, "reuploading", trainable="weights_and_biases")
     assert listing(circuit)[:2] == ["ry 0 x0*t0+t1", "ry 1 x1*t2+t3"]
