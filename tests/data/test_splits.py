@@ -103,7 +103,9 @@ def test_apportion_by_largest_remainders():
     assert apportion(10, np.array([6, 6, 2]), np.array([9, 9, 9])).tolist() == [4, 4, 2]
     assert apportion(2, np.array([1, 1, 1]), np.array([1, 1, 1])).tolist() == [1, 1, 0]
     assert apportion(7, np.array([5, 1, 1]), np.array([4, 2, 1])).tolist() == [4, 2, 1]
-    assert apportion(50, np.ones(100), np.ones(100)).tolist() == [1] * 50 + [0] * 50
+    many = np.tile([1, 3, 2], 40)
+    ones, threes, twos = apportion(77, many, many).reshape(40, 3).T.tolist()
+    assert ones == [0] * 40 and threes == [1] * 40 and twos == [1] * 37 + [0] * 3  # ties to the lower index
     assert apportion(0, np.array([0, 0]), np.array([0, 0])).tolist() == [0, 0]
     with pytest.raises(ValueError, match="cannot apportion 5"):
         apportion(5, np.array([1, 1]), np.array([2, 2]))
