@@ -1,0 +1,108 @@
+"""Runs as tables and pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qmltrain.errors import InputError
+from qmltrain.runs.plot import FORMATS, plot_run
+from qmltrain.runs.store import RunStore
+from qmltrain.runs.views import open_run
+from tests.runs.session import N_STEPS, PARAMETER_NAMES, run_session
+
+
+@pytest.fixture(params=["completed", "interrupted"])
+def run_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    directory = tmp_path / "small-run"
+    assert run_session(directory, stop_after=None if request.param == "completed" else N_STEPS - 1) == request.param
+    return directory
+
+
+def test_pandas(run_directory: Path) -> None:
+    pytest.importorskip("pandas")
+    run = open_run(run_directory)
+    n_steps = N_STEPS if run.status == "completed" else N_STEPS - 1
+    assert run.metrics.index.name == "step" and run.metrics.index.tolist() == list(range(1, n_steps + 1))
+    assert list(run.metrics.columns) == ["loss", "gradient_norm"]
+    assert list(run.epochs.columns) == ["step", "train/loss", "val/loss"]
+    assert run.epochs.loc[1, "train/loss"] == run.metrics.loc[3, "loss"]
+
+
+def test_xarray(run_directory: Path) -> None:
+    pytest.importorskip("xarray")
+    run = open_run(run_directory / "run.h5")
+    assert run.gradients.dims == ("step", "parameter")
+    assert run.gradients.coords["step"].values.tolist()[:2] == [1, 3]
+    assert run.gradients.sel(parameter="bias", step=3).shape == ()
+    assert run.parameters.coords["parameter"].values.tolist() == PARAMETER_NAMES
+    assert run.layer_norms.dims == ("step", "layer")
+    joined = np.sqrt((run.layer_norms**2).sum("layer"))
+    np.testing.assert_allclose(joined, run.table("metrics")["gradient_norm"])
+
+
+def test_config_and_attributes(run_directory: Path) -> None:
+    run = open_run(run_directory)
+    assert run.config == {"run": {"seed": 3}}
+    assert run.attributes["run_id"] == "test" and run.attributes["status"] == run.status
+    assert run.attributes["sessions"][0]["from_step"] == 0
+
+
+def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "run.h5", tmp_path / "nothing"):
+        with pytest.raises(InputError, match="no run file there"):
+            open_run(path)
+    store = RunStore.create(
+        tmp_path, {}, metrics=[], epoch_metrics=[], n_steps=1, n_epochs=1, n_layers=1, parameter_names=["a"]
+    )
+    run = open_run(tmp_path)
+    with pytest.raises(InputError, match="gradients were not stored; a run with run.gradients=full stores them"):
+        _ = run.gradients
+    with pytest.raises(InputError, match="no config is stored"):
+        _ = run.config
+    store.close()
+    with pytest.raises(InputError, match="no evaluation of 'test'"):
+        run.evaluation("test")
+
+
+def test_missing_packages_are_named_with_what_to_install(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pandas", "xarray", "matplotlib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    run = open_run(run_directory)
+    with pytest.raises(InputError, match=r"pandas is not installed.*pip install 'qmltrain\[analysis\]'"):
+        _ = run.metrics
+    with pytest.raises(InputError, match=r"xarray is not installed.*pip install 'qmltrain\[analysis\]'"):
+        _ = run.parameters
+    with pytest.raises(InputError, match=r"matplotlib is not installed.*pip install 'qmltrain\[plot\]'"):
+        plot_run(run_directory, run_directory / "a.png")
+    assert len(run.table("metrics")["loss"])  # needs none of them
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_plot(run_directory: Path, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    out = plot_run(run_directory, run_directory / "plots" / f"run{ending}")
+    data = out.read_bytes()
+    assert data.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[ending])
+    assert len(data) > 5000
+
+
+def test_plot_refuses_other_endings_and_empty_runs(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(InputError, match="found 'a.jpg'; the ending must be one of .png, .svg, .pdf"):
+        plot_run(tmp_path, tmp_path / "a.jpg")
+    RunStore.create(
+        tmp_path,
+        {},
+        metrics=["other"],
+        epoch_metrics=["loss"],
+        n_steps=1,
+        n_epochs=1,
+        n_layers=0,
+        parameter_names=["a"],
+    ).close()
+    with pytest.raises(InputError, match="nothing to draw"):
+        plot_run(tmp_path, tmp_path / "a.png")
