@@ -1,0 +1,172 @@
+"""Items of a tiled schedule: the rotations, phases and CZ signs of a plan, one by one, in their order.
+
+The schedule of a Plan moves whole diagonals; a GPU pass applies only the terms that the rotations of its tile need.
+Here a diagonal is taken apart into `Phase`s and `Sign`s. A constant ZZ term of +-pi/2 is a CZ up to two single-qubit
+phases of the same angle,
+
+    exp(-i/2 phi Z_a Z_b) = CZ_ab exp(-i/2 phi Z_a) exp(-i/2 phi Z_b) up to a global phase,  phi = +-pi/2,
+
+so that the CZs of a circuit come back as signs, which cost no table, and their single phases cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import pi, remainder, tau
+
+from qmltrain.fusion.cost import has_gradient
+from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Rotation, RunAngle, Term
+
+_ROUNDING = 1e-12  # radians
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """exp(-i/2 angle Z_mask): `number` of its angle in `Angles.shared` or `Angles.per_sample`.
+
+    `measured`: its gradient is wanted. `follows_run`: gamma of a run, best applied right after its rotation.
+    """
+
+    mask: int
+    number: int
+    per_sample: bool
+    measured: bool
+    follows_run: bool
+
+    def blocks(self, pair_mask: int) -> bool:
+        """Whether it does not commute with a rotation on `pair_mask`."""
+        return bool((self.mask & pair_mask).bit_count() & 1)
+
+    @property
+    def support(self) -> int:
+        return self.mask
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """CZ: -1 where address bits `a` and `b` are both one."""
+
+    a: int
+    b: int
+
+    def blocks(self, pair_mask: int) -> bool:
+        return bool(((pair_mask >> self.a) | (pair_mask >> self.b)) & 1)
+
+    @property
+    def support(self) -> int:
+        return 1 << self.a | 1 << self.b
+
+
+Item = Phase | Sign
+
+
+@dataclass(frozen=True, slots=True)
+class TermPlace:
+    """Where an angle comes from: term `index` of D `layer` of the plan."""
+
+    layer: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Angles:
+    """Sources of the numbered angles: terms of the plan's diagonals, or constants in radians."""
+
+    shared: tuple[TermPlace | float, ...]
+    per_sample: tuple[TermPlace, ...]
+
+
+@dataclass(frozen=True)
+class TimeStep:
+    """Commuting rotations, and the items of the diagonal that follows them."""
+
+    rotations: tuple[Rotation, ...]
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Items to apply, then rotations of one tile that commute."""
+
+    items: tuple[Item, ...]
+    rotations: tuple[Rotation, ...]
+
+
+@dataclass(frozen=True)
+class TilePass:
+    """One sweep over memory in tiles that are cosets of the span of `basis`; the low address bits come first."""
+
+    basis: tuple[int, ...]
+    rounds: tuple[Round, ...]
+
+
+def take_apart(operations: Iterable[Operation]) -> tuple[tuple[TimeStep, ...], Angles]:
+    """The operations of a plan as time steps; the first has no rotations."""
+    shared: list[TermPlace | float] = []
+    per_sample: list[TermPlace] = []
+    steps: list[tuple[list[Rotation], list[Item]]] = [([], [])]
+    for operation in operations:
+        if isinstance(operation, Diagonal):
+            steps[-1][1].extend(_diagonal_items(operation, shared, per_sample))
+        else:
+            steps.append((list(operation.rotations), []))
+    return tuple(TimeStep(tuple(r), tuple(i)) for r, i in steps), Angles(tuple(shared), tuple(per_sample))
+
+
+def _diagonal_items(diagonal: Diagonal, shared: list[TermPlace | float], per_sample: list[TermPlace]) -> list[Item]:
+    items: list[Item] = []
+    constants: dict[int, float] = {}
+    for index, term in enumerate(diagonal.shared):
+        if isinstance(term.angle, AffineAngle) and term.angle.slot is None:
+            constants[term.mask] = constants.get(term.mask, 0.0) + term.sign * term.angle.offset
+            continue
+        follows = isinstance(term.angle, RunAngle) and term.angle.which == "gamma"
+        items.append(Phase(term.mask, len(shared), False, has_gradient(term), follows))
+        shared.append(TermPlace(diagonal.layer, index))
+    for index, term in enumerate(diagonal.per_sample):
+        items.append(Phase(term.mask, len(per_sample), True, has_gradient(term), False))
+        per_sample.append(TermPlace(diagonal.layer, index))
+    signs, rest = _constant_items(constants)
+    items.extend(signs)
+    for mask, angle in rest.items():
+        items.append(Phase(mask, len(shared), False, False, False))
+        shared.append(angle)
+    return items
+
+
+def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, float]]:
+    """CZ signs, and the constants left, reduced modulo a full turn (a global sign)."""
+    signs: list[Sign] = []
+    rest: dict[int, float] = {}
+    for mask, angle in constants.items():
+        reduced = remainder(angle, tau)
+        if mask.bit_count() == 2 and abs(abs(reduced) - pi / 2) < _ROUNDING:
+            a, b = (mask & -mask).bit_length() - 1, mask.bit_length() - 1
+            signs.append(Sign(a, b))
+            for single in (1 << a, 1 << b):
+                rest[single] = rest.get(single, 0.0) + reduced
+        else:
+            rest[mask] = rest.get(mask, 0.0) + angle
+    reduced_rest = {mask: remainder(angle, tau) for mask, angle in rest.items()}
+    return signs, {mask: angle for mask, angle in reduced_rest.items() if abs(angle) > _ROUNDING}
+
+
+def term_of(diagonals: dict[int, Diagonal], place: TermPlace, per_sample: bool) -> Term:
+    """The plan's term at `place`."""
+    diagonal = diagonals[place.layer]
+    return (diagonal.per_sample if per_sample else diagonal.shared)[place.index]
+
+
+def resident_pass(steps: Sequence[TimeStep], n_bits: int) -> TilePass:
+    """The whole circuit in one pass: the state is one tile."""
+    rounds: list[Round] = []
+    items: tuple[Item, ...] = ()
+    for step in steps:
+        if step.rotations:
+            rounds.append(Round(items, step.rotations))
+            items = ()
+        items += step.items
+    if items:
+        rounds.append(Round(items, ()))
+    return TilePass(tuple(1 << b for b in range(n_bits)), tuple(rounds))
