@@ -1,7 +1,7 @@
 """`-m`: every point of a sweep through the same function, by Hydra's sweeper and launcher.
 
 A point that fails does not end the sweep; a signal does. Each point appends one line to `points.jsonl` in the sweep's
-directory (`multirun/<date>/<time>-<process>`), also where a launcher runs points in other processes: so the end can tell.
+directory (`multirun/<date>/<time>-<process>`), also where a launcher runs points in other processes.
 """
 
 from __future__ import annotations

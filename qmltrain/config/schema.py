@@ -1,107 +1,41 @@
-"""Every option of qmltrain: its name, type, default, what is allowed and what it means, once.
+"""Every option: its name, type, default, rule and comment, once. One dataclass a group; `Config` holds them.
 
-One dataclass a group; `Config` holds the groups. Hydra composes into these dataclasses (`qmltrain.cli.composing`), so
-unknown keys and wrong types are refused there; `validate` refuses values that cannot be. Names of encodings,
-ansaetze, datasets, ... are looked up in their registries by the code that builds them. Options that a named entry
-does not take must stay null. `docs/config.md` opens with the same keys, defaults and comments (tested).
+Names of encodings, ansaetze, datasets, ... are looked up in their registries by the code that builds them. An option
+that the named entry does not take must stay null.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from qmltrain.errors import InputError
-
-LARGEST_COUNT = 2**31 - 1
-LARGEST_SEED = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a value must satisfy, and the words that say so. Null always passes (the entry's own default)."""
-
-    accepts: Callable[[Any], bool]
-    allowed: str
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def between(lowest: int, highest: int) -> Rule:
-    return Rule(lambda value: _is_integer(value) and lowest <= value <= highest, f"integers from {lowest} to {highest}")
-
-
-def one_of(*names: str) -> Rule:
-    return Rule(lambda value: value in names, ", ".join(names))
-
-
-def each(rule: Rule, *, distinct: bool = False) -> Rule:
-    """A list, not empty, of values that all satisfy `rule`."""
-
-    def accepts(values: Any) -> bool:
-        if not isinstance(values, list) or not values or not all(rule.accepts(value) for value in values):
-            return False
-        return not distinct or len(set(values)) == len(values)
-
-    return Rule(accepts, f"a list [a, b, ...] of {'different ' if distinct else ''}values: {rule.allowed}")
-
-
-def _accepts_size(value: Any) -> bool:
-    return COUNT.accepts(value) or (isinstance(value, list) and len(value) == 2 and all(map(COUNT.accepts, value)))
-
-
-def _accepts_range(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
-
-
-def _accepts_run_name(value: Any) -> bool:
-    if not isinstance(value, str) or not value.strip() or value in (".", ".."):
-        return False
-    return not any(character in "/\\" or ord(character) < 32 for character in value)
-
-
-def _accepts_monitor(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("val/") and len(value) > len("val/")
-
-
-COUNT = between(1, LARGEST_COUNT)
-COUNT_OR_ZERO = between(0, LARGEST_COUNT)
-SEED = between(0, LARGEST_SEED)
-QUBIT = between(0, 39)
-FINITE = Rule(_is_number, "a finite number")
-POSITIVE = Rule(lambda value: _is_number(value) and value > 0, "a finite number above 0")
-NOT_NEGATIVE = Rule(lambda value: _is_number(value) and value >= 0, "a finite number, 0 or more")
-FRACTION = Rule(lambda value: _is_number(value) and 0 <= value <= 1, "0 to 1")
-BELOW_ONE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "0 or more and below 1")
-SPLIT = Rule(lambda value: _is_number(value) and 0 < value < 1, "above 0 and below 1")
-TEXT = Rule(lambda value: isinstance(value, str) and bool(value.strip()), "a name")
-SHA256 = Rule(
-    lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
-    "64 hexadecimal digits",
-)
-SIZE = Rule(_accepts_size, "a side (an integer of 1 or more) or [height, width]")
-RANGE = Rule(_accepts_range, "[low, high] with low < high")
-RUN_NAME = Rule(_accepts_run_name, "a name without slashes and control characters")
-MONITOR = Rule(_accepts_monitor, "a metric of the validation split, as val/loss or val/accuracy")
-LABEL = Rule(
-    lambda value: (_is_integer(value) and value >= 0) or (isinstance(value, str) and bool(value.strip())),
-    "labels (0, 1, ...) or names of classes",
-)
-OUTCOME = Rule(
-    lambda value: (
-        (_is_integer(value) and value >= 0) or (isinstance(value, str) and bool(value) and not set(value) - set("01"))
-    ),
-    "an integer of 0 or more, or a bit string as '0110'",
+from qmltrain.config.rules import (
+    BELOW_ONE,
+    COUNT,
+    COUNT_OR_ZERO,
+    FINITE,
+    FRACTION,
+    LABEL,
+    LARGEST_COUNT,
+    MONITOR,
+    NOT_NEGATIVE,
+    OUTCOME,
+    POSITIVE,
+    QUBIT,
+    RANGE,
+    RUN_NAME,
+    SEED,
+    SHA256,
+    SIZE,
+    SPLIT,
+    TEXT,
+    Rule,
+    between,
+    each,
+    one_of,
 )
 
 
@@ -270,8 +204,8 @@ class ScheduleConfig:
     name: str = option("cosine", "constant | cosine | step", TEXT)
     warmup_steps: int = option(0, "linear warm-up, for every schedule", COUNT_OR_ZERO)
     final_fraction: float | None = option(None, "cosine: last learning rate over the first (null: 0)", FRACTION)
-    step_epochs: int | None = option(None, "step: epochs between two steps", COUNT)
-    factor: float | None = option(None, "step: what a step multiplies the learning rate by", POSITIVE)
+    step_epochs: int | None = option(None, "step: epochs between two steps (null: 10)", COUNT)
+    factor: float | None = option(None, "step: what a step multiplies the learning rate by (null: 0.1)", POSITIVE)
 
 
 @dataclass
@@ -387,114 +321,3 @@ def options(config: Config) -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]
         node = getattr(config, group)
         for item in dataclasses.fields(node):
             yield f"{group}.{item.name}", getattr(node, item.name), item
-
-
-def validate(config: Config) -> Config:
-    """Refuse what cannot be; returns `config`.
-
-    Raises InputError: one line with the key, what was found and what is allowed.
-    """
-    for key, value, item in options(config):
-        rule: Rule | None = item.metadata["rule"]
-        if value is not None and rule is not None and not rule.accepts(value):
-            raise InputError(f"{key}: found {_shown(value)}; allowed: {rule.allowed}")
-    dataset, n_qubits = config.dataset, config.circuit.n_qubits
-    if dataset.validation + dataset.test >= 1:
-        raise InputError(
-            f"dataset.validation, dataset.test: found {dataset.validation:g} and {dataset.test:g}; "
-            "allowed: a sum below 1, so that samples are left to train on"
-        )
-    for qubit in config.observable.qubits or []:
-        if qubit >= n_qubits:
-            raise InputError(
-                f"observable.qubits: found {qubit}; allowed: 0 to {n_qubits - 1} (circuit.n_qubits={n_qubits})"
-            )
-    return config
-
-
-def to_dict(config: Config) -> dict[str, dict[str, Any]]:
-    """Plain dictionaries and lists, a copy."""
-    return dataclasses.asdict(config)
-
-
-def to_yaml(config: Config) -> str:
-    """The resolved config as YAML; `from_yaml` reads it back to an equal `Config`."""
-    import yaml
-
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
-
-
-def from_yaml(text: str, source: str = "config") -> Config:
-    """A config that `to_yaml` wrote, validated.
-
-    Keys that are missing keep their defaults. Raises InputError, in one line that names `source`: not YAML, a key
-    that this version does not know, a wrong type, an impossible value.
-    """
-    import yaml
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        stored = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: the stored config is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(stored, dict) or not all(isinstance(node, dict) for node in stored.values()):
-        raise InputError(f"{source}: the stored config holds no groups of options")
-    known = set(known_keys())
-    for group, node in stored.items():
-        for name in node:
-            if f"{group}.{name}" not in known:
-                raise InputError(
-                    f"{source}: the stored config names {group}.{name}, unknown to this version of qmltrain; "
-                    "use the version that wrote it"
-                )
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(stored))
-        config = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        message = str(error.msg or error).splitlines()[0]
-        raise InputError(f"{source}: stored config, {error.full_key}: {message}") from error
-    assert isinstance(config, Config)
-    try:
-        return validate(config)
-    except InputError as error:
-        raise InputError(f"{source}: stored config, {error}") from error
-
-
-def known_keys() -> list[str]:
-    """All keys, as `circuit.n_qubits`, in order."""
-    return [key for key, _, _ in options(Config())]
-
-
-def nearest_key(key: str) -> str | None:
-    """The known key or group that `key` is most like, for messages; None where nothing is near."""
-    keys = known_keys()
-    if "." in key:
-        matches = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
-    else:  # a group, or an option whose group was left out
-        names = {full.split(".")[1]: full for full in reversed(keys)} | {name: name for name in (*GROUPS, "experiment")}
-        matches = [names[name] for name in difflib.get_close_matches(key, names, n=1, cutoff=0.75)]
-    return matches[0] if matches else None
-
-
-def allowed_values(key: str) -> str | None:
-    """What `key` takes, in words for messages; None where there is no such key."""
-    for full, _, item in options(Config()):
-        if full == key:
-            rule: Rule | None = item.metadata["rule"]
-            return rule.allowed if rule is not None else _TYPES.get(str(item.type), str(item.type))
-    return None
-
-
-_TYPES = {
-    "str": "text",
-    "str | None": "text or null",
-    "bool": "true or false",
-    "bool | None": "true, false or null",
-    "list[str] | None": "a list [a, b, ...] or null",
-}
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,60 @@
+"""A config as plain values and as the YAML that is stored with a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from qmltrain.config.reference import known_keys
+from qmltrain.config.schema import Config
+from qmltrain.config.validation import validate
+from qmltrain.errors import InputError
+
+
+def to_dict(config: Config) -> dict[str, dict[str, Any]]:
+    """Plain dictionaries and lists, a copy."""
+    return dataclasses.asdict(config)
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved config as YAML; `from_yaml` reads it back to an equal `Config`."""
+    import yaml
+
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(text: str, source: str = "config") -> Config:
+    """A config that `to_yaml` wrote, validated.
+
+    Keys that are missing keep their defaults. Raises InputError, in one line that names `source`: not YAML, a key
+    that this version does not know, a wrong type, an impossible value.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        stored = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: the stored config is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(stored, dict) or not all(isinstance(node, dict) for node in stored.values()):
+        raise InputError(f"{source}: the stored config holds no groups of options")
+    known = set(known_keys())
+    for group, node in stored.items():
+        for name in node:
+            if f"{group}.{name}" not in known:
+                raise InputError(
+                    f"{source}: the stored config names {group}.{name}, unknown to this version of qmltrain; "
+                    "use the version that wrote it"
+                )
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(stored))
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        message = str(error.msg or error).splitlines()[0]
+        raise InputError(f"{source}: stored config, {error.full_key}: {message}") from error
+    assert isinstance(config, Config)
+    try:
+        return validate(config)
+    except InputError as error:
+        raise InputError(f"{source}: stored config, {error}") from error
