@@ -32,6 +32,7 @@ class Column:
     path: str
     dtype: str
     width: int | None = None
+    second: str = ""  # name of the second dimension; an index of that name lies beside the dataset
     long_name: str = ""  # of a metric its own name, of an array what it is
     metric: bool = False
 
@@ -70,7 +71,7 @@ def make_tables(
         taken = [*reserved, *map(dataset_name, names)]
         if len(set(taken)) != len(taken) or not all(names):
             raise ValueError(f"names of {group} must be distinct, not empty and not one of {reserved}: {list(names)}")
-        return tuple(Column(f"{group}/{dataset_name(name)}", "<f8", None, name, True) for name in names)
+        return tuple(Column(f"{group}/{dataset_name(name)}", "<f8", long_name=name, metric=True) for name in names)
 
     tables = [
         Table("metrics", (Column("metrics/step", "<i8"), *quantities("metrics", metrics, ("step",)))),
@@ -89,15 +90,18 @@ def make_tables(
                 "layer_norms",
                 (
                     Column("gradients/layer_norms_step", "<i8"),
-                    Column("gradients/layer_norms", "<f8", n_layers, "L2 norm of the loss gradient, a layer"),
+                    Column("gradients/layer_norms", "<f8", n_layers, "layer", "L2 norm of the loss gradient, a layer"),
                 ),
             )
         )
     if gradients == "full":
-        values = Column("gradients/values", "<f8", n_parameters, "gradient of the loss")
+        values = Column("gradients/values", "<f8", n_parameters, "parameter", "gradient of the loss")
         tables.append(Table("gradients", (Column("gradients/step", "<i8"), values)))
     tables.append(
-        Table("parameters", (Column("parameters/step", "<i8"), Column("parameters/values", "<f8", n_parameters)))
+        Table(
+            "parameters",
+            (Column("parameters/step", "<i8"), Column("parameters/values", "<f8", n_parameters, "parameter")),
+        )
     )
     return {table.name: table for table in tables}
 
@@ -229,6 +233,10 @@ def lay_out(
                     scale.make_scale(column.quantity)
                 else:
                     dataset.dims[0].attach_scale(scale)
+                if column.width is not None:  # NetCDF readers want a scale for every dimension
+                    index = dataset.parent.create_dataset(column.second, data=np.arange(column.width))
+                    index.make_scale(column.second)
+                    dataset.dims[1].attach_scale(index)
                 datasets[column.path] = dataset
         offsets = {path: dataset.id.get_offset() for path, dataset in datasets.items() if dataset.size}
     reserve(descriptor, image.size)

@@ -52,10 +52,9 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
         axes = all_axes[-1]
         steps, values = norms["layer_norms_step"], norms["layer_norms"]
         shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, values.shape[1]))
-        labelled = {0, values.shape[1] // 2, values.shape[1] - 1}
-        for layer, shade in enumerate(shades):
-            label = f"layer {layer}" if layer in labelled else None
-            axes.plot(steps, values[:, layer], color=shade, linewidth=0.9, label=label)
+        spread = set(np.linspace(0, values.shape[1] - 1, 5).round().astype(int).tolist())  # of many layers name a few
+        for layer, (name, shade) in enumerate(zip(run.layer_names, shades, strict=True)):
+            axes.plot(steps, values[:, layer], color=shade, linewidth=0.9, label=name if layer in spread else None)
         if np.any(values > 0):
             axes.set_yscale("log")
         axes.set_ylabel("gradient norm of each layer")

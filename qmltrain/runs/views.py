@@ -100,6 +100,20 @@ class RunView:
         """Parameters after some steps (0: the initial ones), (step, parameter)."""
         return self._array("parameters", "parameter", "")
 
+    @property
+    def parameter_names(self) -> list[str]:
+        """One name a parameter."""
+        with open_for_reading(self.path) as file:
+            return read_parameter_names(file)
+
+    @property
+    def layer_names(self) -> list[str]:
+        """One name a layer: the attribute layer_names, or numbers where a run has none."""
+        attributes = self.attributes
+        n_layers = attributes["n_layers"]
+        names = attributes.get("layer_names", [])
+        return list(names) if len(names) == n_layers else [str(layer) for layer in range(n_layers)]
+
     def evaluation(self, split: str) -> dict[str, NDArray[Any]]:
         """``rows``, ``labels``, ``predictions`` and ``scores`` of every sample of a split, as arrays."""
         with open_for_reading(self.path) as file:
@@ -132,11 +146,7 @@ class RunView:
             raise InputError(f"{self.path}: {name} were not stored; a run with {setting} stores them")
         steps, values = table.values()
         coordinates: dict[str, Any] = {"step": steps}
-        if second == "parameter":
-            with open_for_reading(self.path) as file:
-                coordinates[second] = read_parameter_names(file)
-        else:
-            coordinates[second] = range(values.shape[1])
+        coordinates[second] = self.parameter_names if second == "parameter" else self.layer_names
         return xarray.DataArray(values, coordinates, ("step", second), name)
 
 

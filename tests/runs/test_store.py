@@ -96,6 +96,9 @@ def test_plain_h5py_finds_scales_names_and_attributes(tmp_path: Path) -> None:
         assert file["metrics/loss"].dims[0]["step"][()].tolist() == [1]
         assert file["gradients/values"].dims[0]["step"][()].tolist() == [1]
         assert file["gradients/layer_norms"].dims[0][0][()].tolist() == [1]
+        assert file["gradients/layer_norms"].dims[1]["layer"][()].tolist() == [0, 1]
+        for group in ("gradients", "parameters"):
+            assert file[f"{group}/values"].dims[1]["parameter"][()].tolist() == [0, 1, 2]
         assert file["epochs/val_loss"].attrs["long_name"] == "val/loss"
         assert file["parameters/names"].asstr()[()].tolist() == NAMES
         assert file.attrs["schema_version"] == 1

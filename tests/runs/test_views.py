@@ -40,8 +40,21 @@ def test_xarray(run_directory: Path) -> None:
     assert run.gradients.sel(parameter="bias", step=3).shape == ()
     assert run.parameters.coords["parameter"].values.tolist() == PARAMETER_NAMES
     assert run.layer_norms.dims == ("step", "layer")
+    assert run.layer_norms.coords["layer"].values.tolist() == ["0", "1"]  # this run named none
     joined = np.sqrt((run.layer_norms**2).sum("layer"))
     np.testing.assert_allclose(joined, run.table("metrics")["gradient_norm"])
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_netcdf_readers(run_directory: Path, engine: str) -> None:
+    """What others open HDF5 with needs a scale for every dimension."""
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip({"netcdf4": "netCDF4"}.get(engine, engine))
+    for group, sizes in {"metrics": {"step"}, "epochs": {"epoch"}, "parameters": {"step", "parameter"}}.items():
+        with xarray.open_dataset(run_directory / "run.h5", group=group, engine=engine) as data:
+            assert set(data.sizes) == sizes
+    with xarray.open_dataset(run_directory / "run.h5", group="gradients", engine=engine) as data:
+        assert data["layer_norms"].dims == ("layer_norms_step", "layer")
 
 
 def test_config_and_attributes(run_directory: Path) -> None:
