@@ -1,0 +1,79 @@
+"""Kills a whole training before every call by which it changes a file, goes on, and compares with the uninterrupted
+one. Started by `test_kill_training.py` with the shim of `tests.runs` preloaded; prints a JSON summary.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from qmltrain.studies import train
+from tests.studies.small import CONTEXT, moons
+from tests.studies.test_train import assert_same_bits
+
+SHIM = ctypes.CDLL(None)
+
+
+def config_of(directory: Path):  # noqa: ANN201
+    """2 epochs of 2 steps, a snapshot each step, full gradients."""
+    return moons(
+        directory.parent,
+        run__dir=str(directory),
+        run__gradients="full",
+        run__save_every=1,
+        train__epochs=2,
+        dataset__n_samples=30,
+    )
+
+
+def in_child(directory: Path, call: int) -> int:
+    """Train in a fork that is killed before its `call`-th call (0: never); the wait status."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if call:
+                SHIM.kill_shim_arm(ctypes.c_long(call), call % 2)  # every other one in the middle of a write
+            with contextlib.redirect_stdout(io.StringIO()):
+                train.run(config_of(directory), CONTEXT)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+def main(base: Path, stride: int) -> None:
+    gc.disable()
+    gc.freeze()
+    uninterrupted, killed = base / "uninterrupted", base / "killed"
+    assert in_child(uninterrupted, 0) == 0
+    failures, call, points = [], 1, 0
+    while True:
+        status = in_child(killed, call)
+        if status == 0:
+            break
+        try:
+            assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, f"wait status {status}"
+            assert in_child(killed, 0) == 0, "the run did not go on"
+            assert_same_bits(uninterrupted, killed)
+        except Exception as error:
+            failures.append(f"call {call}: {type(error).__name__}: {error}"[:300])
+        points += 1
+        call += stride
+        shutil.rmtree(killed)
+    print(json.dumps({"points": points, "calls": call, "failures": failures}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
