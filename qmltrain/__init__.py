@@ -1,3 +1,30 @@
-"""qmltrain: exact batch training of parametrised quantum circuits, fused forward and backward."""
+"""qmltrain: exact batch training of parametrised quantum circuits, fused forward and backward.
 
+In Python: ``qmltrain.load(run)`` is a trained model, ``qmltrain.open_run(run)`` what a run stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qmltrain.model import TrainedModel, load
+    from qmltrain.runs.views import open_run
+
+__all__ = ["TrainedModel", "__version__", "load", "open_run"]
 __version__ = "0.1.0"
+
+_HOMES = {"TrainedModel": "qmltrain.model", "load": "qmltrain.model", "open_run": "qmltrain.runs.views"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when first used, so that the command starts without what it does not need."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qmltrain' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

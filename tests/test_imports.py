@@ -26,8 +26,8 @@ BELOW = {
     "data": {"circuit"},  # a user's own function is loaded as for circuits
     "runs": set(),
     "cluster": set(),
-    "model": {"training", "engines", "fusion", "circuit", "data", "runs", "config"},
-    "studies": {"model", "training", "engines", "fusion", "circuit", "data", "runs", "cluster", "config"},
+    "model": {"studies"},
+    "studies": {"training", "engines", "fusion", "circuit", "data", "runs", "cluster", "config"},
     "info": {"engines"},
     "cli": {"studies", "config", "paths", "info"},
     "__main__": {"cli"},

@@ -1,11 +1,15 @@
-"""Weighted graphs on the qubits, for QAOA: named families and edge-list files."""
+"""Weighted graphs on the qubits, for QAOA and Hamiltonians: named families and edge-list files.
+
+`group` names the config group (ansatz, observable) whose option a message is about.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
+from qmltrain.circuit.checks import check_choice
 from qmltrain.circuit.random_draws import RandomDraws
+from qmltrain.circuit.user_file import read_text
 from qmltrain.errors import InputError
 
 Edges = list[tuple[int, int, float]]
@@ -13,8 +17,12 @@ Edges = list[tuple[int, int, float]]
 
 def ring_graph(n: int) -> Edges:
     """(0, 1), (1, 2), ..., (n-1, 0), weight 1; on two nodes one edge."""
-    edges = [(node, node + 1, 1.0) for node in range(n - 1)]
-    return edges + ([(n - 1, 0, 1.0)] if n > 2 else [])
+    return chain_graph(n) + ([(n - 1, 0, 1.0)] if n > 2 else [])
+
+
+def chain_graph(n: int) -> Edges:
+    """(0, 1), (1, 2), ..., (n-2, n-1), weight 1: a ring left open."""
+    return [(node, node + 1, 1.0) for node in range(n - 1)]
 
 
 def complete_graph(n: int) -> Edges:
@@ -22,7 +30,7 @@ def complete_graph(n: int) -> Edges:
     return [(i, j, 1.0) for i in range(n) for j in range(i + 1, n)]
 
 
-def random_regular_graph(n: int, degree: int, seed: int) -> Edges:
+def random_regular_graph(n: int, degree: int, seed: int, group: str = "ansatz") -> Edges:
     """A random graph in which every node has `degree` neighbours, weight 1, edges sorted.
 
     Half-edges are paired at random, pairs that cannot be are put back, and a dead end starts over (Steger, Wormald,
@@ -30,10 +38,10 @@ def random_regular_graph(n: int, degree: int, seed: int) -> Edges:
     InputError where n x degree is odd or degree is not in 1..n-1.
     """
     if isinstance(degree, bool) or not isinstance(degree, int) or not 1 <= degree < n:
-        raise InputError(f"ansatz.degree: {degree!r} is not in 1..{n - 1}, what {n} nodes allow")
+        raise InputError(f"{group}.degree: {degree!r} is not in 1..{n - 1}, what {n} nodes allow")
     if n * degree % 2:
         raise InputError(
-            f"ansatz.degree: no graph of {n} nodes has degree {degree} everywhere; their product must be even"
+            f"{group}.degree: no graph of {n} nodes has degree {degree} everywhere; their product must be even"
         )
     draws = RandomDraws(seed)
     if degree > (n - 1) // 2:
@@ -42,23 +50,20 @@ def random_regular_graph(n: int, degree: int, seed: int) -> Edges:
     return [(i, j, 1.0) for i, j in sorted(_pair_up(n, degree, draws))]
 
 
-def read_graph(path: str, n: int) -> Edges:
+def read_graph(path: str, n: int, group: str = "ansatz") -> Edges:
     """Edges from a text file: one "i j" or "i j weight" a line, # starts a comment.
 
     Raises InputError, with the line's number, for what cannot be read, nodes outside 0..n-1, loops and edges given
     twice.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"ansatz.path: the graph {path} cannot be read: {error}") from error
+    lines = read_text(path, f"{group}.path", "the graph").splitlines()
     edges: Edges = []
     seen: set[tuple[int, int]] = set()
     for number, line in enumerate(lines, start=1):
         words = line.split("#")[0].split()
         if not words:
             continue
-        where = f"ansatz.path: line {number} of {path}"
+        where = f"{group}.path: line {number} of {path}"
         try:
             if len(words) not in (2, 3):
                 raise ValueError
@@ -75,7 +80,7 @@ def read_graph(path: str, n: int) -> Edges:
         seen.add(pair)
         edges.append((i, j, weight))
     if not edges:
-        raise InputError(f"ansatz.path: {path} has no edges")
+        raise InputError(f"{group}.path: {path} has no edges")
     return edges
 
 
@@ -99,4 +104,28 @@ def _pair_up(n: int, degree: int, draws: RandomDraws) -> set[tuple[int, int]]:
             return edges
 
 
-GRAPHS: dict[str, Callable[[int], Edges]] = {"ring": ring_graph, "complete": complete_graph}
+GRAPHS: dict[str, Callable[[int], Edges]] = {"ring": ring_graph, "chain": chain_graph, "complete": complete_graph}
+GRAPH_NAMES = (*GRAPHS, "random_regular", "file")
+
+
+def choose_graph(
+    n: int, graph: str, degree: int | None, seed: int | None, path: str | None, group: str = "ansatz"
+) -> Edges:
+    """The edges of `graph`: a name in `GRAPHS`, random_regular (of `degree`, by default 3, and `seed`, by default 0), or
+    file (of `path`). Raises InputError for an unknown name and for options of another kind of graph.
+    """
+    check_choice(f"{group}.graph", graph, GRAPH_NAMES)
+    for option, value, used_by in (
+        ("degree", degree, "random_regular"),
+        ("seed", seed, "random_regular"),
+        ("path", path, "file"),
+    ):
+        if value is not None and graph != used_by:
+            raise InputError(f"{group}.{option}: not used by graph {graph}; only {used_by} takes it")
+    if graph == "random_regular":
+        return random_regular_graph(n, 3 if degree is None else degree, 0 if seed is None else seed, group)
+    if graph == "file":
+        if path is None:
+            raise InputError(f"{group}.path: needed by graph file; give a text file of edges")
+        return read_graph(path, n, group)
+    return GRAPHS[graph](n)

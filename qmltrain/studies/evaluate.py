@@ -1,39 +1,184 @@
-"""`qmltrain evaluate RUN`: the best parameters of a run on its own splits, with its own preprocessing."""
+"""`qmltrain evaluate RUN`: the best parameters of a run, with its own preprocessing, on its own splits or on other data."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from qmltrain.config import CommandContext
+import numpy as np
+
+from qmltrain.config import CommandContext, DatasetConfig
+from qmltrain.data.batches import PreparedData
+from qmltrain.data.protocol import Source
 from qmltrain.errors import InputError
-from qmltrain.runs.snapshots import SnapshotFolder
+from qmltrain.runs.tables import Column, write_table
 from qmltrain.studies.report import result_lines
 from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import build_problem, compile_model
-from qmltrain.studies.train import SNAPSHOTS, check_same_data
+from qmltrain.studies.setup import build_problem, derive_seeds, open_source
+from qmltrain.studies.shots import check_shots
+from qmltrain.studies.train import check_same_data
+from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained
 from qmltrain.training.trainer import split_metrics
 
+ALL = "all"  # the split of another data set
 
-def run(path: Path, context: CommandContext) -> int:
-    """Print the metrics of validation and test at the best parameters so far; writes nothing."""
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a data set: `labels_B` as the loss takes them (scaled in regression), `features_BF` preprocessed."""
+
+    split: str
+    rows_B: np.ndarray
+    features_BF: np.ndarray
+    labels_B: np.ndarray
+
+
+def run(
+    path: Path,
+    context: CommandContext,
+    *,
+    dataset: Mapping[str, Any] | None = None,
+    engine: Mapping[str, Any] | None = None,
+    predictions: Path | None = None,
+    shots: int | None = None,
+    seed: int = 0,
+) -> int:
+    """Print the metrics; with `predictions` also write every sample's, to a new .csv or .npz.
+
+    `dataset` and `engine` are checked options of these config groups: those to change, or with `dataset["name"]` a
+    whole other data set.
+    """
+    engine = engine or {}
+    if shots is not None:
+        check_shots(shots, seed)
+    if predictions is not None:
+        check_new_table(predictions)
     config, directory = stored_config(path)
-    folder = SnapshotFolder(directory / SNAPSHOTS, config.run.keep)
-    snapshot = folder.load_best() or folder.load_latest()
-    if snapshot is None:
-        raise InputError(f"{directory}: no snapshot was saved yet; let the run go on for run.save_every steps")
-    problem = build_problem(config, snapshot.arrays)
-    check_same_data(problem, snapshot, directory)
-    compiled = compile_model(config, problem.model)
-    best_P = snapshot.arrays.get("best_theta", snapshot.arrays["theta"])
+    config.engine = dataclasses.replace(config.engine, **engine)
+    snapshot = best_snapshot(directory)
+    same_engine = not {"name", "precision"} & engine.keys()
+    trained = build_trained(config, directory, snapshot, snapshot.state["choices"] if same_engine else None)
+    if dataset:
+        parts = [other_data(trained, dataset)]
+    else:
+        problem = build_problem(config, snapshot.arrays)
+        check_same_data(problem, snapshot, directory)
+        splits = (("val", problem.split.validation), ("test", problem.split.test))
+        parts = [
+            Part(name, rows, problem.data.features(rows), np.asarray(problem.data.labels(rows)))
+            for name, rows in splits
+            if len(rows)
+        ]
     summary: dict[str, float] = {}
-    for split, rows in (("val", problem.split.validation), ("test", problem.split.test)):
-        if len(rows):
-            outputs_BC = compiled.evaluator.outputs(best_P, problem.data.features(rows))
-            summary |= split_metrics(problem.model.loss, split, outputs_BC, problem.data.labels(rows), problem.unscale)
-    print(f"run        {directory}, epoch {snapshot.state['training']['best_epoch'] or snapshot.epoch}")
+    outputs = []
+    for part in parts:
+        outputs_BC = trained.outputs(part.features_BF, part.rows_B, shots=shots, seed=seed)
+        outputs.append(outputs_BC)
+        summary |= split_metrics(trained.model.loss, part.split, outputs_BC, part.labels_B, trained.unscale)
+    if predictions is not None:
+        write_predictions(predictions, trained, parts, outputs)
+    print(f"run        {directory}, epoch {trained.epoch}")
+    if shots is not None:
+        print(f"shots      {shots} a sample, seed {seed}")
     for name, value in summary.items():
-        if name.startswith("val/"):
+        if not name.startswith("test/"):
             print(f"{name:<24}{value:.4f}")
     for line in result_lines(summary):
         print(line)
+    if predictions is not None:
+        print(f"samples    {predictions}")
     return 0
+
+
+def other_data(trained: TrainedModel, changes: Mapping[str, Any]) -> Part:
+    """All rows of another data set: the run's own `dataset` options with `changes`, or another group altogether."""
+    config = trained.config
+    if "name" in changes:
+        dataset = DatasetConfig(**changes)
+    else:
+        dataset = dataclasses.replace(config.dataset, **{"samples": None, "sha256": None, **changes})
+    source = open_source(dataclasses.replace(config, dataset=dataset), derive_seeds(config.run))
+    task = "classification" if trained.class_names else "regression"
+    if source.task != task:
+        raise InputError(f"dataset: {source.description} is a {source.task}, the run a {task}; choose another data set")
+    if source.sample_shape != trained.sample_shape:
+        raise InputError(
+            f"dataset: {source.name} has samples of shape {source.sample_shape}, the run was trained on "
+            f"{trained.sample_shape}; choose data of that shape"
+        )
+    data = PreparedData(source, trained.preprocessor, trained.target_scaler)
+    rows = np.arange(source.n_samples)
+    labels_B = np.asarray(data.labels(rows))
+    if trained.class_names:
+        labels_B = class_numbers(source, trained.class_names)[labels_B]
+    return Part(ALL, rows, data.features(rows), labels_B)
+
+
+def class_numbers(source: Source, class_names: tuple[str, ...]) -> np.ndarray:
+    """The run's number of every class of `source`, by name; data with numbers only are taken by number.
+
+    Raises InputError where the run does not know a class.
+    """
+    names = [str(name) for name in source.class_names]
+    present = np.unique(source.labels()).tolist()
+    numbered = names == [str(c) for c in range(len(names))]
+    if numbered and not any(name in class_names for name in names):
+        names = [class_names[c] if c < len(class_names) else name for c, name in enumerate(names)]
+    numbers = np.full(len(names), -1)
+    for c in present:
+        if names[c] not in class_names:
+            known = ", ".join(class_names[:20])
+            raise InputError(
+                f"dataset: {source.name} has the class {names[c]!r}, which the run does not know (it knows {known}); "
+                "keep others with dataset.classes"
+            )
+        numbers[c] = class_names.index(names[c])
+    return numbers
+
+
+def check_new_table(path: Path) -> None:
+    """Raise InputError unless a table can be written to `path`: a new file, .csv or .npz."""
+    if path.suffix not in (".csv", ".npz"):
+        raise InputError(f"--predictions: {path} must end in .csv or .npz")
+    if path.exists():
+        raise InputError(f"--predictions: {path} exists already; remove it or choose another name")
+    if not path.parent.is_dir():
+        raise InputError(f"--predictions: there is no folder {path.parent}; make it first")
+
+
+def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outputs: list[np.ndarray]) -> None:
+    """One line a sample: split, row of the data set, label, prediction, all scores.
+
+    In .csv classes are written by their names; .npz has their numbers, and `class_names`. Regression is in the units of
+    the data (scores: the outputs of the head). Numbers are written so that they come back exactly.
+    """
+    predictions_B, scores_BC = trained.judge(np.concatenate(outputs))
+    labels_B = np.concatenate([part.labels_B for part in parts])
+    if not trained.class_names:
+        labels_B = trained.unscale(labels_B)
+    columns: dict[str, Column] = {
+        "split": np.repeat([part.split for part in parts], [len(part.rows_B) for part in parts]),
+        "row": np.concatenate([part.rows_B for part in parts]),
+        "label": labels_B,
+        "prediction": predictions_B,
+    }
+    if path.suffix == ".npz":
+        write_table(path, columns | {"scores": scores_BC, "class_names": np.array(trained.class_names, dtype=str)})
+        return
+    if trained.class_names:
+        names = np.array(trained.class_names)
+        columns |= {key: names[columns[key]] for key in ("label", "prediction")}
+    columns |= dict(score_columns(trained, scores_BC))
+    write_table(path, columns)
+
+
+def score_columns(trained: TrainedModel, scores_BC: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """`score_<class>` where there is one a class; with one score for two classes it is that of the second."""
+    if scores_BC.shape[1] == 1:
+        yield (f"score_{trained.class_names[1]}" if trained.class_names else "score"), scores_BC[:, 0]
+        return
+    for column in range(scores_BC.shape[1]):
+        yield f"score_{trained.class_names[column]}", scores_BC[:, column]

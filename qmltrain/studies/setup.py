@@ -6,16 +6,20 @@ Nothing is written here, and everything that can be wrong with a config or its d
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qmltrain.circuit.assemble import assemble, assemble_observables, options_with_defaults
 from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.user_file import read_text
 from qmltrain.circuit.user_function import load_user_function
-from qmltrain.config import Config, RunConfig
+from qmltrain.config import Config, DatasetConfig, RunConfig
 from qmltrain.data.batches import BatchOrder, PreparedData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.preprocessing import Preprocessor
@@ -204,14 +208,29 @@ class TrainingData:
 
 
 def user_code(config: Config) -> dict[str, str]:
-    """Source and SHA-256 of every function of the user's own that the config runs, by config key."""
+    """Text and SHA-256 of every function and circuit file of the user's own that the config runs, by config key."""
     found = {}
     for group in ("encoding", "ansatz", "observable", "dataset"):
         node = getattr(config, group)
         if node.name == "python" and node.function:
             _, source, digest = load_user_function(node.function)
             found[f"{group}.function"] = f"# {node.function} sha256 {digest}\n{source}"
+    if config.ansatz.path:
+        text = read_text(config.ansatz.path, "ansatz.path")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        found["ansatz.path"] = f"# {config.ansatz.path} sha256 {digest}\n{text}"
     return found
+
+
+def check_user_code(config: Config, stored: str | None, directory: Path) -> None:
+    """Raise InputError where what makes the circuit is no longer what it was in the run; `stored` is its attribute."""
+    before = json.loads(stored) if stored else {}
+    for key, text in user_code(dataclasses.replace(config, dataset=DatasetConfig())).items():
+        if key in before and before[key] != text:
+            raise InputError(
+                f"{key}: {before[key].splitlines()[0].split()[1]} has changed since the run in {directory} began; "
+                "restore it (the run file holds its text, attribute user_code), or train again"
+            )
 
 
 def build_source_shape(config: Config) -> tuple[int, int | None]:

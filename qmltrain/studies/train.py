@@ -24,7 +24,16 @@ from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
 from qmltrain.runs.store import COMPLETED, RunStore
 from qmltrain.runs.views import open_run
 from qmltrain.studies.report import print_result
-from qmltrain.studies.setup import Compiled, Problem, TrainingData, build_problem, compile_model, options, user_code
+from qmltrain.studies.setup import (
+    Compiled,
+    Problem,
+    TrainingData,
+    build_problem,
+    check_user_code,
+    compile_model,
+    options,
+    user_code,
+)
 from qmltrain.training.baseline import baseline
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.metrics import metric_names, monitor_direction
@@ -56,8 +65,10 @@ def result_config(config: Config) -> dict[str, Any]:
     return found
 
 
-def train(config: Config, context: CommandContext, directory: Path) -> int:
-    """Start or go on with the run in `directory`."""
+def train(
+    config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None
+) -> int:
+    """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given."""
     status = existing_status(config, directory)
     if status == COMPLETED:
         print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
@@ -69,7 +80,8 @@ def train(config: Config, context: CommandContext, directory: Path) -> int:
         problem = build_problem(config, snapshot.arrays if snapshot else None)
         if snapshot:
             check_same_data(problem, snapshot, directory)
-        compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else None)
+            check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
+        compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else choices)
         session = Session(config, context, directory, problem, compiled, stop)
         session.check()
         if status:
