@@ -32,6 +32,7 @@ from qmltrain.runs.attributes import collect_session, utc_now
 from qmltrain.runs.layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Column, lay_out, make_tables
 from qmltrain.runs.metrics_log import METRICS_NAME, log_line, log_lines
 from qmltrain.runs.reading import Layout, read_layout
+from qmltrain.runs.snapshots import SUFFIX
 from qmltrain.runs.status_file import encode_status, read_status_file, write_status_file
 
 COMPLETED = "completed"
@@ -109,7 +110,7 @@ class RunStore:
         ``gradients_every``-th step (steps 1, 1 + k, 1 + 2k, ...).
         parameters_every: steps between parameter rows; None: the caller writes one an epoch by `write_parameters_row`.
 
-        Raises InputError where the directory holds a run already, StorageError where the space is not there.
+        Raises InputError where the directory holds a run or snapshots of one, StorageError where there is not the space.
         """
         directory = Path(directory)
         if gradients not in GRADIENTS:
@@ -144,6 +145,11 @@ class RunStore:
             if path.exists():
                 raise InputError(
                     f"{directory}: holds a run already; continue it with run.resume=auto, or choose another run.dir"
+                )
+            if any(directory.glob("*/*" + SUFFIX)):
+                raise InputError(
+                    f"{directory}: holds snapshots of a run, but its {FILE_NAME} is missing; restore it, remove the "
+                    "snapshots, or choose another run.dir"
                 )
             remove_stale_temporaries(directory)
         rows = [0] * len(TABLES)

@@ -222,6 +222,14 @@ def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
         RunStore.reopen(tmp_path, steps=0, epochs=0)
 
 
+def test_snapshots_without_their_run_file_are_not_overwritten(tmp_path: Path) -> None:
+    run_session(tmp_path)
+    (tmp_path / "run.h5").unlink()
+    with pytest.raises(InputError, match="holds snapshots of a run, but its run.h5 is missing"):
+        create(tmp_path)
+    assert list((tmp_path / "snapshots").iterdir())
+
+
 def test_misuse_is_refused_and_does_no_harm(tmp_path: Path) -> None:
     store = create(tmp_path, gradients="full", parameters_every=2, n_steps=3)
     good = ({"loss": 1.0}, [1, 2], [1, 2, 3], [1, 2, 3])
