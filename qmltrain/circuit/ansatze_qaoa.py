@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder
-from qmltrain.circuit.checks import check_choice, check_least_qubits, check_positive
-from qmltrain.circuit.graphs import GRAPHS, Edges, random_regular_graph, read_graph
-from qmltrain.errors import InputError
-
-GRAPH_NAMES = (*GRAPHS, "random_regular", "file")
+from qmltrain.circuit.checks import check_least_qubits, check_positive
+from qmltrain.circuit.graphs import choose_graph
 
 
 def qaoa(
@@ -23,14 +20,14 @@ def qaoa(
     """QAOA from |+>^n: `layers` times exp(-i gamma C) and exp(-i beta B), C = sum w_ij Z_i Z_j, B = sum X_i.
 
     In gates: H on all, then RZZ(2 w_ij gamma) on each edge and RX(2 beta) on each qubit. (The MaxCut cost
-    sum w_ij (1 - Z_i Z_j) / 2 is -C/2 and a constant, so its gamma is -2 times this one.) `graph` is ring, complete,
-    random_regular (of `degree`, by default 3, and `seed`, by default 0), or file: `path`, one "i j" or "i j weight" a
+    sum w_ij (1 - Z_i Z_j) / 2 is -C/2 and a constant, so its gamma is -2 times this one.) `graph` is ring, chain,
+    complete, random_regular (of `degree`, by default 3, and `seed`, by default 0), or file: `path`, one "i j" or "i j weight" a
     line. From 2 qubits on. Parameters (layers, 2): gamma, beta. Refuses options of another kind of graph. Reference:
     Farhi, Goldstone, Gutmann, arXiv:1411.4028.
     """
     check_positive("ansatz.layers", layers)
     check_least_qubits("ansatz.name", builder.n_qubits, 2, "qaoa")
-    edges = _edges(builder.n_qubits, graph, degree, seed, path)
+    edges = choose_graph(builder.n_qubits, graph, degree, seed, path)
     for qubit in range(builder.n_qubits):
         builder.add("h", qubit)
     for _ in range(layers):
@@ -40,21 +37,3 @@ def qaoa(
             builder.add("rzz", (i, j), parameter(gamma, scale=2 * weight))
         for qubit in range(builder.n_qubits):
             builder.add("rx", qubit, parameter(beta, scale=2.0))
-
-
-def _edges(n: int, graph: str, degree: int | None, seed: int | None, path: str | None) -> Edges:
-    check_choice("ansatz.graph", graph, GRAPH_NAMES)
-    for option, value, used_by in (
-        ("degree", degree, "random_regular"),
-        ("seed", seed, "random_regular"),
-        ("path", path, "file"),
-    ):
-        if value is not None and graph != used_by:
-            raise InputError(f"ansatz.{option}: not used by graph {graph}; only {used_by} takes it")
-    if graph == "random_regular":
-        return random_regular_graph(n, 3 if degree is None else degree, 0 if seed is None else seed)
-    if graph == "file":
-        if path is None:
-            raise InputError("ansatz.path: needed by graph file; give a text file of edges")
-        return read_graph(path, n)
-    return GRAPHS[graph](n)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qmltrain.circuit.hamiltonians import hamiltonian, heisenberg, ising, maxcut
 from qmltrain.circuit.observables import OBSERVABLES, Observables, PauliString, from_sums, pauli_string
 from qmltrain.circuit.pauli_text import parse_pauli_sum
 from qmltrain.circuit.user_function import call_user_function
@@ -61,6 +62,13 @@ def projector(n_qubits: int, *, states: Sequence[int | str], qubits: Sequence[in
         if outcome in outcomes[:number]:
             raise InputError(f"observable.states[{number}]: outcome {outcome:0{len(chosen)}b} is listed twice")
     return from_sums([(f"P(|{outcome:0{len(chosen)}b}>)", _expand(chosen, outcome)) for outcome in outcomes])
+
+
+def parity(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
+    """The product of Z on all of `qubits` (default: all): +1 where an even number of them is 1; one observable."""
+    chosen = _qubits(n_qubits, qubits)
+    string = pauli_string(dict.fromkeys(chosen, "Z"))
+    return from_sums([(" ".join(f"Z{qubit}" for qubit in chosen), [(1.0, string)])])
 
 
 def python(n_qubits: int, *, function: str) -> Observables:
@@ -118,6 +126,16 @@ def _qubits(n_qubits: int, qubits: Sequence[int] | None) -> list[int]:
     return list(qubits)
 
 
-OBSERVABLES.update(z=z, pauli=pauli, projector=projector, python=python)
+OBSERVABLES.update(
+    z=z,
+    pauli=pauli,
+    projector=projector,
+    parity=parity,
+    hamiltonian=hamiltonian,
+    ising=ising,
+    heisenberg=heisenberg,
+    maxcut=maxcut,
+    python=python,
+)
 
-__all__ = ["OBSERVABLES", "pauli", "projector", "python", "z"]
+__all__ = ["OBSERVABLES", "parity", "pauli", "projector", "python", "z"]

@@ -111,7 +111,7 @@ class AnsatzConfig:
     )
     n_rotations: int | None = option(None, "random_layers: rotations of one layer (null: as many as qubits)", COUNT)
     ratio_imprimitive: float | None = option(None, "random_layers: share of CX gates (null: 0.3)", BELOW_ONE)
-    graph: str | None = option(None, "qaoa: ring | complete | random_regular | file (null: ring)")
+    graph: str | None = option(None, "qaoa: ring | chain | complete | random_regular | file (null: ring)")
     degree: int | None = option(None, "qaoa, graph=random_regular: edges of a vertex (null: 3)", COUNT)
     seed: int | None = option(None, "pauli_two_design, random_layers, qaoa with graph=random_regular (null: 0)", SEED)
     path: str | None = option(None, "qaoa, graph=file: text file, 'i j' or 'i j weight' a line", TEXT)
@@ -120,14 +120,29 @@ class AnsatzConfig:
 
 @dataclass
 class ObservableConfig:
-    name: str = option("z", "z | pauli | projector | python", TEXT)
+    name: str = option("z", "z | pauli | projector | parity | hamiltonian | ising | heisenberg | maxcut | python", TEXT)
     qubits: list[int] | None = option(
-        None, "z: measured qubits; projector: qubits that are read (null: all)", each(QUBIT, distinct=True)
+        None, "z, parity: measured qubits; projector: qubits that are read (null: all)", each(QUBIT, distinct=True)
     )
     terms: list[str] | None = option(None, 'pauli: one string an observable, as "0.5*Z0 Z1 + X2"', each(TEXT))
     states: list[Any] | None = option(
         None, "projector: outcomes, integers or bit strings (leftmost bit: highest qubit)", each(OUTCOME, distinct=True)
     )
+    graph: str | None = option(
+        None,
+        "ising, heisenberg (null: chain), maxcut (null: ring): chain | ring | complete | random_regular | file",
+        TEXT,
+    )
+    degree: int | None = option(None, "graph=random_regular: edges of a vertex (null: 3)", COUNT)
+    seed: int | None = option(None, "graph=random_regular: seed (null: 0)", SEED)
+    path: str | None = option(
+        None, "hamiltonian: text file, '0.5 X0 Z1' a line; graph=file: 'i j' or 'i j weight' a line", TEXT
+    )
+    coupling: float | None = option(None, "ising: J of -J sum Z Z - h sum X (null: 1)", FINITE)
+    couplings: list[float] | None = option(
+        None, "heisenberg: [Jx, Jy, Jz] of sum (Jx X X + Jy Y Y + Jz Z Z) - h sum Z (null: [1, 1, 1])", each(FINITE)
+    )
+    field: float | None = option(None, "h of ising (null: 1), heisenberg (null: 0)", FINITE)
     function: str | None = option(None, "python: package.module:name; this runs your code")
 
 

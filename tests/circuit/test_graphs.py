@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from qmltrain.circuit.graphs import complete_graph, random_regular_graph, read_graph, ring_graph
+from qmltrain.circuit.graphs import GRAPHS, chain_graph, choose_graph, complete_graph, random_regular_graph, read_graph, ring_graph
 from qmltrain.errors import InputError
 
 
 def test_families() -> None:
     assert ring_graph(2) == [(0, 1, 1.0)]
     assert ring_graph(4) == [(0, 1, 1.0), (1, 2, 1.0), (2, 3, 1.0), (3, 0, 1.0)]
+    assert chain_graph(2) == ring_graph(2) and chain_graph(3) == [(0, 1, 1.0), (1, 2, 1.0)]
     assert complete_graph(3) == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 1.0)]
 
 
@@ -31,6 +32,22 @@ def test_seeds_give_different_graphs() -> None:
     assert len({tuple(random_regular_graph(8, 3, seed)) for seed in range(10)}) > 5
     # Pinned: a change here would change the circuits of stored configs.
     assert [edge[:2] for edge in random_regular_graph(6, 2, seed=0)] == [(0, 1), (0, 5), (1, 3), (2, 3), (2, 4), (4, 5)]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_family_can_be_chosen(name: str) -> None:
+    assert choose_graph(5, name, None, None, None) == GRAPHS[name](5)
+    assert all(0 <= i < 5 and 0 <= j < 5 and i != j for i, j, _ in GRAPHS[name](5))
+
+
+def test_messages_name_the_group() -> None:
+    for options in (("star", None, None, None), ("ring", 3, None, None), ("file", None, None, None)):
+        with pytest.raises(InputError, match=r"^observable\.(graph|degree|path): "):
+            choose_graph(4, *options, group="observable")
+    with pytest.raises(InputError, match=r"^observable\.degree: "):
+        choose_graph(5, "random_regular", 3, 0, None, group="observable")
+    with pytest.raises(InputError, match=r"^observable\.path: the graph"):
+        choose_graph(5, "file", None, None, "missing", group="observable")
 
 
 @pytest.mark.parametrize(("n", "degree"), [(4, 0), (4, 4), (4, -1), (5, 3), (4, 2.0), (4, True)])

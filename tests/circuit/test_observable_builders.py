@@ -56,7 +56,19 @@ def matrix(observables: Observables, number: int, n: int) -> np.ndarray:
     return total
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hamiltonian_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("files") / "molecule.txt"
+    path.write_text("# two qubits\n-0.5\n0.25 X0 X1  # comment\n\n-1e-1*Y0 Z1 + Z0\n")
+    EXAMPLES["hamiltonian"]["path"] = str(path)
+
+
 EXAMPLES = {
+    "parity": {},
+    "hamiltonian": {},
+    "ising": {},
+    "heisenberg": {},
+    "maxcut": {},
     "z": {},
     "pauli": {"terms": ["Z0", "0.5*X0 Y1 - Z1"]},
     "projector": {"states": ["00", "10"]},
