@@ -73,7 +73,7 @@ POSITIVE = Rule(lambda value: _is_number(value) and value > 0, "a finite number 
 NOT_NEGATIVE = Rule(lambda value: _is_number(value) and value >= 0, "a finite number, 0 or more")
 FRACTION = Rule(lambda value: _is_number(value) and 0 <= value <= 1, "0 to 1")
 BELOW_ONE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "0 or more and below 1")
-SPLIT = Rule(lambda value: _is_number(value) and 0 < value < 1, "above 0 and below 1")
+SPLIT = Rule(lambda value: _is_number(value) and 0 <= value < 1, "0 (none) or more and below 1")
 TEXT = Rule(lambda value: isinstance(value, str) and bool(value.strip()), "a name")
 SHA256 = Rule(
     lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),

@@ -37,6 +37,7 @@ from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
 
 GIB = 1 << 30
+EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
 PREPROCESS_PREFIX = "preprocess/"
 # options of the group `dataset` that say which samples to use, not where they come from
 _SELECTION_OPTIONS = ("name", "classes", "samples", "validation", "test")
@@ -70,6 +71,11 @@ class Problem:
         if self.target_scaler is not None:
             state |= self.target_scaler.state()
         return {PREPROCESS_PREFIX + name: value for name, value in state.items()}
+
+    def stream(self, rows: np.ndarray) -> Iterator[tuple[FloatArray, np.ndarray]]:
+        """(features, labels) of `rows` in order, in chunks that fit into memory whatever the data set's size."""
+        for batch in self.data.stream(np.split(rows, range(EVALUATION_ROWS, len(rows), EVALUATION_ROWS))):
+            yield batch.features_BF, np.asarray(batch.labels)
 
     def unscale(self, targets: FloatArray) -> FloatArray:
         """Regression targets in the units of the data."""
@@ -138,9 +144,8 @@ def build_model(config: Config, n_features: int, n_classes: int | None) -> Model
     amplitude = AmplitudeOptions()
     if circuit.amplitude_encoded and encoding.name == "amplitude":
         amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", options(encoding)))
-    return Model(
-        circuit, observables, HEADS[head](observables.n_observables, n_outputs), LOSSES[loss](n_classes), amplitude
-    )
+    built = HEADS[head](observables.n_observables, n_outputs)
+    return Model(circuit, observables, built, LOSSES[loss](n_classes), amplitude, encoding.name)
 
 
 @dataclass(frozen=True)
@@ -202,9 +207,9 @@ class TrainingData:
         for batch in self.problem.data.stream(rows[first:]):
             yield batch.features_BF, batch.labels
 
-    def validation(self) -> tuple[FloatArray, np.ndarray] | None:
+    def validation(self) -> Iterator[tuple[FloatArray, np.ndarray]] | None:
         rows = self.problem.split.validation
-        return (self.problem.data.features(rows), self.problem.data.labels(rows)) if len(rows) else None
+        return self.problem.stream(rows) if len(rows) else None
 
 
 def user_code(config: Config) -> dict[str, str]:

@@ -65,9 +65,7 @@ def result_config(config: Config) -> dict[str, Any]:
     return found
 
 
-def train(
-    config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None
-) -> int:
+def train(config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None) -> int:
     """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given."""
     status = existing_status(config, directory)
     if status == COMPLETED:
@@ -304,15 +302,14 @@ class Session:
 
     def _finish(self, trainer: Trainer, store: RunStore, state: TrainingState) -> dict[str, float]:
         """Evaluate the best parameters on validation and test; the test split is looked at here and nowhere else."""
-        problem, evaluator = self.problem, self.compiled.evaluator
+        problem = self.problem
         best_P = state.theta_P if state.best_theta_P is None else state.best_theta_P
         store.write_parameters_row(state.step, state.theta_P)
         summary: dict[str, float] = {"best_epoch": state.best_epoch}
         for split, rows in (("val", problem.split.validation), ("test", problem.split.test)):
             if not len(rows):
                 continue
-            features_BF, targets_B = problem.data.features(rows), problem.data.labels(rows)
-            outputs_BC = evaluator.outputs(best_P, features_BF, trainer.stop)
+            outputs_BC, targets_B = trainer.outputs(best_P, problem.stream(rows))
             summary |= split_metrics(problem.model.loss, split, outputs_BC, targets_B, problem.unscale)
             predictions_B, scores_BC = problem.model.loss.predict(outputs_BC)
             if problem.n_classes is None:
@@ -320,7 +317,10 @@ class Session:
                 targets_B = problem.unscale(np.asarray(targets_B, dtype=np.float64))
             store.write_evaluation(split, rows, targets_B, predictions_B, scores_BC)
         if self.config.train.baseline and len(problem.split.test):
-            summary |= self._baseline(problem)
+            if problem.data.is_cached:
+                summary |= self._baseline(problem)
+            else:
+                trainer.progress.message("no baseline: the features do not fit into memory at once")
         return {name: float(value) for name, value in summary.items()}
 
     def _baseline(self, problem: Problem) -> Mapping[str, float]:

@@ -77,6 +77,7 @@ class Evaluator:
 
     def _forward(self, theta_P: FloatArray, x_BF: FloatArray) -> tuple[Tape, FloatArray, FloatArray]:
         """The tape, observable expectations (B, K) and head outputs (B, C) of one chunk."""
+        self.model.domain.check(x_BF)
         circuit_P, head_P = self.model.split(theta_P)
         slots = self.model.angles.values(circuit_P, x_BF)
         tape = self.program.forward(slots, self.model.initial_state(x_BF))

@@ -12,6 +12,7 @@ import numpy as np
 
 from qmltrain.circuit.amplitude import amplitude_state
 from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.circuit.observables import Observables
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.training.angles import AngleMap
@@ -30,17 +31,20 @@ class AmplitudeOptions:
 
 @dataclass
 class Model:
-    """`amplitude` is read where the circuit is amplitude-encoded."""
+    """`amplitude` is read where the circuit is amplitude-encoded; `encoding_name` says which features are allowed."""
 
     circuit: Circuit
     observables: Observables
     head: Head
     loss: Loss
     amplitude: AmplitudeOptions = AmplitudeOptions()
+    encoding_name: str = ""
+    domain: FeatureDomain = field(init=False)
     angles: AngleMap = field(init=False)
     coefficients_KM: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
+        self.domain = FeatureDomain(self.circuit, self.encoding_name)
         self.angles = AngleMap(self.circuit)
         shape = (self.observables.n_observables, len(self.observables.strings))
         self.coefficients_KM = np.zeros(shape)

@@ -52,7 +52,9 @@ class Data(Protocol):
         """(features, targets) of the batches `first`, `first` + 1, ... of `epoch` (from 0)."""
         ...
 
-    def validation(self) -> tuple[FloatArray, np.ndarray] | None: ...
+    def validation(self) -> Iterator[tuple[FloatArray, np.ndarray]] | None:
+        """(features, targets) of the validation split in chunks; None where there is none."""
+        ...
 
 
 @dataclass
@@ -216,7 +218,8 @@ class Trainer:
             metrics["train/accuracy"] = state.epoch_hits / samples
         validation = self.data.validation()
         if validation is not None:
-            metrics |= self.measure("val", state.theta_P, *validation)
+            outputs_BC, targets_B = self.outputs(state.theta_P, validation)
+            metrics |= split_metrics(loss, "val", outputs_BC, targets_B, self.unscale)
         state.epoch += 1
         state.epoch_losses, state.epoch_hits, state.epoch_samples = 0.0, 0, 0
         self.store.append_epoch(state.epoch, state.step, metrics)
@@ -239,12 +242,15 @@ class Trainer:
         state.best_theta_P = state.theta_P.copy()
         self.save_best(state)
 
-    def measure(
-        self, split: str, theta_P: FloatArray, features_BF: FloatArray, targets_B: np.ndarray
-    ) -> dict[str, float]:
-        """All metrics of a split at `theta_P`."""
-        outputs_BC = self.evaluator.outputs(theta_P, features_BF, self.stop)
-        return split_metrics(self.evaluator.model.loss, split, outputs_BC, targets_B, self.unscale)
+    def outputs(
+        self, theta_P: FloatArray, chunks: Iterator[tuple[FloatArray, np.ndarray]]
+    ) -> tuple[FloatArray, np.ndarray]:
+        """Head outputs (B, C) and targets (B,) of a split that comes in chunks."""
+        found = [
+            (self.evaluator.outputs(theta_P, features_bF, self.stop), targets_b) for features_bF, targets_b in chunks
+        ]
+        outputs, targets = zip(*found, strict=True)
+        return np.concatenate(outputs), np.concatenate(targets)
 
 
 def split_metrics(
