@@ -174,17 +174,20 @@ EXPORT_KERNEL(start_bra)
 
 // ---- sums of rows, in double and in one fixed order: eight classes of rows (r mod 8) in order, then the classes
 //
-// out[group * out_stride + column] = sum over rows [group * rows_per_group, ...) of values[row * row_stride + column * column_stride]
+// out[group * out_stride + k] = sum over rows [group * rows_per_group, ...) of values[row * row_stride + c * column_stride],
+// c = chosen[k], or k where `chosen` is null
 // grid: groups * ceil(columns / 32); block: 256; dynamic shared memory: 256 double
-KERNEL __launch_bounds__(256) sum_rows(const Real* values, double* out, long long rows, long long rows_per_group, int columns, long long row_stride, long long column_stride, long long out_stride) {
+KERNEL __launch_bounds__(256) sum_rows(const Real* values, const int* chosen, double* out, long long rows, long long rows_per_group, int columns, long long row_stride, long long column_stride, long long out_stride) {
   DYNAMIC_SHARED(double, partial);
   const int pieces = (columns + 31) / 32, thread = threadIdx.x;
   const long long group = blockIdx.x / pieces;
   const int column = (int)(blockIdx.x % pieces) * 32 + (thread & 31), row_class = thread >> 5;
   const long long first = group * rows_per_group, end = first + rows_per_group < rows ? first + rows_per_group : rows;
   double sum = 0;
-  if (column < columns)
-    for (long long r = first + row_class; r < end; r += 8) sum += values[r * row_stride + column * column_stride];
+  if (column < columns) {
+    const Real* from = values + (chosen ? chosen[column] : column) * column_stride;
+    for (long long r = first + row_class; r < end; r += 8) sum += from[r * row_stride];
+  }
   partial[thread] = sum;
   __syncthreads();
   if (row_class == 0 && column < columns) {

@@ -188,10 +188,7 @@ def make_exchange(before: Layout, after: Layout, amplitude_bytes: int) -> Exchan
         column[side] = places[:REGISTER_BITS]
     moved = [b ^ a for b, a in zip(before.tiles, after.tiles, strict=True)]
     tile = np.array(
-        [
-            [0, place(span.coordinates(move)), b, a]
-            for move, b, a in zip(moved, before.tiles, after.tiles, strict=True)
-        ],
+        [[0, place(span.coordinates(move)), b, a] for move, b, a in zip(moved, before.tiles, after.tiles, strict=True)],
         dtype=np.int32,
     ).reshape(-1, 4)
     return Exchange(thread, column, tile, any(moved))

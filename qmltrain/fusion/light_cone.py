@@ -16,18 +16,21 @@ from collections.abc import Sequence
 
 from qmltrain.fusion.passes import Span
 from qmltrain.fusion.plan import Rotation
-from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep, resident_pass
+from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep, resident_passes
 
 _DEPTH = 48  # steps a zigzag pass may run ahead
 
 
-def schedule_tiles(steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int) -> tuple[TilePass, ...]:
+def schedule_tiles(
+    steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int, rotations_a_pass: int = 1 << 14
+) -> tuple[TilePass, ...]:
     """Every rotation and item of `steps` in exactly one pass, what does not commute in its order.
 
-    `low_bits` address bits are in every tile (contiguous access); 0 <= low_bits < tile_bits.
+    `low_bits` address bits are in every tile (contiguous access); 0 <= low_bits < tile_bits. A state of one tile is
+    cut into passes of about `rotations_a_pass` rotations (short launches, places to keep states).
     """
     if n_bits <= tile_bits:
-        return (resident_pass(steps, n_bits),)
+        return resident_passes(steps, n_bits, rotations_a_pass)
     if not 0 <= low_bits < tile_bits:
         raise ValueError(f"tile of {tile_bits} bits with {low_bits} low bits: needs 0 <= low bits < tile bits")
     rotations = [rotation for step in steps for rotation in step.rotations]

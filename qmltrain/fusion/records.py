@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from qmltrain.fusion.cost import is_trainable
 from qmltrain.fusion.layouts import REGISTER_BITS, Layout, Reducer, make_exchange, make_layout
-from qmltrain.fusion.plan import Rotation, Run
+from qmltrain.fusion.plan import AffineAngle, Rotation, Run
 from qmltrain.fusion.tile_items import Item, Phase, Round, Sign, TilePass
 
 FIELDS = 12
@@ -73,7 +73,10 @@ class PassRecords:
 
 @dataclass(frozen=True)
 class RecordProgram:
-    """Everything the kernel reads that depends on no angle. `address_bits` is n, at least 4."""
+    """Everything the kernel reads that depends on no angle. `address_bits` is n, at least 4.
+
+    `sample_shears` are the distinct per-sample rotation angles, negated where the flag is set.
+    """
 
     address_bits: int
     tile_bits: int
@@ -90,7 +93,7 @@ class RecordProgram:
     table_entry: IntArray
     passes: tuple[PassRecords, ...]
     shears: tuple[ShearPlace, ...]
-    sample_shears: tuple[tuple[int, bool], ...]
+    sample_shears: tuple[tuple[AffineAngle, bool], ...]
     v_columns: tuple[VColumns, ...]
     measure_columns: tuple[MeasureColumn, ...]
     n_columns: int
@@ -187,7 +190,7 @@ class _Writer:
         self.table_entry: list[tuple[int, int]] = []
         self.passes: list[PassRecords] = []
         self.shears: list[ShearPlace] = []
-        self.sample_shears: dict[tuple[int, bool], int] = {}
+        self.sample_shears: dict[tuple[AffineAngle, bool], int] = {}
         self.v_columns: list[VColumns] = []
         self.measure_columns: list[MeasureColumn] = []
         self.columns = 0
@@ -204,7 +207,7 @@ class _Writer:
         for b in range(self.address_bits):  # a tile of fewer bits than a block holds
             if span.size < self.tile_bits and span.add(1 << b):
                 basis.append(1 << b)
-        self.basis = basis
+        self.basis, self.span = basis, Reducer(basis)
         self.outside = [1 << b for b in range(self.address_bits) if span.add(1 << b)]
         self.plain = self._layout((), {}, ())
         rounds = list(one.rounds)
@@ -221,7 +224,7 @@ class _Writer:
         """Registers stay off the sample bits, and off the lowest address bits unless the window needs them."""
         address = [b for b in self.basis if b < 1 << self.address_bits]
         low = [b for b in address if b in (1, 2, 4)]
-        preferred = [*fillers, *sorted((b for b in address if b not in low), reverse=True), *low]
+        preferred = [*fillers, *frame, *sorted((b for b in address if b not in low), reverse=True), *low]
         return make_layout(window, frame, preferred, self.basis, self.outside)
 
     def _is_edge(self, layout: Layout) -> bool:
@@ -243,7 +246,7 @@ class _Writer:
     def _window_layout(self, window: Sequence[Rotation], all_: Sequence[Rotation], upcoming: Iterable[int]) -> Layout:
         frame = {r.pair_mask: r.parity_mask for r in all_}
         fillers = [m for m in upcoming if m in frame or not any((m & r).bit_count() & 1 for r in frame.values())]
-        return self._layout([r.pair_mask for r in window], frame, [m for m in fillers if m in Reducer(self.basis)])
+        return self._layout([r.pair_mask for r in window], frame, [m for m in fillers if m in self.span])
 
     @property
     def layout(self) -> Layout:
@@ -262,7 +265,7 @@ class _Writer:
     def _round(self, one: Round, upcoming: tuple[int, ...]) -> None:
         here = {self.layout.register_of(r.pair_mask, r.parity_mask): r for r in one.rotations}
         here.pop(None, None)
-        done = set(r.run for r in here.values())
+        done = {r.run for r in here.values()}
         left = sorted((r for r in one.rotations if r.run not in done), key=lambda r: r.pair_mask)
         windows = self._windows(left, upcoming)
         target = None
@@ -291,9 +294,7 @@ class _Writer:
         """Fours of rotations; the incomplete one last, so that what follows finds its fillers in registers."""
         return [left[k : k + REGISTER_BITS] for k in range(0, len(left), REGISTER_BITS)]
 
-    def _split_items(
-        self, items: Iterable[Item], here: Layout, target: Layout | None
-    ) -> tuple[list[Item], list[Item]]:
+    def _split_items(self, items: Iterable[Item], here: Layout, target: Layout | None) -> tuple[list[Item], list[Item]]:
         """What to apply in this layout and what in the next: each where a table can do it, else where it comes last."""
         if target is None:
             return list(items), []
@@ -342,7 +343,6 @@ class _Writer:
             self._write_record(record)
         count = len(self.records) - first_record
         self.passes.append(PassRecords(first_record, count, edge, first_column, self.columns - first_column))
-        self._pass_column = 0
 
     def _column(self, count: int) -> int:
         """`count` new columns; a record numbers them from the start of its pass."""
@@ -352,7 +352,7 @@ class _Writer:
 
     def _write_record(self, record: _Record) -> None:
         layout, row = record.layout, [0] * FIELDS
-        start = self._pass_start(len(self.records))
+        start = self._pass_start()
         row[PATTERN] = -1
         if record.exchange is not None:
             row[FLAGS] |= HAS_EXCHANGE | (MOVES_TILE if record.moves_tile else 0)
@@ -381,7 +381,7 @@ class _Writer:
             self._write_rotations(record, row, start)
         self.records.append(row)
 
-    def _pass_start(self, record: int) -> int:
+    def _pass_start(self) -> int:
         if not self.passes:
             return 0
         last = self.passes[-1]
@@ -400,7 +400,7 @@ class _Writer:
             kind = SAMPLE_ROTATION if run.per_sample else SHARED_ROTATION
             row[FLAGS] |= kind << (4 + 2 * register)
             if run.per_sample:
-                key = (rotation.run, rotation.flip)
+                key = (run.rotations[0].angle, rotation.flip)
                 row[SAMPLE_SHEAR + register] = self.sample_shears.setdefault(key, len(self.sample_shears))
             else:
                 place = REGISTER_BITS * len(self.records) + register

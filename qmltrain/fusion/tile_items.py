@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import pi, remainder, tau
 
 from qmltrain.fusion.cost import has_gradient
-from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Rotation, RunAngle, Term
+from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Rotation, RunAngle
 
 _ROUNDING = 1e-12  # radians
 
@@ -71,10 +71,11 @@ class TermPlace:
 
 @dataclass(frozen=True)
 class Angles:
-    """Sources of the numbered angles: terms of the plan's diagonals, or constants in radians."""
+    """Sources of the numbered angles. Shared: terms of the plan's diagonals, or constants in radians; per sample:
+    affine angles with the sign of their term, equal ones once."""
 
     shared: tuple[TermPlace | float, ...]
-    per_sample: tuple[TermPlace, ...]
+    per_sample: tuple[AffineAngle, ...]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class TilePass:
 def take_apart(operations: Iterable[Operation]) -> tuple[tuple[TimeStep, ...], Angles]:
     """The operations of a plan as time steps; the first has no rotations."""
     shared: list[TermPlace | float] = []
-    per_sample: list[TermPlace] = []
+    per_sample: dict[AffineAngle, int] = {}
     steps: list[tuple[list[Rotation], list[Item]]] = [([], [])]
     for operation in operations:
         if isinstance(operation, Diagonal):
@@ -114,7 +115,9 @@ def take_apart(operations: Iterable[Operation]) -> tuple[tuple[TimeStep, ...], A
     return tuple(TimeStep(tuple(r), tuple(i)) for r, i in steps), Angles(tuple(shared), tuple(per_sample))
 
 
-def _diagonal_items(diagonal: Diagonal, shared: list[TermPlace | float], per_sample: list[TermPlace]) -> list[Item]:
+def _diagonal_items(
+    diagonal: Diagonal, shared: list[TermPlace | float], per_sample: dict[AffineAngle, int]
+) -> list[Item]:
     items: list[Item] = []
     constants: dict[int, float] = {}
     for index, term in enumerate(diagonal.shared):
@@ -124,9 +127,12 @@ def _diagonal_items(diagonal: Diagonal, shared: list[TermPlace | float], per_sam
         follows = isinstance(term.angle, RunAngle) and term.angle.which == "gamma"
         items.append(Phase(term.mask, len(shared), False, has_gradient(term), follows))
         shared.append(TermPlace(diagonal.layer, index))
-    for index, term in enumerate(diagonal.per_sample):
-        items.append(Phase(term.mask, len(per_sample), True, has_gradient(term), False))
-        per_sample.append(TermPlace(diagonal.layer, index))
+    for term in diagonal.per_sample:
+        angle = term.angle
+        assert isinstance(angle, AffineAngle)
+        signed = AffineAngle(angle.slot, True, term.sign * angle.coefficient, term.sign * angle.offset)
+        number = per_sample.setdefault(signed, len(per_sample))
+        items.append(Phase(term.mask, number, True, has_gradient(term), False))
     signs, rest = _constant_items(constants)
     items.extend(signs)
     for mask, angle in rest.items():
@@ -152,21 +158,25 @@ def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, 
     return signs, {mask: angle for mask, angle in reduced_rest.items() if abs(angle) > _ROUNDING}
 
 
-def term_of(diagonals: dict[int, Diagonal], place: TermPlace, per_sample: bool) -> Term:
-    """The plan's term at `place`."""
-    diagonal = diagonals[place.layer]
-    return (diagonal.per_sample if per_sample else diagonal.shared)[place.index]
-
-
-def resident_pass(steps: Sequence[TimeStep], n_bits: int) -> TilePass:
-    """The whole circuit in one pass: the state is one tile."""
+def resident_passes(steps: Sequence[TimeStep], n_bits: int, rotations_a_pass: int) -> tuple[TilePass, ...]:
+    """The state is one tile: one pass, or several of about `rotations_a_pass` rotations."""
+    basis = tuple(1 << b for b in range(n_bits))
+    passes: list[TilePass] = []
     rounds: list[Round] = []
     items: tuple[Item, ...] = ()
+    done = 0
+    due = rotations_a_pass
     for step in steps:
         if step.rotations:
+            if done >= due:
+                passes.append(TilePass(basis, tuple(rounds)))
+                rounds = []
+                due += rotations_a_pass
             rounds.append(Round(items, step.rotations))
+            done += len(step.rotations)
             items = ()
         items += step.items
     if items:
         rounds.append(Round(items, ()))
-    return TilePass(tuple(1 << b for b in range(n_bits)), tuple(rounds))
+    passes.append(TilePass(basis, tuple(rounds)))
+    return tuple(passes)

@@ -1,0 +1,55 @@
+"""Whether a GPU can be used here; if not, one line that says what is missing and how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+_OLDEST = (7, 5)
+
+
+def unavailable_reason() -> str | None:
+    """None where the CUDA engine can run."""
+    if importlib.util.find_spec("cupy") is None:
+        return "CuPy is not installed; pip install 'qmltrain[cuda13]' (or cuda12, for drivers before 580)"
+    try:
+        import cupy
+    except Exception as error:  # CuPy raises ImportError and, for broken libraries, others
+        return f"CuPy does not import ({one_line(error)}); pip install --force-reinstall 'qmltrain[cuda13]' (or cuda12)"
+    return device_problem(cupy)
+
+
+def device_problem(cupy: ModuleType | Any) -> str | None:
+    """What stands against the current device of `cupy`."""
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return driver_problem(one_line(error))
+    if not count:
+        return "no GPU is visible; ask SLURM for one (--gpus=1) or look at CUDA_VISIBLE_DEVICES and nvidia-smi"
+    try:
+        capability = str(cupy.cuda.Device().compute_capability)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"the GPU cannot be used ({one_line(error)}); nvidia-smi shows who holds it"
+    if (int(capability[:-1]), int(capability[-1])) < _OLDEST:
+        return f"the GPU has compute capability {capability}; 75 (Turing, 2018) or newer is needed"
+    return None
+
+
+def driver_problem(message: str) -> str:
+    """cudaGetDeviceCount failed: no driver, one too old, or no device."""
+    if "InsufficientDriver" in message:
+        return (
+            "no NVIDIA driver, or one too old for this CuPy; nvidia-smi shows it: CUDA 13 needs driver 580 or newer, "
+            "older ones pip install 'qmltrain[cuda12]'"
+        )
+    if "NoDevice" in message:
+        return "no GPU is visible; ask SLURM for one (--gpus=1) or look at CUDA_VISIBLE_DEVICES and nvidia-smi"
+    return f"the NVIDIA driver does not answer ({message}); nvidia-smi says more"
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,73 @@
+"""`engine.name=cuda`: plans on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda.device import Device
+from qmltrain.engines.cuda.fused import FusedSchedule
+from qmltrain.engines.cuda.geometry import largest_tile, working_tile
+from qmltrain.engines.cuda.program import CudaProgram
+from qmltrain.engines.cuda.schedule import Schedule
+from qmltrain.engines.cuda.unfused import UnfusedSchedule
+from qmltrain.engines.protocol import DEFAULT_GRADIENT, DEFAULT_OPTIONS, EngineOptions, GradientOptions, Precision
+from qmltrain.errors import InputError
+from qmltrain.fusion.compile import compile_plan
+
+MAX_QUBITS = 30
+LOW_BITS = {"complex64": 3, "complex128": 2}  # 64 contiguous bytes
+_ROTATIONS_A_PASS = 1 << 14
+
+
+class CudaEngine:
+    """`tile_bits` and `low_bits` override what the device's shared memory allows, for tests of tiled plans."""
+
+    name = "cuda"
+
+    def __init__(self, device: Device | None = None, tile_bits: int | None = None, low_bits: int | None = None) -> None:
+        if device is None:
+            from qmltrain.engines.cuda.cupy_device import CupyDevice
+
+            device = CupyDevice()
+        self.device = device
+        self.tile_bits, self.low_bits = tile_bits, low_bits
+
+    def describe(self) -> str:
+        limits = self.device.limits
+        return f"cuda: {limits.name}, compute capability {limits.compute_capability}"
+
+    def compile(
+        self,
+        circuit: Circuit,
+        strings: tuple[PauliString, ...],
+        precision: Precision = "complex64",
+        gradient: GradientOptions = DEFAULT_GRADIENT,
+        options: EngineOptions = DEFAULT_OPTIONS,
+    ) -> CudaProgram:
+        """Raises InputError above 30 qubits and MemoryLimitError where not even 16 samples fit."""
+        n = circuit.n_qubits
+        if n > MAX_QUBITS:
+            raise InputError(f"engine.name=cuda: {n} qubits; at most {MAX_QUBITS} are possible")
+        memory = options.memory_bytes or self.device.limits.memory_bytes
+        schedule: Schedule
+        if options.fusion:
+            plan = compile_plan(circuit, strings)
+            low_bits = LOW_BITS[precision] if self.low_bits is None else self.low_bits
+            tile_bits = self.tile_bits or self._tile_bits(n, precision)
+            interval = gradient.checkpoint_interval
+            if interval is None and gradient.mode == "checkpoint":
+                interval = max(1, round(plan.n_steps**0.5))
+            per_pass = _ROTATIONS_A_PASS
+            if interval:  # a resident circuit is cut where states are kept
+                per_pass = min(per_pass, max(1, -(-interval * len(plan.runs) // max(1, plan.n_steps))))
+            schedule = FusedSchedule(self.device, plan, precision, tile_bits, low_bits, per_pass)
+        else:
+            schedule = UnfusedSchedule(self.device, circuit, strings, precision)
+        return CudaProgram(self.device, schedule, precision, gradient, memory)
+
+    def _tile_bits(self, n_qubits: int, precision: Precision) -> int:
+        """The whole state where it fits into a block, else the tile that leaves room for two blocks."""
+        largest = largest_tile(self.device.limits, precision)
+        if n_qubits <= largest:
+            return max(9, n_qubits)
+        return working_tile(self.device.limits, precision)

@@ -1,0 +1,245 @@
+"""A compiled circuit on a device: the sweeps forward and backward over the passes of a schedule, in all gradient modes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+
+from qmltrain.engines.checkpointing import choose
+from qmltrain.engines.cuda.device import Buffer, Device, View, real_of
+from qmltrain.engines.cuda.geometry import amplitude_bytes
+from qmltrain.engines.cuda.schedule import Schedule, Values
+from qmltrain.engines.cuda.vectors import Vectors
+from qmltrain.engines.protocol import (
+    BLOCK,
+    Backward,
+    FloatArray,
+    Forecast,
+    GradientOptions,
+    Precision,
+    SlotValues,
+)
+from qmltrain.errors import InputError
+
+
+class CudaProgram:
+    """See `qmltrain.engines.protocol.Program`."""
+
+    def __init__(
+        self,
+        device: Device,
+        schedule: Schedule,
+        precision: Precision,
+        gradient: GradientOptions,
+        memory_bytes: int,
+    ) -> None:
+        self.device, self.schedule, self.precision = device, schedule, precision
+        self.plan = schedule.plan
+        self.real = real_of(precision)
+        self.vectors = Vectors(device, precision, self.plan.n_qubits, schedule.address_bits, self.plan.strings)
+        samples = schedule.padded(BLOCK)
+        state_bytes = samples * amplitude_bytes(precision) << schedule.address_bits
+        mode, interval, reason = choose(
+            gradient, self.plan.n_steps, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), f"{BLOCK} samples"
+        )
+        self.cuts = _cuts([one.rotations for one in schedule.passes], self.plan.n_steps, interval)
+        longest = max((end - start for start, end in self._segments()), default=1)
+        kept = len(self.cuts)
+        states = 2 + kept + (longest if mode == "checkpoint" else 0)
+        block_bytes = states * state_bytes + self.scratch_values(samples) * self.real.itemsize
+        block_bytes += 8 * (schedule.n_columns + samples * len(schedule.column_map.sample_column))
+        block_bytes += samples * (
+            schedule.sample_bytes() + 16 * self.vectors.n_strings << max(0, schedule.address_bits - 12)
+        )
+        if self.plan.amplitude_encoded:
+            block_bytes += samples * self.real.itemsize << self.plan.n_qubits
+        self.forecast = Forecast(schedule.fixed_bytes, block_bytes, mode, interval, reason, memory_bytes)
+
+    def scratch_values(self, samples: int) -> int:
+        """Most gradient sums that one pass writes."""
+        schedule = self.schedule
+        return max(
+            (samples * schedule.rows_a_sample(i) * one.columns for i, one in enumerate(schedule.passes)), default=0
+        )
+
+    def _segments(self) -> list[tuple[int, int]]:
+        """Passes [start, end) between cuts."""
+        n_passes = len(self.schedule.passes)
+        starts = sorted({0, *self.cuts})
+        return list(zip(starts, [*starts[1:], n_passes], strict=True))
+
+    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> CudaTape:
+        if self.plan.amplitude_encoded != (initial_BN is not None):
+            raise InputError("initial states are needed exactly where the circuit is amplitude encoded")
+        return CudaTape(self, slots, initial_BN)
+
+    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
+        return self.schedule.preparation.slot_gradient(total_R, shared_S)
+
+
+def _cuts(rotations: list[int], n_steps: int, interval: int | None) -> list[int]:
+    """Passes before which psi is kept: the first, then every `interval` steps of progress counted in rotations."""
+    if interval is None:
+        return []
+    per_step = sum(rotations) / max(1, n_steps)
+    cuts, done, due = [0], 0, interval * per_step
+    for index, count in enumerate(rotations):
+        if index and done >= due:
+            cuts.append(index)
+            due = done + interval * per_step
+        done += count
+    return cuts
+
+
+class CudaTape:
+    """See `qmltrain.engines.protocol.Tape`."""
+
+    def __init__(self, program: CudaProgram, slots: SlotValues, initial_BN: FloatArray | None) -> None:
+        self.program, self.slots = program, slots
+        self.batch = slots.batch
+        schedule, device = program.schedule, program.device
+        self.samples = schedule.padded(self.batch)
+        self.state_bytes = self.samples * amplitude_bytes(program.precision) << schedule.address_bits
+        self.values: Values = schedule.values(slots)
+        self.initial: Buffer | None = None
+        self.kept: dict[int, Buffer] = {}
+        self.psi: Buffer | None = device.allocate(self.state_bytes)
+        if initial_BN is not None:
+            self.initial = device.upload(np.ascontiguousarray(initial_BN, dtype=program.real))
+        from_zero = schedule.starts_itself and initial_BN is None
+        if not from_zero or 0 in program.cuts or not schedule.passes:
+            program.vectors.start(self.psi, self.initial, self.batch, self.samples)
+        cuts = set(program.cuts)
+        for index in range(len(schedule.passes)):
+            if index in cuts:
+                self.kept[index] = self._copy(self.psi)
+            schedule.forward(index, self.psi, self.values, self.samples, from_zero and index == 0)
+        self.expectations_BM = program.vectors.expectations(self.psi, self.batch)
+
+    def _copy(self, state: Buffer) -> Buffer:
+        result = self.program.device.allocate(self.state_bytes)
+        self.program.device.copy(result, state)
+        return result
+
+    def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
+        if self.psi is None:
+            raise RuntimeError("a tape can be played back once")
+        program, schedule, device = self.program, self.program.schedule, self.program.device
+        psi, self.psi = self.psi, None
+        bra = device.allocate(self.state_bytes)
+        program.vectors.bra(psi, bra, cotangent_BM, self.samples)
+        sums = _Sums(program, self.batch, self.samples, per_sample_shared)
+        if program.forecast.mode == "checkpoint":
+            self._backward_from_checkpoints(psi, bra, sums)
+        else:
+            for index in range(len(schedule.passes) - 1, -1, -1):
+                self._backward_pass(index, psi, bra, sums)
+                if index in self.kept:
+                    device.copy(psi, self.kept.pop(index))
+        program.vectors.distances(psi, self.initial, self.batch, sums.drift)
+        return sums.finish(self.slots, self._states(bra) if initial else None)
+
+    def _backward_pass(self, index: int, psi: Buffer, bra: Buffer, sums: _Sums) -> None:
+        self.program.schedule.backward(index, psi, bra, self.values, self.samples, sums.scratch)
+        sums.collect(index)
+
+    def _backward_from_checkpoints(self, psi: Buffer, bra: Buffer, sums: _Sums) -> None:
+        """Recompute each segment with its pass boundaries; un-apply only inside a pass."""
+        schedule, device = self.program.schedule, self.program.device
+        segments = self.program._segments()
+        for start, end in reversed(segments):
+            boundaries: list[Buffer] = []  # psi before passes start + 1, ..., end - 1
+            if end - start > 1:
+                working = self._copy(self.kept[start])
+                for index in range(start, end - 1):
+                    schedule.forward(index, working, self.values, self.samples, False)
+                    boundaries.append(self._copy(working))
+            for index in range(end - 1, start - 1, -1):
+                self._backward_pass(index, psi, bra, sums)
+                device.copy(psi, boundaries.pop() if index > start else self.kept.pop(start))
+
+    def _states(self, buffer: Buffer) -> np.ndarray:
+        schedule = self.program.schedule
+        dtype = np.dtype(self.program.precision)
+        states = self.program.device.read(buffer, dtype, (self.samples, 1 << schedule.address_bits))
+        return states[: self.batch, : 1 << self.program.plan.n_qubits]
+
+
+class _Sums:
+    """Gradient sums of one backward sweep: a scratch for the rows of a pass, and totals by block and by sample."""
+
+    def __init__(self, program: CudaProgram, batch: int, samples: int, per_sample_shared: bool) -> None:
+        self.program, self.batch = program, batch
+        schedule, device = program.schedule, program.device
+        self.samples = samples
+        self.scratch = device.allocate(max(1, program.scratch_values(samples)) * program.real.itemsize)
+        self.groups = -(-batch // BLOCK)
+        self.chosen = schedule.column_map.sample_column
+        if per_sample_shared:
+            self.chosen = np.arange(schedule.n_columns)
+        self.per_sample_shared = per_sample_shared
+        self.sizes = (self.groups * schedule.n_columns, samples * len(self.chosen), batch)
+        self.result = device.allocate(8 * sum(self.sizes))  # one piece: one copy to the host
+        self.by_sample = View(self.result, 8 * self.sizes[0])
+        self.drift = View(self.result, 8 * (self.sizes[0] + self.sizes[1]))
+        starts = [one.first_column for one in schedule.passes]
+        owner = [bisect_right(starts, c) - 1 for c in self.chosen]
+        local = np.array([c - starts[p] for c, p in zip(self.chosen, owner, strict=True)], dtype=np.int32)
+        self.chosen_local = device.upload(local) if len(local) else None
+        self.first_chosen = np.searchsorted(owner, np.arange(len(starts) + 1))
+
+    def collect(self, index: int) -> None:
+        """Add up the rows of pass `index`: samples in blocks of 16, and each sample where it is wanted."""
+        schedule, vectors = self.program.schedule, self.program.vectors
+        one = schedule.passes[index]
+        if not one.columns:
+            return
+        rows_a_sample = schedule.rows_a_sample(index)
+        row_stride, column_stride = schedule.strides(index, self.samples * rows_a_sample)
+        rows = self.batch * rows_a_sample
+        vectors.sum_rows(
+            self.scratch,
+            View(self.result, 8 * one.first_column),
+            rows,
+            BLOCK * rows_a_sample,
+            one.columns,
+            row_stride,
+            column_stride,
+            schedule.n_columns,
+        )
+        first, end = self.first_chosen[index], self.first_chosen[index + 1]
+        if self.chosen_local is not None and end > first:
+            vectors.sum_rows(
+                self.scratch,
+                View(self.result, self.by_sample.offset + 8 * int(first)),
+                rows,
+                rows_a_sample,
+                int(end - first),
+                row_stride,
+                column_stride,
+                len(self.chosen),
+                View(self.chosen_local, 4 * int(first)),
+            )
+
+    def finish(self, slots: SlotValues, initial_BN: np.ndarray | None) -> Backward:
+        schedule = self.program.schedule
+        plan, columns, n_raw = self.program.plan, schedule.column_map, schedule.preparation.n_raw
+        flat = self.program.device.read(self.result, np.float64, (sum(self.sizes),))
+        blocks, samples, drift = np.split(flat, np.cumsum(self.sizes)[:2])
+        by_block = blocks.reshape(self.groups, schedule.n_columns)
+        by_sample = (
+            samples.reshape(-1, len(self.chosen))[: self.batch] if len(self.chosen) else np.zeros((self.batch, 0))
+        )
+        shared_BS = None
+        if self.per_sample_shared:
+            raw_BR = columns.raw(by_sample, n_raw)
+            shared_BS = schedule.preparation.slot_gradient(raw_BR, slots.shared_S)
+            by_sample = by_sample[:, columns.sample_column]
+        return Backward(
+            block_sums_GR=columns.raw(by_block, n_raw),
+            per_sample_BS=columns.per_sample(by_sample, plan.n_per_sample_slots),
+            drift_B=np.sqrt(drift),
+            shared_BS=shared_BS,
+            initial_BN=initial_BN,
+        )

@@ -1,0 +1,110 @@
+"""What a program needs of a schedule of launches; `fused` and `unfused` are the two there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.engines.cuda.device import Buffer
+from qmltrain.engines.preparation import Preparation
+from qmltrain.engines.protocol import FloatArray, SlotValues
+from qmltrain.fusion.plan import Plan
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """Columns of the gradient sums to raw sums and per-sample slots.
+
+    ``raw[:, raw_row] = factor * sums[:, raw_column]``; ``per_sample[:, slot] += factor * sums[:, sample_column]``.
+    """
+
+    raw_column: IntArray
+    raw_row: IntArray
+    raw_factor: FloatArray
+    sample_column: IntArray
+    sample_slot: IntArray
+    sample_factor: FloatArray
+
+    @classmethod
+    def of(cls, raw: list[tuple[int, int, float]], sample: list[tuple[int, int, float]]) -> ColumnMap:
+        raw.sort()
+        sample.sort()
+        return cls(
+            np.array([c for c, _, _ in raw], dtype=np.int64),
+            np.array([r for _, r, _ in raw], dtype=np.int64),
+            np.array([f for _, _, f in raw], dtype=np.float64),
+            np.array([c for c, _, _ in sample], dtype=np.int64),
+            np.array([s for _, s, _ in sample], dtype=np.int64),
+            np.array([f for _, _, f in sample], dtype=np.float64),
+        )
+
+    def raw(self, sums: FloatArray, n_raw: int) -> FloatArray:
+        """(rows, columns) -> (rows, n_raw)."""
+        result = np.zeros((len(sums), n_raw))
+        result[:, self.raw_row] = sums[:, self.raw_column] * self.raw_factor
+        return result
+
+    def per_sample(self, chosen: FloatArray, n_slots: int) -> FloatArray:
+        """(B, sample columns) -> (B, n_slots): several columns of one slot are added in their order."""
+        result = np.zeros((len(chosen), n_slots))
+        for k, slot in enumerate(self.sample_slot):
+            result[:, slot] += chosen[:, k] * self.sample_factor[k]
+        return result
+
+
+@dataclass(frozen=True)
+class Launches:
+    """One pass: how many rotations it makes, and its columns of the gradient sums."""
+
+    rotations: int
+    first_column: int
+    columns: int
+
+
+class Values(Protocol):
+    """The angles of one chunk on the device; holds their memory."""
+
+    @property
+    def n_bytes(self) -> int: ...
+
+
+class Schedule(Protocol):
+    """Launches of a circuit on states of 2^address_bits amplitudes a sample.
+
+    Pass `index` leaves `rows_a_sample(index)` rows of gradient sums for each sample; element (row, column) stands at
+    ``row * row_stride + column * column_stride``.
+    """
+
+    plan: Plan
+    preparation: Preparation
+    address_bits: int
+    passes: tuple[Launches, ...]
+    column_map: ColumnMap
+    n_columns: int
+    fixed_bytes: int
+    starts_itself: bool  # the first pass makes |0> without reading it
+
+    def padded(self, batch: int) -> int:
+        """Samples that must be there in memory for `batch` of them."""
+        ...
+
+    def rows_a_sample(self, index: int) -> int: ...
+
+    def strides(self, index: int, rows: int) -> tuple[int, int]: ...
+
+    def values(self, slots: SlotValues) -> Values: ...
+
+    def sample_bytes(self) -> int:
+        """Bytes of per-sample angles."""
+        ...
+
+    def forward(self, index: int, psi: Buffer, values: Values, samples: int, from_zero: bool) -> None: ...
+
+    def backward(self, index: int, psi: Buffer, bra: Buffer, values: Values, samples: int, sums: Buffer) -> None: ...
+
+    def describe(self) -> str: ...

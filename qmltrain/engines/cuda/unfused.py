@@ -1,0 +1,379 @@
+"""`engine.fusion=off`: one in-place launch a gate. The baseline for what fusion buys, and a second opinion on it.
+
+Every gate of the circuit as written is one launch over all amplitudes: a one-qubit gate a general 2x2 unitary on
+pairs, a diagonal gate a phase; CX, X and SWAP stay bookkeeping (they are free here, which flatters the baseline).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, real_of, structure
+from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks
+from qmltrain.engines.cuda.schedule import ColumnMap, Launches
+from qmltrain.engines.preparation import Preparation
+from qmltrain.engines.protocol import FloatArray, Precision, SlotValues
+from qmltrain.fusion.compile import physical_string
+from qmltrain.fusion.cost import is_trainable
+from qmltrain.fusion.decompose import Permute, Phase, Rotate, constant, decompose
+from qmltrain.fusion.frame import Frame
+from qmltrain.fusion.plan import (
+    AffineAngle,
+    Diagonal,
+    Operation,
+    Pass,
+    Plan,
+    Rotation,
+    Rotations,
+    Run,
+    RunRotation,
+    Term,
+)
+
+_THREADS = 256
+# struct PairArguments and struct PhaseArguments of gates.cu
+PAIR_ARGUMENTS = np.dtype(
+    [(name, np.uint64) for name in ("psi", "bra", "factor", "sums")]
+    + [("pairs", np.int64)]
+    + [(name, np.int32) for name in ("pair_mask", "parity_mask", "pivot", "address_bits", "per_sample", "measures")],
+    align=True,
+)
+PHASE_ARGUMENTS = np.dtype(
+    [(name, np.uint64) for name in ("psi", "bra", "mask", "half_turns", "sums")]
+    + [("amplitudes", np.int64)]
+    + [(name, np.int32) for name in ("terms", "address_bits", "per_sample", "measures")],
+    align=True,
+)
+
+
+@dataclass(frozen=True)
+class PairLaunch:
+    """RZ(gamma) RY(beta) RZ(alpha) of run `rotation.run`; `turn`: a per-sample RX is RZ(-turn) RY(x) RZ(turn)."""
+
+    rotation: Rotation
+    turn: float
+
+
+@dataclass(frozen=True)
+class PhaseLaunch:
+    """The phases of one gate."""
+
+    terms: tuple[Term, ...]
+
+
+Launch = PairLaunch | PhaseLaunch
+
+
+def gate_launches(circuit: Circuit) -> tuple[tuple[Launch, ...], tuple[Run, ...], Frame]:
+    """The launches of a circuit, one a gate (more only where a gate itself is a sequence), its runs and final frame."""
+    collected = _Collector(circuit.n_qubits)
+    references = circuit.slots.reference
+    for gate in circuit.gates:
+        angles = []
+        for angle in gate.angles:
+            if angle.is_constant:
+                angles.append(constant(angle.offset))
+            else:
+                reference = references[angle]
+                angles.append(AffineAngle(reference.index, reference.per_sample, 1.0, 0.0))
+        for primitive in decompose(gate, tuple(angles)):
+            if isinstance(primitive, Rotate):
+                collected.rotate(primitive)
+            elif isinstance(primitive, Phase):
+                collected.phase(primitive.qubits, primitive.angle)
+            else:
+                collected.permute(primitive)
+        collected.flush()
+    return tuple(collected.launches), tuple(collected.runs), collected.frame
+
+
+class _Collector:
+    def __init__(self, n_qubits: int) -> None:
+        self.frame = Frame(n_qubits)
+        self.launches: list[Launch] = []
+        self.runs: list[Run] = []
+        self.qubit = -1
+        self.rotations: list[RunRotation] = []  # of one qubit, not yet a launch
+        self.terms: list[Term] = []  # not yet a launch
+
+    def rotate(self, primitive: Rotate) -> None:
+        if primitive.angle.per_sample:
+            if primitive.axis == "z":
+                self.phase((primitive.qubit,), primitive.angle)
+                return
+            self.flush()
+            turn = np.pi / 2 if primitive.axis == "x" else 0.0
+            self._pair(primitive.qubit, (RunRotation("y", primitive.angle),), True, turn)
+            return
+        if self.terms or self.qubit != primitive.qubit:
+            self.flush()
+        self.qubit = primitive.qubit
+        self.rotations.append(RunRotation(primitive.axis, primitive.angle))
+
+    def phase(self, qubits: tuple[int, ...], angle: AffineAngle) -> None:
+        self._flush_rotations()
+        mask, flipped = self.frame.physical_parity(sum(1 << q for q in qubits))
+        self.terms.append(Term(mask, -1 if flipped else 1, angle))
+
+    def permute(self, primitive: Permute) -> None:
+        self.flush()
+        if primitive.kind == "cx":
+            self.frame.cx(*primitive.qubits)
+        elif primitive.kind == "swap":
+            self.frame.swap(*primitive.qubits)
+        else:
+            self.frame.x(primitive.qubits[0])
+
+    def flush(self) -> None:
+        self._flush_rotations()
+        if self.terms:
+            self.launches.append(PhaseLaunch(tuple(self.terms)))
+            self.terms = []
+
+    def _flush_rotations(self) -> None:
+        rotations, self.rotations = self.rotations, []
+        if not rotations:
+            return
+        if all(r.axis == "z" for r in rotations):
+            for r in rotations:
+                self.phase((self.qubit,), r.angle)
+        else:
+            self._pair(self.qubit, tuple(rotations), False, 0.0)
+
+    def _pair(self, qubit: int, rotations: tuple[RunRotation, ...], per_sample: bool, turn: float) -> None:
+        frame = self.frame
+        rotation = Rotation(len(self.runs), frame.masks[qubit], frame.rows[qubit], bool(frame.offsets[qubit]))
+        self.runs.append(Run(qubit, rotations, per_sample, all(r.axis == "y" for r in rotations)))
+        self.launches.append(PairLaunch(rotation, turn))
+
+
+@dataclass
+class UnfusedValues:
+    factor: Buffer
+    half_turns: Buffer
+    n_bytes: int
+
+
+class UnfusedSchedule:
+    starts_itself = False
+
+    def __init__(
+        self, device: Device, circuit: Circuit, strings: tuple[PauliString, ...], precision: Precision
+    ) -> None:
+        self.device, self.precision = device, precision
+        self.real = real_of(precision)
+        self.launches, runs, frame = gate_launches(circuit)
+        self.plan = self._plan(circuit, strings, runs, frame)
+        self.preparation = Preparation(self.plan)
+        self.address_bits = max(4, circuit.n_qubits)
+        self.factor_place: list[int] = []  # in entries of 6, per-sample ones a sample
+        self.terms_place: list[int] = []
+        self.masks = device.upload(
+            np.array(
+                [t.mask for one in self.launches if isinstance(one, PhaseLaunch) for t in one.terms] or [0], np.int32
+            )
+        )
+        self.mask_place: list[int] = []
+        self._lay_out()
+
+    def _plan(self, circuit: Circuit, strings: tuple[PauliString, ...], runs: tuple[Run, ...], frame: Frame) -> Plan:
+        basis = tuple(1 << q for q in range(circuit.n_qubits))
+        passes = []
+        for number, one in enumerate(self.launches):
+            operation: Operation
+            if isinstance(one, PairLaunch):
+                operation = Rotations((one.rotation,))
+            else:
+                shared = tuple(t for t in one.terms if not _per_sample(t))
+                operation = Diagonal(number, shared, tuple(t for t in one.terms if _per_sample(t)))
+            passes.append(Pass(basis, (operation,)))
+        return Plan(
+            n_qubits=circuit.n_qubits,
+            amplitude_encoded=circuit.amplitude_encoded,
+            runs=runs,
+            passes=tuple(passes),
+            strings=tuple(physical_string(s, frame) for s in strings),
+            source_strings=tuple(strings),
+            final_rows=tuple(frame.rows),
+            final_flips=sum(offset << q for q, offset in enumerate(frame.offsets)),
+            n_shared_slots=len(circuit.slots.shared),
+            n_per_sample_slots=len(circuit.slots.per_sample),
+            n_steps=max(1, len(self.launches)),
+            tile_bits=circuit.n_qubits,
+            low_bits=0,
+        )
+
+    def _lay_out(self) -> None:
+        """Columns of the sums, and the map from them to raw sums and slots."""
+        raw: list[tuple[int, int, float]] = []
+        sample: list[tuple[int, int, float]] = []
+        passes, column, masks = [], 0, 0
+        for number, one in enumerate(self.launches):
+            self.mask_place.append(masks)
+            first = column
+            if isinstance(one, PairLaunch):
+                run = self.plan.runs[one.rotation.run]
+                sign = -1.0 if one.rotation.flip else 1.0
+                if is_trainable(run):
+                    column += 3
+                    if run.per_sample:
+                        angle = run.rotations[0].angle
+                        assert angle.slot is not None
+                        sample.append((first + 1, angle.slot, sign * angle.coefficient))
+                    else:
+                        row = 3 * one.rotation.run
+                        raw += [(first, row, 1.0), (first + 1, row + 1, sign), (first + 2, row + 2, sign)]
+                passes.append(Launches(1, first, column - first))
+                continue
+            masks += len(one.terms)
+            if any(_slot(t) is not None for t in one.terms):
+                column += len(one.terms)
+                rows = iter(self.preparation.shared_terms[number].gradient_rows)
+                for k, term in enumerate(one.terms):
+                    angle = _affine(term)
+                    if angle.per_sample:
+                        assert angle.slot is not None
+                        sample.append((first + k, angle.slot, term.sign * angle.coefficient))
+                    else:
+                        row = int(next(rows))
+                        if row >= 0:
+                            raw.append((first + k, row, 1.0))
+            passes.append(Launches(0, first, column - first))
+        self.passes = tuple(passes)
+        self.n_columns = column
+        self.column_map = ColumnMap.of(raw, sample)
+        self.fixed_bytes = 4 * masks + 6 * self.real.itemsize * len(self.plan.runs)
+
+    def padded(self, batch: int) -> int:
+        return batch
+
+    def rows_a_sample(self, index: int) -> int:
+        threads = 1 << (self.address_bits - int(isinstance(self.launches[index], PairLaunch)))
+        return max(1, threads // _THREADS)
+
+    def strides(self, index: int, rows: int) -> tuple[int, int]:
+        return self.passes[index].columns, 1
+
+    def sample_bytes(self) -> int:
+        entries = sum(
+            6 if isinstance(one, PairLaunch) else len(one.terms) for one in self.launches if self._by_sample(one)
+        )
+        return entries * self.real.itemsize
+
+    def _by_sample(self, one: Launch) -> bool:
+        if isinstance(one, PairLaunch):
+            return self.plan.runs[one.rotation.run].per_sample
+        return any(_per_sample(t) for t in one.terms)
+
+    def values(self, slots: SlotValues) -> UnfusedValues:
+        runs = self.preparation.run_angles(slots.shared_S)
+        factors: list[NDArray[np.float64]] = []
+        turns: list[NDArray[np.float64]] = []
+        self.factor_place, self.terms_place = [], []
+        factor_end = terms_end = 0
+        for one in self.launches:
+            self.factor_place.append(factor_end)
+            self.terms_place.append(terms_end)
+            if isinstance(one, PairLaunch):
+                flip = -1.0 if one.rotation.flip else 1.0
+                run = self.plan.runs[one.rotation.run]
+                if run.per_sample:
+                    beta = _value(run.rotations[0].angle, slots)
+                    alpha, gamma = np.full_like(beta, one.turn), np.full_like(beta, -one.turn)
+                else:
+                    number = one.rotation.run
+                    alpha, beta, gamma = (a[number : number + 1] for a in (runs.alpha, runs.beta, runs.gamma))
+                half = np.stack([alpha, beta, gamma], axis=-1) * (flip / 2)
+                factor = np.stack([np.cos(half), np.sin(half)], axis=-1)
+                factors.append(factor.ravel())
+                factor_end += factor.size
+            else:
+                by_sample = any(_per_sample(t) for t in one.terms)
+                values = [t.sign * _value(_affine(t), slots) for t in one.terms]
+                rows = slots.batch if by_sample else 1
+                block = np.stack([np.broadcast_to(v, (rows,)) for v in values], axis=1) / (2 * np.pi)
+                turns.append((block - np.rint(block)).ravel())
+                terms_end += block.size
+        return UnfusedValues(self._upload(factors), self._upload(turns), 0)
+
+    def _upload(self, parts: list[NDArray[np.float64]]) -> Buffer:
+        return self.device.upload(np.concatenate([*parts, [0.0]]).astype(self.real))
+
+    def forward(self, index: int, psi: Buffer, values: UnfusedValues, samples: int, from_zero: bool) -> None:
+        self._launch(index, "forward", psi, None, values, samples, None)
+
+    def backward(self, index: int, psi: Buffer, bra: Buffer, values: UnfusedValues, samples: int, sums: Buffer) -> None:
+        self._launch(index, "backward", psi, bra, values, samples, sums)
+
+    def _launch(
+        self,
+        index: int,
+        direction: str,
+        psi: Buffer,
+        bra: Buffer | None,
+        values: UnfusedValues,
+        samples: int,
+        sums: Buffer | None,
+    ) -> None:
+        one, size = self.launches[index], self.real.itemsize
+        fields = {
+            "psi": psi.pointer,
+            "bra": 0 if bra is None else bra.pointer,
+            "sums": 0 if sums is None else sums.pointer,
+            "address_bits": self.address_bits,
+            "per_sample": int(self._by_sample(one)),
+            "measures": int(self.passes[index].columns > 0),
+        }
+        if isinstance(one, PairLaunch):
+            items = samples << (self.address_bits - 1)
+            fields |= {
+                "factor": View(values.factor, size * self.factor_place[index]).pointer,
+                "pairs": items,
+                "pair_mask": one.rotation.pair_mask,
+                "parity_mask": one.rotation.parity_mask,
+                "pivot": one.rotation.pair_mask.bit_length() - 1,
+            }
+            name, dtype = f"pair_gate_{direction}", PAIR_ARGUMENTS
+        else:
+            items = samples << self.address_bits
+            fields |= {
+                "mask": View(self.masks, 4 * self.mask_place[index]).pointer,
+                "half_turns": View(values.half_turns, size * self.terms_place[index]).pointer,
+                "amplitudes": items,
+                "terms": len(one.terms),
+            }
+            name, dtype = f"phase_gate_{direction}", PHASE_ARGUMENTS
+        kernel = Kernel("gates", name, self.precision)
+        arguments = structure(dtype, fields)
+        self.device.launch(kernel, blocks(items, _THREADS), _THREADS, 8 * size, (arguments,))
+
+    def describe(self) -> str:
+        size = amplitude_bytes(self.precision)
+        return f"fusion off: {len(self.launches)} launches, each reads and writes {2 * size} bytes an amplitude"
+
+
+def _affine(term: Term) -> AffineAngle:
+    assert isinstance(term.angle, AffineAngle)
+    return term.angle
+
+
+def _per_sample(term: Term) -> bool:
+    return _affine(term).per_sample
+
+
+def _slot(term: Term) -> int | None:
+    return _affine(term).slot
+
+
+def _value(angle: AffineAngle, slots: SlotValues) -> FloatArray:
+    """(1,) or (B,) radians."""
+    if angle.slot is None:
+        return np.array([angle.offset])
+    if angle.per_sample:
+        return angle.coefficient * slots.per_sample_BS[:, angle.slot] + angle.offset
+    return angle.coefficient * slots.shared_S[angle.slot : angle.slot + 1] + angle.offset

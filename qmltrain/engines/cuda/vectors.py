@@ -1,0 +1,149 @@
+"""The kernels of vectors.cu as methods: start states, expectation values, bras, distances, sums of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of
+from qmltrain.engines.cuda.geometry import blocks
+from qmltrain.engines.protocol import Precision
+from qmltrain.fusion.plan import PhysicalString
+
+_THREADS = 256
+_PART_BITS = 12  # amplitudes of one block: 2^12
+
+
+class Vectors:
+    """Vector operations on states of 2^address_bits amplitudes a sample (address_bits >= 4)."""
+
+    def __init__(
+        self, device: Device, precision: Precision, n_qubits: int, address_bits: int, strings: Sequence[PhysicalString]
+    ) -> None:
+        self.device, self.precision = device, precision
+        self.n_qubits, self.address_bits = n_qubits, address_bits
+        self.real = real_of(precision)
+        self.order = sorted(range(len(strings)), key=lambda m: (strings[m].x_mask, strings[m].z_mask))
+        self.n_strings = len(strings)
+        self.strings = device.upload(np.array([_encoded(strings[m]) for m in self.order] or [(0,) * 4], dtype=np.int32))
+        self.column = np.empty(len(strings), dtype=np.int64)  # of string m in the sorted order
+        self.column[self.order] = np.arange(len(strings))
+
+    def _launch(self, name: str, grid: int, shared_bytes: int, *arguments: np.generic) -> None:
+        if grid:
+            self.device.launch(Kernel("vectors", name, self.precision), grid, _THREADS, shared_bytes, arguments)
+
+    def start(self, psi: Buffer, initial: Buffer | None, batch: int, samples: int) -> None:
+        """psi becomes |0> or the real amplitudes `initial` (batch, 2^n); rows from `batch` on are zero or |0>."""
+        total = samples << self.address_bits
+        self._launch(
+            "start_state",
+            blocks(total, _THREADS),
+            0,
+            pointer(psi),
+            pointer(initial),
+            np.int32(self.n_qubits),
+            np.int32(self.address_bits),
+            np.int64(batch),
+            np.int64(total),
+        )
+
+    def _rows(self, samples: int) -> tuple[int, int, int]:
+        """Blocks, rows, and rows a sample of a sum over amplitudes."""
+        rows_a_sample = 1 << max(0, self.address_bits - _PART_BITS)
+        return blocks(samples << self.address_bits, 1 << _PART_BITS), samples * rows_a_sample, rows_a_sample
+
+    def expectations(self, psi: Buffer, batch: int) -> NDArray[np.float64]:
+        """(batch, M) expectation values in the order of the strings."""
+        if not self.n_strings:
+            return np.zeros((batch, 0))
+        grid, rows, rows_a_sample = self._rows(batch)
+        out = self.device.allocate(rows * self.n_strings * self.real.itemsize)
+        self._launch(
+            "expectations",
+            grid,
+            8 * self.real.itemsize,
+            pointer(psi),
+            pointer(self.strings),
+            np.int32(self.n_strings),
+            np.int32(self.address_bits),
+            np.int64(batch),
+            np.int64(rows),
+            pointer(out),
+        )
+        totals = self.device.allocate(8 * batch * self.n_strings)
+        self.sum_rows(out, totals, rows, rows_a_sample, self.n_strings, self.n_strings, 1, self.n_strings)
+        return self.device.read(totals, np.float64, (batch, self.n_strings))[:, self.column]
+
+    def bra(self, psi: Buffer, bra: Buffer, cotangent_BM: NDArray[np.float64], samples: int) -> None:
+        """bra = sum_m cotangent_m P_m psi; samples beyond the batch get zero."""
+        weights = np.zeros((samples, max(1, self.n_strings)), dtype=self.real)
+        weights[: len(cotangent_BM), : self.n_strings] = cotangent_BM[:, self.order]
+        uploaded = self.device.upload(weights)
+        total = samples << self.address_bits
+        self._launch(
+            "start_bra",
+            blocks(total, _THREADS),
+            0,
+            pointer(psi),
+            pointer(bra),
+            pointer(self.strings),
+            np.int32(self.n_strings),
+            pointer(uploaded),
+            np.int32(self.address_bits),
+            np.int64(total),
+        )
+
+    def distances(self, psi: Buffer, initial: Buffer | None, batch: int, out: Buffer | View) -> None:
+        """out (batch,) double: |psi - start|^2 of each sample."""
+        grid, rows, rows_a_sample = self._rows(batch)
+        parts = self.device.allocate(rows * self.real.itemsize)
+        self._launch(
+            "distances",
+            grid,
+            8 * self.real.itemsize,
+            pointer(psi),
+            pointer(initial),
+            np.int32(self.n_qubits),
+            np.int32(self.address_bits),
+            np.int64(batch),
+            np.int64(rows),
+            pointer(parts),
+        )
+        self.sum_rows(parts, out, rows, rows_a_sample, 1, 1, 1, 1)
+
+    def sum_rows(
+        self,
+        values: Buffer,
+        out: Buffer | View,
+        rows: int,
+        rows_a_group: int,
+        columns: int,
+        row_stride: int,
+        column_stride: int,
+        out_stride: int,
+        chosen: Buffer | View | None = None,
+    ) -> None:
+        """Column sums of each group of rows, in double and in a fixed order; `chosen` picks columns."""
+        self._launch(
+            "sum_rows",
+            blocks(rows, rows_a_group) * blocks(columns, 32),
+            8 * _THREADS,
+            pointer(values),
+            pointer(chosen),
+            pointer(out),
+            np.int64(rows),
+            np.int64(rows_a_group),
+            np.int32(columns),
+            np.int64(row_stride),
+            np.int64(column_stride),
+            np.int64(out_stride),
+        )
+
+
+def _encoded(string: PhysicalString) -> tuple[int, int, int, int]:
+    """x, z and the factor sign * i^n_y as (real, imaginary)."""
+    real, imaginary = ((1, 0), (0, 1), (-1, 0), (0, -1))[string.n_y % 4]
+    return string.x_mask, string.z_mask, string.sign * real, string.sign * imaginary

@@ -1,0 +1,134 @@
+"""The kernels on the CPU: kernels/cuda/emulator through g++ and ctypes, behind the engine's `Device` interface.
+
+Libraries are built once for a text of the sources and a variant, in the temporary directory of the user.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from qmltrain.engines.cuda.device import DeviceLimits, Kernel
+from qmltrain.paths import kernels_directory
+
+VARIANTS = {
+    "plain": (("-O1",), ()),
+    "address": (("-O1", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=undefined"),) * 2,
+    "races": (("-O1", "-fsanitize=thread", "-DEMULATOR_RACES"), ()),
+}
+ORDERS = {"forward": 0, "reverse": 1, "random": 2}
+
+
+def compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+@lru_cache
+def library(
+    source: str, precision: str, tile_bits: int | None, variant: str = "plain", kernels: Path | None = None
+) -> ctypes.CDLL:
+    """`source`.cu compiled for the CPU. `kernels` is another copy of kernels/cuda (planted faults)."""
+    folder = kernels or kernels_directory() / "cuda"
+    files = sorted([*folder.glob("*.cu*"), *folder.glob("emulator/*.h")])
+    key = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
+    built = Path(tempfile.gettempdir()) / f"qmltrain-emulator-{os.getuid()}" / key
+    built.mkdir(parents=True, exist_ok=True)
+    path = built / f"{source}-{precision}-{tile_bits}-{variant}.so"
+    if not path.exists():
+        compile_flags, link_flags = VARIANTS[variant]
+        defines = [f"-DREAL={'float' if precision == 'complex64' else 'double'}"]
+        defines += [] if tile_bits is None else [f"-DTILE_BITS={tile_bits}"]
+        common = [str(compiler()), "-std=c++17", "-g", "-fPIC", "-w"]
+        with tempfile.TemporaryDirectory(dir=built) as work:
+            compiled, linked = f"{work}/kernel.o", f"{work}/kernel.so"
+            include = ["-include", str(folder / "emulator" / "emulator.h"), "-x", "c++"]
+            command = [*common, *compile_flags, *defines, *include, "-c", str(folder / f"{source}.cu"), "-o", compiled]
+            subprocess.run(command, check=True)
+            # the race check provides the sanitizer's functions itself: no -fsanitize=thread for the linker
+            subprocess.run([str(compiler()), "-shared", *link_flags, compiled, "-o", linked], check=True)
+            os.replace(linked, path)
+    loaded = ctypes.CDLL(str(path))
+    loaded.emulator_races.restype = ctypes.c_ulonglong
+    loaded.emulator_order.argtypes = (ctypes.c_int, ctypes.c_ulonglong)
+    return loaded
+
+
+@dataclass
+class HostBuffer:
+    """Memory at a multiple of 64 bytes, poisoned with NaN."""
+
+    memory: np.ndarray
+    pointer: int
+    n_bytes: int
+
+
+class EmulatorDevice:
+    """Runs a launch at once; `order` of threads and blocks as in the emulator."""
+
+    def __init__(
+        self,
+        order: str = "forward",
+        variant: str = "plain",
+        seed: int = 1,
+        shared_bytes: int = 163 << 10,
+        memory_bytes: int = 1 << 30,
+        kernels: Path | None = None,
+    ) -> None:
+        self.order, self.variant, self.seed, self.kernels = order, variant, seed, kernels
+        self.limits = DeviceLimits("emulator", "80", shared_bytes, memory_bytes, 4)
+        self.launches: list[tuple[Kernel, int, int, int]] = []
+        self.largest = self.allocated = 0
+
+    def allocate(self, n_bytes: int) -> HostBuffer:
+        memory = np.full(n_bytes + 64, 0xFF, dtype=np.uint8)
+        offset = -memory.ctypes.data % 64
+        return HostBuffer(memory, memory.ctypes.data + offset, n_bytes)
+
+    def _bytes(self, buffer, n_bytes: int) -> np.ndarray:  # noqa: ANN001
+        owner = getattr(buffer, "buffer", buffer)
+        start = buffer.pointer - owner.memory.ctypes.data
+        assert start + n_bytes <= owner.pointer - owner.memory.ctypes.data + owner.n_bytes
+        return owner.memory[start : start + n_bytes]
+
+    def upload(self, array: np.ndarray) -> HostBuffer:
+        result = self.allocate(array.nbytes)
+        self._bytes(result, array.nbytes)[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return result
+
+    def read(self, buffer, dtype, shape) -> np.ndarray:  # noqa: ANN001
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return self._bytes(buffer, n_bytes).copy().view(dtype).reshape(shape)
+
+    def copy(self, target: HostBuffer, source: HostBuffer) -> None:
+        assert target.n_bytes == source.n_bytes
+        self._bytes(target, target.n_bytes)[:] = self._bytes(source, source.n_bytes)
+
+    def compile(self, kernel: Kernel) -> None:
+        self._library(kernel)
+
+    def _library(self, kernel: Kernel) -> ctypes.CDLL:
+        return library(kernel.source, kernel.precision, kernel.tile_bits, self.variant, self.kernels)
+
+    def launch(self, kernel: Kernel, grid: int, block: int, shared_bytes: int, arguments) -> None:  # noqa: ANN001
+        assert 0 < grid < 2**31 and shared_bytes <= self.limits.shared_bytes
+        self.launches.append((kernel, grid, block, shared_bytes))
+        loaded = self._library(kernel)
+        loaded.emulator_order(ORDERS[self.order], self.seed)
+        held = [np.asarray(argument) for argument in arguments]
+        pointers = (ctypes.c_void_p * len(held))(*[a.ctypes.data for a in held])
+        geometry = (ctypes.c_uint * 6)(grid, 1, 1, block, 1, 1)
+        getattr(loaded, f"emulate_{kernel.name}")(geometry, ctypes.c_size_t(shared_bytes), pointers)
+
+    def races(self) -> int:
+        """Races found so far in all libraries used."""
+        kernels = {(k.source, k.precision, k.tile_bits): k for k, _, _, _ in self.launches}
+        return sum(int(self._library(kernel).emulator_races()) for kernel in kernels.values())
