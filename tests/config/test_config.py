@@ -50,7 +50,7 @@ IMPOSSIBLE = [
     ("dataset.n_classes", 1),
     ("dataset.generator_seed", 2**32),
     ("dataset.classes", [3, 3]),
-    ("dataset.validation", 0.0),
+    ("dataset.validation", -0.1),
     ("dataset.test", 1.0),
     ("dataset.validation", 0.8),
     ("preprocess.resize", 0),
