@@ -97,15 +97,14 @@ def _cpu_engine() -> str:
 
 
 def _gpu() -> str:
-    hint = "pip install 'qmltrain[cuda12]' or 'qmltrain[cuda13]', as the driver allows"
     if importlib.util.find_spec("qmltrain.engines.cuda") is None:
         return "not used: this version of qmltrain has no CUDA engine"
-    cupy = next((name for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy") if _version(name)), None)
-    if cupy is None:
-        driver = shutil.which("nvidia-smi") is not None
-        return f"CuPy is missing: {hint}" if driver else f"none found (no nvidia-smi); with an NVIDIA GPU: {hint}"
-    described = importlib.import_module("qmltrain.engines.cuda").describe_devices()
-    return f"{cupy} {_version(cupy)}: {described}"
+    cuda = importlib.import_module("qmltrain.engines.cuda")
+    reason = cuda.unavailable_reason()
+    if reason is not None:
+        hint = "" if shutil.which("nvidia-smi") else "; no nvidia-smi here, so perhaps no NVIDIA GPU"
+        return f"missing: {reason}{hint}"
+    return str(cuda.CudaEngine().describe())
 
 
 def _mpi() -> str:
