@@ -178,16 +178,42 @@ class SparseMemory:
 
 def attribute_value(value: Any) -> Any:
     """What HDF5 stores for a value: text, numbers and lists of one kind as they are, anything else as JSON text."""
-    if isinstance(value, (str, bool, int, float, np.generic)):
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, str):
+        return _utf8(value)
+    if isinstance(value, (bool, float)) or _is_integer(value):
         return value
     if isinstance(value, (list, tuple)):
         if all(isinstance(item, str) for item in value):  # also the empty list
             import h5py
 
-            return np.array(list(value), dtype=h5py.string_dtype())
-        if all(isinstance(item, (bool, int, float)) for item in value):
+            return np.array([_utf8(item) for item in value], dtype=h5py.string_dtype())
+        if all(isinstance(item, (bool, float)) or _is_integer(item) for item in value):
             return np.array(value)
     return json.dumps(value, sort_keys=True)
+
+
+def _utf8(text: str) -> str:
+    """Text that UTF-8 can hold: an argument or path of other bytes is shown by its escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether it is an integer of 64 bits; larger ones (states of generators) are stored as text."""
+    return isinstance(value, int) and -(2**63) <= value < 2**63
+
+
+def check_attributes(attributes: Mapping[str, Any]) -> None:
+    """Raises TypeError or ValueError where HDF5 cannot store one of the values."""
+    import h5py
+
+    with h5py.File(SparseMemory(), "w", libver=("v108", "v110")) as file:
+        for name, value in attributes.items():
+            try:
+                file.attrs[name] = attribute_value(value)
+            except Exception as error:
+                raise TypeError(f"attribute {name!r} cannot be stored: {error}") from error
 
 
 def lay_out(
@@ -216,8 +242,9 @@ def lay_out(
             if value is not None:
                 file.attrs[name] = attribute_value(value)
         for path, array in arrays.items():
-            texts = isinstance(array, (list, tuple))
-            file.create_dataset(path, data=array, dtype=h5py.string_dtype() if texts else None)
+            texts = np.asarray(array).dtype.kind == "U"
+            data = np.asarray(array, object) if texts else array  # h5py takes texts as objects
+            file.create_dataset(path, data=data, dtype=h5py.string_dtype() if texts else None)
         counter = file.create_dataset(VALID_ROWS, (len(TABLES),), "<i8", dcpl=allocated.copy())
         counter.attrs["tables"] = np.array(TABLES, dtype=h5py.string_dtype())
         datasets = {VALID_ROWS: counter}

@@ -29,7 +29,17 @@ from numpy.typing import ArrayLike, NDArray
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.atomic import new_file, read_at, remove_stale_temporaries, storage_errors, write_at
 from qmltrain.runs.attributes import collect_session, utc_now
-from qmltrain.runs.layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Column, lay_out, make_tables
+from qmltrain.runs.layout import (
+    FILE_NAME,
+    SCHEMA_VERSION,
+    TABLES,
+    UNFINISHED,
+    VALID_ROWS,
+    Column,
+    check_attributes,
+    lay_out,
+    make_tables,
+)
 from qmltrain.runs.metrics_log import METRICS_NAME, log_line, log_lines
 from qmltrain.runs.reading import Layout, read_layout
 from qmltrain.runs.snapshots import SUFFIX
@@ -110,7 +120,7 @@ class RunStore:
         ``gradients_every``-th step (steps 1, 1 + k, 1 + 2k, ...).
         parameters_every: steps between parameter rows; None: the caller writes one an epoch by `write_parameters_row`.
 
-        Raises InputError where the directory holds a run or snapshots of one, StorageError where there is not the space.
+        Raises InputError where the directory holds a run or snapshots of one, StorageError where space is missing.
         """
         directory = Path(directory)
         if gradients not in GRADIENTS:
@@ -271,6 +281,9 @@ class RunStore:
             raise ValueError(f"evaluation split: a name without slashes, found {split!r}")
         given = {"rows": rows, "labels": labels, "predictions": predictions, "scores": scores}
         arrays = {name: np.array(array) for name, array in given.items()}
+        kinds = {name: str(array.dtype) for name, array in arrays.items() if array.dtype.kind not in "biufcU"}
+        if kinds:
+            raise ValueError(f"evaluation of {split}: numbers or texts, found {kinds}")
         shapes = {name: array.shape for name, array in arrays.items()}
         if any(not shape or shape[0] != arrays["rows"].size for shape in shapes.values()):
             raise ValueError(f"evaluation of {split}: one entry a sample, found shapes {shapes}")
@@ -281,7 +294,8 @@ class RunStore:
         owned = (_OWNED | set(_SESSION_STATE)) & attributes.keys()
         if owned:
             raise ValueError(f"attributes {sorted(owned)} belong to the run store")
-        encode_status(attributes)  # refuse what cannot be stored before anything is touched
+        check_attributes(attributes)  # now, not when the run is sealed
+        encode_status(attributes)
         self._live.update(attributes)
         self._write_status("running")
 

@@ -114,6 +114,12 @@ class RunView:
         names = attributes.get("layer_names", [])
         return list(names) if len(names) == n_layers else [str(layer) for layer in range(n_layers)]
 
+    @property
+    def evaluated_splits(self) -> tuple[str, ...]:
+        """The splits that `evaluation` knows; none before the run is completed."""
+        with open_for_reading(self.path) as file:
+            return tuple(sorted(file.get("evaluation", ())))
+
     def evaluation(self, split: str) -> dict[str, NDArray[Any]]:
         """``rows``, ``labels``, ``predictions`` and ``scores`` of every sample of a split, as arrays."""
         with open_for_reading(self.path) as file:
@@ -121,7 +127,11 @@ class RunView:
             if split not in splits:
                 there = f"there are {', '.join(splits)}" if splits else "a run has them once it is completed"
                 raise InputError(f"{self.path}: no evaluation of {split!r}; {there}")
-            return {name: dataset[()] for name, dataset in file[f"evaluation/{split}"].items()}
+            datasets = file[f"evaluation/{split}"]
+            return {
+                name: dataset.asstr()[()] if dataset.dtype.kind == "O" else dataset[()]
+                for name, dataset in datasets.items()
+            }
 
     def table(self, name: str) -> dict[str, NDArray[Any]]:
         """The valid rows of ``metrics``, ``epochs``, ``layer_norms``, ``gradients`` or ``parameters``, by quantity.

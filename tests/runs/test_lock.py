@@ -160,6 +160,41 @@ def test_a_forked_child_neither_holds_nor_releases(tmp_path: Path) -> None:
         os.waitpid(sleeper, 0)
 
 
+def test_of_many_that_come_at_once_to_a_stale_lock_one_gets_it(tmp_path: Path, how: str) -> None:
+    for _ in range(10):
+        if how == "without flock":
+            write_holder(tmp_path / EXCLUSIVE_NAME, process_start="1")
+        reading, writing = os.pipe()
+        go_reading, go_writing = os.pipe()
+        children = []
+        for _ in range(4):
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.close(go_writing)
+                    os.read(go_reading, 1)  # returns in all of them when the parent closes its end
+                    RunLock(tmp_path).acquire()
+                    os.write(writing, b"!")
+                    time.sleep(60)
+                except InputError:
+                    os.write(writing, b".")
+                finally:
+                    os._exit(0)
+            children.append(child)
+        os.close(go_writing)
+        answers = b""
+        while len(answers) < len(children):
+            answers += os.read(reading, 1)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        for descriptor in (reading, writing, go_reading):
+            os.close(descriptor)
+        assert answers.count(b"!") <= 1
+        assert how == "without flock" or b"!" in answers
+        (tmp_path / EXCLUSIVE_NAME).unlink(missing_ok=True)
+
+
 def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot open"):

@@ -270,6 +270,51 @@ def test_misuse_is_refused_and_does_no_harm(tmp_path: Path) -> None:
         store.set_attributes(engine="late")
 
 
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("text \u00b5 \udcff", "text \u00b5 \\udcff"),  # an argument that is not UTF-8 comes as a surrogate
+        (["\udcff", "b"], ["\\udcff", "b"]),
+        (True, True),
+        (2**63, str(2**63)),
+        (np.float32(0.5), 0.5),
+        (np.arange(3), [0, 1, 2]),
+        ([1, 2**100], f"[1, {2**100}]"),
+        ([1, None], "[1, null]"),
+        ([], []),
+        (float("inf"), float("inf")),
+        ({"a": [1, {"b": None}]}, '{"a": [1, {"b": null}]}'),
+    ],
+)
+def test_any_plain_attribute_can_be_stored(tmp_path: Path, value: Any, stored: Any) -> None:
+    store = create(tmp_path, attributes={"early": value})
+    store.set_attributes(late=value)
+    store.close()
+    attributes = open_run(tmp_path).attributes
+    assert attributes["early"] == stored and attributes["late"] == stored
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), "nul \0 character"])
+def test_an_attribute_that_cannot_be_stored_is_refused_at_once(tmp_path: Path, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        create(tmp_path / "other", attributes={"early": value})
+    assert list((tmp_path / "other").iterdir()) == []
+    store = create(tmp_path)
+    with pytest.raises(TypeError, match="attribute 'late' cannot be stored"):
+        store.set_attributes(late=value)
+    store.append_step(1, {"loss": 1})
+    store.close()
+
+
+def test_labels_may_be_texts_but_not_objects(tmp_path: Path) -> None:
+    store = create(tmp_path)
+    with pytest.raises(ValueError, match="numbers or texts"):
+        store.write_evaluation("test", [0], np.array([None]), [1], [1])
+    store.write_evaluation("test", [0, 1], ["cat", "dog"], ["dog", "dog"], [0.5, 1])
+    store.close()
+    assert open_run(tmp_path).evaluation("test")["labels"].tolist() == ["cat", "dog"]
+
+
 def test_a_snapshot_of_another_run_is_refused(tmp_path: Path) -> None:
     store = create(tmp_path)
     store.append_step(1, {"loss": 1})
