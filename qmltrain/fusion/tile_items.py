@@ -135,9 +135,9 @@ def _diagonal_items(
         items.append(Phase(term.mask, number, True, has_gradient(term), False))
     signs, rest = _constant_items(constants)
     items.extend(signs)
-    for mask, angle in rest.items():
+    for mask, value in rest.items():
         items.append(Phase(mask, len(shared), False, False, False))
-        shared.append(angle)
+        shared.append(value)
     return items
 
 

@@ -70,7 +70,6 @@ class FusedValues:
     sample_shear: Buffer | None
     angle: Buffer | None
     sample_angle: Buffer | None
-    n_bytes: int
 
 
 class FusedSchedule:
@@ -192,7 +191,7 @@ class FusedSchedule:
         if len(self.sample_angles.slot):
             sample_angle = device.upload(self._padded(_half_turns(self.sample_angles.of_slots(slots)), samples))
         angle = device.upload(np.append(half_turns, 0.0).astype(self.real))
-        return FusedValues(table, device.upload(shear), sample_shear, angle, sample_angle, 0)
+        return FusedValues(table, device.upload(shear), sample_shear, angle, sample_angle)
 
     def _padded(self, values: FloatArray, samples: int) -> NDArray[np.floating]:
         result = np.zeros((samples, *values.shape[1:]), dtype=self.real)

@@ -1,4 +1,4 @@
-"""A compiled circuit on a device: the sweeps forward and backward over the passes of a schedule, in all gradient modes."""
+"""A compiled circuit on a device: the sweeps over the passes of a schedule, forward and in all gradient modes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cuda.device import Buffer, Device, View, real_of
 from qmltrain.engines.cuda.geometry import amplitude_bytes
-from qmltrain.engines.cuda.schedule import Schedule, Values
+from qmltrain.engines.cuda.schedule import Schedule
 from qmltrain.engines.cuda.vectors import Vectors
 from qmltrain.engines.protocol import (
     BLOCK,
@@ -101,7 +101,7 @@ class CudaTape:
         schedule, device = program.schedule, program.device
         self.samples = schedule.padded(self.batch)
         self.state_bytes = self.samples * amplitude_bytes(program.precision) << schedule.address_bits
-        self.values: Values = schedule.values(slots)
+        self.values = schedule.values(slots)
         self.initial: Buffer | None = None
         self.kept: dict[int, Buffer] = {}
         self.psi: Buffer | None = device.allocate(self.state_bytes)

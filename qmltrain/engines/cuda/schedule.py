@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,13 +66,6 @@ class Launches:
     columns: int
 
 
-class Values(Protocol):
-    """The angles of one chunk on the device; holds their memory."""
-
-    @property
-    def n_bytes(self) -> int: ...
-
-
 class Schedule(Protocol):
     """Launches of a circuit on states of 2^address_bits amplitudes a sample.
 
@@ -97,14 +90,16 @@ class Schedule(Protocol):
 
     def strides(self, index: int, rows: int) -> tuple[int, int]: ...
 
-    def values(self, slots: SlotValues) -> Values: ...
+    def values(self, slots: SlotValues) -> Any:
+        """The angles of one chunk on the device; only the schedule knows what is in them."""
+        ...
 
     def sample_bytes(self) -> int:
         """Bytes of per-sample angles."""
         ...
 
-    def forward(self, index: int, psi: Buffer, values: Values, samples: int, from_zero: bool) -> None: ...
+    def forward(self, index: int, psi: Buffer, values: Any, samples: int, from_zero: bool) -> None: ...
 
-    def backward(self, index: int, psi: Buffer, bra: Buffer, values: Values, samples: int, sums: Buffer) -> None: ...
+    def backward(self, index: int, psi: Buffer, bra: Buffer, values: Any, samples: int, sums: Buffer) -> None: ...
 
     def describe(self) -> str: ...

@@ -156,7 +156,6 @@ class _Collector:
 class UnfusedValues:
     factor: Buffer
     half_turns: Buffer
-    n_bytes: int
 
 
 class UnfusedSchedule:
@@ -299,7 +298,7 @@ class UnfusedSchedule:
                 block = np.stack([np.broadcast_to(v, (rows,)) for v in values], axis=1) / (2 * np.pi)
                 turns.append((block - np.rint(block)).ravel())
                 terms_end += block.size
-        return UnfusedValues(self._upload(factors), self._upload(turns), 0)
+        return UnfusedValues(self._upload(factors), self._upload(turns))
 
     def _upload(self, parts: list[NDArray[np.float64]]) -> Buffer:
         return self.device.upload(np.concatenate([*parts, [0.0]]).astype(self.real))

@@ -1,0 +1,152 @@
+"""Layouts and records: the NumPy executor of the records against the reference, and no bank conflicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.preparation import Preparation
+from qmltrain.engines.protocol import SlotValues
+from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.layouts import Reducer, combine, make_exchange, make_layout
+from qmltrain.fusion.light_cone import schedule_tiles
+from qmltrain.fusion.records import FLAGS, HAS_EXCHANGE, make_records
+from qmltrain.fusion.tile_items import TermPlace, take_apart
+from qmltrain.training.angles import AngleMap
+from tests.circuit.strategies import circuits, random_inputs
+from tests.cuda.record_executor import execute
+from tests.engines.cases import hea
+
+
+def executed_state(circuit, slots: SlotValues, tile_bits: int, low_bits: int) -> np.ndarray:  # noqa: ANN001
+    """(B, 2^n) final states, logical order, through schedule, records and their executor."""
+    plan = compile_plan(circuit, ())
+    preparation = Preparation(plan)
+    steps, angles = take_apart(operation for one in plan.passes for operation in one.operations)
+    tiles = schedule_tiles(steps, plan.n_qubits, tile_bits, low_bits)
+    program = make_records(tiles, plan.runs, plan.n_qubits, tile_bits, 16)
+    runs = preparation.run_angles(slots.shared_S)
+    sources = preparation.sources(slots.shared_S, runs)
+    shared = np.zeros(len(angles.shared) + 1)
+    for k, place in enumerate(angles.shared):
+        if isinstance(place, TermPlace):
+            table = preparation.shared_terms[place.layer]
+            shared[k] = table.coefficients[place.index] * sources[table.source[place.index]]
+            shared[k] += table.offsets[place.index]
+        else:
+            shared[k] = place
+
+    def by_sample(affine, sign: float) -> np.ndarray:  # noqa: ANN001
+        return sign * (affine.coefficient * slots.per_sample_BS[:, affine.slot] + affine.offset)
+
+    empty = np.zeros((slots.batch, 1))
+    sample = np.column_stack([empty[:, :0], *(by_sample(a, 1.0) for a in angles.per_sample), empty])
+    sample_betas = np.column_stack([*(by_sample(a, -1.0 if flip else 1.0) for a, flip in program.sample_shears), empty])
+    betas = np.zeros(4 * len(program.records_K) + 4)
+    for shear in program.shears:
+        betas[shear.place] = runs.beta[shear.run] * (-1.0 if shear.flip else 1.0)
+    start = np.zeros((slots.batch, 1 << program.address_bits), dtype=complex)
+    start[:, 0] = 1
+    final = execute(program, start, shared, betas, sample, sample_betas)[:, : 1 << plan.n_qubits]
+    address = np.arange(1 << plan.n_qubits)
+    logical = np.zeros_like(address)
+    for q, row in enumerate(plan.final_rows):
+        bit = np.bitwise_count(address & row).astype(np.int64) & 1
+        logical |= (bit ^ (plan.final_flips >> q & 1)) << q
+    result = np.empty_like(final)
+    result[:, logical] = final
+    return result
+
+
+def assert_same_states(circuit, tile_bits: int, low_bits: int, batch: int = 2) -> None:  # noqa: ANN001
+    theta, x = random_inputs(circuit, batch)
+    slots = AngleMap(circuit).values(theta, x)
+    expected = ReferenceEngine().compile(circuit, (PauliString(0, 0),)).forward(slots).state
+    found = executed_state(circuit, slots, tile_bits, low_bits)
+    overlap = np.abs(np.sum(found.conj() * expected, axis=1))
+    np.testing.assert_allclose(overlap, 1.0, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(circuits(min_qubits=1, max_qubits=7, max_gates=24), st.sampled_from([5, 6, 9]))
+def test_random_circuits(circuit, tile_bits):
+    assert_same_states(circuit, tile_bits, 1)
+
+
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+@pytest.mark.parametrize(("n_qubits", "tile_bits"), [(3, 9), (7, 5), (8, 6), (9, 9)])
+def test_layered_circuits(n_qubits, tile_bits, entangler):
+    assert_same_states(hea(n_qubits, 5, entangler), tile_bits, 1)
+
+
+@pytest.mark.parametrize("amplitude_bytes", [8, 16])
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+@pytest.mark.parametrize(("n_qubits", "tile_bits"), [(9, 9), (12, 12), (14, 10)])
+def test_exchanges_have_no_bank_conflicts(n_qubits, tile_bits, entangler, amplitude_bytes):
+    plan = compile_plan(hea(n_qubits, 3, entangler), ())
+    steps, _ = take_apart(operation for one in plan.passes for operation in one.operations)
+    tiles = schedule_tiles(steps, n_qubits, tile_bits, 3)
+    program = make_records(tiles, plan.runs, n_qubits, tile_bits, amplitude_bytes)
+    assert np.any(program.records_K[:, FLAGS] & HAS_EXCHANGE)
+    lanes = 128 // amplitude_bytes
+    for table in program.exchange_thread:
+        for side in table:
+            banks = (side[:, 0] // amplitude_bytes % lanes).reshape(-1, lanes)
+            assert all(len(set(row)) == lanes for row in banks.tolist())
+
+
+@pytest.mark.parametrize(("n_qubits", "tile_bits"), [(9, 9), (12, 12), (14, 10), (16, 12)])
+def test_passes_load_and_store_whole_segments(n_qubits, tile_bits):
+    """The first eight threads of a warp touch eight neighbouring amplitudes: 64 bytes."""
+    plan = compile_plan(hea(n_qubits, 9), ())
+    steps, _ = take_apart(operation for one in plan.passes for operation in one.operations)
+    program = make_records(schedule_tiles(steps, n_qubits, tile_bits, 3), plan.runs, n_qubits, tile_bits, 8)
+    for edge in program.edge_thread:
+        for side in edge:
+            assert side[:8].tolist() == list(range(8))
+
+
+def test_a_reducer_says_how_its_members_are_made():
+    reducer = Reducer([0b0110, 0b1011, 0b0001])
+    assert not reducer.add(0b1100)
+    for coordinates in range(8):
+        vector = combine([0b0110, 0b1011, 0b0001], coordinates)
+        assert reducer.coordinates(vector) == coordinates
+    with pytest.raises(ValueError, match="not in the span"):
+        reducer.coordinates(0b0100)
+
+
+def test_a_layout_makes_rotation_bits_its_coordinates():
+    """Masks of a CX frame: m = columns, r = rows of its inverse."""
+    frame = {0b00011: 0b00001, 0b00010: 0b00011, 0b01100: 0b00100}
+    for mask, parity_mask in frame.items():
+        assert [(other & parity_mask).bit_count() & 1 for other in frame] == [int(other == mask) for other in frame]
+    layout = make_layout([0b00011, 0b00010], frame, (), [1, 2, 4, 8, 16], [1 << 5, 1 << 6])
+    for mask, parity_mask in frame.items():
+        coordinates = layout.coordinates(parity_mask)
+        assert coordinates.bit_count() == 1
+        assert layout.vectors[coordinates.bit_length() - 1] == mask
+    assert Reducer(layout.vectors).size == 7
+
+
+def test_an_exchange_moves_every_amplitude_to_its_address():
+    before = make_layout((), {}, (), [1 << b for b in range(6)], [1 << 6])
+    after = make_layout([0b11, 0b110], {0b11: 0b1, 0b110: 0b100 | 1 << 6}, (), [1 << b for b in range(6)], [1 << 6])
+    exchange = make_exchange(before, after, 8)
+    assert exchange.moves_tile
+    places = []
+    for side, layout in enumerate((before, after)):
+        found = {}
+        for tile in range(2):
+            for c in range(1 << 6):
+                address = combine(layout.vectors, c | tile << 6)
+                place = int(exchange.thread_S2[side, c >> 4, 0]) ^ combine(exchange.column_S4[side].tolist(), c & 15)
+                place ^= int(exchange.tile_K4[0, side]) * tile
+                found[tile, address] = place
+        places.append(found)
+    assert places[0] == places[1]

@@ -1,0 +1,106 @@
+"""The tiled schedule alone: every item once, what does not commute in its order, tiles within their bound."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.light_cone import schedule_tiles
+from qmltrain.fusion.passes import Span
+from qmltrain.fusion.tile_items import Phase, Sign, take_apart
+from tests.circuit.strategies import circuits
+from tests.engines.cases import hea
+
+
+def steps_of(circuit):  # noqa: ANN001, ANN201
+    plan = compile_plan(circuit, ())
+    return take_apart(operation for one in plan.passes for operation in one.operations)
+
+
+def check_schedule(steps, passes, n_bits: int, tile_bits: int, low_bits: int) -> None:  # noqa: ANN001
+    """Raises where the schedule loses, doubles, misplaces or reorders anything."""
+    position = {}
+    count = 0
+    for one in passes:
+        span = Span(one.basis)
+        assert len(span) == len(one.basis) == min(tile_bits, n_bits)
+        assert list(one.basis[:low_bits]) == [1 << b for b in range(min(low_bits, len(one.basis)))]
+        for this in one.rounds:
+            for entry in (*this.items, *this.rotations):
+                assert id(entry) not in position
+                position[id(entry)] = count
+                count += 1
+            for a in this.rotations:
+                assert a.pair_mask in span
+                for b in this.rotations:  # independent butterflies
+                    assert (a.pair_mask & b.parity_mask).bit_count() & 1 == (a is b)
+    entries = [(s, entry) for s, step in enumerate(steps) for entry in (*step.rotations, *step.items)]
+    assert len(position) == len(entries)
+    for k, (s, entry) in enumerate(entries):
+        for t, later in entries[k + 1 :]:
+            if not commute(entry, later):
+                assert position[id(entry)] < position[id(later)], (s, entry, t, later)
+
+
+def commute(a, b) -> bool:  # noqa: ANN001
+    diagonal_a, diagonal_b = isinstance(a, Phase | Sign), isinstance(b, Phase | Sign)
+    if diagonal_a and diagonal_b:
+        return True
+    if diagonal_a or diagonal_b:
+        item, rotation = (a, b) if diagonal_a else (b, a)
+        return not item.blocks(rotation.pair_mask)
+    return not ((a.pair_mask & b.parity_mask).bit_count() ^ (b.pair_mask & a.parity_mask).bit_count()) & 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(circuits(min_qubits=2, max_qubits=8, max_gates=40), st.integers(2, 8), st.integers(0, 1))
+def test_random_circuits(circuit, tile_bits, low_bits):
+    steps, _ = steps_of(circuit)
+    passes = schedule_tiles(steps, circuit.n_qubits, tile_bits, low_bits, rotations_a_pass=5)
+    check_schedule(steps, passes, circuit.n_qubits, tile_bits, low_bits)
+
+
+@pytest.mark.parametrize("entangler", ["cz", "cx", "rzz_free"])
+@pytest.mark.parametrize(("n_qubits", "tile_bits", "low_bits"), [(9, 5, 2), (10, 7, 3), (7, 7, 3), (11, 4, 0)])
+def test_layered_circuits(n_qubits, tile_bits, low_bits, entangler):
+    steps, _ = steps_of(hea(n_qubits, 6, "swap" if entangler == "rzz_free" else entangler))
+    passes = schedule_tiles(steps, n_qubits, tile_bits, low_bits)
+    check_schedule(steps, passes, n_qubits, tile_bits, low_bits)
+
+
+def test_light_cones_need_a_third_of_a_pass_a_layer():
+    steps, _ = steps_of(hea(20, 60))
+    assert len(schedule_tiles(steps, 20, 12, 3)) <= 22
+    assert len(schedule_tiles(steps, 20, 11, 3)) <= 30
+
+
+def test_planning_time_is_linear_in_the_depth():
+    """Equal situations are decided once: the number of decisions does not grow with the depth."""
+    from qmltrain.fusion.light_cone import _LightCone
+
+    decisions = []
+    for layers in (100, 200):
+        steps, _ = steps_of(hea(12, layers))
+        cone = _LightCone(steps, 12, 7, 2)
+        cone.passes()
+        decisions.append(len(cone.choices))
+    assert decisions[1] <= decisions[0] + 10, decisions
+
+
+def test_cz_comes_back_as_signs_alone():
+    steps, angles = steps_of(hea(5, 3))
+    signs = [item for step in steps for item in step.items if isinstance(item, Sign)]
+    assert len(signs) == 15
+    assert not [angle for angle in angles.shared if isinstance(angle, float)]
+
+
+@pytest.mark.slow
+def test_the_headline_circuit_is_planned_in_seconds():
+    start = time.perf_counter()
+    steps, _ = steps_of(hea(20, 1000))
+    schedule_tiles(steps, 20, 12, 3)
+    assert time.perf_counter() - start < 60
