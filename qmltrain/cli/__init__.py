@@ -9,8 +9,8 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments
@@ -60,9 +60,9 @@ def describe_error(error: Exception) -> tuple[int, str]:
     return EXIT_ERROR, f"error: internal: {type(error).__name__}: {text} (-v shows where)"
 
 
-def verb_function(verb: str) -> Callable[[Any, CommandContext], int | None]:
-    """`run(config, context)` of a composed verb, `run(path, context)` of a path verb; imported when it is needed."""
-    function: Callable[[Any, CommandContext], int | None] = importlib.import_module(f"qmltrain.studies.{verb}").run
+def verb_function(verb: str) -> Callable[..., int | None]:
+    """`run(config, context)` of a composed verb, `run(path, context, **options)` of a path verb; imported when needed."""
+    function: Callable[..., int | None] = importlib.import_module(f"qmltrain.studies.{verb}").run
     return function
 
 
@@ -81,8 +81,11 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     if arguments.verb in COMPOSED_VERBS:
         return _run_composed(arguments, command_line)
     if arguments.verb in PATH_VERBS:
-        context = CommandContext(command_line, [], arguments.verbose)
-        return verb_function(arguments.verb)(Path(arguments.words[0]), context) or EXIT_DONE
+        from qmltrain.cli.path_options import path_arguments
+
+        paths, options, overrides = path_arguments(arguments)
+        context = CommandContext(command_line, overrides, arguments.verbose)
+        return verb_function(arguments.verb)(*paths, context, **options) or EXIT_DONE
     from qmltrain.info import print_info
 
     print_info()
@@ -112,7 +115,8 @@ def _find_modules_here() -> None:
 
 
 def _prepare_streams() -> None:
-    """Closed streams swallow what is written; a terminal that cannot show a character shows `?`."""
+    """Closed streams swallow what is written; a terminal that cannot show a character shows `?`; warnings are lines."""
+    warnings.formatwarning = lambda message, *_: f"qmltrain: warning: {message}\n"
     for descriptor in (0, 1, 2):  # else the next file that is opened takes the number, and stray output with it
         try:
             os.fstat(descriptor)
