@@ -11,7 +11,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments
 from qmltrain.config import CommandContext
@@ -61,7 +60,7 @@ def describe_error(error: Exception) -> tuple[int, str]:
 
 
 def verb_function(verb: str) -> Callable[..., int | None]:
-    """`run(config, context)` of a composed verb, `run(path, context, **options)` of a path verb; imported when needed."""
+    """`run(config, context)` of a composed verb, `run(path, context, **options)` of a path verb; imported late."""
     function: Callable[..., int | None] = importlib.import_module(f"qmltrain.studies.{verb}").run
     return function
 

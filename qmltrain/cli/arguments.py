@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,9 +18,21 @@ COMPOSED_VERBS = {
     "circuit": "draw the circuit, count gates, name the parameters in order",
 }
 PATH_VERBS = {
-    "evaluate": "evaluate a finished run's best parameters on its test split",
+    "evaluate": "metrics of a run's best parameters on its own splits, or on other data: dataset=..., shots=1000",
     "resume": "go on with a run that was stopped, from its own stored config",
+    "repeat": "train a run's config again in a fresh directory and say whether it came out equal to the bit",
+    "compare": "RUN RUN: what differs between two runs, in their configs and in their results",
+    "collect": "FOLDER: one table (CSV) of all runs in it, or of a sweep; --over run.seed: mean and spread over seeds",
     "plot": "draw a run's curves (extra: plot)",
+}
+# what may stand before the = in a path verb's overrides
+OVERRIDES_OF = {"evaluate": ("dataset", "engine", "shots", "seed"), "repeat": ("run.dir",)}
+RUNS_OF = {"compare": 2}  # words of a path verb that are runs; else 1
+# flags that take a value, the verbs that read them, and what they mean
+VALUE_FLAGS = {
+    "predictions": (("evaluate",), "FILE", "label, prediction and scores of every sample, to .csv or .npz"),
+    "over": (("collect",), "KEY,...", "mean, deviation and 95 % interval over runs that differ in these keys alone"),
+    "output": (("collect",), "FILE", "where to write (default: standard output)"),
 }
 PLAIN_VERBS = {"info": "versions, devices, what is missing and how to get it"}
 VERBS = (*COMPOSED_VERBS, *PATH_VERBS, *PLAIN_VERBS)
@@ -31,7 +43,7 @@ qmltrain: exact batch training of parametrised quantum circuits
 
 usage:
   qmltrain [VERB] [group=entry] [group.key=value] ... [flags]
-  qmltrain {path_verbs} RUN
+  qmltrain {path_verbs} RUN [flags]
   qmltrain info
 
 verbs that take a config:
@@ -51,6 +63,9 @@ flags:
   --version              print the version
   -h, --help             print this
 
+flags of single verbs:
+{value_flags}
+
 groups and their entries:
 {groups}
 
@@ -64,6 +79,8 @@ examples:
   qmltrain gradient experiment=digits study.rows=64 study.per_sample=true study.output=gradient.h5
   qmltrain --cfg job experiment=digits_amplitude
   qmltrain resume runs/digits-1a2b3c4d
+  qmltrain evaluate runs/digits-1a2b3c4d dataset=npz dataset.path=new.npz --predictions new.csv
+  qmltrain collect runs --over run.seed --output table.csv
 
 exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after a snapshot (run it again)
 Every key, its default and what it means: docs/config.md
@@ -72,7 +89,8 @@ Every key, its default and what it means: docs/config.md
 
 @dataclass(frozen=True)
 class Arguments:
-    """The parsed command line. `words` are overrides for a composed verb, one path for a path verb."""
+    """The parsed command line. `words` are overrides for a composed verb; for a path verb its paths, then overrides
+    (`evaluate` and `repeat` take some). `values` are the given ones of `VALUE_FLAGS`."""
 
     verb: str
     words: list[str]
@@ -82,6 +100,7 @@ class Arguments:
     verbose: bool = False
     help: bool = False
     version: bool = False
+    values: dict[str, str] = field(default_factory=dict)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -99,6 +118,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--version", action="store_true")
+    for name in VALUE_FLAGS:
+        parser.add_argument(f"--{name}")
     # `~key` and `+key=value` are words; so is everything after `--`.
     found = parser.parse_intermixed_args(argv)
     words: list[str] = found.words
@@ -112,6 +133,7 @@ def parse_arguments(argv: list[str]) -> Arguments:
         verbose=found.verbose,
         help=found.help,
         version=found.version,
+        values={name: value for name in VALUE_FLAGS if (value := getattr(found, name)) is not None},
     )
     if not (arguments.help or arguments.version):
         _check(arguments)
@@ -120,6 +142,10 @@ def parse_arguments(argv: list[str]) -> Arguments:
 
 def _check(arguments: Arguments) -> None:
     verb, words = arguments.verb, arguments.words
+    for name in arguments.values:
+        verbs = VALUE_FLAGS[name][0]
+        if verb not in verbs:
+            raise InputError(f"--{name}: not used by {verb}, but by {', '.join(verbs)}")
     if verb in COMPOSED_VERBS:
         for word in words:
             if "=" not in word and not word.startswith("~"):
@@ -133,10 +159,22 @@ def _check(arguments: Arguments) -> None:
     for flag, value in flags.items():
         if value:
             raise InputError(f"{flag}: not used by {verb}; it takes {'a run' if verb in PATH_VERBS else 'nothing'}")
-    if verb in PATH_VERBS and len(words) != 1:
-        raise InputError(f"{verb}: found {len(words)} words; allowed: one, the run's directory or its run.h5")
+    if verb in PATH_VERBS:
+        _check_path_words(verb, words)
     if verb in PLAIN_VERBS and words:
         raise InputError(f"{verb}: found {words[0]!r}; {verb} takes nothing")
+
+
+def _check_path_words(verb: str, words: list[str]) -> None:
+    needed = RUNS_OF.get(verb, 1)
+    given = words if verb not in OVERRIDES_OF else [word for word in words if "=" not in word]
+    if len(given) != needed:
+        one = "one, a folder" if verb == "collect" else "one, the run's directory or its run.h5"
+        raise InputError(f"{verb}: found {len(given)} words; allowed: {'two runs' if needed == 2 else one}")
+    for word in words:
+        key = word.partition("=")[0].lstrip("+")
+        if "=" in word and verb in OVERRIDES_OF and not {key, key.partition(".")[0]} & set(OVERRIDES_OF[verb]):
+            raise InputError(f"{verb}: found {word!r}; beside the run it takes {', '.join(OVERRIDES_OF[verb])}")
 
 
 def help_text(configs: Path) -> str:
@@ -153,10 +191,12 @@ def help_text(configs: Path) -> str:
         for folder in sorted(configs.iterdir())
         if folder.is_dir() and any(path.stem != "default" for path in folder.glob("*.yaml"))
     }
+    flags = VALUE_FLAGS.items()
     return HELP.format(
         path_verbs="|".join(PATH_VERBS),
         composed=table(COMPOSED_VERBS),
         paths=table(PATH_VERBS),
         plain=table(PLAIN_VERBS),
+        value_flags=table({f"--{name} {shape}": f"{'|'.join(v)}: {text}" for name, (v, shape, text) in flags}),
         groups=table(groups),
     )

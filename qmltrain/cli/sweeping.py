@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
-from qmltrain.config import CommandContext
+from qmltrain.config import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
 
 POINTS = "points.jsonl"
@@ -59,10 +59,11 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
     number, overrides = job.job.num, list(job.overrides.task)
     swept = [override for override in overrides if override not in context.overrides]
     print(f"qmltrain: point {number}: {' '.join(swept or overrides)}", file=sys.stderr)
-    error = None
+    error = run = None
     try:
         with config_errors(overrides):
             config = as_config(composed)
+        run = _run_directory(verb, config)
         code = verb_function(verb)(config, CommandContext(context.command_line, overrides, context.verbose))
         error = f"exit code {code}" if code else None
     except Exception as failure:
@@ -70,7 +71,7 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
             traceback.print_exc()
         code, error = describe_error(failure)
         print(f"qmltrain: {error}", file=sys.stderr)
-    record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": error}
+    record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": error, "run": run}
     descriptor = os.open(points, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         os.write(descriptor, (json.dumps(record) + "\n").encode())  # one call a line: processes may share the file
@@ -78,6 +79,15 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
         os.close(descriptor)
     if code == EXIT_INTERRUPTED:
         raise SystemExit(EXIT_INTERRUPTED)
+
+
+def _run_directory(verb: str, config: Config) -> str | None:
+    """Where a point's run lies, for `qmltrain collect`."""
+    if verb != "train":
+        return None
+    from qmltrain.studies.train import run_directory
+
+    return str(run_directory(config).absolute())
 
 
 def report_sweep(directory: Path) -> int:

@@ -9,13 +9,14 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import qmltrain.cli
 from qmltrain import __version__
-from qmltrain.cli.arguments import HELP, VERBS, parse_arguments
+from qmltrain.cli.arguments import HELP, PATH_VERBS, VERBS, parse_arguments
 from qmltrain.cli.composing import compose_config
 from qmltrain.config import CommandContext, Config
 from qmltrain.errors import InputError, InterruptedRun, NonFiniteError, QmltrainError
@@ -114,6 +115,8 @@ def test_help_names_every_verb_flag_and_group(qmltrain):
 @pytest.mark.parametrize("example", re.findall(r"^  (qmltrain [^[\n]*=[^[\n]*)$", HELP, flags=re.M))
 def test_every_example_of_the_help_composes(example):
     arguments = parse_arguments(shlex.split(example)[1:])
+    if arguments.verb in PATH_VERBS:
+        arguments = replace(arguments, words=[word for word in arguments.words if "=" in word])
     words = [word.split(",")[0] for word in arguments.words] if arguments.multirun else arguments.words
     assert compose_config(words, arguments.config_directory) is not None
 

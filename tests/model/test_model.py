@@ -162,6 +162,8 @@ def test_another_engine_may_be_asked_for(runs, monkeypatch):
     np.testing.assert_allclose(qmltrain.load(runs["classes"], engine="reference").scores(x), exact, atol=1e-12)
     single = qmltrain.load(runs["classes"], precision="complex64").scores(x)
     assert 0 < np.max(np.abs(single - exact)) < 1e-5
+    with pytest.raises(InputError, match="engine.precision: found 'single'"):
+        qmltrain.load(runs["classes"], precision="single")
     monkeypatch.setitem(ENGINES, "interpreter", ("qmltrain.engines.absent", "X"))
     with pytest.raises(EngineUnavailableError, match="engine.name=auto"):
         qmltrain.load(runs["classes"])

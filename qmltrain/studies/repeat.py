@@ -1,0 +1,69 @@
+"""`qmltrain repeat RUN`: train a run's config again in a fresh directory, and say whether it came out the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+from qmltrain.config import CommandContext
+from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
+from qmltrain.runs.layout import FILE_NAME
+from qmltrain.runs.reading import run_status
+from qmltrain.runs.store import COMPLETED
+from qmltrain.runs.views import open_run
+from qmltrain.studies.compare import SURROUNDINGS, first_difference
+from qmltrain.studies.resume import stored_config
+from qmltrain.studies.setup import check_user_code, derive_seeds, open_source
+from qmltrain.studies.train import train
+
+
+def run(path: Path, context: CommandContext, *, directory: Path | None = None) -> int:
+    """0 where all stored numbers are equal to the bit, 1 where they are not.
+
+    The automatic choices of the run (engine, gradient mode, interval) are used again. `directory` is by default the
+    run's own with "-repeat" added. A repetition that was stopped goes on. Raises InputError where the run is not
+    complete, or its data or code has changed.
+    """
+    config, original = stored_config(path)
+    view = open_run(original)
+    if view.status != COMPLETED:
+        raise InputError(
+            f"{original}: is {view.status}; only a completed run can be repeated (qmltrain resume {original})"
+        )
+    attributes = view.attributes
+    check_user_code(config, attributes.get("user_code"), original)
+    source = open_source(config, derive_seeds(config.run))
+    if source.checksum != attributes["dataset_checksum"]:
+        raise InputError(f"dataset: {source.name} has changed since the run in {original} began; restore it")
+    directory = directory or _fresh(original)
+    if directory.resolve() == original.resolve():
+        raise InputError(f"run.dir: {directory} is the run itself; choose another directory for its repetition")
+    config.run = dataclasses.replace(config.run, dir=str(directory), resume="auto")
+    train(config, context, directory, json.loads(attributes["choices"]))
+    repeated = open_run(directory)
+    found = first_difference(view, repeated)
+    if found is None:
+        print(f"repeated   {directory / FILE_NAME}: equal to {original / FILE_NAME} to the bit")
+        return EXIT_DONE
+    now = repeated.attributes
+    changed = [
+        f"{name} {attributes.get(name)} -> {now.get(name)}"
+        for name in SURROUNDINGS
+        if attributes.get(name) != now.get(name)
+    ]
+    since = "; ".join(changed) or "nothing that the run recorded"
+    print(f"repeated   {directory / FILE_NAME}: not equal to {original / FILE_NAME}: first {found.where}")
+    print(f"difference {found.largest:.3g} at most; changed since: {since}")
+    return EXIT_ERROR
+
+
+def _fresh(original: Path) -> Path:
+    """`<original>-repeat`, `-repeat-2`, ...: the first that holds no complete run."""
+    original = original.resolve()
+    for number in itertools.count(1):
+        candidate = original.with_name(f"{original.name}-repeat" + (f"-{number}" if number > 1 else ""))
+        if run_status(candidate) != COMPLETED:
+            return candidate
+    raise AssertionError("there is always another number")
