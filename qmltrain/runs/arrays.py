@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from qmltrain.errors import InputError
+from qmltrain.runs.atomic import new_file, storage_errors, write_at
 from qmltrain.runs.layout import FILE_NAME
 from qmltrain.runs.views import open_run
 
@@ -43,16 +44,23 @@ def read_array(path: Path, name: str) -> np.ndarray:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
-    """A new HDF5 file, complete or not there at all: temporary file, then rename. Texts are stored as UTF-8."""
+    """A new HDF5 file, complete and on the disk, or not there at all. Texts are stored as UTF-8.
+
+    HDF5 makes the file in memory, as everywhere in this package: the library never meets a full disk. Raises
+    StorageError where the disk does not take it.
+    """
     import h5py
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with h5py.File(temporary, "w") as file:
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         for name, array in arrays.items():
             text = array.dtype == object
             file.create_dataset(name, data=array, dtype=h5py.string_dtype() if text else None)
         for name, value in attributes.items():
             if value is not None:
                 file.attrs[name] = value
-    temporary.replace(path)
+        file.flush()
+        image = file.id.get_file_image()
+    with storage_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(path) as descriptor:
+            write_at(descriptor, image, 0)

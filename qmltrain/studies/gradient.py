@@ -8,7 +8,7 @@ import numpy as np
 
 from qmltrain.config import CommandContext, Config, to_yaml
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.errors import InputError, StorageError
+from qmltrain.errors import InputError
 from qmltrain.runs.arrays import read_array, write_arrays
 from qmltrain.runs.attributes import collect_attributes
 from qmltrain.studies.setup import Compiled, Problem, build_problem, compile_model
@@ -31,10 +31,7 @@ def run(config: Config, context: CommandContext) -> int:
         rows = rows[: config.study.rows]
     arrays, attributes = compute(config, problem, compiled, theta_P, rows)
     attributes |= {"config_yaml": to_yaml(config), "command_line": " ".join(context.command_line)}
-    try:
-        write_arrays(output, arrays, {**collect_attributes(), **attributes})
-    except OSError as error:
-        raise StorageError(f"{output}: cannot be written: {error.strerror or error}") from error
+    write_arrays(output, arrays, {**collect_attributes(), **attributes})
     print(f"gradient   {output}")
     print(f"loss       {attributes['loss']:.6g} (mean over {len(rows)} samples)")
     print(f"norm       {np.linalg.norm(arrays['gradient']):.6g} of {len(theta_P)} parameters")

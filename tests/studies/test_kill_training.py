@@ -1,4 +1,4 @@
-"""A training that is killed at any write call goes on to the same bits: some calls here, all of them in the long set."""
+"""A training killed at any write call goes on to the same bits: some calls here, all of them in the long set."""
 
 from __future__ import annotations
 

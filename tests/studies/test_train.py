@@ -160,7 +160,8 @@ def test_a_damaged_snapshot_falls_back_to_the_one_before(whole, tmp_path, monkey
         {"loss__name": "mean_squared_error", "ansatz__name": "strongly_entangling", "schedule__name": "step"},
         {"dataset__name": "diabetes", "dataset__n_samples": None, "dataset__noise": None, "dataset__samples": 60,
          "dataset__generator_seed": None, "preprocess__pca": 2, "loss__name": "mean_squared_error"},
-        {"encoding__name": "amplitude", "encoding__repeats": None, "ansatz__layers": 3, "engine__precision": "complex64"},
+        {"encoding__name": "amplitude", "encoding__repeats": None, "ansatz__layers": 3,
+         "engine__precision": "complex64"},
     ],
 )  # fmt: skip
 def test_every_kind_of_training_goes_on_exactly(tmp_path, monkeypatch, changes):
