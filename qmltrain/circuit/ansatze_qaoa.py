@@ -21,9 +21,9 @@ def qaoa(
 
     In gates: H on all, then RZZ(2 w_ij gamma) on each edge and RX(2 beta) on each qubit. (The MaxCut cost
     sum w_ij (1 - Z_i Z_j) / 2 is -C/2 and a constant, so its gamma is -2 times this one.) `graph` is ring, chain,
-    complete, random_regular (of `degree`, by default 3, and `seed`, by default 0), or file: `path`, one "i j" or "i j weight" a
-    line. From 2 qubits on. Parameters (layers, 2): gamma, beta. Refuses options of another kind of graph. Reference:
-    Farhi, Goldstone, Gutmann, arXiv:1411.4028.
+    complete, random_regular (of `degree`, by default 3, and `seed`, by default 0), or file: `path`, one "i j" or
+    "i j weight" a line. From 2 qubits on. Parameters (layers, 2): gamma, beta. Refuses options of another kind of
+    graph. Reference: Farhi, Goldstone, Gutmann, arXiv:1411.4028.
     """
     check_positive("ansatz.layers", layers)
     check_least_qubits("ansatz.name", builder.n_qubits, 2, "qaoa")

@@ -111,8 +111,8 @@ GRAPH_NAMES = (*GRAPHS, "random_regular", "file")
 def choose_graph(
     n: int, graph: str, degree: int | None, seed: int | None, path: str | None, group: str = "ansatz"
 ) -> Edges:
-    """The edges of `graph`: a name in `GRAPHS`, random_regular (of `degree`, by default 3, and `seed`, by default 0), or
-    file (of `path`). Raises InputError for an unknown name and for options of another kind of graph.
+    """The edges of `graph`: a name in `GRAPHS`, random_regular (of `degree`, by default 3, and `seed`, by default 0),
+    or file (of `path`). Raises InputError for an unknown name and for options of another kind of graph.
     """
     check_choice(f"{group}.graph", graph, GRAPH_NAMES)
     for option, value, used_by in (

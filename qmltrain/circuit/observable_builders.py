@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from qmltrain.circuit.hamiltonians import hamiltonian, heisenberg, ising, maxcut
 from qmltrain.circuit.observables import OBSERVABLES, Observables, PauliString, from_sums, pauli_string
 from qmltrain.circuit.pauli_text import parse_pauli_sum
+from qmltrain.circuit.target_state import target_state
 from qmltrain.circuit.user_function import call_user_function
 from qmltrain.errors import InputError
 
@@ -135,6 +136,7 @@ OBSERVABLES.update(
     ising=ising,
     heisenberg=heisenberg,
     maxcut=maxcut,
+    target_state=target_state,
     python=python,
 )
 

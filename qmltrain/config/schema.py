@@ -14,6 +14,7 @@ from typing import Any
 
 from qmltrain.config.rules import (
     BELOW_ONE,
+    CLASS_WEIGHTS,
     COUNT,
     COUNT_OR_ZERO,
     FINITE,
@@ -120,7 +121,9 @@ class AnsatzConfig:
 
 @dataclass
 class ObservableConfig:
-    name: str = option("z", "z | pauli | projector | parity | hamiltonian | ising | heisenberg | maxcut | python", TEXT)
+    name: str = option(
+        "z", "z | pauli | projector | parity | hamiltonian | ising | heisenberg | maxcut | target_state | python", TEXT
+    )
     qubits: list[int] | None = option(
         None, "z, parity: measured qubits; projector: qubits that are read (null: all)", each(QUBIT, distinct=True)
     )
@@ -136,7 +139,10 @@ class ObservableConfig:
     degree: int | None = option(None, "graph=random_regular: edges of a vertex (null: 3)", COUNT)
     seed: int | None = option(None, "graph=random_regular: seed (null: 0)", SEED)
     path: str | None = option(
-        None, "hamiltonian: text file, '0.5 X0 Z1' a line; graph=file: 'i j' or 'i j weight' a line", TEXT
+        None,
+        "hamiltonian: text file, '0.5 X0 Z1' a line; graph=file: 'i j' or 'i j weight' a line; target_state: .npy of "
+        "the amplitudes",
+        TEXT,
     )
     coupling: float | None = option(None, "ising: J of -J sum Z Z - h sum X (null: 1)", FINITE)
     couplings: list[float] | None = option(
@@ -153,7 +159,16 @@ class HeadConfig:
 
 @dataclass
 class LossConfig:
-    name: str = option("cross_entropy", "cross_entropy | binary_cross_entropy | mean_squared_error", TEXT)
+    name: str = option(
+        "cross_entropy",
+        "cross_entropy | binary_cross_entropy | hinge | mean_squared_error | huber | expectation | fidelity (the last "
+        "two need head=raw and no labels)",
+        TEXT,
+    )
+    delta: float | None = option(None, "huber: where the square turns into a line (null: 1)", POSITIVE)
+    class_weights: Any = option(
+        None, "balanced (n / (classes x samples of the class)) or one weight a class (null: all 1)", CLASS_WEIGHTS
+    )
 
 
 @dataclass
@@ -161,7 +176,7 @@ class DatasetConfig:
     name: str = option(
         "digits",
         "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | "
-        "make_classification | idx | npz | hdf5 | python",
+        "make_classification | idx | npz | hdf5 | python | none (VQE, QAOA)",
         TEXT,
     )
     path: str | None = option(None, "idx: file of the images; npz, hdf5: the file")

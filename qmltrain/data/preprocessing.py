@@ -94,6 +94,8 @@ class Preprocessor:
 
     def describe(self) -> str:
         """One line, e.g. "28 x 28, resized to 8 x 8, 16 principal components (81.3 % of the variance), min_max"."""
+        if not self.n_features:
+            return "none"
         steps = [" x ".join(map(str, self.sample_shape))]
         if self.resize is not None:
             steps.append(f"resized to {self.resize[0]} x {self.resize[1]}")

@@ -11,6 +11,7 @@ from qmltrain.data import sklearn_sources
 from qmltrain.data.arrays import npz
 from qmltrain.data.hdf5 import hdf5
 from qmltrain.data.idx import idx
+from qmltrain.data.no_data import none
 from qmltrain.data.protocol import Source
 from qmltrain.data.python_source import python
 from qmltrain.data.selection import select
@@ -47,6 +48,7 @@ SOURCES: dict[str, Builder] = {
         npz,
         hdf5,
         python,
+        none,
     )
 }
 

@@ -1,4 +1,4 @@
-"""`qmltrain evaluate RUN`: the best parameters of a run, with its own preprocessing, on its own splits or on other data."""
+"""`qmltrain evaluate RUN`: a run's best parameters and own preprocessing, on its own splits or on other data."""
 
 from __future__ import annotations
 
@@ -66,11 +66,9 @@ def run(
     else:
         problem = build_problem(config, snapshot.arrays)
         check_same_data(problem, snapshot, directory)
-        splits = (("val", problem.split.validation), ("test", problem.split.test))
         parts = [
             Part(name, rows, problem.data.features(rows), np.asarray(problem.data.labels(rows)))
-            for name, rows in splits
-            if len(rows)
+            for name, rows in problem.held_out()
         ]
     summary: dict[str, float] = {}
     outputs = []

@@ -44,4 +44,8 @@ def result_lines(summary: Mapping[str, float]) -> list[str]:
         if f"baseline/{name}" in summary:
             line += f"   {rival} on the same features {summary[f'baseline/{name}']:.4f}"
         lines.append(line)
+    if "train/loss" in summary:  # without data: the value of the best parameters
+        lines.append(f"lowest value {summary['train/loss']:.6f}")
+    elif "test/loss" in summary and not lines:
+        lines.append(f"test loss {summary['test/loss']:.6f}")
     return lines

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.circuit.assemble import assemble, assemble_observables, options_with_defaults
+from qmltrain.circuit.assemble import assemble, assemble_observables, call_builder, options_with_defaults
 from qmltrain.circuit.encodings import ENCODINGS
 from qmltrain.circuit.user_file import read_text
 from qmltrain.circuit.user_function import load_user_function
 from qmltrain.config import Config, DatasetConfig, RunConfig
 from qmltrain.data.batches import BatchOrder, PreparedData
+from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import Source
@@ -30,6 +31,7 @@ from qmltrain.data.splits import Split, split
 from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError
+from qmltrain.training.class_weights import ClassWeighted, class_weights
 from qmltrain.training.gradients import Evaluator, chunk_size
 from qmltrain.training.heads import HEADS, check_head, observable_range
 from qmltrain.training.initialization import initial_parameters
@@ -65,11 +67,23 @@ class Problem:
     n_classes: int | None
     model: Model
 
+    @property
+    def has_data(self) -> bool:
+        return not isinstance(self.source, NoData)
+
+    def held_out(self) -> list[tuple[str, np.ndarray]]:
+        """Names and rows of the splits that are evaluated at the end; without data, of its one evaluation."""
+        if not self.has_data:
+            return [("train", self.split.train)]
+        return [(name, rows) for name, rows in (("val", self.split.validation), ("test", self.split.test)) if len(rows)]
+
     def preprocessing_state(self) -> dict[str, np.ndarray]:
         """Arrays to store with the run; give them to `build_problem` to get the same preprocessing back."""
         state = self.data.preprocessor.state()
         if self.target_scaler is not None:
             state |= self.target_scaler.state()
+        if isinstance(self.model.loss, ClassWeighted):
+            state["class_weights"] = self.model.loss.weights_C
         return {PREPROCESS_PREFIX + name: value for name, value in state.items()}
 
     def stream(self, rows: np.ndarray) -> Iterator[tuple[FloatArray, np.ndarray]]:
@@ -116,36 +130,60 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
     source = open_source(config, seeds)
     labels = source.labels()
     n_classes = len(source.class_names) if source.task == "classification" else None
-    generator = np.random.default_rng(seeds.split)
-    parts = split(labels, source.task, config.dataset.validation, config.dataset.test, generator)
+    parts = split_rows(config, source, seeds)
     own = {k.removeprefix(PREPROCESS_PREFIX): v for k, v in (stored or {}).items() if k.startswith(PREPROCESS_PREFIX)}
-    scaler = None
-    if n_classes is None:
-        scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
+    weights_C = own.get("class_weights")
+    if config.loss.class_weights is not None and weights_C is None:
+        supervised = getattr(LOSSES.get(config.loss.name), "supervised", True)
+        weights_C = class_weights(config.loss.class_weights, labels[parts.train], n_classes if supervised else None)
     if own:
         preprocessor = Preprocessor.from_state(own)
+    elif isinstance(source, NoData):
+        preprocessor = Preprocessor(source.sample_shape, None, None, None, False)
     else:
         preprocessor = Preprocessor.fit(source, parts.train, **options(config.preprocess))
-    model = build_model(config, preprocessor.n_features, n_classes)
+    model = build_model(config, preprocessor.n_features, n_classes, weights_C)
     model.loss.check_targets(labels)
+    scaler = None
+    if n_classes is None and model.loss.supervised:
+        scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
     data = PreparedData(source, preprocessor, scaler)
     return Problem(config, seeds, source, parts, data, scaler, n_classes, model)
 
 
-def build_model(config: Config, n_features: int, n_classes: int | None) -> Model:
-    """Circuit, observables, head and loss. Raises InputError for what does not go together."""
+def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
+    """Which rows train, validate and test; without data its one row trains."""
+    if isinstance(source, NoData):
+        nothing = np.empty(0, dtype=np.int64)
+        return Split(np.arange(1), nothing, nothing)
+    generator = np.random.default_rng(seeds.split)
+    return split(source.labels(), source.task, config.dataset.validation, config.dataset.test, generator)
+
+
+def build_model(config: Config, n_features: int, n_classes: int | None, weights_C: np.ndarray | None = None) -> Model:
+    """Circuit, observables, head and loss, with weights of the classes where given.
+
+    Raises InputError for what does not go together.
+    """
     encoding, ansatz, observable = config.encoding, config.ansatz, config.observable
     circuit = assemble(
         config.circuit.n_qubits, n_features, encoding.name, options(encoding), ansatz.name, options(ansatz)
     )
     observables = assemble_observables(config.circuit.n_qubits, observable.name, options(observable))
     head, loss = config.head.name, config.loss.name
+    if loss in LOSSES and config.dataset.name == "none" and LOSSES[loss].supervised:
+        raise InputError(
+            f"loss.name: {loss} compares with targets, and dataset=none has none; choose loss=expectation or a dataset"
+        )
     n_outputs = check_head(head, loss, observables.n_observables, n_classes, observable_range(observables))
     amplitude = AmplitudeOptions()
     if circuit.amplitude_encoded and encoding.name == "amplitude":
         amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", options(encoding)))
     built = HEADS[head](observables.n_observables, n_outputs)
-    return Model(circuit, observables, built, LOSSES[loss](n_classes), amplitude, encoding.name)
+    judge = call_builder(LOSSES, "loss", loss, options(config.loss, "class_weights"), n_classes)
+    if weights_C is not None:
+        judge = ClassWeighted(judge, weights_C)
+    return Model(circuit, observables, built, judge, amplitude, encoding.name)
 
 
 @dataclass(frozen=True)
@@ -197,7 +235,7 @@ class TrainingData:
     def __init__(self, problem: Problem, full_batch: bool) -> None:
         self.problem = problem
         rows = problem.split.train
-        size = len(rows) if full_batch else problem.config.train.batch_size
+        size = len(rows) if full_batch or not problem.has_data else problem.config.train.batch_size
         self.order = BatchOrder(rows, size, problem.seeds.order)
         self.n_batches = self.order.n_batches
         self._full_batch = full_batch
@@ -207,9 +245,11 @@ class TrainingData:
         for batch in self.problem.data.stream(rows[first:]):
             yield batch.features_BF, batch.labels
 
-    def validation(self) -> Iterator[tuple[FloatArray, np.ndarray]] | None:
+    def judged(self) -> tuple[str, Iterator[tuple[FloatArray, np.ndarray]]] | None:
+        if not self.problem.has_data:
+            return "train", self.problem.stream(self.problem.split.train)
         rows = self.problem.split.validation
-        return self.problem.stream(rows) if len(rows) else None
+        return ("val", self.problem.stream(rows)) if len(rows) else None
 
 
 def user_code(config: Config) -> dict[str, str]:
@@ -220,10 +260,11 @@ def user_code(config: Config) -> dict[str, str]:
         if node.name == "python" and node.function:
             _, source, digest = load_user_function(node.function)
             found[f"{group}.function"] = f"# {node.function} sha256 {digest}\n{source}"
-    if config.ansatz.path:
-        text = read_text(config.ansatz.path, "ansatz.path")
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        found["ansatz.path"] = f"# {config.ansatz.path} sha256 {digest}\n{text}"
+    for key, path in (("ansatz.path", config.ansatz.path), ("observable.path", config.observable.path)):
+        if path and not path.endswith(".npy"):
+            text = read_text(path, key)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            found[key] = f"# {path} sha256 {digest}\n{text}"
     return found
 
 
@@ -242,6 +283,8 @@ def build_source_shape(config: Config) -> tuple[int, int | None]:
     """(features, classes or None) that a config's data gives the circuit; fits no preprocessing."""
     source = open_source(config, derive_seeds(config.run))
     n_classes = len(source.class_names) if source.task == "classification" else None
+    if isinstance(source, NoData):
+        return 0, None
     if config.preprocess.pca is not None:
         return config.preprocess.pca, n_classes
     resize = config.preprocess.resize

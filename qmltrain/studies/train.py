@@ -147,7 +147,7 @@ class Session:
             epochs=train.epochs,
             total_steps=total,
             save_every=config.run.save_every,
-            monitor=train.monitor,
+            monitor=train.monitor if problem.has_data else train.monitor.replace("val/", "train/"),
             patience=train.patience,
             clip_norm=optimizer.clip_norm,
             learning_rate=learning_rate_schedule(
@@ -163,8 +163,9 @@ class Session:
 
     def check(self) -> None:
         """What can only be wrong in combination."""
-        if len(self.problem.split.validation):
-            monitor_direction(self.config.train.monitor, self.problem.n_classes)
+        if self.data.judged() is not None:
+            loss = self.problem.model.loss
+            monitor_direction(self.config.train.monitor, loss.n_classes, loss.supervised)
         elif self.config.train.patience is not None:
             raise InputError("train.patience: early stopping needs a validation split; set dataset.validation above 0")
 
@@ -224,10 +225,10 @@ class Session:
         }
 
     def _epoch_metrics(self) -> list[str]:
-        classes = self.problem.n_classes
-        names = ["train/loss"] if classes is None else ["train/loss", "train/accuracy"]
+        loss = self.problem.model.loss
+        names = ["train/loss"] if loss.n_classes is None else ["train/loss", "train/accuracy"]
         if len(self.problem.split.validation):
-            names += [f"val/{name}" for name in metric_names(classes)]
+            names += [f"val/{name}" for name in metric_names(loss.n_classes, loss.supervised)]
         return names
 
     def _snapshot(self, state: TrainingState) -> Snapshot:
@@ -306,9 +307,7 @@ class Session:
         best_P = state.theta_P if state.best_theta_P is None else state.best_theta_P
         store.write_parameters_row(state.step, state.theta_P)
         summary: dict[str, float] = {"best_epoch": state.best_epoch}
-        for split, rows in (("val", problem.split.validation), ("test", problem.split.test)):
-            if not len(rows):
-                continue
+        for split, rows in problem.held_out():
             outputs_BC, targets_B = trainer.outputs(best_P, problem.stream(rows))
             summary |= split_metrics(problem.model.loss, split, outputs_BC, targets_B, problem.unscale)
             predictions_B, scores_BC = problem.model.loss.predict(outputs_BC)
@@ -316,7 +315,7 @@ class Session:
                 predictions_B = problem.unscale(predictions_B)
                 targets_B = problem.unscale(np.asarray(targets_B, dtype=np.float64))
             store.write_evaluation(split, rows, targets_B, predictions_B, scores_BC)
-        if self.config.train.baseline and len(problem.split.test):
+        if self.config.train.baseline and problem.model.loss.supervised and len(problem.split.test):
             if problem.data.is_cached:
                 summary |= self._baseline(problem)
             else:

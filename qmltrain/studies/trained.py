@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.config import Config
+from qmltrain.config import Config, validate
 from qmltrain.data.checks import check_finite, check_sample_layout
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.scaling import TargetScaler
@@ -41,9 +41,10 @@ def load(
     run's engine is not to be had here: give another one.
     """
     config, directory = stored_config(Path(path))
-    for name, value in (("name", engine), ("precision", precision), ("threads", threads)):
-        if value is not None:
-            config.engine = dataclasses.replace(config.engine, **{name: value})
+    given: dict[str, Any] = {"name": engine, "precision": precision, "threads": threads}
+    given = {name: value for name, value in given.items() if value is not None}
+    config.engine = dataclasses.replace(config.engine, **given)
+    validate(config)
     snapshot = best_snapshot(directory)
     return build_trained(config, directory, snapshot, None if engine or precision else snapshot.state["choices"])
 
@@ -72,7 +73,7 @@ def build_trained(
     }
     preprocessor = Preprocessor.from_state(stored)
     scaler = TargetScaler.from_state(stored) if "target_mean" in stored else None
-    model = build_model(config, preprocessor.n_features, len(class_names) or None)
+    model = build_model(config, preprocessor.n_features, len(class_names) or None, stored.get("class_weights"))
     theta_P = snapshot.arrays.get("best_theta", snapshot.arrays["theta"])
     if theta_P.shape != (model.n_parameters,):
         raise InputError(

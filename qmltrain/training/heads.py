@@ -189,8 +189,17 @@ def check_head(
         if name not in registry:
             raise InputError(f"{key}: {name!r} is not known; choose one of {', '.join(registry)}")
     needed = LOSSES[loss](n_classes)
+    if not needed.supervised and head != "raw":
+        raise InputError(
+            f"head.name: found {head}; {loss} takes the observable's expectation as it is, choose head.name=raw"
+        )
     if not getattr(HEADS[head], "follows_observables", False):
         return needed.n_outputs
+    if not needed.supervised and n_observables != 1:
+        raise InputError(
+            f"observable.name: {n_observables} observables, but {loss} takes one alone; choose a sum (pauli, ising, "
+            "...), or one qubit with observable.qubits"
+        )
     if n_observables != needed.n_outputs:
         observables = "one observable" if needed.n_outputs == 1 else f"{needed.n_outputs} observables"
         raise InputError(

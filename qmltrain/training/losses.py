@@ -3,8 +3,8 @@
 A loss is built for a task, ``LOSSES[name](n_classes)``; `n_classes` None means regression. Values and derivatives are
 per sample: the caller divides by the batch. Class targets are 0..n_classes-1. Everything is written on the array
 namespace of the outputs (array API), in float64, and element by element: the bits of a sample's row do not depend on
-the others in its chunk. Another loss (hinge, Huber, class weights, ...) is a class entered into `LOSSES`; its
-keyword-only parameters are its options.
+the others in its chunk. Another loss is a class entered into `LOSSES`; its keyword-only parameters are its options.
+Weights of the classes go around any loss of classes (`class_weights`).
 
 Shape letters: B batch, C outputs.
 """
@@ -26,11 +26,14 @@ Array = Any
 
 class Loss(ABC):
     """`n_outputs` is how many outputs the head must give. `signed` says that the sign of the one output decides
-    between two classes, so that an output of one sign alone could never predict both."""
+    between two classes, so that an output of one sign alone could never predict both. A loss that is not `supervised`
+    compares with no targets, and takes the expectation as it is (head raw): a trained head would win without the
+    circuit."""
 
-    name: ClassVar[str]
+    name: str
     n_outputs: int
     signed: bool = False
+    supervised: ClassVar[bool] = True
 
     def __init__(self, n_classes: int | None) -> None:
         if n_classes is not None and n_classes < 2:
@@ -71,6 +74,13 @@ class Loss(ABC):
         if np.any(bad):
             first = int(np.argmax(bad))
             raise InputError(f"targets: sample {first} has {targets_B[first]}; allowed are {allowed}")
+
+    def _check_regression(self) -> None:
+        if self.n_classes is not None:
+            raise InputError(
+                f"loss.name: {self.name} is for real targets, the data has {self.n_classes} classes; "
+                "choose cross_entropy"
+            )
 
     def _check_classes(self, *, exactly: int | None = None) -> int:
         if self.n_classes is None:
@@ -178,6 +188,110 @@ class MeanSquaredError(Loss):
         return outputs_BC[:, 0] - (target_B if self.n_classes is None else 2.0 * target_B - 1.0)
 
 
+class Hinge(Loss):
+    """``max(0, 1 - s o)`` of one output, s = -1 for class 0 and +1 for class 1: the margin loss of support vector
+    machines (Cortes, Vapnik, Machine Learning 20, 273 (1995)). At the kink the derivative is taken as 0."""
+
+    name = "hinge"
+    n_outputs = 1
+    signed = True
+
+    def __init__(self, n_classes: int | None) -> None:
+        super().__init__(n_classes)
+        self._check_classes(exactly=2)
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        missing_B = 1.0 - self._sign(outputs_BC, targets_B) * outputs_BC[:, 0]
+        xp = array_namespace(outputs_BC)
+        return xp.where(missing_B > 0, missing_B, xp.zeros_like(missing_B))
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        sign_B = self._sign(outputs_BC, targets_B)
+        inside_B = sign_B * outputs_BC[:, 0] < 1.0
+        return xp.where(inside_B, -sign_B, xp.zeros_like(sign_B))[:, None]
+
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """Class 1 where the output is greater than 0; the score is the output, (B, 1)."""
+        xp = array_namespace(outputs_BC)
+        return xp.asarray(outputs_BC[:, 0] > 0, dtype=xp.int64), outputs_BC
+
+    def _sign(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return 2.0 * array_namespace(outputs_BC).asarray(targets_B, dtype=outputs_BC.dtype) - 1.0
+
+
+class Huber(Loss):
+    """``d^2 / 2`` for |d| <= delta, else ``delta (|d| - delta / 2)``, d the output minus the (scaled) target: outliers
+    pull with a bounded force (Huber, Annals of Mathematical Statistics 35, 73 (1964)). For regression."""
+
+    name = "huber"
+    n_outputs = 1
+
+    def __init__(self, n_classes: int | None, *, delta: float = 1.0) -> None:
+        super().__init__(n_classes)
+        self._check_regression()
+        if not 0.0 < delta < float("inf"):
+            raise InputError(f"loss.delta: {delta} is not possible; choose a finite number above 0")
+        self.delta = float(delta)
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        distance_B = xp.abs(self._difference(outputs_BC, targets_B))
+        near_B = xp.where(distance_B <= self.delta, distance_B, xp.full_like(distance_B, self.delta))
+        return near_B * (distance_B - 0.5 * near_B)  # near = |d| inside, delta outside
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        xp = array_namespace(outputs_BC)
+        difference_B = self._difference(outputs_BC, targets_B)
+        bound_B = xp.full_like(difference_B, self.delta)
+        return xp.where(xp.abs(difference_B) <= self.delta, difference_B, xp.sign(difference_B) * bound_B)[:, None]
+
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """The output, and as the score (B, 1)."""
+        return outputs_BC[:, 0], outputs_BC
+
+    def _difference(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return outputs_BC[:, 0] - array_namespace(outputs_BC).asarray(targets_B, dtype=outputs_BC.dtype)
+
+
+class Expectation(Loss):
+    """The observable's expectation itself, to be made as low as it goes: VQE (Peruzzo et al., Nature Communications 5,
+    4213 (2014)) and QAOA without data, the mean over the samples where there are some. Labels are not looked at."""
+
+    name = "expectation"
+    n_outputs = 1
+    supervised = False
+
+    def __init__(self, n_classes: int | None) -> None:
+        super().__init__(None)
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return outputs_BC[:, 0]
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return array_namespace(outputs_BC).ones_like(outputs_BC)
+
+    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
+        """The expectation, and as the score (B, 1)."""
+        return outputs_BC[:, 0], outputs_BC
+
+    def check_targets(self, targets_B: NDArray[Any]) -> None:
+        pass
+
+
+class Fidelity(Expectation):
+    """``1 - F``, F the expectation of a projector, as of `observable=target_state`: the state is driven to the target.
+    F is the fidelity with a pure state (Nielsen, Chuang, Quantum Computation and Quantum Information, sec. 9.2.2)."""
+
+    name = "fidelity"
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return 1.0 - outputs_BC[:, 0]
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return -array_namespace(outputs_BC).ones_like(outputs_BC)
+
+
 def _shifted(outputs_BC: Array) -> Array:
     return outputs_BC - array_namespace(outputs_BC).max(outputs_BC, axis=1, keepdims=True)
 
@@ -198,4 +312,8 @@ LOSSES: dict[str, LossBuilder] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
     "mean_squared_error": MeanSquaredError,
+    "hinge": Hinge,
+    "huber": Huber,
+    "expectation": Expectation,
+    "fidelity": Fidelity,
 }

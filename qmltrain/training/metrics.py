@@ -23,22 +23,27 @@ CLASSIFICATION: dict[str, Better] = {
     "f1_macro": "higher",
 }
 BINARY: dict[str, Better] = CLASSIFICATION | {"roc_auc": "higher"}
+UNSUPERVISED: dict[str, Better] = {"loss": "lower"}
 REGRESSION: dict[str, Better] = {"loss": "lower", "mse": "lower", "mae": "lower", "r2": "higher"}
 
 
-def metric_names(n_classes: int | None) -> dict[str, Better]:
-    """The metrics of a task (`n_classes` None: regression), each with which way is better."""
+def metric_names(n_classes: int | None, supervised: bool = True) -> dict[str, Better]:
+    """The metrics of a task (`n_classes` None: regression), each with which way is better; the loss alone where no
+    targets are compared with (`supervised` false)."""
+    if not supervised:
+        return UNSUPERVISED
     if n_classes is None:
         return REGRESSION
     return BINARY if n_classes == 2 else CLASSIFICATION
 
 
-def monitor_direction(monitor: str, n_classes: int | None) -> Better:
+def monitor_direction(monitor: str, n_classes: int | None, supervised: bool = True) -> Better:
     """Which way ``val/...`` is better; InputError for a metric that the task does not have, or of another split."""
     split, _, metric = monitor.partition("/")
-    known = metric_names(n_classes)
+    known = metric_names(n_classes, supervised)
     if split != "val" or metric not in known:
         task = "regression" if n_classes is None else f"{n_classes} classes"
+        task = task if supervised else "a loss without targets"
         raise InputError(
             f"train.monitor: {monitor!r} is not possible for {task}; choose one of "
             + ", ".join(f"val/{name}" for name in known)

@@ -17,7 +17,7 @@ import numpy as np
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.training.gradients import BatchGradient, Evaluator, StepAbandoned
 from qmltrain.training.losses import Loss
-from qmltrain.training.metrics import evaluate, monitor_direction
+from qmltrain.training.metrics import evaluate, metric_names
 from qmltrain.training.optimizers import FullBatchOptimizer, Optimizer, clip_by_global_norm, global_norm
 from qmltrain.training.progress import Progress, Silent
 
@@ -44,7 +44,7 @@ class Store(Protocol):
 
 
 class Data(Protocol):
-    """Training batches and the validation split, ready for the circuit."""
+    """Training batches and what the parameters are judged by, ready for the circuit."""
 
     n_batches: int
 
@@ -52,8 +52,9 @@ class Data(Protocol):
         """(features, targets) of the batches `first`, `first` + 1, ... of `epoch` (from 0)."""
         ...
 
-    def validation(self) -> Iterator[tuple[FloatArray, np.ndarray]] | None:
-        """(features, targets) of the validation split in chunks; None where there is none."""
+    def judged(self) -> tuple[str, Iterator[tuple[FloatArray, np.ndarray]]] | None:
+        """The split that chooses the best parameters and its (features, targets) in chunks: "val", or "train" where
+        there is no data and hence nothing to hold out; None where there is none."""
         ...
 
 
@@ -216,16 +217,19 @@ class Trainer:
         loss = self.evaluator.model.loss
         if loss.n_classes is not None:
             metrics["train/accuracy"] = state.epoch_hits / samples
-        validation = self.data.validation()
-        if validation is not None:
-            outputs_BC, targets_B = self.outputs(state.theta_P, validation)
-            metrics |= split_metrics(loss, "val", outputs_BC, targets_B, self.unscale)
+        judged = self.data.judged()
+        if judged is not None:
+            split, chunks = judged
+            outputs_BC, targets_B = self.outputs(state.theta_P, chunks)
+            metrics |= split_metrics(loss, split, outputs_BC, targets_B, self.unscale)
         state.epoch += 1
         state.epoch_losses, state.epoch_hits, state.epoch_samples = 0.0, 0, 0
         self.store.append_epoch(state.epoch, state.step, metrics)
         if self.plan.parameters_each_epoch:
             self.store.write_parameters_row(state.step, state.theta_P)
         self._judge(state, metrics)
+        if judged is not None and judged[0] == "train":
+            return  # an epoch is one step, which has a line of its own
         shown = [f"{name} {value:.4g}" for name, value in metrics.items() if not name.endswith(("f1_macro", "roc_auc"))]
         self.progress.message(f"epoch {state.epoch}/{self.plan.epochs}  " + "  ".join(shown))
 
@@ -233,7 +237,8 @@ class Trainer:
         """Keep the best parameters. Without a validation split the last ones are; NaN is never better than a number."""
         value = metrics.get(self.plan.monitor)
         if value is not None and state.best_value is not None:
-            lower = monitor_direction(self.plan.monitor, self.evaluator.model.loss.n_classes) == "lower"
+            loss, metric = self.evaluator.model.loss, self.plan.monitor.partition("/")[2]
+            lower = metric_names(loss.n_classes, loss.supervised)[metric] == "lower"
             improved = value < state.best_value if lower else value > state.best_value
             if not (improved or (math.isnan(state.best_value) and not math.isnan(value))):
                 state.stale_epochs += 1
@@ -262,6 +267,8 @@ def split_metrics(
 ) -> dict[str, float]:
     """Metrics of outputs that are there already."""
     losses_B = loss.value(outputs_BC, targets_B)
+    if not loss.supervised:
+        return {f"{split}/loss": float(np.mean(losses_B))}
     predictions_B, scores_BC = loss.predict(outputs_BC)
     if loss.n_classes is None:
         predictions_B, targets_B = unscale(predictions_B), unscale(targets_B)

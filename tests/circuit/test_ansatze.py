@@ -319,7 +319,7 @@ def test_qaoa(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"graph": "star"}, r"^ansatz\.graph: 'star' is not known; choose one of ring, chain, complete, random_regular, file"),
+        ({"graph": "star"}, r"^ansatz\.graph: 'star' is not known; choose one of ring, chain, complete, "),
         ({"graph": "ring", "degree": 3}, r"^ansatz\.degree: not used by graph ring"),
         ({"graph": "complete", "seed": 3}, r"^ansatz\.seed: not used by graph complete"),
         ({"path": "a.txt"}, r"^ansatz\.path: not used by graph ring"),

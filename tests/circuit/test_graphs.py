@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from qmltrain.circuit.graphs import GRAPHS, chain_graph, choose_graph, complete_graph, random_regular_graph, read_graph, ring_graph
+from qmltrain.circuit.graphs import (
+    GRAPHS,
+    chain_graph,
+    choose_graph,
+    complete_graph,
+    random_regular_graph,
+    read_graph,
+    ring_graph,
+)
 from qmltrain.errors import InputError
 
 

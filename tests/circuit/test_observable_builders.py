@@ -59,6 +59,8 @@ def matrix(observables: Observables, number: int, n: int) -> np.ndarray:
 @pytest.fixture(scope="module", autouse=True)
 def hamiltonian_file(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("files") / "molecule.txt"
+    np.save(path.with_name("bell.npy"), np.array([1, 0, 0, 1j]) / np.sqrt(2))
+    EXAMPLES["target_state"]["path"] = str(path.with_name("bell.npy"))
     path.write_text("# two qubits\n-0.5\n0.25 X0 X1  # comment\n\n-1e-1*Y0 Z1 + Z0\n")
     EXAMPLES["hamiltonian"]["path"] = str(path)
 
@@ -69,6 +71,7 @@ EXAMPLES = {
     "ising": {},
     "heisenberg": {},
     "maxcut": {},
+    "target_state": {},
     "z": {},
     "pauli": {"terms": ["Z0", "0.5*X0 Y1 - Z1"]},
     "projector": {"states": ["00", "10"]},

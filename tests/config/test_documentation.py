@@ -94,6 +94,11 @@ REFUSED = [
     ("raw", "cross_entropy", 8, 10),
     ("scaled", "binary_cross_entropy", 2, 2),
     ("linear", "cross_entropy", 4, None),
+    ("linear", "hinge", 4, 3),
+    ("linear", "hinge", 4, None),
+    ("linear", "huber", 4, 2),
+    ("linear", "expectation", 1, None),
+    ("raw", "fidelity", 4, None),
 ]
 REFUSED += [("linear", "binary_cross_entropy", 4, 3), ("linear", "mean_squared_error", 4, 3)]
 
@@ -105,7 +110,7 @@ def test_what_the_document_says_is_refused_is(head, loss, n_observables, n_class
 
 
 def test_a_projector_that_decides_by_its_sign_is_refused():
-    for loss in ("binary_cross_entropy", "mean_squared_error"):
+    for loss in ("binary_cross_entropy", "mean_squared_error", "hinge"):
         with pytest.raises(InputError):
             check_head("raw", loss, 1, 2, (0.0, 1.0))
     assert check_head("linear", "cross_entropy", 8, 10) == 10

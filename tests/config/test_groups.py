@@ -63,7 +63,7 @@ def test_every_registry_entry_has_a_file_and_is_named_in_the_comment(group):
     assert set(re.findall(r"\w+", meaning)) >= names
 
 
-@pytest.mark.parametrize("group", ["encoding", "ansatz", "observable", "dataset"])
+@pytest.mark.parametrize("group", ["encoding", "ansatz", "observable", "dataset", "loss"])
 def test_schema_and_builders_have_the_same_options(group):
     keys = {item.name for item in dataclasses.fields(getattr(Config(), group))}
     taken = {
@@ -72,8 +72,8 @@ def test_schema_and_builders_have_the_same_options(group):
         for name, parameter in inspect.signature(builder).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    of_every_dataset = {"classes", "samples", "validation", "test"} if group == "dataset" else set()
-    assert keys == taken | of_every_dataset | {"name"}
+    of_every_entry = {"dataset": {"classes", "samples", "validation", "test"}, "loss": {"class_weights"}}
+    assert keys == taken | of_every_entry.get(group, set()) | {"name"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

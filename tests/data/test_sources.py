@@ -54,7 +54,7 @@ def test_registered_source_keeps_the_protocol(name, options):
         assert source.task == "regression" and labels.dtype == np.float64 and source.class_names == ()
     everything = source.read(np.arange(n))
     assert everything.shape == (n, *source.sample_shape) and everything.dtype == np.float64
-    rows = np.array([n - 1, 0, 3, 3, 1])
+    rows = np.array([n - 1, 0, 3, 3, 1]) % n  # the entry `none` has one row
     assert np.array_equal(source.read(rows), everything[rows])
     assert source.read(rows[:0]).shape == (0, *source.sample_shape)
     for bad in (np.array([n]), np.array([-1]), np.array([0.0]), np.array([[0]])):
@@ -62,7 +62,10 @@ def test_registered_source_keeps_the_protocol(name, options):
             source.read(bad)
     assert len(source.checksum) == 64 and set(source.checksum) <= set("0123456789abcdef")
     assert source.checksum == build_source(name, options.get(name, {})).checksum
-    assert source.description.startswith(f"{name}: {n} samples") and "\n" not in source.description
+    assert (
+        source.description.startswith(f"{name}: no data" if name == "none" else f"{name}: {n} samples")
+        and "\n" not in source.description
+    )
     assert bool(source.code) == bool(source.code_sha256) == (name == "python")
     with pytest.raises(ValueError, match="read-only"):
         labels[0] = 1

@@ -186,7 +186,12 @@ def test_what_is_allowed_can_be_built(head: str, loss: str, n_classes: int | Non
         (("raw", "binary_cross_entropy", 1, 2, (0.0, 1.0)), r"lie in \[0, 1\].*one class for every sample"),
         (("scaled", "mean_squared_error", 1, 2, (-1.0, 0.0)), "one class for every sample"),
         (("dense", "cross_entropy", 1, 2), "head.name: 'dense' is not known; choose one of raw, scaled, linear"),
-        (("raw", "hinge", 1, 2), "loss.name: 'hinge' is not known"),
+        (("raw", "absolute", 1, 2), "loss.name: 'absolute' is not known"),
+        (("linear", "expectation", 1, None), "^head.name: found linear; expectation takes .* choose head.name=raw"),
+        (("scaled", "fidelity", 1, None), "^head.name: found scaled; fidelity takes"),
+        (("raw", "expectation", 8, None), "^observable.name: 8 observables, but expectation takes one alone"),
+        (("linear", "huber", 8, 3), "is for real targets, the data has 3 classes"),
+        (("linear", "hinge", 8, 3), "hinge takes 2 classes, the data has 3"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: tuple, message: str) -> None:
@@ -200,6 +205,8 @@ def test_what_goes_together() -> None:
     assert check_head("raw", "binary_cross_entropy", 1, 2, (-1.0, 1.0)) == 1
     assert check_head("linear", "binary_cross_entropy", 1, 2, (0.0, 1.0)) == 1
     assert check_head("scaled", "mean_squared_error", 1, None, (0.0, 1.0)) == 1
+    assert check_head("raw", "hinge", 1, 2, (-1.0, 1.0)) == 1
+    assert check_head("raw", "expectation", 1, None, (0.0, 1.0)) == check_head("raw", "fidelity", 1, 10) == 1
 
 
 def test_observable_range() -> None:

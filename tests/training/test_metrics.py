@@ -88,12 +88,14 @@ def test_all_metrics_of_a_split_from_any_loss(name: str, n_classes: int | None, 
     generator = np.random.default_rng(0)
     outputs = generator.normal(size=(n_samples, loss.n_outputs))
     targets = generator.normal(size=n_samples) if n_classes is None else generator.integers(n_classes, size=n_samples)
+    if not loss.supervised:
+        pytest.skip("the loss has no targets")
     losses = loss.value(outputs, targets)
     found = evaluate("val", n_classes, losses, targets, *loss.predict(outputs))
     assert list(found) == [f"val/{metric}" for metric in metric_names(n_classes)]
     assert all(isinstance(value, float) for value in found.values())
     assert found["val/loss"] == np.mean(losses)
-    if n_classes is None:
+    if n_classes is None and loss.name == "mean_squared_error":
         assert found["val/mse"] == pytest.approx(found["val/loss"], rel=1e-13)
 
 
@@ -131,6 +133,13 @@ def test_what_may_be_monitored(n_classes: int | None) -> None:
 def test_what_may_not_be_monitored(monitor: str, n_classes: int | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         monitor_direction(monitor, n_classes)
+
+
+def test_without_targets_there_is_the_loss_alone() -> None:
+    assert list(metric_names(10, supervised=False)) == ["loss"]
+    assert monitor_direction("val/loss", None, supervised=False) == "lower"
+    with pytest.raises(InputError, match="not possible for a loss without targets; choose one of val/loss$"):
+        monitor_direction("val/mse", None, supervised=False)
 
 
 def test_bad_input() -> None:

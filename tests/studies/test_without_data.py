@@ -1,0 +1,128 @@
+"""Training without data: the expectation reaches the exact value, is stored, stopped and gone on with; refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.config import Config
+from qmltrain.errors import InputError, InterruptedRun
+from qmltrain.runs.views import open_run
+from qmltrain.studies import circuit, evaluate, gradient, plan, train
+from qmltrain.studies.report import summary_of
+from qmltrain.studies.setup import build_problem
+from qmltrain.studies.train import run_directory
+from tests.circuit.test_observable_builders import matrix
+from tests.studies.small import CONTEXT
+from tests.studies.test_train import assert_same_bits, stop_at
+
+
+def ising_chain(root, **changes) -> Config:
+    """VQE of three spins: the exact lowest energy is found in a few iterations of L-BFGS."""
+    config = Config()
+    config.circuit.n_qubits = 3
+    config.dataset.name, config.encoding.name, config.encoding.repeats = "none", "none", None
+    config.observable.name, config.head.name, config.loss.name = "ising", "raw", "expectation"
+    config.ansatz.name, config.ansatz.layers = "hea", 3
+    config.optimizer.name, config.schedule.name = "lbfgs", "constant"
+    config.engine.name, config.engine.precision = "interpreter", "complex128"
+    config.train.epochs, config.run.save_every = 40, 3
+    config.run.root, config.run.name, config.run.progress = str(root), "ising", "none"
+    for key, value in changes.items():
+        group, name = key.split("__")
+        setattr(getattr(config, group), name, value)
+    return config
+
+
+def adam(root, **changes) -> Config:
+    return ising_chain(root, optimizer__name="adam", optimizer__learning_rate=0.2, train__epochs=12, **changes)
+
+
+def test_the_lowest_energy_is_found(tmp_path, capsys):
+    config = ising_chain(tmp_path)
+    assert train.run(config, CONTEXT) == 0
+    exact = np.linalg.eigvalsh(matrix(build_problem(config).model.observables, 0, 3))[0]
+    view = open_run(run_directory(config))
+    found = summary_of(view.attributes)["train/loss"]
+    assert found == pytest.approx(exact, abs=1e-6)
+    assert found == pytest.approx(view.epochs["train/loss"].min(), abs=1e-12)
+    assert f"{found:.6f}" in capsys.readouterr().out
+    assert evaluate.run(run_directory(config), CONTEXT) == 0
+    assert f"{found:.6f}" in capsys.readouterr().out
+
+
+def test_rows_are_the_values_before_a_step_and_epochs_those_after_it(tmp_path):
+    config = adam(tmp_path)
+    assert train.run(config, CONTEXT) == 0
+    view = open_run(run_directory(config))
+    steps, epochs = view.metrics["train/loss"].to_numpy(), view.epochs["train/loss"].to_numpy()
+    assert len(steps) == len(epochs) == 12 and list(view.epochs.columns) == ["step", "train/loss"]
+    np.testing.assert_allclose(steps[1:], epochs[:-1], rtol=1e-13)
+    summary = summary_of(view.attributes)
+    assert summary["best_epoch"] == 1 + np.argmin(epochs) and summary["train/loss"] == pytest.approx(epochs.min())
+    assert view.evaluation("train")["predictions"] == pytest.approx(epochs.min())
+
+
+@pytest.mark.parametrize("make", [adam, ising_chain])
+def test_stopped_and_gone_on_is_the_uninterrupted_run(tmp_path, monkeypatch, make):
+    whole, stopped = make(tmp_path / "whole"), make(tmp_path / "stopped")
+    assert train.run(whole, CONTEXT) == 0
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4)
+        with pytest.raises(InterruptedRun):
+            train.run(stopped, CONTEXT)
+    assert train.run(stopped, CONTEXT) == 0
+    assert_same_bits(run_directory(whole), run_directory(stopped))
+
+
+def test_patience_counts_steps(tmp_path):
+    config = adam(tmp_path, train__patience=2)
+    config.optimizer.learning_rate, config.train.epochs = 2.0, 100
+    assert train.run(config, CONTEXT) == 0
+    assert "did not improve for 2 epochs" in open_run(run_directory(config)).attributes["finished"]
+
+
+def test_fidelity_reaches_the_target(tmp_path):
+    state = np.array([1, 0, 0, 0, 0, 0, 0, 1j]) / np.sqrt(2)
+    np.save(tmp_path / "ghz.npy", state)
+    config = ising_chain(tmp_path, observable__name="target_state", observable__path=str(tmp_path / "ghz.npy"),
+                         loss__name="fidelity", ansatz__layers=3)  # fmt: skip
+    assert train.run(config, CONTEXT) == 0
+    assert summary_of(open_run(run_directory(config)).attributes)["train/loss"] == pytest.approx(0, abs=1e-6)
+
+
+def test_other_verbs_work_without_data(tmp_path, capsys):
+    config = ising_chain(tmp_path, study__output=str(tmp_path / "gradient.h5"))
+    assert circuit.run(config, CONTEXT) == plan.run(config, CONTEXT) == gradient.run(config, CONTEXT) == 0
+    assert "ising" in capsys.readouterr().out
+
+
+def test_expectation_with_data_is_the_mean_over_the_samples(tmp_path):
+    config = adam(tmp_path, dataset__name="make_moons", dataset__n_samples=40, encoding__name="angle",
+                  preprocess__pca=None, train__batch_size=24)  # fmt: skip
+    assert train.run(config, CONTEXT) == 0
+    view = open_run(run_directory(config))
+    assert list(view.epochs.columns) == ["step", "train/loss", "val/loss"]
+    test = view.evaluation("test")
+    assert summary_of(view.attributes)["test/loss"] == pytest.approx(np.mean(test["predictions"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss__name": "cross_entropy"}, r"^loss\.name: cross_entropy compares with targets, and dataset=none has"),
+        ({"head__name": "linear"}, r"^head\.name: found linear; .* choose head\.name=raw"),
+        ({"observable__name": "z"}, r"^observable\.name: 3 observables, but expectation takes one alone"),
+        ({"encoding__name": "angle"}, r"^encoding\.name: angle encodes features, but there are none; choose none"),
+        ({"dataset__samples": 2}, r"^dataset\.samples: 2 of the 1 samples"),
+        ({"dataset__classes": [0, 1]}, r"^dataset\.classes"),
+        ({"dataset__path": "a.npz"}, r"^dataset\.path: not used by none"),
+        ({"train__monitor": "val/accuracy"}, r"^train\.monitor: .*loss without targets; choose one of val/loss"),
+        ({"loss__class_weights": "balanced"}, r"^loss\.class_weights: this loss compares with no classes"),
+        ({"loss__delta": 1.0}, r"^loss\.delta: not used by expectation"),
+    ],
+)
+def test_what_cannot_be_without_data(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message) as refused:
+        train.run(ising_chain(tmp_path, **changes), CONTEXT)
+    assert "\n" not in str(refused.value) and not list(tmp_path.iterdir())
