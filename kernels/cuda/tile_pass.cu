@@ -23,9 +23,9 @@ constexpr int LANES = THREADS < 32 ? THREADS : 32;
 constexpr int WARPS = THREADS < 32 ? 1 : THREADS / 32;
 constexpr unsigned LANE_MASK = THREADS < 32 ? (1u << (THREADS & 31)) - 1u : ~0u;
 constexpr unsigned TILE_BYTES = (unsigned)sizeof(Complex) << T;
-// blocks wanted on an SM: 128 registers a thread in single precision, all 255 in double
+// blocks wanted on an SM: 128 registers a thread in single precision (170 where a block is one warp), all 255 in double
 constexpr int WANTED = sizeof(Real) == 4 ? (T < 13 ? 1 << (13 - T) : 1) : (T < 12 ? 1 << (12 - T) : 1);
-constexpr int BLOCKS = WANTED > 16 ? 16 : WANTED;
+constexpr int BLOCKS = WANTED > 12 ? 12 : WANTED;
 
 struct PassArguments {
   Complex *psi, *bra;

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+import weakref
 from functools import lru_cache
 from pathlib import Path
 
@@ -62,13 +62,18 @@ def library(
     return loaded
 
 
-@dataclass
 class HostBuffer:
-    """Memory at a multiple of 64 bytes, poisoned with NaN."""
+    """Memory from the C library, at a multiple of 64 bytes and exactly sized for the address sanitizer; NaN at first."""
 
-    memory: np.ndarray
-    pointer: int
-    n_bytes: int
+    def __init__(self, n_bytes: int) -> None:
+        libc = ctypes.CDLL(None)
+        address = ctypes.c_void_p()
+        if libc.posix_memalign(ctypes.byref(address), ctypes.c_size_t(64), ctypes.c_size_t(max(1, n_bytes))):
+            raise MemoryError(n_bytes)
+        self.pointer, self.n_bytes = int(address.value or 0), n_bytes
+        self.memory = np.ctypeslib.as_array((ctypes.c_uint8 * n_bytes).from_address(self.pointer))
+        self.memory[:] = 0xFF
+        weakref.finalize(self, libc.free, address)
 
 
 class EmulatorDevice:
@@ -86,17 +91,13 @@ class EmulatorDevice:
         self.order, self.variant, self.seed, self.kernels = order, variant, seed, kernels
         self.limits = DeviceLimits("emulator", "80", shared_bytes, memory_bytes, 4)
         self.launches: list[tuple[Kernel, int, int, int]] = []
-        self.largest = self.allocated = 0
 
     def allocate(self, n_bytes: int) -> HostBuffer:
-        memory = np.full(n_bytes + 64, 0xFF, dtype=np.uint8)
-        offset = -memory.ctypes.data % 64
-        return HostBuffer(memory, memory.ctypes.data + offset, n_bytes)
+        return HostBuffer(n_bytes)
 
     def _bytes(self, buffer, n_bytes: int) -> np.ndarray:  # noqa: ANN001
-        owner = getattr(buffer, "buffer", buffer)
-        start = buffer.pointer - owner.memory.ctypes.data
-        assert start + n_bytes <= owner.pointer - owner.memory.ctypes.data + owner.n_bytes
+        owner, start = getattr(buffer, "buffer", buffer), getattr(buffer, "offset", 0)
+        assert start + n_bytes <= owner.n_bytes
         return owner.memory[start : start + n_bytes]
 
     def upload(self, array: np.ndarray) -> HostBuffer:
@@ -129,6 +130,6 @@ class EmulatorDevice:
         getattr(loaded, f"emulate_{kernel.name}")(geometry, ctypes.c_size_t(shared_bytes), pointers)
 
     def races(self) -> int:
-        """Races found so far in all libraries used."""
-        kernels = {(k.source, k.precision, k.tile_bits): k for k, _, _, _ in self.launches}
-        return sum(int(self._library(kernel).emulator_races()) for kernel in kernels.values())
+        """Races found so far in this process, in all libraries that this device used."""
+        used = {(kernel.source, kernel.precision, kernel.tile_bits): kernel for kernel, _, _, _ in self.launches}
+        return sum(int(self._library(kernel).emulator_races()) for kernel in used.values())
