@@ -19,6 +19,7 @@ from qmltrain.config.rules import (
     COUNT_OR_ZERO,
     FINITE,
     FRACTION,
+    FREEZE,
     LABEL,
     LARGEST_COUNT,
     MONITOR,
@@ -271,9 +272,31 @@ class TrainConfig:
     monitor: str = option("val/loss", "what chooses the best parameters: a metric of the validation split", MONITOR)
     patience: int | None = option(None, "early stopping: epochs without improvement (null: never)", COUNT)
     baseline: bool = option(True, "fit logistic regression (or ridge) on the same features, to compare")
-    initial: str = option("uniform", "first parameters: uniform | normal | zeros", one_of("uniform", "normal", "zeros"))
+    initial: str = option(
+        "uniform",
+        "first parameters: uniform | normal | zeros | beta | identity (pairs of layers that cancel) | from_run",
+        one_of("uniform", "normal", "zeros", "beta", "identity", "from_run"),
+    )
     initial_scale: float | None = option(
-        None, "uniform: [-s, s] (null: pi); normal: standard deviation (null: 0.1)", POSITIVE
+        None, "uniform, beta, identity: [-s, s] (null: pi); normal: standard deviation (null: 0.1)", POSITIVE
+    )
+    initial_shape: list[float] | None = option(
+        None, "beta: [alpha, beta] of the distribution (null: [2, 2])", each(POSITIVE)
+    )
+    initial_run: str | None = option(
+        None, "from_run: directory of a run whose circuit is the beginning of this one; its best parameters", TEXT
+    )
+    initial_rest: str | None = option(
+        None,
+        "from_run: parameters of layers that the run did not have: zeros | identity | uniform | normal | beta "
+        "(null: zeros)",
+        one_of("uniform", "normal", "zeros", "beta", "identity"),
+    )
+    freeze: list[Any] | None = option(
+        None,
+        "parameters that stay fixed: layers (0, 1, ... over the whole circuit), or beginnings of names as "
+        "'ansatz.1', encoding, head (null: none)",
+        each(FREEZE, distinct=True),
     )
 
 

@@ -34,7 +34,6 @@ from qmltrain.errors import InputError
 from qmltrain.training.class_weights import ClassWeighted, class_weights
 from qmltrain.training.gradients import Evaluator, chunk_size
 from qmltrain.training.heads import HEADS, check_head, observable_range
-from qmltrain.training.initialization import initial_parameters
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
 
@@ -97,10 +96,9 @@ class Problem:
 
     def initial_theta(self) -> FloatArray:
         """The parameters a run starts from."""
-        generator = np.random.default_rng(self.seeds.initial)
-        train = self.config.train
-        circuit_P = initial_parameters(self.model.circuit, train.initial, generator, train.initial_scale)
-        return np.concatenate([circuit_P, self.model.head.initial(generator)])
+        from qmltrain.studies.initial import initial_theta  # which reads other runs, and builds their models with this
+
+        return initial_theta(self.config, self.model, self.seeds.initial)
 
 
 def derive_seeds(run: RunConfig) -> Seeds:

@@ -35,6 +35,7 @@ from qmltrain.studies.setup import (
     user_code,
 )
 from qmltrain.training.baseline import baseline
+from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.metrics import metric_names, monitor_direction
 from qmltrain.training.optimizers import OPTIMIZERS, FullBatchOptimizer
@@ -159,6 +160,7 @@ class Session:
                 **{k: v for k, v in options(schedule, "warmup_steps").items() if v is not None},
             ),
             parameters_each_epoch=config.run.parameters_every is None,
+            frozen_P=frozen_parameters(problem.model, train.freeze),
         )
 
     def check(self) -> None:

@@ -9,14 +9,15 @@ holds for circuits of the user's own as well. (A head starts its own parameters:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.errors import InputError
+from qmltrain.training.identity_blocks import identity_blocks
 
 ParameterKind = Literal["angle", "feature_weight", "feature_bias"]
 Initializer = Callable[..., NDArray[np.float64]]
@@ -37,7 +38,16 @@ def zeros(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
     return np.zeros(count)
 
 
-INITIALIZERS: dict[str, Initializer] = {"uniform": uniform, "normal": normal, "zeros": zeros}
+def beta(
+    generator: np.random.Generator, count: int, *, scale: float = math.pi, shape: Sequence[float] = (2.0, 2.0)
+) -> NDArray[np.float64]:
+    """``scale (2 b - 1)`` with b of the Beta distribution of `shape` [alpha, beta]: in [-scale, scale], densest inside
+    where both are above 1. After Kulshrestha, Safro, arXiv:2204.13751, who fit the shape to the data."""
+    return scale * (2.0 * generator.beta(*shape, size=count) - 1.0)
+
+
+INITIALIZERS: dict[str, Initializer] = {"uniform": uniform, "normal": normal, "zeros": zeros, "beta": beta}
+IDENTITY = "identity"  # not drawn one by one: `identity_blocks` looks at the circuit
 
 
 def parameter_kinds(circuit: Circuit) -> tuple[ParameterKind, ...]:
@@ -55,25 +65,40 @@ def parameter_kinds(circuit: Circuit) -> tuple[ParameterKind, ...]:
 
 
 def initial_parameters(
-    circuit: Circuit, name: str, generator: np.random.Generator, scale: float | None = None
+    circuit: Circuit,
+    name: str,
+    generator: np.random.Generator,
+    scale: float | None = None,
+    shape: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """Initial values of the circuit's parameters, (P,) float64.
 
     Only the parameters of kind "angle" are drawn, in order: making features trainable leaves the ansatz where it
-    started. Raises InputError for an unknown name, or a scale that it does not take or is not positive.
+    started. "identity" makes pairs of layers that cancel (`identity_blocks`). Raises InputError for an unknown name,
+    for a scale or shape that it does not take or is not positive, and where no identity is possible.
     """
-    if name not in INITIALIZERS:
-        raise InputError(f"train.initial: {name!r} is not known; choose one of {', '.join(INITIALIZERS)}")
-    options = {}
-    if scale is not None:
-        if "scale" not in (INITIALIZERS[name].__kwdefaults__ or {}):
-            raise InputError(f"train.initial_scale: not used by {name}; leave it null")
-        if not (math.isfinite(scale) and scale > 0.0):
-            raise InputError(f"train.initial_scale: {scale} is not possible; choose a number greater than 0")
-        options["scale"] = scale
+    if name not in INITIALIZERS and name != IDENTITY:
+        raise InputError(
+            f"train.initial: {name!r} is not known; choose one of {', '.join(INITIALIZERS)}, {IDENTITY}, from_run"
+        )
+    options: dict[str, Any] = {}
+    takes = ("scale",) if name == IDENTITY else tuple(INITIALIZERS[name].__kwdefaults__ or {})
+    for option, value in (("scale", scale), ("shape", shape)):
+        if value is None:
+            continue
+        if option not in takes:
+            raise InputError(f"train.initial_{option}: not used by {name}; leave it null")
+        numbers = [value] if isinstance(value, int | float) else list(value)
+        if not all(math.isfinite(number) and number > 0.0 for number in numbers):
+            raise InputError(f"train.initial_{option}: {value} is not possible; choose a number greater than 0")
+        options[option] = value
+    if shape is not None and len(shape) != 2:
+        raise InputError(f"train.initial_shape: [alpha, beta] is needed, found {list(shape)}")
     kinds = np.array(parameter_kinds(circuit), dtype=object)
     parameters_P = np.zeros(circuit.n_parameters)
     parameters_P[kinds == "feature_weight"] = 1.0
     drawn = kinds == "angle"
+    if name == IDENTITY:
+        return parameters_P + identity_blocks(circuit, generator, **options)
     parameters_P[drawn] = INITIALIZERS[name](generator, int(np.count_nonzero(drawn)), **options)
     return parameters_P

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.training.gradients import BatchGradient, Evaluator, StepAbandoned
@@ -97,7 +98,8 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How long and by what to judge. `total_steps` includes all epochs (`train.max_steps` may cut it)."""
+    """How long and by what to judge. `total_steps` includes all epochs (`train.max_steps` may cut it). `frozen_P` is
+    true where a parameter stays fixed: the optimiser sees a gradient of 0 there, and so does the store."""
 
     epochs: int
     total_steps: int
@@ -107,6 +109,7 @@ class TrainingPlan:
     clip_norm: float | None
     learning_rate: Callable[[int], float]
     parameters_each_epoch: bool = True
+    frozen_P: NDArray[np.bool_] | None = None
 
 
 @dataclass
@@ -170,9 +173,11 @@ class Trainer:
         if isinstance(self.optimizer, FullBatchOptimizer):
             theta_P, result, norm, state.ending = self._full_batch_step(state, self.optimizer, features_BF, targets_B)
         else:
-            result = self.evaluator.gradient(state.theta_P, features_BF, targets_B, self.stop)
+            result = self._gradient(state.theta_P, features_BF, targets_B, self.stop)
             clipped_P, norm = clip_by_global_norm(result.gradient_P, self.plan.clip_norm)
             theta_P = self.optimizer.step(state.theta_P, clipped_P, learning_rate)
+            if self.plan.frozen_P is not None:  # weight decay moves parameters without a gradient
+                theta_P = np.where(self.plan.frozen_P, state.theta_P, theta_P)
         state.theta_P = theta_P
         state.step += 1
         state.epoch_losses += float(np.sum(result.losses_B))
@@ -188,6 +193,15 @@ class Trainer:
         if state.step % self.plan.save_every == 0:
             self.save(state)
 
+    def _gradient(
+        self, theta_P: FloatArray, features_BF: FloatArray, targets_B: np.ndarray, stop: Callable[[], bool] | None
+    ) -> BatchGradient:
+        """Of what is trained: 0 for frozen parameters."""
+        result = self.evaluator.gradient(theta_P, features_BF, targets_B, stop)
+        if self.plan.frozen_P is None:
+            return result
+        return replace(result, gradient_P=np.where(self.plan.frozen_P, 0.0, result.gradient_P))
+
     def _full_batch_step(
         self, state: TrainingState, optimizer: FullBatchOptimizer, features_BF: FloatArray, targets_B: np.ndarray
     ) -> tuple[FloatArray, BatchGradient, float, str | None]:
@@ -196,7 +210,7 @@ class Trainer:
         results: dict[bytes, BatchGradient] = {}
 
         def loss_and_gradient(theta_P: FloatArray) -> tuple[float, FloatArray]:
-            result = self.evaluator.gradient(theta_P, features_BF, targets_B, self.stop)
+            result = self._gradient(theta_P, features_BF, targets_B, self.stop)
             results[theta_P.tobytes()] = result
             return result.loss, result.gradient_P
 
@@ -207,7 +221,7 @@ class Trainer:
             raise
         result = results.get(found.parameters_P.tobytes())
         if result is None:  # the iteration ended where it began
-            result = self.evaluator.gradient(found.parameters_P, features_BF, targets_B)
+            result = self._gradient(found.parameters_P, features_BF, targets_B, None)
         return found.parameters_P, result, global_norm(found.gradient_P), found.finished
 
     def _finish_epoch(self, state: TrainingState) -> None:

@@ -58,6 +58,10 @@ def test_distributions() -> None:
     wide = initial_parameters(circuit, "normal", np.random.default_rng(0), scale=2.0)
     np.testing.assert_allclose(wide, 20 * normal, rtol=1e-12)
     assert not np.any(initial_parameters(circuit, "zeros", np.random.default_rng(0)))
+    beta = initial_parameters(circuit, "beta", np.random.default_rng(0), scale=2.0, shape=[1.0, 3.0])
+    assert np.all(np.abs(beta) <= 2.0) and np.mean(beta) == pytest.approx(2 * (2 * 0.25 - 1), abs=0.05)
+    symmetric = initial_parameters(circuit, "beta", np.random.default_rng(0))
+    assert np.std(symmetric) == pytest.approx(2 * math.pi * math.sqrt(0.05), rel=0.05)
 
 
 @every_initializer
@@ -78,6 +82,8 @@ def test_the_seed_decides(name: str) -> None:
         ("normal", -1.0, "choose a number greater than 0"),
         ("uniform", math.nan, "train.initial_scale: nan"),
         ("uniform", math.inf, "train.initial_scale: inf"),
+        ("identity", 0.0, "train.initial_scale: 0.0 is not possible"),
+        ("identity", None, "train.initial: identity is not possible"),
     ],
 )
 def test_bad_input(name: str, scale: float | None, message: str) -> None:

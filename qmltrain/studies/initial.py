@@ -1,0 +1,83 @@
+"""The parameters a run starts from: drawn, or grown from those of another run (`train.initial=from_run`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qmltrain.config import Config
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.engines.protocol import FloatArray
+from qmltrain.errors import InputError
+from qmltrain.runs.views import open_run
+from qmltrain.studies.resume import stored_config
+from qmltrain.studies.setup import PREPROCESS_PREFIX, build_model
+from qmltrain.studies.trained import best_snapshot
+from qmltrain.training.identity_blocks import identity_blocks
+from qmltrain.training.initialization import initial_parameters
+from qmltrain.training.model import Model
+
+FROM_RUN = "from_run"
+
+
+def initial_theta(config: Config, model: Model, seed: int) -> FloatArray:
+    """All parameters, (P,). Raises InputError for options that do not go together, and as `grown_parameters`."""
+    train = config.train
+    generator = np.random.default_rng(seed)
+    if train.initial == FROM_RUN:
+        return grown_parameters(config, model, generator)
+    for option in ("initial_run", "initial_rest"):
+        if getattr(train, option) is not None:
+            raise InputError(f"train.{option}: not used by {train.initial}; only {FROM_RUN} takes it")
+    circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
+    return np.concatenate([circuit_P, model.head.initial(generator)])
+
+
+def grown_parameters(config: Config, model: Model, generator: np.random.Generator) -> FloatArray:
+    """The best parameters of the run `train.initial_run`, and for layers that it did not have `train.initial_rest`.
+
+    Raises InputError, with the shapes of both, where the run's circuit is not the beginning of this one or its head is
+    another.
+    """
+    train = config.train
+    if train.initial_run is None:
+        raise InputError(f"train.initial_run: needed by {FROM_RUN}; give a run's directory")
+    old_config, directory = stored_config(Path(train.initial_run))
+    snapshot = best_snapshot(directory)
+    stored = {k.removeprefix(PREPROCESS_PREFIX): v for k, v in snapshot.arrays.items()}
+    class_names = open_run(directory).attributes["class_names"]
+    old = build_model(old_config, Preprocessor.from_state(stored).n_features, len(class_names) or None)
+    old_P = snapshot.arrays.get("best_theta", snapshot.arrays["theta"])
+    n_old = old.circuit.n_parameters
+    same = old.circuit.n_qubits == model.circuit.n_qubits and old.circuit.amplitude_encoded == (
+        model.circuit.amplitude_encoded
+    )
+    if not same or model.circuit.gates[: len(old.circuit.gates)] != old.circuit.gates:
+        raise InputError(
+            f"train.initial_run: the circuit of {directory} ({_shape(old)}) is not the beginning of this one "
+            f"({_shape(model)}); only layers, or re-uploading blocks, may be added at its end"
+        )
+    if old.head.parameter_names != model.head.parameter_names:
+        raise InputError(
+            f"train.initial_run: the head of {directory} ({_head(old)}) is not that of this config ({_head(model)})"
+        )
+    rest = train.initial_rest or "zeros"
+    if rest == "identity":
+        scale = {} if train.initial_scale is None else {"scale": train.initial_scale}
+        drawn_P = identity_blocks(model.circuit, generator, first_layer=len(old.circuit.layer_starts), **scale)
+    else:
+        drawn_P = initial_parameters(model.circuit, rest, generator, train.initial_scale, train.initial_shape)
+    return np.concatenate([old_P[:n_old], drawn_P[n_old:], old_P[n_old:]])
+
+
+def _shape(model: Model) -> str:
+    circuit = model.circuit
+    return (
+        f"{circuit.n_qubits} qubits, {len(circuit.layer_starts)} layers, {circuit.n_parameters} parameters, "
+        f"{circuit.n_features} features"
+    )
+
+
+def _head(model: Model) -> str:
+    return f"{model.head.name}, {model.head.n_parameters} parameters"

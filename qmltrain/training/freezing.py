@@ -1,0 +1,39 @@
+"""Which parameters stay as they are: `train.freeze`, for layer-wise training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.errors import InputError
+from qmltrain.training.model import Model
+
+
+def frozen_parameters(model: Model, freeze: Sequence[int | str] | None) -> NDArray[np.bool_] | None:
+    """(P,) true where a parameter stays fixed; None where none does.
+
+    An integer is a layer of the ansatz (counted over the whole circuit), a text the beginning of parameter names up to
+    a dot: "ansatz.1" is layer 1 and not layer 10, "encoding", "head". Raises InputError for what meets no parameter,
+    and where nothing would be left to train.
+    """
+    if not freeze:
+        return None
+    names = model.parameter_names
+    layers = (*(model.circuit.parameter_layers or (-1,) * model.circuit.n_parameters), *(-1,) * model.head.n_parameters)
+    frozen_P = np.zeros(len(names), dtype=bool)
+    for entry in freeze:
+        if isinstance(entry, int):
+            met = [layer == entry for layer in layers]
+            known = f"layers 0 to {max(layers, default=-1)}"
+        else:
+            prefix = entry.rstrip(".")
+            met = [name == prefix or name.startswith(prefix + ".") for name in names]
+            known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+        if not any(met):
+            raise InputError(f"train.freeze: {entry!r} meets no parameter; this circuit has {known}")
+        frozen_P |= np.array(met)
+    if frozen_P.all():
+        raise InputError(f"train.freeze: {list(freeze)} leaves none of {len(names)} parameters to train")
+    return frozen_P

@@ -1,0 +1,187 @@
+"""Pairs of layers that cancel: a deep circuit that starts as the identity and yet at random angles.
+
+After Grant, Wossnig, Ostaszewski, Benedetti, Quantum 3, 214 (2019), arXiv:1903.05076. There a block is a circuit and
+its mirror image; here the ansatz is given, and its layers 0 and 1, 2 and 3, ... are the blocks. All fixed gates of a
+pair are moved to its end, which turns every rotation into exp(-i theta P / 2) of some Pauli string P, and leaves a Clifford
+that must be the identity. A rotation of the first layer and one of the second with the same P can then undo each other:
+they are drawn as +theta and -theta where this holds for all of them at once, all other rotations are 0. In
+the ansatz `hea` with CZ these are the RZ; in a mirrored ansatz of one's own all.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.gates import PAULI, gate_matrix
+from qmltrain.errors import InputError
+
+Pauli = tuple[int, int, int]  # x, z, k: the operator i^k X^x Z^z
+_GENERATORS = {"rx": "X", "ry": "Y", "rz": "Z", "p": "Z", "rxx": "XX", "ryy": "YY", "rzz": "ZZ"}
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Gates `first` and `second` (positions in the block) undo each other with angles t and `sign` t."""
+
+    first: int
+    second: int
+    sign: int
+
+
+def identity_blocks(
+    circuit: Circuit, generator: np.random.Generator, scale: float = math.pi, first_layer: int = 0
+) -> NDArray[np.float64]:
+    """Parameters (P,) with which the layers `first_layer` and following are the identity, pair by pair.
+
+    Angles are uniform in [-scale, scale]. Everything else (other layers, parameters of no layer) is 0. Raises
+    InputError, with what is in the way, for an odd number of layers, an encoding between the two layers of a pair, a
+    pair that is not the identity with all its angles 0, and a pair in which nothing can be drawn.
+    """
+    n_layers = len(circuit.layer_starts) - first_layer
+    if n_layers < 2 or n_layers % 2:
+        raise _refused(f"an even number of layers is needed, found {n_layers}; change ansatz.layers")
+    uses = [0] * circuit.n_parameters
+    for gate in circuit.gates:
+        for angle in gate.angles:
+            for index in {angle.weight, angle.bias} - {None}:
+                uses[index] += 1  # type: ignore[index]
+    theta_P = np.zeros(circuit.n_parameters)
+    known: dict[tuple[object, ...], tuple[_Pair, ...]] = {}
+    for layer in range(first_layer, first_layer + n_layers, 2):
+        gates, middle = _block(circuit, layer)
+        signature = (middle, *((gate.name, gate.qubits, gate.pauli, _kind(gate, uses)) for gate in gates))
+        if signature not in known:
+            known[signature] = _find_pairs(gates, middle, circuit.n_qubits, uses, layer)
+        for pair in known[signature]:
+            value = generator.uniform(-scale, scale)
+            for position, turn in ((pair.first, value), (pair.second, pair.sign * value)):
+                angle = gates[position].angles[0]
+                assert angle.weight is not None
+                theta_P[angle.weight] = turn / angle.scale
+    return theta_P
+
+
+def _block(circuit: Circuit, layer: int) -> tuple[list[Gate], int]:
+    """Gates of the layers `layer` and `layer` + 1 without an encoding after them, and where the second begins."""
+    starts = (*circuit.layer_starts, len(circuit.gates))
+    begin, middle, end = starts[layer : layer + 3]
+    for position in range(begin, end):
+        if any(angle.is_per_sample for angle in circuit.gates[position].angles):
+            if position < middle:
+                raise _refused(f"features are encoded between layers {layer} and {layer + 1}; make ansatz.layers even")
+            end = position
+            break
+    return list(circuit.gates[begin:end]), middle - begin
+
+
+def _kind(gate: Gate, uses: list[int]) -> object:
+    """ "turn" for a rotation that can be drawn, "zero" for a gate that is absent at angle 0, else its fixed angles."""
+    if all(angle.is_constant for angle in gate.angles):
+        return tuple(angle.offset for angle in gate.angles)
+    single = len(gate.angles) == 1 and gate.angles[0].weight is not None and uses[gate.angles[0].weight] == 1
+    plain = all(angle.offset == 0.0 for angle in gate.angles)
+    if not plain:
+        return "offset"
+    drawable = gate.name in _GENERATORS or gate.name in ("multi_rz", "pauli_rot")
+    return "turn" if single and drawable and gate.angles[0].scale and gate.angles[0].bias is None else "zero"
+
+
+def _find_pairs(gates: list[Gate], middle: int, n_qubits: int, uses: list[int], layer: int) -> tuple[_Pair, ...]:
+    where = f"layers {layer} and {layer + 1}"
+    # The image C^dagger P C of every X_q and Z_q under the fixed gates C so far.
+    images = {("X", q): (1 << q, 0, 0) for q in range(n_qubits)} | {("Z", q): (0, 1 << q, 0) for q in range(n_qubits)}
+    start = dict(images)
+    turns: dict[int, Pauli] = {}
+    for position, gate in enumerate(gates):
+        kind = _kind(gate, uses)
+        if kind == "offset":
+            raise _refused(f"{gate.name} in {where} has a trainable angle with an offset; choose another ansatz")
+        if kind == "turn":
+            letters = gate.pauli or _GENERATORS.get(gate.name) or "Z" * len(gate.qubits)
+            turns[position] = _through(_letters(letters), gate.qubits, images)
+        elif isinstance(kind, tuple):
+            changed = {}
+            for place, qubit in enumerate(gate.qubits):
+                for letter in "XZ":
+                    local = _conjugated(gate.name, len(gate.qubits), kind, gate.pauli, letter, place)
+                    if local is None:
+                        raise _refused(f"{gate.name} in {where} is not a Clifford gate; choose another ansatz")
+                    changed[letter, qubit] = _through(local, gate.qubits, images)
+            images |= changed
+    if images != start:
+        raise _refused(f"{where} are not the identity when all angles are 0; choose an ansatz such as hea with CZ")
+    pairs: list[tuple[_Pair, Pauli]] = []
+    for second in sorted(position for position in turns if position >= middle):
+        x, z, k = turns[second]
+        taken = {pair.first for pair, _ in pairs}
+        for first in sorted((p for p in turns if p < middle and p not in taken), reverse=True):
+            if turns[first][:2] != (x, z):
+                continue
+            if all(
+                _commute(other, turns[first])
+                or (first > pair.first and second < pair.second)
+                or (first < pair.first and second > pair.second)
+                for pair, other in pairs
+            ):
+                pairs.append((_Pair(first, second, -1 if turns[first][2] == k else 1), turns[first]))
+                break
+    if not pairs:
+        raise _refused(f"no rotation of layer {layer} can undo one of layer {layer + 1}; choose train.initial=zeros")
+    return tuple(pair for pair, _ in pairs)
+
+
+def _multiply(a: Pauli, b: Pauli) -> Pauli:
+    return a[0] ^ b[0], a[1] ^ b[1], (a[2] + b[2] + 2 * (a[1] & b[0]).bit_count()) % 4
+
+
+def _commute(a: Pauli, b: Pauli) -> bool:
+    return ((a[0] & b[1]).bit_count() + (a[1] & b[0]).bit_count()) % 2 == 0
+
+
+def _letters(letters: str) -> Pauli:
+    """A string on qubits 0, 1, ...; Y = i X Z."""
+    x = sum((letter in "XY") << q for q, letter in enumerate(letters))
+    z = sum((letter in "YZ") << q for q, letter in enumerate(letters))
+    return x, z, (x & z).bit_count() % 4
+
+
+def _through(local: Pauli, qubits: tuple[int, ...], images: dict[tuple[str, int], Pauli]) -> Pauli:
+    """A string on the gate's own qubits 0, 1, ... carried back through all fixed gates before it."""
+    result: Pauli = (0, 0, local[2])
+    for place, qubit in enumerate(qubits):  # X^x Z^z, the X's first: different qubits commute
+        if local[0] >> place & 1:
+            result = _multiply(result, images["X", qubit])
+        if local[1] >> place & 1:
+            result = _multiply(result, images["Z", qubit])
+    return result
+
+
+@functools.cache
+def _conjugated(name: str, n: int, angles: tuple[float, ...], pauli: str, letter: str, place: int) -> Pauli | None:
+    """G^dagger P G for a letter on one qubit of gate G; None where it is not one Pauli string."""
+    matrix = gate_matrix(name, n, angles, pauli)
+    carried = matrix.conj().T @ _dense("I" * place + letter + "I" * (n - place - 1)) @ matrix
+    for letters in itertools.product("IXYZ", repeat=n):
+        overlap = np.trace(_dense("".join(letters)) @ carried) / 2**n
+        if abs(abs(overlap) - 1) < 1e-9:
+            x, z, k = _letters("".join(letters))
+            return x, z, (k + (0 if overlap.real > 0 else 2)) % 4
+    return None
+
+
+def _dense(letters: str) -> NDArray[np.complex128]:
+    product = np.ones((1, 1), dtype=np.complex128)
+    for letter in letters:
+        product = np.kron(PAULI[letter], product)
+    return product
+
+
+def _refused(reason: str) -> InputError:
+    return InputError(f"train.initial: identity is not possible: {reason}")

@@ -1,0 +1,116 @@
+"""Layer-wise training: a run grown from another, frozen layers, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.errors import InputError, InterruptedRun
+from qmltrain.runs.views import open_run
+from qmltrain.studies import train
+from qmltrain.studies.setup import build_problem
+from qmltrain.studies.train import run_directory
+from qmltrain.studies.trained import load
+from tests.studies.small import CONTEXT, moons
+from tests.studies.test_train import assert_same_bits, stop_at
+
+
+def angle_moons(root, **changes):
+    """Encoded once, so that layers can be added."""
+    return moons(root, **{"encoding__name": "angle", "encoding__repeats": None, "ansatz__layers": 2, **changes})
+
+
+@pytest.fixture(scope="module")
+def shallow(tmp_path_factory):
+    config = angle_moons(tmp_path_factory.mktemp("shallow"), run__name="shallow")
+    assert train.run(config, CONTEXT) == 0
+    return run_directory(config)
+
+
+@pytest.mark.parametrize("rest", [None, "zeros", "identity", "normal"])
+def test_a_run_grows(shallow, tmp_path, rest):
+    config = angle_moons(tmp_path, ansatz__layers=4, train__initial="from_run", train__initial_run=str(shallow),
+                         train__initial_rest=rest)  # fmt: skip
+    problem = build_problem(config)
+    theta, trained = problem.initial_theta(), load(shallow)
+    names = problem.model.parameter_names
+    old = trained.parameters
+    assert {name: theta[names.index(name)] for name in old} == old
+    new = np.array([value for name, value in zip(names, theta, strict=True) if name not in old])
+    assert len(new) == 12 and np.count_nonzero(new) == {None: 0, "zeros": 0, "identity": 4, "normal": 12}[rest]
+    if rest != "normal":  # two CZ of two layers are the identity: the grown circuit computes what the run did
+        problem = build_problem(config)
+        x = problem.source.read(np.arange(5))
+        grown = build_evaluator(config, problem).outputs(theta, problem.data.features(np.arange(5)))
+        np.testing.assert_allclose(trained.judge(grown)[1], trained.scores(x), atol=1e-12)
+
+
+def build_evaluator(config, problem):
+    from qmltrain.studies.setup import compile_model
+
+    return compile_model(config, problem.model).evaluator
+
+
+def test_re_uploading_grows_by_blocks(tmp_path):
+    config = moons(tmp_path, run__name="one")
+    assert train.run(config, CONTEXT) == 0
+    grown = moons(
+        tmp_path, encoding__repeats=3, train__initial="from_run", train__initial_run=str(run_directory(config))
+    )
+    theta, names = build_problem(grown).initial_theta(), build_problem(grown).model.parameter_names
+    assert {n: theta[names.index(n)] for n in load(run_directory(config)).parameters} == load(
+        run_directory(config)
+    ).parameters
+    assert theta[names.index("encoding.2.ry.0.weight")] == 1.0
+    more = moons(tmp_path, ansatz__layers=2, train__initial="from_run", train__initial_run=str(run_directory(config)))
+    with pytest.raises(
+        InputError, match=r"2 qubits, 2 layers, 16 parameters.*is not the beginning of this one \(2 qubits"
+    ):
+        train.run(more, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train__initial_run": None}, r"^train\.initial_run: needed by from_run"),
+        ({"train__initial_run": "absent"}, r"absent: there is no run here"),
+        (
+            {"circuit__n_qubits": 3},
+            r"\(2 qubits, 2 layers, 12 parameters, 2 features\) is not .* \(3 qubits, 4 layers, 36",
+        ),
+        ({"ansatz__layers": 1}, r"is not the beginning of this one \(2 qubits, 1 layers"),
+        ({"ansatz__entangler": "cx_ring"}, r"is not the beginning"),
+        ({"loss__name": "binary_cross_entropy"}, r"the head of .* \(linear, 6 parameters\) is not that of this config"),
+        ({"ansatz__layers": 3, "train__initial_rest": "identity"}, r"even number of layers is needed, found 1"),
+        ({"train__initial": "normal"}, r"^train\.initial_run: not used by normal; only from_run takes it"),
+        ({"train__initial_shape": [1.0, 2.0]}, r"^train\.initial_shape: not used by zeros"),
+        ({"train__initial": "beta", "train__initial_run": None, "train__initial_shape": [1.0]}, r"\[alpha, beta\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_shapes(shallow, tmp_path, changes, message):
+    given = {"ansatz__layers": 4, "train__initial": "from_run", "train__initial_run": str(shallow), **changes}
+    with pytest.raises(InputError, match=message) as refused:
+        train.run(angle_moons(tmp_path, **given), CONTEXT)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "lbfgs"])
+def test_frozen_parameters_do_not_move_and_the_rest_is_stopped_and_gone_on_with(tmp_path, monkeypatch, optimizer):
+    changes = {"train__freeze": [0, "head"], "run__gradients": "full", "optimizer__name": optimizer}
+    changes |= {"schedule__name": "constant"}
+    config = angle_moons(tmp_path / "whole", **changes)
+    assert train.run(config, CONTEXT) == 0
+    problem, view = build_problem(config), open_run(run_directory(config))
+    fixed = np.array([name.startswith(("ansatz.0.", "head.")) for name in problem.model.parameter_names])
+    rows = view.parameters.to_numpy()[:, -len(fixed) :]
+    np.testing.assert_array_equal(rows[:, fixed], np.broadcast_to(problem.initial_theta()[fixed], rows[:, fixed].shape))
+    assert np.count_nonzero(rows[0, ~fixed] != rows[-1, ~fixed]) >= 4  # the last RZ changes nothing that is measured
+    gradients = view.gradients.to_numpy()[:, -len(fixed) :]
+    assert not np.any(gradients[:, fixed]) and np.count_nonzero(np.any(gradients[:, ~fixed], axis=0)) >= 4
+    stopped = angle_moons(tmp_path / "stopped", **changes)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        with pytest.raises(InterruptedRun):
+            train.run(stopped, CONTEXT)
+    assert train.run(stopped, CONTEXT) == 0
+    assert_same_bits(run_directory(config), run_directory(stopped))
