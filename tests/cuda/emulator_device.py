@@ -63,7 +63,9 @@ def library(
 
 
 class HostBuffer:
-    """Memory from the C library, at a multiple of 64 bytes and exactly sized for the address sanitizer; NaN at first."""
+    """Memory from the C library: a multiple of 64 bytes, exactly sized for the address sanitizer, NaN at first."""
+
+    live = peak = 0  # bytes in all buffers now and at most
 
     def __init__(self, n_bytes: int) -> None:
         libc = ctypes.CDLL(None)
@@ -73,7 +75,14 @@ class HostBuffer:
         self.pointer, self.n_bytes = int(address.value or 0), n_bytes
         self.memory = np.ctypeslib.as_array((ctypes.c_uint8 * n_bytes).from_address(self.pointer))
         self.memory[:] = 0xFF
-        weakref.finalize(self, libc.free, address)
+        HostBuffer.live += n_bytes
+        HostBuffer.peak = max(HostBuffer.peak, HostBuffer.live)
+        weakref.finalize(self, _free, libc, address, n_bytes)
+
+
+def _free(libc: ctypes.CDLL, address: ctypes.c_void_p, n_bytes: int) -> None:
+    HostBuffer.live -= n_bytes
+    libc.free(address)
 
 
 class EmulatorDevice:

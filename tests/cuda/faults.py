@@ -81,7 +81,7 @@ def notices(fault: Fault) -> str | None:
         shutil.copytree(kernels_directory() / "cuda", folder)
         plant(fault, folder)
         for orders in ("reverse", "forward,random"):
-            command = [sys.executable, "-m", "tests.cuda.proof", "--variant", "races", "--orders", orders]
+            command = [sys.executable, "-m", "tests.cuda.proof", "--variant", "races", "--stop", "--orders", orders]
             done = subprocess.run([*command, "--kernels", str(folder)], capture_output=True, text=True, check=False)
             text = done.stdout + done.stderr
             if done.returncode:

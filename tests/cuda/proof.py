@@ -1,6 +1,7 @@
 """Fixed cases through the emulator, for the checks that need a process of their own (sanitizers, planted faults).
 
-    python -m tests.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--orders forward,reverse,random] [--quick]
+    python -m tests.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--orders forward,reverse,random]
+        [--quick] [--stop]
 
 Prints one line a case; exit code 1 where an answer is wrong, bits differ between orders of threads, or races are found.
 """
@@ -55,11 +56,25 @@ def phases_everywhere(n_qubits: int) -> Circuit:
     return Circuit(n_qubits, tuple(gates), tuple(f"theta.{k}" for k in range(count)), n_features=3)
 
 
+def measured_before_exchange(n_qubits: int) -> Circuit:
+    """Phases measured in a record without rotations, then rotations that need an exchange."""
+    gates = [Gate("ry", (q,), (parameter(q),)) for q in range(n_qubits)]
+    count = n_qubits
+    for moved in (0, n_qubits - 1, n_qubits // 2):
+        for q in range(n_qubits - 1):
+            gates.append(Gate("rzz", (q, q + 1), (parameter(count),)))
+            count += 1
+        gates.append(Gate("ry", (moved,), (parameter(count),)))
+        count += 1
+    return Circuit(n_qubits, tuple(gates), tuple(f"theta.{k}" for k in range(count)))
+
+
 def cases(quick: bool) -> Iterator[Case]:
     yield Case("packed, CZ", hea(4, 2), 19)
     yield Case("one warp, CX", hea(9, 1, "cx"), 2)
     yield Case("two warps, CZ", hea(10, 2), 2)
     yield Case("two warps, phases", phases_everywhere(10), 1)
+    yield Case("two warps, measured early", measured_before_exchange(10), 1)
     yield Case("tiled, CZ", hea(8, 3), 2, (6, 2))
     yield Case("tiled, CX", hea(8, 3, "cx"), 2, (6, 2))
     yield Case("tiled, phases", phases_everywhere(8), 2, (6, 2))
@@ -134,12 +149,17 @@ def main() -> int:
     parser.add_argument("--variant", choices=VARIANTS, default="plain")
     parser.add_argument("--kernels", type=Path)
     parser.add_argument("--orders", default="forward,reverse,random")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="small cases only")
+    parser.add_argument("--stop", action="store_true", help="stop at the first failure")
     arguments = parser.parse_args()
     orders = arguments.orders.split(",")
     assert set(orders) <= set(ORDERS)
-    results = [check(c, arguments.variant, orders, arguments.kernels) for c in cases(arguments.quick)]
-    return 0 if all(results) else 1
+    failed = 0
+    for case in cases(arguments.quick):
+        failed += not check(case, arguments.variant, orders, arguments.kernels)
+        if failed and arguments.stop:
+            break
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,139 +1,32 @@
-"""The CUDA engine through the emulator: the real kernels on the CPU, judged by the reference over the engine matrix."""
+"""The CUDA engine through the emulator: the real kernels on the CPU."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cuda import CudaEngine
-from qmltrain.engines.protocol import EngineOptions, GradientOptions, SlotValues
-from qmltrain.engines.reference import ReferenceEngine
-from qmltrain.training.angles import AngleMap
-from tests.circuit.strategies import circuits, random_inputs, random_states
+from tests.circuit.strategies import random_inputs
+from tests.cuda import proof
 from tests.cuda.emulator_device import EmulatorDevice, compiler
 from tests.engines.cases import hea
-from tests.engines.comparison import assert_close, random_cotangents, run
+from tests.engines.comparison import run
+from tests.engines.cuda_matrix import EngineMatrix, some_strings
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
-
-MODES = [
-    GradientOptions("reversible"),
-    GradientOptions("reversible", 2),
-    GradientOptions("checkpoint", 1),
-    GradientOptions("checkpoint", 3),
-    GradientOptions("checkpoint"),
-]
-SMALL = (6, 2)  # tile bits and low bits such that 7 qubits are tiled
-
-
-def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
-    """Diagonal and not, one Y, two flips of all qubits, the identity."""
-    full = (1 << n_qubits) - 1
-    found = {PauliString(0, 1), PauliString(0, full), PauliString(1, 0), PauliString(full, 1), PauliString(1, full)}
-    return tuple(sorted({*found, PauliString(0, 0)}, key=lambda s: (s.z_mask, s.x_mask)))
 
 
 def engine(tile: tuple[int, int] | None = None, **options) -> CudaEngine:  # noqa: ANN003
     return CudaEngine(EmulatorDevice(**options), *(tile or (None, None)))
 
 
-@settings(max_examples=60, deadline=None)
-@given(circuits(min_qubits=1, max_qubits=5, max_gates=14), st.sampled_from(MODES), st.sampled_from([1, 3, 17, 35]))
-def test_resident_circuits_agree_with_the_reference(circuit, gradient, batch):
-    theta, x = random_inputs(circuit, batch)
-    strings = some_strings(circuit.n_qubits)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    found = run(engine(), circuit, strings, theta, x, gradient=gradient)
-    assert_close(found, expected, "complex128")
-    overlap = np.abs(np.sum(found.initial_BN.conj() * expected.initial_BN, axis=1))
-    norms = np.linalg.norm(expected.initial_BN, axis=1) * np.linalg.norm(found.initial_BN, axis=1)
-    np.testing.assert_allclose(overlap, norms, atol=1e-9)
-
-
-@settings(max_examples=60, deadline=None)
-@given(circuits(min_qubits=7, max_qubits=8, max_gates=24), st.sampled_from(MODES), st.sampled_from([1, 3]))
-def test_tiled_circuits_agree_with_the_reference(circuit, gradient, batch):
-    theta, x = random_inputs(circuit, batch)
-    strings = some_strings(circuit.n_qubits)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    found = run(engine(SMALL), circuit, strings, theta, x, gradient=gradient)
-    assert_close(found, expected, "complex128")
-
-
-@settings(max_examples=40, deadline=None)
-@given(circuits(min_qubits=1, max_qubits=7, max_gates=14), st.booleans())
-def test_single_precision(circuit, tiled):
-    theta, x = random_inputs(circuit, 3)
-    strings = some_strings(circuit.n_qubits)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    found = run(engine(SMALL if tiled else None), circuit, strings, theta, x, precision="complex64")
-    assert found.initial_BN.dtype == np.complex64
-    assert_close(found, expected, "complex64")
-
-
-@settings(max_examples=40, deadline=None)
-@given(circuits(min_qubits=1, max_qubits=5, max_gates=12), st.sampled_from(MODES))
-def test_one_launch_a_gate(circuit, gradient):
-    theta, x = random_inputs(circuit, 3)
-    strings = some_strings(circuit.n_qubits)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    found = run(engine(), circuit, strings, theta, x, gradient=gradient, engine_options=EngineOptions(fusion=False))
-    assert_close(found, expected, "complex128")
-
-
-@settings(max_examples=20, deadline=None)
-@given(circuits(min_qubits=1, max_qubits=7, max_gates=12, amplitude_encoded=True), st.booleans(), st.booleans())
-def test_amplitude_encoded_states(circuit, tiled, fusion):
-    theta, x = random_inputs(circuit, 3)
-    initial = random_states(circuit.n_qubits, 3)
-    strings = some_strings(circuit.n_qubits)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x, initial)
-    options = EngineOptions(fusion=fusion)
-    found = run(engine(SMALL if tiled else None), circuit, strings, theta, x, initial, engine_options=options)
-    assert_close(found, expected, "complex128")
-
-
-@pytest.mark.parametrize("entangler", ["cz", "cx"])
-@pytest.mark.parametrize(
-    ("n_qubits", "tile"), [(9, None), (10, None), (11, None), (12, None), (9, (6, 2)), (10, (6, 3)), (10, (9, 3))]
-)
-def test_hardware_efficient_ansatz(n_qubits, tile, entangler):
-    circuit = hea(n_qubits, 4 if tile else 2, entangler)
-    theta, x = random_inputs(circuit, 2)
-    strings = some_strings(n_qubits)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    found = run(engine(tile), circuit, strings, theta, x, precision="complex64")
-    assert_close(found, expected, "complex64")
-
-
-def test_a_deep_circuit_drifts_within_the_tolerance():
-    circuit = hea(4, 300)
-    theta, x = random_inputs(circuit, 5)
-    strings = some_strings(4)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    found = run(engine(), circuit, strings, theta, x, precision="complex64")
-    assert_close(found, expected, "complex64", factor=4)
-    kept = run(engine(), circuit, strings, theta, x, precision="complex64", gradient=GradientOptions("reversible", 50))
-    assert kept.drift < found.drift
-
-
-@pytest.mark.parametrize("tile", [None, SMALL])
-@pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])
-def test_block_sums_are_sums_of_sixteen(batch, tile):
-    circuit = hea(7 if tile else 3, 2)
-    theta, x = random_inputs(circuit, batch)
-    program = engine(tile).compile(circuit, (PauliString(0, 1),), "complex64")
-    slots = AngleMap(circuit).values(theta, x)
-    cotangent = random_cotangents(batch, 1)
-    whole = program.forward(slots).backward(cotangent).block_sums_GR
-    assert len(whole) == -(-batch // 16)
-    for block in range(len(whole)):
-        rows = slice(16 * block, 16 * block + 16)
-        part = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[rows])).backward(cotangent[rows])
-        np.testing.assert_array_equal(part.block_sums_GR[0], whole[block])
+class TestEmulated(EngineMatrix):
+    def engine(self, tile: tuple[int, int] | None = None) -> CudaEngine:
+        return engine(tile)
 
 
 @pytest.mark.parametrize("case", [(3, None, "cz", 9), (9, None, "cx", 2), (11, None, "cz", 1), (8, (6, 2), "cx", 2)])
@@ -149,3 +42,29 @@ def test_the_same_bits_in_every_order_of_threads(case):
     for other in results[1:]:
         for name in ("expectations_BM", "slots_S", "per_sample_BS", "shared_BS", "initial_BN"):
             np.testing.assert_array_equal(getattr(other, name), getattr(results[0], name), err_msg=name)
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse"])
+def test_no_races_between_threads(order):
+    """Small cases of every kind; `scripts/check_kernels_cuda` runs more and plants faults."""
+    for case in proof.cases(quick=True):
+        assert proof.check(case, "races", [order], None), case.name
+
+
+def test_no_access_out_of_bounds():
+    """In a process of its own: the sanitizer must be loaded first."""
+    libraries = [
+        subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    if not all(os.path.isabs(path.strip()) for path in libraries):
+        pytest.skip("the compiler has no address sanitizer")
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": " ".join(path.strip() for path in libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    command = [sys.executable, "-m", "tests.cuda.proof", "--variant", "address", "--orders", "forward", "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

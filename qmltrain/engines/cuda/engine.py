@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.cuda.device import Device
+from qmltrain.engines.cuda.device import Device, Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
-from qmltrain.engines.cuda.geometry import largest_tile, working_tile
+from qmltrain.engines.cuda.geometry import SMALLEST_TILE, largest_tile, working_tile
 from qmltrain.engines.cuda.program import CudaProgram
 from qmltrain.engines.cuda.schedule import Schedule
 from qmltrain.engines.cuda.unfused import UnfusedSchedule
@@ -17,6 +17,17 @@ from qmltrain.fusion.compile import compile_plan
 MAX_QUBITS = 30
 LOW_BITS = {"complex64": 3, "complex128": 2}  # 64 contiguous bytes
 _ROTATIONS_A_PASS = 1 << 14
+
+
+def every_kernel(precision: Precision, largest: int) -> list[Kernel]:
+    """All kernels of a precision, tiles up to 2^largest amplitudes."""
+    gates = [f"{gate}_{direction}" for gate in ("pair_gate", "phase_gate") for direction in ("forward", "backward")]
+    vectors = ["prepare_tables", "start_state", "expectations", "distances", "start_bra", "sum_rows"]
+    kernels = [Kernel("vectors", name, precision) for name in vectors]
+    kernels += [Kernel("gates", name, precision) for name in gates]
+    for tile_bits in range(SMALLEST_TILE, largest + 1):
+        kernels += [Kernel("tile_pass", f"tile_pass_{d}", precision, tile_bits) for d in ("forward", "backward")]
+    return kernels
 
 
 class CudaEngine:
@@ -65,9 +76,20 @@ class CudaEngine:
             schedule = UnfusedSchedule(self.device, circuit, strings, precision)
         return CudaProgram(self.device, schedule, precision, gradient, memory)
 
+    def warm_up(self, precisions: tuple[Precision, ...] = ("complex64", "complex128")) -> int:
+        """Compile every kernel this device may need, into the cache on disk; the number of kernels."""
+        kernels = [
+            kernel
+            for precision in precisions
+            for kernel in every_kernel(precision, largest_tile(self.device.limits, precision))
+        ]
+        for kernel in kernels:
+            self.device.compile(kernel)
+        return len(kernels)
+
     def _tile_bits(self, n_qubits: int, precision: Precision) -> int:
         """The whole state where it fits into a block, else the tile that leaves room for two blocks."""
         largest = largest_tile(self.device.limits, precision)
         if n_qubits <= largest:
-            return max(9, n_qubits)
+            return max(SMALLEST_TILE, n_qubits)
         return working_tile(self.device.limits, precision)

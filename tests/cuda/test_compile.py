@@ -1,0 +1,155 @@
+"""NVRTC compiles the kernels for every architecture, and what they need fits: registers, spills, launch table."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from qmltrain.engines.cuda import geometry
+from qmltrain.engines.cuda.device import DeviceLimits
+from qmltrain.engines.cuda.engine import MAX_QUBITS
+from qmltrain.engines.cuda.fused import PASS_ARGUMENTS
+from qmltrain.engines.cuda.sources import kernel_source
+from qmltrain.engines.cuda.unfused import PAIR_ARGUMENTS, PHASE_ARGUMENTS
+from qmltrain.paths import kernels_directory
+from tests.cuda import nvrtc
+
+RECORDED = json.loads((Path(__file__).parent / "registers.json").read_text())
+needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.ADVICE)
+
+
+def instances() -> list[tuple[str, str, int | None]]:
+    """Every (source, precision, tile size) that the engine may ask for."""
+    found: list[tuple[str, str, int | None]] = []
+    for precision, largest in geometry.LARGEST_TILE.items():
+        found += [("vectors", precision, None), ("gates", precision, None)]
+        found += [("tile_pass", precision, t) for t in range(geometry.SMALLEST_TILE, largest + 1)]
+    return found
+
+
+def key(source: str, precision: str, tile_bits: int | None) -> str:
+    return f"{source} {precision}" + ("" if tile_bits is None else f" {tile_bits}")
+
+
+def check_usage(source: str, precision: str, tile_bits: int | None, architecture: str) -> None:
+    used = nvrtc.usage(source, precision, tile_bits, architecture)
+    recorded = RECORDED[architecture][key(source, precision, tile_bits)]
+    assert set(used) == set(recorded)
+    for name, found in used.items():
+        registers, spilled = recorded[name]
+        where = f"{name} {precision} {tile_bits} sm_{architecture}: {found}, recorded {registers}, {spilled}"
+        assert found.registers <= registers + 8, where
+        assert found.spilled <= spilled + (8 if spilled else 0), where
+
+
+@needs_nvrtc
+@pytest.mark.parametrize(
+    ("source", "precision", "tile_bits", "architecture"),
+    [("tile_pass", "complex64", 12, "90"), ("vectors", "complex64", None, "75"), ("gates", "complex128", None, "120")],
+)
+def test_a_selection_compiles_within_the_recorded_table(source, precision, tile_bits, architecture):
+    check_usage(source, precision, tile_bits, architecture)
+
+
+@needs_nvrtc
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_everything_compiles_within_the_recorded_table(architecture):
+    for instance in instances():
+        check_usage(*instance, architecture)
+
+
+@needs_nvrtc
+def test_a_compile_error_names_file_and_line():
+    """The `#line` directives survive the spelling out of includes."""
+    text = kernel_source("tile_pass").replace("walsh_hadamard(values);", "walsh_hadamard(nonsense);", 1)
+    with pytest.raises(nvrtc.CompileError) as caught:
+        nvrtc.compile_source(text, ("-DREAL=float", "-DTILE_BITS=9", "--std=c++17"), "80")
+    match = re.search(r"kernels/cuda/tile_pass\.cu\((\d+)\): error", str(caught.value))
+    assert match, str(caught.value)
+    lines = (kernels_directory() / "cuda" / "tile_pass.cu").read_text().splitlines()
+    assert "walsh_hadamard(values)" in lines[int(match.group(1)) - 1]
+
+
+def test_the_table_covers_every_instance_and_architecture():
+    assert set(RECORDED) == set(nvrtc.ARCHITECTURES)
+    for architecture, table in RECORDED.items():
+        assert set(table) == {key(*instance) for instance in instances()}, architecture
+
+
+def test_training_precision_does_not_spill():
+    """Where the tile kernel of complex64 spills at all, it is a few bytes outside of the arithmetic."""
+    for architecture, table in RECORDED.items():
+        for name, kernels in table.items():
+            for kernel, (_, spilled) in kernels.items():
+                allowed = 8 if architecture == "120" and name.startswith("tile_pass complex64") else 0
+                if name.startswith("tile_pass complex128"):
+                    allowed = 64
+                assert spilled <= allowed, (architecture, name, kernel, spilled)
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+def test_every_launch_fits_the_architecture(architecture):
+    """Registers x threads and shared memory of each kernel, at every tile size the engine would take."""
+    limits = geometry.ARCHITECTURES[architecture]
+    for precision in geometry.LARGEST_TILE:
+        device = DeviceLimits(architecture, architecture, limits.shared_bytes_a_block, 1 << 30, 1)
+        largest = geometry.largest_tile(device, precision)
+        assert geometry.working_tile(device, precision) <= largest
+        for tile_bits in range(geometry.SMALLEST_TILE, largest + 1):
+            threads = geometry.tile_threads(tile_bits)
+            assert threads <= min(1024, limits.threads)
+            for backward in (False, True):
+                name = "tile_pass_backward" if backward else "tile_pass_forward"
+                registers = RECORDED[architecture][key("tile_pass", precision, tile_bits)][name][0]
+                a_warp = -(-registers * 32 // 256) * 256  # registers are handed out in units of 256 a warp
+                assert a_warp * -(-threads // 32) <= limits.registers
+                shared = geometry.tile_shared_bytes(tile_bits, precision, backward)
+                assert shared <= limits.shared_bytes_a_block
+        for source in ("vectors", "gates"):
+            for registers, _ in RECORDED[architecture][key(source, precision, None)].values():
+                assert -(-registers * 32 // 256) * 256 * 8 <= limits.registers
+
+
+def test_the_largest_resident_circuit():
+    def largest(architecture: str, precision: str) -> int:
+        shared = geometry.ARCHITECTURES[architecture].shared_bytes_a_block
+        return geometry.largest_tile(DeviceLimits("", architecture, shared, 1 << 30, 1), precision)
+
+    assert [largest(a, "complex64") for a in ("75", "80", "86", "90", "120")] == [11, 13, 12, 13, 12]
+    assert [largest(a, "complex128") for a in ("75", "80", "86", "90", "120")] == [10, 12, 11, 12, 11]
+
+
+def test_parameters_fit():
+    for dtype in (PASS_ARGUMENTS, PAIR_ARGUMENTS, PHASE_ARGUMENTS):
+        assert dtype.itemsize <= geometry.MAX_PARAMETER_BYTES
+        assert dtype.isalignedstruct
+
+
+@pytest.mark.parametrize("n_qubits", [1, 4, 12, 20, MAX_QUBITS])
+def test_grids_fit_any_batch_that_fits_memory(n_qubits):
+    """1 TiB of states: one block a tile, 256 amplitudes or pairs a block, 4096 amplitudes a block."""
+    amplitudes = (1 << 40) // 8
+    samples = max(1, amplitudes >> max(4, n_qubits))
+    total = samples << max(4, n_qubits)
+    assert total >> 9 <= geometry.MAX_GRID
+    assert geometry.blocks(total, 256) <= geometry.MAX_GRID
+    assert samples << max(0, n_qubits - 11) <= geometry.MAX_GRID  # tile numbers are 32-bit
+
+
+def test_addresses_in_kernels_are_64_bit():
+    """n = 30 and a batch exceed 32 bits: every global index starts from a 64-bit number."""
+    text = kernel_source("tile_pass")
+    assert "const size_t base = (size_t)(tile >> A.tile_count_bits)" in text
+    for source in ("vectors", "gates"):
+        assert "blockIdx.x * 256ll" in kernel_source(source)
+        assert not re.search(r"blockIdx\.x \* 256\b(?!ll)", kernel_source(source))
+
+
+def test_no_atomics():
+    """Sums have one order: the same bits on every run."""
+    for source in ("tile_pass", "vectors", "gates"):
+        assert "atomic" not in kernel_source(source).lower()

@@ -1,0 +1,179 @@
+"""What the CUDA engine promises beside right answers: memory forecast, short launches, errors in one line."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda import CudaEngine, availability, fused, unavailable_reason
+from qmltrain.engines.cuda.engine import every_kernel
+from qmltrain.engines.cuda.sources import kernel_source
+from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
+from qmltrain.errors import EngineUnavailableError, InputError, MemoryLimitError
+from qmltrain.training.angles import AngleMap
+from tests.circuit.strategies import random_inputs
+from tests.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
+from tests.engines.cases import hea
+from tests.engines.comparison import random_cotangents
+
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
+STRINGS = (PauliString(0, 1), PauliString(1, 0))
+
+
+@needs_compiler
+@pytest.mark.parametrize("fusion", [True, False])
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        GradientOptions(),
+        GradientOptions("reversible", 2),
+        GradientOptions("checkpoint", 2),
+        GradientOptions("checkpoint"),
+    ],
+)
+@pytest.mark.parametrize(("n_qubits", "tile"), [(3, None), (9, None), (8, (6, 2))])
+def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, gradient, fusion):
+    circuit = hea(n_qubits, 6)
+    theta, x = random_inputs(circuit, BLOCK)
+    engine = CudaEngine(EmulatorDevice(), *(tile or (None, None)))
+    before = HostBuffer.live
+    program = engine.compile(circuit, STRINGS, "complex64", gradient, EngineOptions(fusion=fusion))
+    HostBuffer.peak = HostBuffer.live
+    slots = AngleMap(circuit).values(theta, x)
+    program.forward(slots).backward(random_cotangents(BLOCK, len(STRINGS)))
+    used = HostBuffer.peak - before
+    forecast = program.forecast.fixed_bytes + program.forecast.block_bytes
+    assert used <= 1.02 * forecast + 4096, (used, forecast)
+    assert used >= forecast / 4, (used, forecast)
+
+
+@needs_compiler
+def test_memory_that_cannot_do_is_refused_with_the_numbers():
+    with pytest.raises(MemoryLimitError, match=r"states of 16 samples need .* of ") as caught:
+        CudaEngine(EmulatorDevice()).compile(hea(12, 2), STRINGS, options=EngineOptions(memory_bytes=1 << 20))
+    assert "\n" not in str(caught.value)
+
+
+@needs_compiler
+def test_more_than_30_qubits_are_refused():
+    with pytest.raises(InputError, match="31 qubits; at most 30"):
+        CudaEngine(EmulatorDevice()).compile(Circuit(31, (Gate("h", (0,)),)), STRINGS)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("n_qubits", "tile"), [(4, None), (8, (6, 2))])
+def test_long_work_is_cut_into_short_launches(monkeypatch, n_qubits, tile):
+    """The same bits, in launches of bounded work."""
+    circuit = hea(n_qubits, 3)
+    theta, x = random_inputs(circuit, 40)
+    slots = AngleMap(circuit).values(theta, x)
+    found, launches = [], []
+    for work in (1 << 40, 1 << 10):
+        monkeypatch.setattr(fused, "_WORK_A_MULTIPROCESSOR", work)
+        device = EmulatorDevice()
+        tape = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS).forward(slots)
+        found.append((tape.expectations_BM, tape.backward(random_cotangents(40, 2)).block_sums_GR))
+        launches.append(sum(kernel.source == "tile_pass" for kernel, *_ in device.launches))
+    assert launches[1] > launches[0]
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@needs_compiler
+def test_a_resident_circuit_is_one_launch_each_way():
+    circuit = hea(6, 50)
+    theta, x = random_inputs(circuit, 3)
+    device = EmulatorDevice()
+    program = CudaEngine(device).compile(circuit, STRINGS)
+    program.forward(AngleMap(circuit).values(theta, x)).backward(random_cotangents(3, 2))
+    passes = [kernel.name for kernel, *_ in device.launches if kernel.source == "tile_pass"]
+    assert passes == ["tile_pass_forward", "tile_pass_backward"]
+    assert len(device.launches) <= 12
+
+
+@needs_compiler
+def test_fusion_off_is_one_launch_a_gate():
+    circuit = hea(3, 2)
+    theta, x = random_inputs(circuit, 2)
+    device = EmulatorDevice()
+    program = CudaEngine(device).compile(circuit, STRINGS, options=EngineOptions(fusion=False))
+    program.forward(AngleMap(circuit).values(theta, x))
+    assert sum(kernel.source == "gates" for kernel, *_ in device.launches) == len(circuit.gates)
+
+
+@needs_compiler
+def test_a_tape_is_played_back_once():
+    circuit = hea(2, 1)
+    theta, x = random_inputs(circuit, 2)
+    tape = CudaEngine(EmulatorDevice()).compile(circuit, STRINGS).forward(AngleMap(circuit).values(theta, x))
+    tape.backward(random_cotangents(2, 2))
+    with pytest.raises(RuntimeError, match="once"):
+        tape.backward(random_cotangents(2, 2))
+
+
+@needs_compiler
+def test_a_circuit_without_gates_and_without_observables():
+    circuit = Circuit(2, ())
+    theta, x = random_inputs(circuit, 3)
+    for fusion in (True, False):
+        program = CudaEngine(EmulatorDevice()).compile(circuit, (), options=EngineOptions(fusion=fusion))
+        tape = program.forward(AngleMap(circuit).values(theta, x))
+        assert tape.expectations_BM.shape == (3, 0)
+        assert tape.backward(np.zeros((3, 0))).block_sums_GR.shape[0] == 1
+
+
+def test_every_kernel_is_in_its_source():
+    for kernel in every_kernel("complex64", 12):
+        assert f"EXPORT_KERNEL({kernel.name})" in kernel_source(kernel.source)
+
+
+def test_without_cupy_the_reason_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: None)
+    reason = unavailable_reason()
+    assert reason is not None
+    assert "pip install 'qmltrain[cuda13]'" in reason
+    with pytest.raises(EngineUnavailableError, match="CuPy is not installed"):
+        CudaEngine()
+
+
+class _RuntimeError(Exception):
+    pass
+
+
+def fake_cupy(count=1, capability="90", failure: str | None = None):  # noqa: ANN001, ANN201
+    """As much of CuPy as availability asks for."""
+
+    def devices() -> int:
+        if failure:
+            raise _RuntimeError(failure + "\nsecond line")
+        return count
+
+    runtime = types.SimpleNamespace(getDeviceCount=devices, CUDARuntimeError=_RuntimeError)
+    device = types.SimpleNamespace(compute_capability=capability)
+    return types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime, Device=lambda: device))
+
+
+@pytest.mark.parametrize(
+    ("cupy", "expected"),
+    [
+        (fake_cupy(failure="cudaErrorInsufficientDriver: CUDA driver version is insufficient"), "driver 580"),
+        (fake_cupy(failure="cudaErrorNoDevice: no CUDA-capable device"), "CUDA_VISIBLE_DEVICES"),
+        (fake_cupy(failure="cudaErrorUnknown: unknown error"), "does not answer"),
+        (fake_cupy(count=0), "no GPU is visible"),
+        (fake_cupy(capability="70"), "75 (Turing, 2018) or newer"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(cupy, expected):
+    reason = availability.device_problem(cupy)
+    assert reason is not None
+    assert expected in reason
+    assert "\n" not in reason
+
+
+def test_a_good_device_has_no_problem():
+    assert availability.device_problem(fake_cupy()) is None
+    assert availability.device_problem(fake_cupy(capability="120")) is None
