@@ -135,9 +135,8 @@ def test_grids_fit_any_batch_that_fits_memory(n_qubits):
     amplitudes = (1 << 40) // 8
     samples = max(1, amplitudes >> max(4, n_qubits))
     total = samples << max(4, n_qubits)
-    assert total >> 9 <= geometry.MAX_GRID
+    assert total >> geometry.SMALLEST_TILE <= geometry.MAX_GRID  # tile numbers are 32-bit
     assert geometry.blocks(total, 256) <= geometry.MAX_GRID
-    assert samples << max(0, n_qubits - 11) <= geometry.MAX_GRID  # tile numbers are 32-bit
 
 
 def test_addresses_in_kernels_are_64_bit():

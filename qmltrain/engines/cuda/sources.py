@@ -28,11 +28,11 @@ def _expanded(path: Path, seen: set[Path]) -> str:
     position = 0
     for match in _INCLUDE.finditer(text):
         included = path.parent / match.group(1)
-        line = text.count("\n", 0, match.end()) + 1
+        following = text.count("\n", 0, match.end()) + 2
         parts.append(text[position : match.start()])
         if included not in seen:
             parts.append(_expanded(included, seen))
-        parts.append(f'\n#line {line} "kernels/cuda/{path.name}"')
+        parts.append(f'\n#line {following} "kernels/cuda/{path.name}"')
         position = match.end()
     parts.append(text[position:])
     return "".join(parts).replace("#pragma once\n", "\n")
