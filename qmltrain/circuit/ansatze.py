@@ -14,6 +14,7 @@ from collections.abc import Callable
 from qmltrain.circuit.ansatze_layered import basic_entangler, hea, simplified_two_design, strongly_entangling
 from qmltrain.circuit.ansatze_local import efficient_su2, real_amplitudes, two_local
 from qmltrain.circuit.ansatze_qaoa import qaoa
+from qmltrain.circuit.ansatze_qasm import qasm
 from qmltrain.circuit.ansatze_random import pauli_two_design, random_layers
 from qmltrain.circuit.ansatze_sim import sim_2, sim_13, sim_14, sim_15, sim_19
 from qmltrain.circuit.ansatze_tensor import mps, qcnn, ttn
@@ -53,5 +54,6 @@ ANSATZE: dict[str, AnsatzBuilder] = {
     "qcnn": qcnn,
     "ttn": ttn,
     "mps": mps,
+    "qasm": qasm,
     "python": python,
 }

@@ -89,7 +89,7 @@ class AnsatzConfig:
         "hea",
         "hea | strongly_entangling | basic_entangler | simplified_two_design | real_amplitudes | efficient_su2 | "
         "two_local | pauli_two_design | random_layers | sim_2 | sim_13 | sim_14 | sim_15 | sim_19 | qaoa | qcnn | "
-        "ttn | mps | python",
+        "ttn | mps | qasm | python",
         TEXT,
     )
     layers: int = option(1, "layers (real_amplitudes, efficient_su2, two_local: repetitions)", between(1, 1_000_000))
@@ -116,7 +116,9 @@ class AnsatzConfig:
     graph: str | None = option(None, "qaoa: ring | chain | complete | random_regular | file (null: ring)")
     degree: int | None = option(None, "qaoa, graph=random_regular: edges of a vertex (null: 3)", COUNT)
     seed: int | None = option(None, "pauli_two_design, random_layers, qaoa with graph=random_regular (null: 0)", SEED)
-    path: str | None = option(None, "qaoa, graph=file: text file, 'i j' or 'i j weight' a line", TEXT)
+    path: str | None = option(
+        None, "qasm: OpenQASM 2 or 3 file (extra: qasm); qaoa, graph=file: text file, 'i j' or 'i j weight' a line", TEXT
+    )
     function: str | None = option(None, "python: package.module:name; this runs your code")
 
 

@@ -38,9 +38,11 @@ DOCUMENTED: dict[str, tuple[tuple[int, ...], Callable[[int, int], int]]] = {
     "qcnn": ((2, 4, 8, 16), lambda n, L: 9 * (n - 1)),
     "ttn": ((2, 4, 8, 16), lambda n, L: 2 * (n - 1)),
     "mps": (FROM_TWO, lambda n, L: 2 * (n - 1) * L),
+    "qasm": ((1, 3), lambda n, L: n * L),
     "python": ((1, 3), lambda n, L: n * L),
 }
 ONE_DEPTH = ("qcnn", "ttn")
+QASM_FOLDER: list[Path] = []  # where the files ry_<n>.qasm lie
 
 USER_MODULE = """
 from qmltrain.circuit.angle import parameter
@@ -63,6 +65,10 @@ def broken(builder, layers):
 def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("user")
     (folder / "user_ansatz_for_tests.py").write_text(USER_MODULE)
+    for n in DOCUMENTED["qasm"][0]:
+        text = "".join(f"input float t{qubit}; ry(t{qubit}) q[{qubit}];\n" for qubit in range(n))
+        (folder / f"ry_{n}.qasm").write_text(f"qubit[{n}] q;\n{text}")
+    QASM_FOLDER.append(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         yield
@@ -70,6 +76,8 @@ def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def build(n: int, name: str, **options: object) -> Circuit:
+    if name == "qasm":
+        options.setdefault("path", str(QASM_FOLDER[-1] / f"ry_{n}.qasm"))
     if name == "python":
         options.setdefault("function", "user_ansatz_for_tests:ry_layers")
     return assemble(n, 0, "none", {}, name, options)

@@ -1,0 +1,50 @@
+"""A circuit from an OpenQASM file as an ansatz."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qmltrain.circuit.angle import Angle
+from qmltrain.circuit.builder import CircuitBuilder
+from qmltrain.circuit.checks import check_positive
+from qmltrain.circuit.qasm_import import read_program
+from qmltrain.circuit.user_file import read_text
+from qmltrain.errors import InputError
+
+
+def qasm(builder: CircuitBuilder, *, layers: int = 1, path: str) -> None:
+    """The circuit in the OpenQASM 3 or 2 file `path`, `layers` times, each time with parameters of its own.
+
+    Inputs x0, x1, ... (or an array x) are features, all others are parameters; see `qmltrain.circuit.qasm_import` for
+    what is understood. Qubits in the order of their declarations, at most as many as the circuit has. Parameters
+    (layers, inputs) in the order of their declarations. Needs the extra `qasm`. Refuses more qubits or features than
+    there are, and what cannot be read, with the line. Reference: Cross et al., ACM Transactions on Quantum Computing
+    3, 12 (2022), arXiv:2104.14722.
+    """
+    check_positive("ansatz.layers", layers)
+    where = f"ansatz.path: {path}"
+    program = read_program(read_text(path, "ansatz.path"), where)
+    if program.n_qubits > builder.n_qubits:
+        raise InputError(
+            f"{where} has {program.n_qubits} qubits, the circuit {builder.n_qubits}; set circuit.n_qubits to "
+            f"{program.n_qubits} or more"
+        )
+    if program.n_features > builder.n_features:
+        raise InputError(
+            f"{where} uses the feature x{program.n_features - 1}, the data has {builder.n_features} features; choose "
+            f"preprocess or data with {program.n_features} or more"
+        )
+    for _ in range(layers):
+        layer = builder.start_layer()
+        own = builder.parameters([f"ansatz.{layer}.{name}" for name in program.parameter_names])
+        for gate in program.gates:
+            builder.add(gate.name, gate.qubits, *(_with_parameters(angle, own) for angle in gate.angles))
+
+
+def _with_parameters(angle: Angle, own: list[int]) -> Angle:
+    """Indices in the file as indices in the circuit."""
+    return replace(
+        angle,
+        weight=None if angle.weight is None else own[angle.weight],
+        bias=None if angle.bias is None else own[angle.bias],
+    )

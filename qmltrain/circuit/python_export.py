@@ -1,0 +1,183 @@
+"""A circuit with its parameters bound as Python source for PennyLane or Qiskit; its features stay a variable.
+
+The sources need nothing of qmltrain. Each holds `circuit`, the observables, and `expectations(x)` for one sample's
+features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qmltrain.circuit.bound_angles import bind, write
+from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.observables import Observables, PauliString
+
+_PENNYLANE = {
+    "id": "Identity", "x": "PauliX", "y": "PauliY", "z": "PauliZ", "h": "Hadamard", "s": "S", "t": "T", "sx": "SX",
+    "rx": "RX", "ry": "RY", "rz": "RZ", "p": "PhaseShift", "u": "U3", "cx": "CNOT", "cy": "CY", "cz": "CZ", "ch": "CH",
+    "cp": "ControlledPhaseShift", "crx": "CRX", "cry": "CRY", "crz": "CRZ", "swap": "SWAP", "rxx": "IsingXX",
+    "ryy": "IsingYY", "rzz": "IsingZZ", "ccx": "Toffoli", "ccz": "CCZ", "cswap": "CSWAP", "multi_rz": "MultiRZ",
+}  # fmt: skip
+_PENNYLANE_ADJOINT = {"sdg": "S", "tdg": "T", "sxdg": "SX"}
+
+
+def to_pennylane(
+    circuit: Circuit, observables: Observables, parameters_P: Sequence[float], state: str, notes: Sequence[str] = ()
+) -> str:
+    """Source with `circuit(x)`, `OBSERVABLES` and the QNode `expectations(x)`.
+
+    `state` is the source of `initial_state(x)` where the circuit is amplitude-encoded (`state_source`).
+    """
+    body = []
+    if circuit.amplitude_encoded:
+        # the first wire that is given is PennyLane's highest bit
+        body.append("qml.StatePrep(initial_state(x), wires=list(reversed(range(N_QUBITS))))")
+    for gate in circuit.gates:
+        body += _pennylane(gate, _angles(gate, parameters_P, "math.acos({})"))
+    sums = []
+    for terms in observables.coefficients:
+        words = ", ".join(_word(observables.strings[index]) for index in terms)
+        sums.append(f"    qml.dot({[float(value) for value in terms.values()]}, [{words}]),")
+    lines = [
+        *(f"# {note}" for note in notes),
+        "# Wire q is qubit q of qmltrain, so that expectation values agree. PennyLane counts wire 0 as the highest bit",
+        "# of a basis state, qmltrain qubit 0 as the lowest: reverse the bits of states and probabilities.",
+        "import math",
+        "",
+        "import pennylane as qml",
+        "",
+        f"N_QUBITS = {circuit.n_qubits}",
+        *([state] if circuit.amplitude_encoded else []),
+        "",
+        "",
+        "def circuit(x):",
+        *(f"    {line}" for line in body or ["pass"]),
+        "",
+        "",
+        "OBSERVABLES = [",
+        *sums,
+        "]",
+        "",
+        "",
+        '@qml.qnode(qml.device("default.qubit", wires=N_QUBITS))',
+        "def expectations(x):",
+        "    circuit(x)",
+        "    return [qml.expval(observable) for observable in OBSERVABLES]",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_qiskit(
+    circuit: Circuit, observables: Observables, parameters_P: Sequence[float], state: str, notes: Sequence[str] = ()
+) -> str:
+    """Source with `circuit` (its free Parameters are x0, x1, ...), `OBSERVABLES` and `expectations(x)`."""
+    body = []
+    for gate in circuit.gates:
+        body += _qiskit(gate, _angles(gate, parameters_P, "{}.arccos()"))
+    sums = [_sparse(observables, row, circuit.n_qubits) for row in range(observables.n_observables)]
+    prepare = ["    prepared = QuantumCircuit(circuit.num_qubits)"]
+    if circuit.amplitude_encoded:
+        prepare.append("    prepared.initialize(initial_state(x), range(circuit.num_qubits))")
+    lines = [
+        *(f"# {note}" for note in notes),
+        "# Qiskit counts as qmltrain does: qubit q is bit q of a basis state, written rightmost first.",
+        "import numpy as np",
+        "from qiskit import QuantumCircuit",
+        "from qiskit.circuit import Parameter",
+        "from qiskit.quantum_info import SparsePauliOp, Statevector",
+        *(["import math", state] if circuit.amplitude_encoded else []),
+        "",
+        f'x = [Parameter(f"x{{i}}") for i in range({circuit.n_features})]',
+        f"circuit = QuantumCircuit({circuit.n_qubits})",
+        *body,
+        "",
+        "OBSERVABLES = [",
+        *(f"    {line}," for line in sums),
+        "]",
+        "",
+        "",
+        "def expectations(x):",
+        *prepare,
+        '    values = {p: float(x[int(p.name.removeprefix("x"))]) for p in circuit.parameters}',
+        "    final = Statevector(prepared).evolve(circuit.assign_parameters(values))",
+        "    return np.array([final.expectation_value(observable).real for observable in OBSERVABLES])",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def state_source(n_qubits: int, pad_with: float, normalize: bool) -> str:
+    """Source of `initial_state(x)`: the amplitudes of a sample's features, missing ones padded."""
+    norm = "    norm = math.sqrt(sum(a * a for a in amplitudes))" if normalize else "    norm = 1.0"
+    return "\n".join(
+        [
+            "",
+            "",
+            "def initial_state(x):",
+            f"    amplitudes = [float(a) for a in x] + [{float(pad_with)!r}] * ({1 << n_qubits} - len(x))",
+            norm,
+            "    return [a / norm for a in amplitudes]",
+            "",
+        ]
+    )
+
+
+def _angles(gate: Gate, parameters_P: Sequence[float], arccos: str) -> list[str]:
+    return [write(bind(angle, parameters_P), lambda i: f"x[{i}]", arccos) for angle in gate.angles]
+
+
+def _pennylane(gate: Gate, angles: list[str]) -> list[str]:
+    qubits, name = list(gate.qubits), gate.name
+    wires = f"wires={qubits}"
+    if name == "pauli_rot":
+        return [f"qml.PauliRot({angles[0]}, {gate.pauli!r}, {wires})"]
+    if name in _PENNYLANE_ADJOINT:
+        return [f"qml.adjoint(qml.{_PENNYLANE_ADJOINT[name]}({wires}))"]
+    if name == "csx":
+        return [f"qml.ctrl(qml.SX(wires={qubits[1:]}), control={qubits[0]})"]
+    if name == "cu":
+        return [
+            f"qml.PhaseShift({angles[3]}, wires={qubits[0]})",
+            f"qml.ctrl(qml.U3({', '.join(angles[:3])}, wires={qubits[1:]}), control={qubits[0]})",
+        ]
+    return [f"qml.{_PENNYLANE[name]}({', '.join([*angles, wires])})"]
+
+
+def _qiskit(gate: Gate, angles: list[str]) -> list[str]:
+    qubits = ", ".join(map(str, gate.qubits))
+    if gate.name not in ("multi_rz", "pauli_rot"):
+        return [f"circuit.{gate.name}({', '.join([*angles, qubits])})"]
+    letters = gate.pauli or "Z" * len(gate.qubits)
+    to_z = {"X": ("circuit.h({})",) * 2, "Y": ("circuit.rx(np.pi / 2, {})", "circuit.rx(-np.pi / 2, {})")}
+    turned = [(q, to_z[letter]) for q, letter in zip(gate.qubits, letters, strict=True) if letter in to_z]
+    parity = [f"circuit.cx({a}, {b})" for a, b in zip(gate.qubits, gate.qubits[1:], strict=False)]
+    return [
+        *(to.format(q) for q, (to, _) in turned),
+        *parity,
+        f"circuit.rz({angles[0]}, {gate.qubits[-1]})",
+        *reversed(parity),
+        *(back.format(q) for q, (_, back) in turned),
+    ]
+
+
+def _letters(string: PauliString) -> list[tuple[str, int]]:
+    """The letters of a string that are not I, with their qubits."""
+    mask = string.x_mask | string.z_mask
+    return [
+        ("IXZY"[(string.x_mask >> q & 1) | (string.z_mask >> q & 1) << 1], q)
+        for q in range(mask.bit_length())
+        if mask >> q & 1
+    ]
+
+
+def _word(string: PauliString) -> str:
+    letters = _letters(string)
+    return " @ ".join(f"qml.{letter}({q})" for letter, q in letters) if letters else "qml.I(0)"
+
+
+def _sparse(observables: Observables, row: int, n_qubits: int) -> str:
+    terms = [
+        ("".join(letter for letter, _ in letters), [q for _, q in letters], float(value))
+        for index, value in observables.coefficients[row].items()
+        for letters in [_letters(observables.strings[index])]
+    ]
+    return f"SparsePauliOp.from_sparse_list({terms}, num_qubits={n_qubits})"
