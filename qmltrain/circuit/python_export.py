@@ -33,7 +33,7 @@ def to_pennylane(
         # the first wire that is given is PennyLane's highest bit
         body.append("qml.StatePrep(initial_state(x), wires=list(reversed(range(N_QUBITS))))")
     for gate in circuit.gates:
-        body += _pennylane(gate, _angles(gate, parameters_P, "math.acos({})"))
+        body += _pennylane(gate, _angles(gate, parameters_P, "qml.math.arccos({})"))
     sums = []
     for terms in observables.coefficients:
         words = ", ".join(_word(observables.strings[index]) for index in terms)
@@ -42,8 +42,7 @@ def to_pennylane(
         *(f"# {note}" for note in notes),
         "# Wire q is qubit q of qmltrain, so that expectation values agree. PennyLane counts wire 0 as the highest bit",
         "# of a basis state, qmltrain qubit 0 as the lowest: reverse the bits of states and probabilities.",
-        "import math",
-        "",
+        *(["import math", ""] if circuit.amplitude_encoded else []),
         "import pennylane as qml",
         "",
         f"N_QUBITS = {circuit.n_qubits}",

@@ -23,6 +23,7 @@ PATH_VERBS = {
     "repeat": "train a run's config again in a fresh directory and say whether it came out equal to the bit",
     "compare": "RUN RUN: what differs between two runs, in their configs and in their results",
     "collect": "FOLDER: one table (CSV) of all runs in it, or of a sweep; --over run.seed: mean and spread over seeds",
+    "export": "the trained circuit for other programs: --to qasm3, pennylane or qiskit",
     "plot": "draw a run's curves (extra: plot)",
 }
 # what may stand before the = in a path verb's overrides
@@ -32,7 +33,8 @@ RUNS_OF = {"compare": 2}  # words of a path verb that are runs; else 1
 VALUE_FLAGS = {
     "predictions": (("evaluate",), "FILE", "label, prediction and scores of every sample, to .csv or .npz"),
     "over": (("collect",), "KEY,...", "mean, deviation and 95 % interval over runs that differ in these keys alone"),
-    "output": (("collect",), "FILE", "where to write (default: standard output)"),
+    "to": (("export",), "FORMAT", "qasm3, pennylane or qiskit"),
+    "output": (("collect", "export"), "FILE", "where to write (default: standard output)"),
 }
 PLAIN_VERBS = {"info": "versions, devices, what is missing and how to get it"}
 VERBS = (*COMPOSED_VERBS, *PATH_VERBS, *PLAIN_VERBS)

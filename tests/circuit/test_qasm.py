@@ -170,7 +170,8 @@ def test_the_builtin_gate_keeps_its_phase_under_a_control():
 @pytest.mark.parametrize(
     ("text", "n"),
     [
-        ("qubit[3] q; h q[0:1]; x q[{2, 0}]; z q[-1]; y q[2:-1:0];", ["h 0", "h 1", "x 2", "x 0", "z 2", "y 2", "y 1", "y 0"]),
+        ("qubit[3] q; h q[0:1]; x q[{2, 0}]; z q[-1];", ["h 0", "h 1", "x 2", "x 0", "z 2"]),
+        ("qubit[3] q; y q[2:-1:0]; x q[:1];", ["y 2", "y 1", "y 0", "x 0", "x 1"]),
         ("qubit a; qubit[2] b; cx a, b; cz b[0], b[1];", ["cx 0 1", "cx 0 2", "cz 1 2"]),
         ("h $0; cx $0, $2;", ["h 0", "cx 0 2"]),
         ("qubit[2] q; float t = 3 / 3; rx(t) q[int(1)];", None),

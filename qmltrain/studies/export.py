@@ -1,0 +1,53 @@
+"""`qmltrain export RUN --to qasm3 | pennylane | qiskit`: the trained circuit for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from qmltrain.circuit.python_export import state_source, to_pennylane, to_qiskit
+from qmltrain.circuit.qasm_export import to_qasm3
+from qmltrain.config import CommandContext
+from qmltrain.errors import InputError
+from qmltrain.runs.atomic import new_file, storage_errors, write_at
+from qmltrain.studies.trained import TrainedModel, load
+
+FORMATS = ("qasm3", "pennylane", "qiskit")
+
+
+def run(path: Path, context: CommandContext, *, to: str | None = None, output: Path | None = None) -> int:
+    """Print the source, or write it to the new file `output`."""
+    if to not in FORMATS:
+        raise InputError(f"--to: found {to!r}; allowed: {', '.join(FORMATS)}")
+    if output is not None and output.exists():
+        raise InputError(f"--output: {output} exists already; remove it or choose another name")
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"--output: there is no folder {output.parent}; make it first")
+    text = source(load(path), to)
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    with storage_errors("write", output), new_file(output) as descriptor:
+        write_at(descriptor, text.encode(), 0)
+    print(f"circuit    {output}")
+    return 0
+
+
+def source(trained: TrainedModel, to: str) -> str:
+    """The trained circuit in the format `to`: parameters bound, features as inputs, and what to know about both."""
+    model = trained.model
+    parameters_P = model.split(trained.theta_P)[0].tolist()
+    notes = [
+        f"Trained with qmltrain, run {trained.directory.name}, epoch {trained.epoch}.",
+        "x are preprocessed features: qmltrain.load(run).features(raw) makes them from raw samples.",
+        f"Observables: {', '.join(model.observables.names)}.",
+    ]
+    if model.head.n_parameters:
+        notes.append(f"Its head ({model.head.name}) acts on the expectation values and is not part of the circuit.")
+    notes = [" ".join(note.split()) for note in notes]  # each one line
+    if to == "qasm3":
+        notes.append("Qubit q[k] is qubit k of qmltrain, bit k of a basis state's index (q[0] the lowest).")
+        return to_qasm3(model.circuit, parameters_P, notes)
+    state = state_source(model.circuit.n_qubits, model.amplitude.pad_with, model.amplitude.normalize)
+    writer = to_pennylane if to == "pennylane" else to_qiskit
+    return writer(model.circuit, model.observables, parameters_P, state, notes)
