@@ -1,0 +1,123 @@
+// Going back over rotations: v_x = Im<lam|X|psi> and v_y = Im<lam|Y|psi> of one or two qubits, then the inverse
+// rotation of psi and lam.
+//
+// Two qubits share their products in the Bell basis of the four rows of a coset. With sums and differences
+//     s = a00 + a11, d = a00 - a11, e = a01 + a10, f = a01 - a10     (adds run beside the multiply-adds)
+// of psi (plain) and lam (primed):
+//     y0 + y1 = e'd - d'e,  y0 - y1 = f's - s'f,  x0 + x1 = Im(e*s + s*e),  x0 - x1 = Im(f*d + d*f):
+// 16 multiply-adds and 16 adds instead of 32 multiply-adds.
+#pragma once
+#include "rotate.hpp"
+
+namespace {
+
+using qmltrain::BackwardCall;
+
+template <class Real, bool Lanes> INLINE Vec<Real> fetch(const Vec<Real>& m, const std::uint8_t* lane, int j) {
+  Vec<Real> v = load(m);
+  if constexpr (Lanes) v = xor_lanes<Real>(v, lane[j]);
+  return v;
+}
+template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, const std::uint8_t* lane, int j) {
+  if constexpr (Lanes) v = xor_lanes<Real>(v, lane[j]);
+  m = v;
+}
+
+template <class Real> struct Bell { Vec<Real> s, d, e, f; };
+template <class Real> INLINE Bell<Real> bell(Vec<Real> a, Vec<Real> b, Vec<Real> g, Vec<Real> h) {
+  return {a + h, a - h, b + g, b - g};
+}
+
+template <class Real> struct Sums2 { Vec<Real> sx{}, dx{}, sy{}, dy{}; };
+
+template <class Real, bool Lanes, bool WithX>
+INLINE void v_two(const Amp<Real>* const* p, const Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
+#define PLANE(q, part) bell<Real>(fetch<Real, Lanes>(q[0]->part, lane, 0), fetch<Real, Lanes>(q[1]->part, lane, 1), \
+                                  fetch<Real, Lanes>(q[2]->part, lane, 2), fetch<Real, Lanes>(q[3]->part, lane, 3))
+  const Bell<Real> pr = PLANE(p, re), lr = PLANE(l, re);
+  v.sy += lr.e * pr.d; v.dy += lr.f * pr.s; v.sy -= lr.d * pr.e; v.dy -= lr.s * pr.f;
+  const Bell<Real> pi = PLANE(p, im);
+  if constexpr (WithX) { v.sx += lr.e * pi.s; v.dx += lr.f * pi.d; v.sx += lr.s * pi.e; v.dx += lr.d * pi.f; }
+  const Bell<Real> li = PLANE(l, im);
+  v.sy += li.e * pi.d; v.dy += li.f * pi.s; v.sy -= li.d * pi.e; v.dy -= li.s * pi.f;
+  if constexpr (WithX) { v.sx -= li.e * pr.s; v.dx -= li.f * pr.d; v.sx -= li.s * pr.e; v.dx -= li.d * pr.f; }
+#undef PLANE
+}
+
+template <class Real, bool Lanes, bool WithX>
+INLINE void v_one(const Amp<Real>* const* p, const Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
+  const Vec<Real> ar = fetch<Real, Lanes>(p[0]->re, lane, 0), ai = fetch<Real, Lanes>(p[0]->im, lane, 0);
+  const Vec<Real> br = fetch<Real, Lanes>(p[1]->re, lane, 1), bi = fetch<Real, Lanes>(p[1]->im, lane, 1);
+  const Vec<Real> lr = fetch<Real, Lanes>(l[0]->re, lane, 0), li = fetch<Real, Lanes>(l[0]->im, lane, 0);
+  const Vec<Real> mr = fetch<Real, Lanes>(l[1]->re, lane, 1), mi = fetch<Real, Lanes>(l[1]->im, lane, 1);
+  if constexpr (WithX) { v.sx += lr * bi; v.dx += mr * ai; v.sx -= li * br; v.dx -= mi * ar; }
+  v.sy += mr * ar; v.dy += mi * ai; v.sy -= lr * br; v.dy -= li * bi;
+}
+
+// inverse rotation of the rows q -> o of one state, one plane at a time
+template <class Real, int K, bool PerSample, bool Lanes>
+INLINE void undo(const Amp<Real>* const* q, Amp<Real>* const* o, const Vec<Real>* t, const Vec<Real>* c,
+                 const std::uint8_t* lane) {
+#define PLANE(part)                                                                        \
+  {                                                                                        \
+    Vec<Real> a[1 << K];                                                                   \
+    for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(q[j]->part, lane, j);       \
+    butterflies<Real, K, PerSample>(a, t, c);                                              \
+    for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(o[j]->part, a[j], lane, j);          \
+  }
+  PLANE(re) PLANE(im)
+#undef PLANE
+}
+
+// Undo = false: v only, nothing is written (psi was kept, or the rotations made the initial product state).
+template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
+void backward(const BackwardCall<Real>& call) {
+  constexpr int M = 1 << K;
+  const RotateCall<Real>& g = call.psi;
+  Vec<Real> t[K], c[K];
+  if constexpr (Undo) {
+    coefficients<Real, K, PerSample, Lanes>(g, t, c);
+    for (int k = 0; k < K; k++) t[k] = -t[k];
+  }
+  Offset in_member[M], out_member[M];
+  for (int j = 0; j < M; j++) in_member[j] = g.in_rows.member[j], out_member[j] = g.out_rows.member[j];
+  Sums2<Real> v;
+  for (std::uint32_t h = 0; h < g.n_high; h++)
+    for (std::uint32_t l = 0; l < g.n_low; l++) {
+      const Offset from = g.in_rows.high[h] ^ g.in_rows.low[l];
+      const Amp<Real>*p[M], *q[M];
+      for (int j = 0; j < M; j++) {
+        p[j] = row<Real>(g.in, from ^ in_member[j]);
+        q[j] = row<Real>(call.lam_in, from ^ in_member[j]);
+      }
+      if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
+      else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
+      if constexpr (Undo) {
+        // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
+        asm volatile("" ::: "memory");
+        const Offset to = g.out_rows.high[h] ^ g.out_rows.low[l];
+        Amp<Real>*po[M], *qo[M];
+        for (int j = 0; j < M; j++) {
+          po[j] = row<Real>(g.out, to ^ out_member[j]);
+          qo[j] = row<Real>(call.lam_out, to ^ out_member[j]);
+        }
+        undo<Real, K, PerSample, Lanes>(p, po, t, c, g.member_lane);
+        undo<Real, K, PerSample, Lanes>(q, qo, t, c, g.member_lane);
+      }
+    }
+  constexpr int W = Vector<Real>::lanes;
+  const Real half = Real(0.5);
+  if constexpr (K == 2) {
+    if constexpr (WithX) {
+      add_to(call.acc[0], half * (v.sx + v.dx));
+      add_to(call.acc[1], half * (v.sx - v.dx));
+    }
+    add_to(call.acc[0] + W, call.y_sign[0] * half * (v.sy + v.dy));
+    add_to(call.acc[1] + W, call.y_sign[1] * half * (v.sy - v.dy));
+  } else {
+    if constexpr (WithX) add_to(call.acc[0], v.sx + v.dx);
+    add_to(call.acc[0] + W, call.y_sign[0] * (v.sy + v.dy));
+  }
+}
+
+}  // namespace

@@ -1,0 +1,224 @@
+// The Python module qmltrain.engines._cpu: checks shapes, releases the GIL, hands pointers to the engine.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "engine.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using namespace qmltrain;
+
+using Ints = nb::ndarray<const std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Numbers = nb::ndarray<const double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Vector1 = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Out = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
+
+std::vector<const InstructionSet*> available() {
+  std::vector<const InstructionSet*> sets;
+#if defined(QMLTRAIN_X86)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    sets.push_back(&kAvx512);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back(&kAvx2);
+#endif
+  sets.push_back(&kBaseline);
+  return sets;
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const InstructionSet* s : available()) names.emplace_back(s->name);
+  return names;
+}
+
+void expect(bool right, const char* what) {
+  if (!right) throw nb::value_error(what);
+}
+
+// columns as written by qmltrain.engines.cpu.layout
+PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per_sample, Ints runs, Ints angle_ints, Numbers angle_numbers,
+                   Ints passes, Ints basis, Ints operations, Ints rotations, Ints term_ints, Numbers term_numbers, Ints strings) {
+  expect(runs.shape(1) == 4 && angle_ints.shape(1) == 2 && angle_numbers.shape(1) == 2 && passes.shape(1) == 4 && basis.shape(1) == 1 &&
+             operations.shape(1) == 6 && rotations.shape(1) == 4 && term_ints.shape(1) == 4 && term_numbers.shape(1) == 2 &&
+             strings.shape(1) == 4, "plan arrays have the wrong number of columns");
+  PlanData p;
+  p.n_qubits = n_qubits, p.amplitude_encoded = amplitude_encoded, p.n_shared = n_shared, p.n_per_sample = n_per_sample;
+  auto mask = [](std::int64_t x) { return Mask(x); };
+  for (std::size_t i = 0; i < runs.shape(0); i++) p.runs.push_back({runs(i, 0) != 0, runs(i, 1) != 0, int(runs(i, 2)), int(runs(i, 3))});
+  for (std::size_t i = 0; i < angle_ints.shape(0); i++)
+    p.angles.push_back({int(angle_ints(i, 0)), int(angle_ints(i, 1)), angle_numbers(i, 0), angle_numbers(i, 1)});
+  for (std::size_t i = 0; i < passes.shape(0); i++) {
+    PassData pass{{}, int(passes(i, 2)), int(passes(i, 3))};
+    for (std::int64_t j = passes(i, 0); j < passes(i, 0) + passes(i, 1); j++) pass.basis.push_back(mask(basis(std::size_t(j), 0)));
+    p.passes.push_back(std::move(pass));
+  }
+  for (std::size_t i = 0; i < operations.shape(0); i++)
+    p.operations.push_back({operations(i, 0) != 0, int(operations(i, 1)), int(operations(i, 2)), int(operations(i, 3)),
+                            int(operations(i, 4)), int(operations(i, 5))});
+  for (std::size_t i = 0; i < rotations.shape(0); i++)
+    p.rotations.push_back({int(rotations(i, 0)), mask(rotations(i, 1)), mask(rotations(i, 2)), rotations(i, 3) != 0});
+  for (std::size_t i = 0; i < term_ints.shape(0); i++)
+    p.terms.push_back({mask(term_ints(i, 0)), int(term_ints(i, 1)), int(term_ints(i, 2)), int(term_ints(i, 3)), term_numbers(i, 0),
+                       term_numbers(i, 1)});
+  for (std::size_t i = 0; i < strings.shape(0); i++)
+    p.strings.push_back({mask(strings(i, 0)), mask(strings(i, 1)), int(strings(i, 2)), int(strings(i, 3))});
+  return p;
+}
+
+struct TapeHandle {
+  std::unique_ptr<Tape> tape;
+};
+
+class Program {
+ public:
+  Program(PlanData plan, const std::string& set_name, bool dual, const std::string& mode, int interval, int threads, bool fusion)
+      : n_shared_(plan.n_shared), n_per_sample_(plan.n_per_sample), n_strings_(int(plan.strings.size())), n_qubits_(plan.n_qubits),
+        amplitude_encoded_(plan.amplitude_encoded), dual_(dual) {
+    const InstructionSet* set = nullptr;
+    for (const InstructionSet* s : available())
+      if (set_name == s->name) set = s;
+    expect(set != nullptr, "instruction set is not available");
+    const Settings settings{mode == "keep" ? Mode::kKeep : mode == "checkpoint" ? Mode::kCheckpoint : Mode::kReversible, interval, threads,
+                            fusion};
+    engine_ = make_engine(plan, *set, dual, settings);
+    engine_->interrupted = [] {
+      nb::gil_scoped_acquire held;
+      return PyErr_CheckSignals() != 0;
+    };
+  }
+
+  int lane_bits(int samples) const { return engine_->lane_bits_of(samples); }
+  bool has_shape(int b) const { return engine_->has_shape(b); }
+  void add_shape(const PlanData& plan, int b) {
+    nb::gil_scoped_release free;
+    engine_->add_shape(plan, b);
+  }
+  int n_raw() const { return engine_->n_raw(); }
+  void force_lane_bits(int b) { engine_->forced_lane_bits = b; }
+
+  TapeHandle* forward(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Out expectations) {
+    const Inputs in = inputs(shared, per_sample, initial);
+    expect(expectations.size() == std::size_t(in.batch) * n_strings_, "expectations have the wrong shape");
+    auto handle = std::make_unique<TapeHandle>();
+    guarded([&] { handle->tape = engine_->forward(in, expectations.data()); });
+    return handle.release();
+  }
+
+  void backward(TapeHandle& tape, Numbers cotangents, Out block_sums, Out per_sample, Out drift, std::optional<Out> shared,
+                nb::object initial) {
+    expect(bool(tape.tape), "backward was called already");
+    const int batch = tape.tape->inputs.batch;
+    expect(cotangents.shape(0) == std::size_t(batch) && cotangents.shape(1) == std::size_t(n_strings_), "cotangents have the wrong shape");
+    Gradients out = gradients(batch, block_sums, per_sample);
+    expect(drift.size() == std::size_t(batch), "drift has the wrong shape");
+    out.drift = drift.data();
+    if (shared) {
+      expect(shared->size() == std::size_t(batch) * n_shared_, "shared gradients have the wrong shape");
+      out.shared = shared->data();
+    }
+    if (!initial.is_none()) {
+      auto array = nb::cast<nb::ndarray<nb::c_contig, nb::device::cpu>>(initial);
+      expect(array.size() == std::size_t(batch) << n_qubits_ && array.itemsize() == (dual_ ? 16u : 8u), "initial has the wrong shape");
+      out.initial = array.data();
+    }
+    guarded([&] { engine_->backward(*tape.tape, cotangents.data(), out); });
+    tape.tape.reset();
+  }
+
+  void expectation_gradient(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Numbers cotangents, Out expectations,
+                            Out gradient, Out per_sample_out) {
+    const Inputs in = inputs(shared, per_sample, initial);
+    const bool per_row = cotangents.shape(0) == std::size_t(in.batch);
+    expect((per_row || cotangents.shape(0) == 1) && cotangents.shape(1) == std::size_t(n_strings_), "cotangents have the wrong shape");
+    expect(expectations.size() == std::size_t(in.batch) * n_strings_, "expectations have the wrong shape");
+    expect(gradient.size() == std::size_t(n_shared_), "gradient has the wrong shape");
+    expect(per_sample_out.size() == std::size_t(in.batch) * n_per_sample_, "per-sample gradients have the wrong shape");
+    Gradients out;
+    out.per_sample = per_sample_out.data();
+    guarded([&] { engine_->expectation_gradient(in, cotangents.data(), per_row, expectations.data(), out, gradient.data()); });
+  }
+
+  void slot_gradient(Vector1 total, Vector1 shared, Out gradient) {
+    expect(total.size() == std::size_t(engine_->n_raw()) && shared.size() == std::size_t(n_shared_) &&
+               gradient.size() == std::size_t(n_shared_), "slot_gradient: wrong shapes");
+    std::fill(gradient.data(), gradient.data() + n_shared_, 0.0);
+    engine_->slot_gradient(total.data(), shared.data(), gradient.data());
+  }
+
+ private:
+  Inputs inputs(Vector1& shared, Numbers& per_sample, std::optional<Numbers>& initial) const {
+    const std::size_t batch = per_sample.shape(0);
+    expect(shared.size() == std::size_t(n_shared_), "shared slots have the wrong length");
+    expect(batch > 0 && per_sample.shape(1) == std::size_t(n_per_sample_), "per-sample slots have the wrong shape");
+    expect(bool(initial) == amplitude_encoded_, "initial states go with amplitude-encoded circuits, and only with them");
+    if (initial)
+      expect(initial->shape(0) == batch && initial->shape(1) == std::size_t(1) << n_qubits_, "initial states have the wrong shape");
+    return {int(batch), shared.data(), per_sample.data(), initial ? initial->data() : nullptr};
+  }
+  Gradients gradients(int batch, Out& block_sums, Out& per_sample) const {
+    expect(block_sums.size() == std::size_t((batch + kBlock - 1) / kBlock) * std::size_t(engine_->n_raw()), "block sums have the wrong shape");
+    expect(per_sample.size() == std::size_t(batch) * n_per_sample_, "per-sample gradients have the wrong shape");
+    Gradients out;
+    out.block_sums = block_sums.data(), out.per_sample = per_sample.data();
+    return out;
+  }
+  template <class Work> void guarded(Work work) {
+    try {
+      nb::gil_scoped_release free;
+      work();
+    } catch (const Interrupted&) {
+      if (PyErr_Occurred()) throw nb::python_error();
+      throw;
+    }
+  }
+
+  std::unique_ptr<EngineBase> engine_;
+  int n_shared_, n_per_sample_, n_strings_, n_qubits_;
+  bool amplitude_encoded_, dual_;
+};
+
+// Whether every number is finite, by its bits: no compiler flag can optimise this away.
+bool all_finite(nb::ndarray<const double, nb::c_contig, nb::device::cpu> values) {
+  const double* p = values.data();
+  for (std::size_t i = 0; i < values.size(); i++) {
+    std::uint64_t bits;
+    std::memcpy(&bits, p + i, 8);
+    if ((bits & 0x7ff0000000000000u) == 0x7ff0000000000000u) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+NB_MODULE(_cpu, m) {
+  m.doc() = "The fused CPU engine: executes Plans forward and backward.";
+  nb::class_<PlanData>(m, "PlanData");
+  m.def("plan_data", &plan_data);
+  m.def("instruction_sets", &instruction_sets);
+  m.def("all_finite", &all_finite);
+  nb::class_<TapeHandle>(m, "Tape");
+  nb::class_<Program>(m, "Program")
+      .def(nb::init<PlanData, const std::string&, bool, const std::string&, int, int, bool>())
+      .def("lane_bits", &Program::lane_bits)
+      .def("has_shape", &Program::has_shape)
+      .def("force_lane_bits", &Program::force_lane_bits)
+      .def("add_shape", &Program::add_shape)
+      .def_prop_ro("n_raw", &Program::n_raw)
+      .def("forward", &Program::forward, "shared"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
+      .def("backward", &Program::backward, "tape"_a, "cotangents"_a, "block_sums"_a, "per_sample"_a, "drift"_a, "shared"_a.none(),
+           "initial"_a.none())
+      .def("expectation_gradient", &Program::expectation_gradient, "shared"_a, "per_sample"_a, "initial"_a.none(), "cotangents"_a,
+           "expectations"_a, "gradient"_a, "per_sample_out"_a)
+      .def("slot_gradient", &Program::slot_gradient);
+}

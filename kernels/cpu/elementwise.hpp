@@ -1,0 +1,180 @@
+// Diagonals, and rotations whose pairs lie within a row, in one sweep over the rows of a tile.
+//
+//   forward   psi -> (lane rotations) D psi
+//   reverse   v of the lane rotations, their inverses, w = Im(conj(lam) psi), D^-1, on psi and lam
+//
+// A diagonal comes as one complex number a row (kScalar: samples in the lanes, shared angles), as a small table of
+// vectors times a number for each block of rows (kFactor: qubits in the lanes), or as one vector a row (kVector).
+// Signed sums of w over the two lowest coordinates are taken in registers (Compressed): w then has a quarter of the rows.
+#pragma once
+#include "vector.hpp"
+
+namespace {
+
+using qmltrain::ElementwiseCall;
+using qmltrain::LaneRotation;
+using qmltrain::kFactor;
+using qmltrain::kMaxLaneBits;
+using qmltrain::kNone;
+using qmltrain::kScalar;
+using qmltrain::kVector;
+
+constexpr int kGeneral = -1;  // number of lane rotations known at run time only; row signs, per-sample angles
+
+template <class Real> struct PhaseReader {
+  const Real* table;
+  Vec<Real> high_re, high_im;
+};
+
+template <class Real, int Kind> INLINE PhaseReader<Real> phases(const ElementwiseCall<Real>& call, std::uint32_t h) {
+  constexpr int W = Vector<Real>::lanes;
+  const std::size_t n = call.n_low;
+  PhaseReader<Real> r{};
+  if constexpr (Kind == kScalar) r.table = call.table + 2 * n * h;
+  if constexpr (Kind == kVector) r.table = call.table + 2 * W * n * h;
+  if constexpr (Kind == kFactor) {
+    r.table = call.table + 2 * W * n * call.variant[h];
+    r.high_re = splat(call.high_phase[2 * h]);
+    r.high_im = splat(call.high_phase[2 * h + 1]);
+  }
+  return r;
+}
+
+template <class Real, int Kind> INLINE Amp<Real> phase(const PhaseReader<Real>& r, std::uint32_t l) {
+  constexpr int W = Vector<Real>::lanes;
+  if constexpr (Kind == kScalar) return {splat(r.table[2 * l]), splat(r.table[2 * l + 1])};
+  const Vec<Real> re = load_vector(r.table + 2 * W * l), im = load_vector(r.table + 2 * W * l + W);
+  if constexpr (Kind == kFactor) return {re * r.high_re - im * r.high_im, re * r.high_im + im * r.high_re};
+  return {re, im};
+}
+
+template <class Real, int N> struct LaneState {
+  static constexpr int size = N == kGeneral ? kMaxLaneBits : (N ? N : 1);
+  int n;
+  Vec<Real> c[size], s[size], x[size], y[size];
+  explicit LaneState(const ElementwiseCall<Real>& call) : n(N == kGeneral ? call.n_lane : N) {
+    for (int k = 0; k < n; k++) {
+      s[k] = load_vector(call.lane[k].sine);
+      if constexpr (N == kGeneral) c[k] = call.lane[k].cosine ? load_vector(call.lane[k].cosine) : splat(Real(1));
+      x[k] = y[k] = Vec<Real>{};
+    }
+  }
+};
+
+template <class Real> INLINE Real row_sign(const LaneRotation<Real>& r, std::uint32_t h, std::uint32_t l) {
+  return (r.low_signs >> l & 1) ^ std::uint32_t(parity(h & r.high_parity)) ? Real(-1) : Real(1);
+}
+
+template <class Real, int N> INLINE void turn_lanes(const ElementwiseCall<Real>& call, const LaneState<Real, N>& state, int k,
+                                                    Real sign, Amp<Real>& a) {
+  const int m = call.lane[k].lane_xor;
+  const Vec<Real> pr = xor_lanes<Real>(a.re, m), pi = xor_lanes<Real>(a.im, m);
+  if constexpr (N == kGeneral) {
+    const Vec<Real> s = state.s[k] * sign;
+    a.re = state.c[k] * a.re + s * pr;
+    a.im = state.c[k] * a.im + s * pi;
+  } else {
+    a.re += state.s[k] * pr;
+    a.im += state.s[k] * pi;
+  }
+}
+
+template <class Real, int N>
+INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& state, int k, Real sign, Amp<Real>& a, Amp<Real>& b) {
+  const int m = call.lane[k].lane_xor;
+  const Vec<Real> pr = xor_lanes<Real>(a.re, m), pi = xor_lanes<Real>(a.im, m);
+  const Vec<Real> qr = xor_lanes<Real>(b.re, m), qi = xor_lanes<Real>(b.im, m);
+  state.x[k] += b.re * pi;
+  state.x[k] -= b.im * pr;
+  if constexpr (N == kGeneral) {
+    state.y[k] += sign * (b.re * pr + b.im * pi);
+    const Vec<Real> s = state.s[k] * sign, c = state.c[k];
+    a.re = c * a.re - s * pr; a.im = c * a.im - s * pi;
+    b.re = c * b.re - s * qr; b.im = c * b.im - s * qi;
+  } else {
+    state.y[k] += b.re * pr;
+    state.y[k] += b.im * pi;
+    const Vec<Real> s = state.s[k];
+    a.re -= s * pr; a.im -= s * pi;
+    b.re -= s * qr; b.im -= s * qi;
+  }
+}
+
+template <class Real, int Kind, int N> void elementwise_forward(const ElementwiseCall<Real>& call) {
+  const LaneState<Real, N> state(call);
+  const Vec<Real> scale = splat(call.scale);
+  for (std::uint32_t h = 0; h < call.n_high; h++) {
+    const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
+    for (std::uint32_t l = 0; l < call.n_low; l++) {
+      const Amp<Real>* p = row<Real>(call.psi_in, call.high_in[h] ^ call.low_in[l]);
+      Amp<Real> a{load(p->re), load(p->im)};
+      if constexpr (Kind == kNone) {
+        a.re *= scale, a.im *= scale;
+      } else {
+        const Amp<Real> d = phase<Real, Kind>(reader, l);
+        a = {d.re * a.re - d.im * a.im, d.re * a.im + d.im * a.re};
+      }
+#pragma GCC unroll 4
+      for (int k = 0; k < state.n; k++)
+        turn_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l) : Real(1), a);
+      *row<Real>(call.psi_out, call.high_out[h] ^ call.low_out[l]) = a;
+    }
+  }
+}
+
+// Kept: psi before D stands in psi_in (row numbering of the tile) and is only read; no lane rotations.
+template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
+void elementwise_reverse(const ElementwiseCall<Real>& call) {
+  constexpr int U = Compressed ? 4 : 1;
+  constexpr int W = Vector<Real>::lanes;
+  LaneState<Real, N> state(call);
+  const Vec<Real> scale = splat(call.scale);
+  Vec<Real> z0{}, z1{};
+  Real* w = call.w;
+  for (std::uint32_t h = 0; h < call.n_high; h++) {
+    const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
+    for (std::uint32_t l = 0; l < call.n_low; l += U) {
+      Vec<Real> ww[U];
+#pragma GCC unroll 4
+      for (int u = 0; u < U; u++) {
+        const Offset from = call.high_in[h] ^ call.low_in[l + u], to = call.high_out[h] ^ call.low_out[l + u];
+        const Amp<Real>*p = row<Real>(call.psi_in, from), *q = row<Real>(call.lam_in, from);
+        Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
+#pragma GCC unroll 4
+        for (int k = 0; k < state.n; k++)
+          undo_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l + u) : Real(1), a, b);
+        if constexpr (!Kept) ww[u] = b.re * a.im - b.im * a.re;
+        if constexpr (Kind == kNone) {
+          if constexpr (!Kept) a.re *= scale, a.im *= scale;
+          b.re *= scale, b.im *= scale;
+        } else {
+          const Amp<Real> d = phase<Real, Kind>(reader, l + u);
+          if constexpr (!Kept) a = {d.re * a.re + d.im * a.im, d.re * a.im - d.im * a.re};
+          b = {d.re * b.re + d.im * b.im, d.re * b.im - d.im * b.re};
+        }
+        if constexpr (Kept) ww[u] = b.re * a.im - b.im * a.re;
+        else *row<Real>(call.psi_out, to) = a;
+        *row<Real>(call.lam_out, to) = b;
+      }
+      if constexpr (Compressed) {
+        const Vec<Real> s0 = ww[0] + ww[1], d0 = ww[0] - ww[1], s1 = ww[2] + ww[3], d1 = ww[2] - ww[3];
+        z0 += d0 + d1;
+        z1 += s0 - s1;
+        store_vector(w, s0 + s1);
+      } else {
+        store_vector(w, ww[0]);
+      }
+      w += W;
+    }
+  }
+  if constexpr (Compressed) {
+    store_vector(call.pair_sums, z0);
+    store_vector(call.pair_sums + W, z1);
+  }
+  for (int k = 0; k < state.n; k++) {
+    add_to(call.lane[k].acc, state.x[k]);
+    add_to(call.lane[k].acc + W, state.y[k]);
+  }
+}
+
+}  // namespace

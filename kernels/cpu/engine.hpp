@@ -1,0 +1,90 @@
+// Engine: runs chunks of samples through a plan, forward and backward.
+//
+// Samples are taken in blocks of 16 by their index, a block in units of lanes / 2^b samples, b lane qubits. A unit depends
+// on its own samples only, so its results are the same whoever computes it.
+#pragma once
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "runs.hpp"
+#include "shape.hpp"
+#include "threads.hpp"
+
+namespace qmltrain {
+
+constexpr int kBlock = 16;
+
+// 64-byte aligned, huge pages where large, not initialised
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t bytes) { reserve(bytes); }
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept : data_(other.data_), size_(other.size_) { other.data_ = nullptr, other.size_ = 0; }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  void reserve(std::size_t bytes);
+  char* get() const { return data_; }
+  template <class T> T* as() const { return reinterpret_cast<T*>(data_); }
+
+ private:
+  char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+enum class Mode { kKeep, kReversible, kCheckpoint };
+
+struct Settings {
+  Mode mode;
+  int interval;      // steps; 0: none
+  int threads;
+  bool fusion;
+};
+
+struct Inputs {
+  int batch;
+  const double* shared;       // (S)
+  const double* per_sample;   // (B, S')
+  const double* initial;      // (B, N) or nullptr
+};
+
+struct Gradients {
+  double* block_sums = nullptr;   // (G, R)
+  double* per_sample = nullptr;   // (B, S')
+  double* drift = nullptr;        // (B)
+  double* shared = nullptr;       // (B, S): of each sample, or nullptr
+  void* initial = nullptr;        // (B, N) complex, or nullptr
+};
+
+struct Interrupted : std::runtime_error {
+  Interrupted() : std::runtime_error("interrupted") {}
+};
+
+// States of one chunk between forward and backward.
+struct Tape {
+  Inputs inputs;
+  std::vector<double> shared, per_sample, initial;
+  std::vector<Buffer> states;   // a unit each
+};
+
+class EngineBase {
+ public:
+  virtual ~EngineBase() = default;
+  virtual void add_shape(const PlanData& plan, int lane_bits) = 0;
+  virtual bool has_shape(int lane_bits) const = 0;
+  virtual int lane_bits_of(int samples) const = 0;   // in a block of so many samples
+  virtual std::unique_ptr<Tape> forward(const Inputs& inputs, double* expectations) = 0;
+  virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
+  virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
+                                    const Gradients& out, double* gradient) = 0;
+  virtual void slot_gradient(const double* total, const double* shared, double* gradient) = 0;
+  virtual int n_raw() const = 0;
+  int forced_lane_bits = -1;          // for tests
+  std::function<bool()> interrupted;  // asked now and then by the calling thread
+};
+
+std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual, const Settings& settings);
+
+}  // namespace qmltrain

@@ -1,0 +1,99 @@
+// Rotations in registers: 2^K rows of a coset are loaded, K butterflies done, and the rows stored.
+//
+// A rotation is real, so the planes of real and imaginary parts are independent. Where 2^(K+1) vectors fit into the
+// registers both planes go together (more independent work), else one after the other. All loads of a group precede
+// its stores. Rows may be read from one place and written to another (tile and state), both through XOR offsets.
+#pragma once
+#include "vector.hpp"
+
+namespace {
+
+using qmltrain::RotateCall;
+
+constexpr int kRegisters = VB == 64 ? 32 : 16;
+
+// In registers j and j | 2^k stand bit 0 and bit 1 of qubit k.
+template <class Real, int K, bool PerSample>
+INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
+#pragma GCC unroll 4
+  for (int k = 0; k < K; k++)
+#pragma GCC unroll 16
+    for (int j = 0; j < 1 << K; j++)
+      if (!(j >> k & 1)) {
+        Vec<Real>&x = a[j], &y = a[j | 1 << k];
+        if constexpr (PerSample) {
+          const Vec<Real> u = c[k] * x - t[k] * y;
+          y = c[k] * y + t[k] * x;
+          x = u;
+        } else {
+          const Vec<Real> u = x - t[k] * y;
+          y += t[k] * x;
+          x = u;
+        }
+      }
+}
+
+template <class Real, int K, bool PerSample, bool Lanes>
+INLINE void coefficients(const RotateCall<Real>& call, Vec<Real>* t, Vec<Real>* c) {
+  for (int k = 0; k < K; k++) {
+    if constexpr (PerSample) {
+      c[k] = load_vector(call.turn[k]);
+      t[k] = load_vector(call.turn[k] + Vector<Real>::lanes) * call.t[k];
+    } else {
+      t[k] = splat(call.t[k]);
+    }
+    if constexpr (Lanes) t[k] *= lane_sign<Real>(call.parity_lane[k]);
+  }
+}
+
+template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call) {
+  constexpr int M = 1 << K;
+  constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
+  Vec<Real> t[K], c[K];
+  coefficients<Real, K, PerSample, Lanes>(call, t, c);
+  Offset in_member[M], out_member[M];
+  for (int j = 0; j < M; j++) in_member[j] = call.in_rows.member[j], out_member[j] = call.out_rows.member[j];
+  for (std::uint32_t h = 0; h < call.n_high; h++)
+    for (std::uint32_t l = 0; l < call.n_low; l++) {
+      const Offset from = call.in_rows.high[h] ^ call.in_rows.low[l], to = call.out_rows.high[h] ^ call.out_rows.low[l];
+      if constexpr (together) {
+        Vec<Real> re[M], im[M];
+#pragma GCC unroll 16
+        for (int j = 0; j < M; j++) {
+          const Amp<Real>* p = row<Real>(call.in, from ^ in_member[j]);
+          re[j] = load(p->re), im[j] = load(p->im);
+          if constexpr (Lanes) {
+            re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
+            im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
+          }
+        }
+        butterflies<Real, K, PerSample>(re, t, c);
+        butterflies<Real, K, PerSample>(im, t, c);
+#pragma GCC unroll 16
+        for (int j = 0; j < M; j++) {
+          if constexpr (Lanes) {
+            re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
+            im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
+          }
+          *row<Real>(call.out, to ^ out_member[j]) = {re[j], im[j]};
+        }
+      } else {
+        for (std::size_t plane = 0; plane < 2 * VB; plane += VB) {
+          Vec<Real> a[M];
+#pragma GCC unroll 16
+          for (int j = 0; j < M; j++) {
+            a[j] = load(*reinterpret_cast<const Vec<Real>*>(call.in + ((from ^ in_member[j]) + plane)));
+            if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
+          }
+          butterflies<Real, K, PerSample>(a, t, c);
+#pragma GCC unroll 16
+          for (int j = 0; j < M; j++) {
+            if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
+            *reinterpret_cast<Vec<Real>*>(call.out + ((to ^ out_member[j]) + plane)) = a[j];
+          }
+        }
+      }
+    }
+}
+
+}  // namespace

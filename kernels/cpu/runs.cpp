@@ -1,0 +1,122 @@
+#include "runs.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace qmltrain {
+
+Runs::Runs(const PlanData& plan, const Arithmetic& arithmetic)
+    : runs_(plan.runs), arithmetic_(arithmetic), n_shared_(plan.n_shared) {
+  const std::size_t n = runs_.size();
+  alpha.assign(n, 0), gamma.assign(n, 0), tangent.assign(n, 0), factor.assign(n, 1), cosine.assign(n, 1), sine.assign(n, 0);
+  turned.assign(n, 0);
+  trainable_.assign(n, 0);
+  std::map<std::vector<int>, std::vector<int>> by_axes;  // axes, then whether real
+  for (std::size_t r = 0; r < n; r++) {
+    const RunData& run = runs_[r];
+    std::vector<int> key;
+    for (int k = 0; k < run.count; k++) {
+      const AngleData& a = plan.angles[run.first + k];
+      key.push_back(a.axis);
+      if (a.slot >= 0) trainable_[r] = 1;
+    }
+    if (run.per_sample) continue;
+    key.push_back(run.real);
+    by_axes[key].push_back(int(r));
+  }
+  std::size_t total = 0;
+  for (auto& [key, members] : by_axes) {
+    Group g;
+    g.axes.assign(key.begin(), key.end() - 1);
+    g.real = key.back();
+    g.runs = members;
+    g.padded = (members.size() + 7) / 8 * 8;
+    g.first = total;
+    const std::size_t k = g.axes.size();
+    g.slots.assign(k * g.padded, -1);
+    g.coefficients.assign(k * g.padded, 0), g.offsets.assign(k * g.padded, 0);
+    for (std::size_t i = 0; i < members.size(); i++)
+      for (std::size_t j = 0; j < k; j++) {
+        const AngleData& a = plan.angles[runs_[members[i]].first + j];
+        g.slots[j * g.padded + i] = a.slot;
+        g.coefficients[j * g.padded + i] = a.coefficient;
+        g.offsets[j * g.padded + i] = a.offset;
+      }
+    total += k * g.padded;
+    longest_ = std::max(longest_, g.padded);
+    most_ = std::max(most_, k);
+    groups_.push_back(std::move(g));
+  }
+  storage_.assign(3 * total + 8, 0);
+  angle_ = aligned(storage_), half_sine_ = angle_ + total, half_cosine_ = half_sine_ + total;
+  for (Group& g : groups_) g.half_sine = half_sine_ + g.first, g.half_cosine = half_cosine_ + g.first;
+  scratch_storage_.assign((5 + most_) * longest_ + 8, 0);
+  scratch_ = aligned(scratch_storage_);
+  n_raw_ = 3 * int(n);
+  for (const OperationData& op : plan.operations)
+    if (op.diagonal)
+      for (int i = op.first; i < op.first + op.count; i++) {
+        const TermData& t = plan.terms[i];
+        if (t.source == kSlot) term_rows_.push_back({n_raw_++, t.index, t.sign * t.coefficient});
+      }
+}
+
+void Runs::prepare(const double* shared) {
+  std::size_t total = 0;
+  for (const Group& g : groups_) {
+    const std::size_t n = g.axes.size() * g.padded;
+    double* half = angle_ + g.first;
+    for (std::size_t i = 0; i < n; i++)
+      half[i] = 0.5 * (g.offsets[i] + (g.slots[i] >= 0 ? g.coefficients[i] * shared[g.slots[i]] : 0.0));
+    if (g.real)  // rotations about one axis add up; the first row takes the sum
+      for (std::size_t k = 1; k < g.axes.size(); k++)
+        for (std::size_t i = 0; i < g.padded; i++) half[i] += half[k * g.padded + i];
+    total += n;
+  }
+  arithmetic_.sine_cosine(total, angle_, half_sine_, half_cosine_);
+  double *a = scratch_, *c = a + longest_, *ch = c + longest_, *sh = ch + longest_;
+  for (const Group& g : groups_) {
+    if (g.real) {
+      ch = g.half_cosine, sh = g.half_sine;
+    } else {
+      ch = scratch_ + 2 * longest_, sh = ch + longest_;
+      arithmetic_.euler(g.padded, int(g.axes.size()), g.axes.data(), g.half_sine, g.half_cosine, a, c, ch, sh);
+    }
+    for (std::size_t i = 0; i < g.runs.size(); i++) {
+      const int r = g.runs[i];
+      if (!g.real) alpha[r] = a[i], gamma[r] = c[i];
+      const double cs = ch[i], sn = sh[i];
+      cosine[r] = cs, sine[r] = sn;
+      turned[r] = std::fabs(sn) > std::fabs(cs);
+      tangent[r] = turned[r] ? -cs / sn : sn / cs;
+      factor[r] = std::fabs(turned[r] ? sn : cs);
+    }
+  }
+}
+
+void Runs::slot_gradient(const double* raw, double* gradient) {
+  for (const TermRow& t : term_rows_) gradient[t.slot] += t.factor * raw[t.row];
+  double *v = scratch_, *g_angle = v + 3 * longest_, *along = g_angle + longest_;
+  for (const Group& g : groups_) {
+    const std::size_t n = g.padded, k = g.axes.size();
+    if (g.real) {
+      for (std::size_t i = 0; i < g.runs.size(); i++)
+        for (std::size_t j = 0; j < k; j++)
+          if (const int slot = g.slots[j * n + i]; slot >= 0) gradient[slot] += g.coefficients[j * n + i] * raw[3 * g.runs[i] + 1];
+      continue;
+    }
+    for (std::size_t i = 0; i < g.runs.size(); i++) {
+      const double* p = raw + 3 * g.runs[i];
+      v[i] = p[0], v[n + i] = p[1], v[2 * n + i] = p[2];
+      g_angle[i] = gamma[g.runs[i]];
+    }
+    for (std::size_t i = g.runs.size(); i < n; i++) v[i] = v[n + i] = v[2 * n + i] = g_angle[i] = 0;
+    arithmetic_.chain(n, int(k), g.axes.data(), g.half_sine, g.half_cosine, g_angle, v, along);
+    for (std::size_t j = 0; j < k; j++)
+      for (std::size_t i = 0; i < g.runs.size(); i++)
+        if (const int slot = g.slots[j * n + i]; slot >= 0) gradient[slot] += g.coefficients[j * n + i] * along[j * n + i];
+  }
+}
+
+}  // namespace qmltrain

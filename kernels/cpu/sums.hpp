@@ -1,0 +1,78 @@
+// Signed sums: v_z of all qubits and the gradients of phases from w = Im(conj(lam) psi), lane sums, distances.
+#pragma once
+#include "tables.hpp"
+
+namespace {
+
+// w over 2^bits rows: sums[i] = sum_u (-1)^{u_i} w_u for each coordinate i, sums[bits] = sum_u w_u. Destroys w.
+template <class Real> void tree(Real* w, int bits, Real* sums) {
+  constexpr int W = Vector<Real>::lanes;
+  Vec<Real>* a = reinterpret_cast<Vec<Real>*>(w);
+  for (int q = 0; q < bits; q++) {
+    const std::size_t n = std::size_t(1) << (bits - q - 1);
+    Vec<Real> d{};
+    for (std::size_t i = 0; i < n; i++) {
+      const Vec<Real> x = a[2 * i], y = a[2 * i + 1];
+      d += x - y;
+      a[i] = x + y;
+    }
+    store_vector(sums + W * q, d);
+  }
+  store_vector(sums + W * bits, a[0]);
+}
+
+template <class Real> void walsh(Real* w, int bits) { walsh_rows(reinterpret_cast<Vec<Real>*>(w), bits); }
+
+INLINE double horizontal(Vec<double> v) {
+  for (int m = VB / 16; m; m /= 2) v += xor_lanes<double>(v, m);
+  return v[0];
+}
+typedef float HalfVector __attribute__((vector_size(VB / 2)));
+INLINE double horizontal(Vec<float> v) {
+  struct Halves { HalfVector a, b; } h;
+  __builtin_memcpy(&h, &v, VB);
+  return horizontal(__builtin_convertvector(h.a, Vec<double>) + __builtin_convertvector(h.b, Vec<double>));
+}
+
+template <class Real>
+void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* lane_mask, const double* factor, std::size_t n,
+               int valid_lanes, double* out) {
+  constexpr int W = Vector<Real>::lanes;
+  Vec<Real> valid;
+  for (int i = 0; i < W; i++) valid[i] = i < valid_lanes ? Real(1) : Real(0);
+  for (std::size_t k = 0; k < n; k++)
+    out[k] += factor[k] * horizontal(load_vector(acc + std::size_t(W) * index[k]) * lane_sign<Real>(lane_mask[k]) * valid);
+}
+
+// sum over rows and lanes [first, first + count) of |a * scale - b|^2
+template <class Real>
+double distance(const char* a, const char* b, std::size_t rows, double scale, int lane_first, int lane_count) {
+  constexpr int W = Vector<Real>::lanes;
+  Vec<Real> valid;
+  for (int i = 0; i < W; i++) valid[i] = i >= lane_first && i < lane_first + lane_count ? Real(1) : Real(0);
+  double total = 0;
+  const Real s = Real(scale);
+  for (std::size_t first = 0; first < rows; first += 256) {
+    Vec<Real> sum{};
+    for (std::size_t i = first; i < rows && i < first + 256; i++) {
+      const Amp<Real>*p = row<Real>(a, i * 2 * VB), *q = row<Real>(b, i * 2 * VB);
+      const Vec<Real> re = p->re * s - q->re, im = p->im * s - q->im;
+      sum += re * re + im * im;
+    }
+    total += horizontal(sum * valid);
+  }
+  return total;
+}
+
+// One more qubit of a product state: rows z and z ^ mask for z < rows get c and s times what z holds (real planes).
+template <class Real> void product(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine) {
+  const Vec<Real> c = load_vector(cosine), s = load_vector(sine);
+  for (std::size_t i = 0; i < rows; i++) {
+    Amp<Real>*p = row<Real>(state, i * 2 * VB), *q = row<Real>(state, (i ^ mask) * 2 * VB);
+    const Vec<Real> a = p->re;
+    q->re = s * a, q->im = Vec<Real>{};
+    p->re = c * a;
+  }
+}
+
+}  // namespace

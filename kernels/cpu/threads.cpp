@@ -1,0 +1,93 @@
+#include "threads.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+namespace qmltrain {
+
+namespace {
+
+// Spin briefly, then give the core away: on a busy machine a spinning thread keeps its own partner from running.
+void relax(int k) {
+#if defined(__x86_64__)
+  if (k < 1000) {
+    __builtin_ia32_pause();
+    return;
+  }
+#endif
+  (void)k;
+  sched_yield();
+}
+
+constexpr int kSpins = 4000;
+
+}  // namespace
+
+void Team::run(int count, const std::function<void(int, int)>& job) {
+  if (threads_ == 1 || count == 1) {
+    for (int i = 0; i < count; i++) job(i, 0);
+    return;
+  }
+  if (!workers_.empty() && owner_ != int(getpid())) {  // after fork() the threads are gone
+    for (std::thread& w : workers_) w.detach();
+    workers_.clear();
+  }
+  if (workers_.empty()) {
+    owner_ = int(getpid());
+    ticket_ = 0;
+    for (int t = 1; t < threads_; t++) workers_.emplace_back([this, t] { work(t); });
+  }
+  job_ = &job, count_ = count, error_ = nullptr;
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(threads_ - 1, std::memory_order_relaxed);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ticket_.fetch_add(1, std::memory_order_release);
+  }
+  wake_.notify_all();
+  take(0);
+  for (int k = 0; busy_.load(std::memory_order_acquire); k++) relax(k);
+  if (error_) std::rethrow_exception(error_);
+}
+
+void Team::take(int thread) {
+  try {
+    for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*job_)(i, thread);
+  } catch (...) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!error_) error_ = std::current_exception();
+    next_.store(count_, std::memory_order_relaxed);
+  }
+}
+
+void Team::work(int thread) {
+  int seen = 0;
+  for (;;) {
+    for (int k = 0; ticket_.load(std::memory_order_acquire) == seen && k < kSpins; k++) relax(k);
+    if (ticket_.load(std::memory_order_acquire) == seen) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, [&] { return ticket_.load(std::memory_order_acquire) != seen; });
+    }
+    seen = ticket_.load(std::memory_order_acquire);
+    if (quit_) return;
+    take(thread);
+    busy_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+void Team::stop() {
+  if (workers_.empty()) return;
+  if (owner_ != int(getpid())) {
+    for (std::thread& w : workers_) w.detach();
+    return;
+  }
+  quit_ = true;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ticket_.fetch_add(1, std::memory_order_release);
+  }
+  wake_.notify_all();
+  for (std::thread& w : workers_) w.join();
+}
+
+}  // namespace qmltrain

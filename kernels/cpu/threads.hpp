@@ -1,0 +1,42 @@
+// A team of threads that shares out numbered jobs. Which thread does a job never changes what it computes.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace qmltrain {
+
+class Team {
+ public:
+  explicit Team(int threads) : threads_(threads < 1 ? 1 : threads) {}
+  ~Team() { stop(); }
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  int threads() const { return threads_; }
+
+  // job(index, thread) for index 0 .. count - 1; the calling thread is thread 0. Rethrows the first exception.
+  void run(int count, const std::function<void(int, int)>& job);
+
+ private:
+  void work(int thread);
+  void take(int thread);
+  void stop();
+
+  const int threads_;
+  std::vector<std::thread> workers_;
+  const std::function<void(int, int)>* job_ = nullptr;
+  int count_ = 0;
+  std::atomic<int> next_{0}, busy_{0}, ticket_{0};
+  std::atomic<bool> quit_{false};
+  std::exception_ptr error_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  int owner_ = 0;
+};
+
+}  // namespace qmltrain

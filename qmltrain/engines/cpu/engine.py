@@ -1,0 +1,120 @@
+"""`engine.name=cpu`: plans in the fused C++ kernels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Literal
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.checkpointing import choose, default_interval, gib
+from qmltrain.engines.cpu.extension import chosen_set, load
+from qmltrain.engines.cpu.program import CpuProgram, Setting
+from qmltrain.engines.memory import available_bytes
+from qmltrain.engines.protocol import (
+    BLOCK,
+    DEFAULT_GRADIENT,
+    DEFAULT_OPTIONS,
+    EngineOptions,
+    GradientOptions,
+    Precision,
+)
+from qmltrain.errors import InputError
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.plan import Diagonal, Plan
+
+MAX_QUBITS = 32
+TILE_ROW_BITS = 8  # rows of a tile: two states of 2^8 rows stay near the first cache
+KEPT_BYTES = 3 << 19  # states of all layers of one unit: kept rather than un-applied where they stay in the second cache
+
+
+def thread_count(requested: int) -> int:
+    """`requested`, else SLURM_CPUS_PER_TASK, else the processors this process may use."""
+    if requested < 0:
+        raise InputError(f"engine.threads: {requested} is not possible; choose 0 (automatic) or more")
+    if requested:
+        return requested
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if slurm.isdigit() and int(slurm) > 0:
+        return int(slurm)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class CpuEngine:
+    """`tile_row_bits` and `lane_bits` override what the engine would choose, for tests of tiled plans and of qubits
+    in the lanes."""
+
+    name = "cpu"
+
+    def __init__(self, tile_row_bits: int | None = None, lane_bits: int | None = None) -> None:
+        self.extension = load()
+        self.tile_row_bits, self.lane_bits = tile_row_bits, lane_bits
+
+    def describe(self) -> str:
+        return f"cpu: {chosen_set(self.extension)}, {thread_count(0)} threads"
+
+    def compile(
+        self,
+        circuit: Circuit,
+        strings: tuple[PauliString, ...],
+        precision: Precision = "complex64",
+        gradient: GradientOptions = DEFAULT_GRADIENT,
+        options: EngineOptions = DEFAULT_OPTIONS,
+    ) -> CpuProgram:
+        """Raises InputError above 32 qubits and MemoryLimitError where one sample does not fit."""
+        n = circuit.n_qubits
+        if n > MAX_QUBITS:
+            raise InputError(f"engine.name=cpu: {n} qubits; at most {MAX_QUBITS} are possible")
+        plan = compile_plan(circuit, strings)
+        threads = thread_count(options.threads)
+        memory = options.memory_bytes or available_bytes()
+        state_bytes = (8 if precision == "complex64" else 16) << n
+        row_samples = {"avx512": 16, "avx2": 8, "baseline": 4}[chosen_set(self.extension)]
+        if precision == "complex128":
+            row_samples //= 2
+        # samples of one unit of work: its lanes, less those that hold qubits (as in Engine::lane_bits_of)
+        lane_bits = max(0, min(n - 12, row_samples.bit_length() - 1))
+        unit = row_samples >> lane_bits
+        mode, interval, reason = choose(gradient, plan.n_steps, unit * state_bytes, memory, _samples(unit))
+        kept = _kept_states(plan)
+        kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode
+        may_keep = options.fusion and n <= TILE_ROW_BITS and kept * row_samples * state_bytes <= KEPT_BYTES
+        if may_keep and (gradient == GradientOptions("auto") or (mode == "checkpoint" and interval == 1)):
+            mode, interval, kernel_mode = "checkpoint", 1, "keep"
+            reason = f"psi of every layer stays in the cache: {kept} states of {_samples(unit)}, {gib(kept * unit * state_bytes)}"
+        if mode == "checkpoint" and interval is None:
+            interval = default_interval(plan.n_steps)
+        setting = Setting(
+            precision,
+            kernel_mode,
+            0 if kernel_mode == "keep" else interval or 0,
+            threads,
+            options.fusion,
+            chosen_set(self.extension),
+            self.tile_row_bits or TILE_ROW_BITS,
+            self.lane_bits,
+            mode,
+            interval,
+            reason,
+            memory,
+            kept,
+            row_samples,
+        )
+        return CpuProgram(self.extension, circuit, strings, plan, setting)
+
+
+def _kept_states(plan: Plan) -> int:
+    """States of a sample when psi before and after every diagonal is kept, and lambda."""
+    return 2 + sum(isinstance(operation, Diagonal) for one in plan.passes for operation in one.operations)
+
+
+def _samples(count: int) -> str:
+    return "1 sample" if count == 1 else f"{count} samples"
+
+
+def encoded_twin(circuit: Circuit) -> Circuit:
+    """The circuit with its start given by the caller, for the bra at the start of one that begins in |0...0>."""
+    return replace(circuit, amplitude_encoded=True)
