@@ -18,6 +18,7 @@ from qmltrain.fusion.passes import Span
 from qmltrain.fusion.plan import Rotation
 from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep, resident_passes
 
+_LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are left to the next pass
 _DEPTH = 48  # steps a zigzag pass may run ahead
 
 
@@ -145,31 +146,36 @@ class _LightCone:
         self.choices[key] = best
         return best
 
+    def _ready(self, done: list[int], tile: tuple[int, ...]) -> list[int]:
+        """Bits of `tile` whose next rotation waits for nothing."""
+        ready = []
+        for b in tile:
+            needs, c = self.needs[b], done[b]
+            if c < len(needs):
+                for other, count in needs[c]:
+                    if done[other] < count:
+                        break
+                else:
+                    ready.append(b)
+        return ready
+
     def _reach(self, done: list[int], tile: tuple[int, ...]) -> list[int]:
-        """The counters after all that is possible in `tile`."""
+        """The counters after the rounds of `tile`."""
         done = list(done)
-        moved = True
-        while moved:
-            moved = False
-            for b in tile:
-                needs, c = self.needs[b], done[b]
-                while c < len(needs) and all(done[other] >= count for other, count in needs[c]):
-                    c += 1
-                if c != done[b]:
-                    done[b] = c
-                    moved = True
+        ready = self._ready(done, tile)
+        while ready:
+            for b in ready:
+                done[b] += 1
+            ready = self._ready(done, tile)
+            if len(ready) < _LEAST:
+                break
         return done
 
     def _run(self, tile: tuple[int, ...]) -> TilePass:
-        rounds = []
+        rounds: list[Round] = []
         while True:
-            ready = [
-                b
-                for b in tile
-                if self.done[b] < len(self.needs[b])
-                and all(self.done[other] >= count for other, count in self.needs[b][self.done[b]])
-            ]
-            if not ready:
+            ready = self._ready(self.done, tile)
+            if not ready or (rounds and len(ready) < _LEAST):
                 break
             items = []
             for b in ready:
@@ -216,13 +222,14 @@ def _zigzag(steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: in
     rotations = [list(step.rotations) for step in steps]
     items = [list(step.items) for step in steps]
     passes: list[TilePass] = []
-    current = 0
+    current = oldest = 0
     while True:
         while current < len(steps) and not rotations[current]:
             current += 1
         if current == len(steps):
             break
-        oldest = next((k for k, left in enumerate(items) if left), current)
+        while oldest < current and not items[oldest]:
+            oldest += 1
         span = _span(rotations, current, n_bits, tile_bits, low_bits)
         passes.append(TilePass(tuple(span.basis), tuple(_run_ahead(rotations, items, current, oldest, span))))
     left = tuple(item for step in items for item in step)
@@ -235,16 +242,37 @@ def _zigzag(steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: in
 
 
 def _span(rotations: list[list[Rotation]], current: int, n_bits: int, tile_bits: int, low_bits: int) -> Span:
-    """Low bits, then the masks still to do in this step and those after it, then address bits."""
+    """Low bits, then masks of this step in the order in which they meet in the next one, then of the steps after.
+
+    Rotations that one rotation of the next step waits for stand together, so that it can follow in the same tile.
+    """
     span = Span([1 << b for b in range(low_bits)])
-    for step in rotations[current : current + 3]:
-        for rotation in step:
-            if len(span) < tile_bits:
-                span.add(rotation.pair_mask)
+    step = rotations[current]
+    following = rotations[current + 1] if current + 1 < len(rotations) else []
+    meet = [[k for k, rotation in enumerate(step) if _entangled(rotation, then)] for then in following]
+    order, seen = [0], {0}
+    for k in order:  # grows while it is walked: breadth first
+        for group in meet:
+            if k in group:
+                order += [other for other in group if other not in seen]
+                seen.update(group)
+    order += [k for k in range(len(step)) if k not in seen]
+    for rotation in (
+        *(step[k] for k in order),
+        *following,
+        *(r for s in rotations[current + 2 : current + 4] for r in s),
+    ):
+        if len(span) == tile_bits:
+            return span
+        span.add(rotation.pair_mask)
     for b in range(n_bits):
         if len(span) < tile_bits:
             span.add(1 << b)
     return span
+
+
+def _entangled(a: Rotation, b: Rotation) -> bool:
+    return bool(((a.pair_mask & b.parity_mask).bit_count() | (b.pair_mask & a.parity_mask).bit_count()) & 1)
 
 
 def _run_ahead(
