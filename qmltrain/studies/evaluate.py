@@ -17,7 +17,7 @@ from qmltrain.errors import InputError
 from qmltrain.runs.tables import Column, write_table
 from qmltrain.studies.report import result_lines
 from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import build_problem, derive_seeds, open_source
+from qmltrain.studies.setup import EVALUATION_ROWS, build_problem, derive_seeds, open_source
 from qmltrain.studies.shots import check_shots
 from qmltrain.studies.train import check_same_data
 from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained
@@ -28,12 +28,22 @@ ALL = "all"  # the split of another data set
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a data set: `labels_B` as the loss takes them (scaled in regression), `features_BF` preprocessed."""
+    """Some rows of a data set: `labels_B` as the loss takes them (scaled in regression), features read as needed."""
 
     split: str
     rows_B: np.ndarray
-    features_BF: np.ndarray
     labels_B: np.ndarray
+    data: PreparedData
+
+    def outputs(self, trained: TrainedModel, shots: int | None, seed: int) -> np.ndarray:
+        """(B, C) outputs of the head, in pieces that fit into memory whatever the data set's size."""
+        pieces = np.split(self.rows_B, range(EVALUATION_ROWS, len(self.rows_B), EVALUATION_ROWS))
+        return np.concatenate(
+            [
+                trained.outputs(batch.features_BF, batch.rows, shots=shots, seed=seed)
+                for batch in self.data.stream(pieces)
+            ]
+        )
 
 
 def run(
@@ -67,13 +77,12 @@ def run(
         problem = build_problem(config, snapshot.arrays)
         check_same_data(problem, snapshot, directory)
         parts = [
-            Part(name, rows, problem.data.features(rows), np.asarray(problem.data.labels(rows)))
-            for name, rows in problem.held_out()
+            Part(name, rows, np.asarray(problem.data.labels(rows)), problem.data) for name, rows in problem.held_out()
         ]
     summary: dict[str, float] = {}
     outputs = []
     for part in parts:
-        outputs_BC = trained.outputs(part.features_BF, part.rows_B, shots=shots, seed=seed)
+        outputs_BC = part.outputs(trained, shots, seed)
         outputs.append(outputs_BC)
         summary |= split_metrics(trained.model.loss, part.split, outputs_BC, part.labels_B, trained.unscale)
     if predictions is not None:
@@ -107,12 +116,12 @@ def other_data(trained: TrainedModel, changes: Mapping[str, Any]) -> Part:
             f"dataset: {source.name} has samples of shape {source.sample_shape}, the run was trained on "
             f"{trained.sample_shape}; choose data of that shape"
         )
-    data = PreparedData(source, trained.preprocessor, trained.target_scaler)
+    data = PreparedData(source, trained.preprocessor, trained.target_scaler, cache_bytes=0)  # each row is read once
     rows = np.arange(source.n_samples)
     labels_B = np.asarray(data.labels(rows))
     if trained.class_names:
         labels_B = class_numbers(source, trained.class_names)[labels_B]
-    return Part(ALL, rows, data.features(rows), labels_B)
+    return Part(ALL, rows, labels_B, data)
 
 
 def class_numbers(source: Source, class_names: tuple[str, ...]) -> np.ndarray:

@@ -92,7 +92,9 @@ def build_trained(
 
 class TrainedModel:
     """What `qmltrain.load` gives. Samples `x` are raw, (B, ...) in the shape that the run's data had: the run's own
-    preprocessing is applied to them. `B` samples, `K` observables, `C` outputs of the head, `P` parameters.
+    preprocessing is applied to them. A model that was trained without data takes none.
+
+    `B` samples, `K` observables, `C` outputs of the head, `P` parameters.
 
     `shots` measures each sample so many times instead of computing expectation values exactly; `seed` and the row of
     a sample in `x` decide the outcomes (see `qmltrain.studies.shots`).
@@ -142,11 +144,17 @@ class TrainedModel:
         """One name a column of `expectations`."""
         return self.model.observables.names
 
-    def features(self, x: ArrayLike) -> FloatArray:
+    def features(self, x: ArrayLike | None = None) -> FloatArray:
         """(B, F) what the circuit encodes: `x` through the run's own preprocessing.
 
         Raises InputError for another shape, for what are no real numbers, and for NaN and infinity (with the row).
         """
+        if 0 in self.sample_shape:
+            if x is not None:
+                raise InputError("x: this model was trained without data; leave x out")
+            return np.empty((1, 0))
+        if x is None:
+            raise InputError(f"x: samples are needed, each of shape {self.sample_shape}")
         x = np.asarray(x)
         expected = f"(samples, {', '.join(map(str, self.sample_shape))})"
         if x.shape[1:] != self.sample_shape or not x.ndim:
@@ -156,18 +164,18 @@ class TrainedModel:
         check_finite(x, rows, "x")
         return self.preprocessor.transform(x.astype(np.float64, copy=False), rows)
 
-    def expectations(self, x: ArrayLike, *, shots: int | None = None, seed: int = 0) -> FloatArray:
+    def expectations(self, x: ArrayLike | None = None, *, shots: int | None = None, seed: int = 0) -> FloatArray:
         """(B, K) expectation values of the observables."""
         features_BF = self.features(x)
         if shots is None:
             return self.compiled.evaluator.expectations(self.theta_P, features_BF)
         return self._sampler.expectations(self.theta_P, features_BF, np.arange(len(features_BF)), shots, seed)
 
-    def scores(self, x: ArrayLike, *, shots: int | None = None, seed: int = 0) -> FloatArray:
+    def scores(self, x: ArrayLike | None = None, *, shots: int | None = None, seed: int = 0) -> FloatArray:
         """(B, C) probabilities where the loss has them, else the outputs of the head (see the loss's `predict`)."""
         return self.judge(self.outputs(self.features(x), shots=shots, seed=seed))[1]
 
-    def predict(self, x: ArrayLike, *, shots: int | None = None, seed: int = 0) -> NDArray[Any]:
+    def predict(self, x: ArrayLike | None = None, *, shots: int | None = None, seed: int = 0) -> NDArray[Any]:
         """(B,) class numbers, of which `class_names` has the names; in regression values in the units of the data."""
         return self.judge(self.outputs(self.features(x), shots=shots, seed=seed))[0]
 

@@ -209,6 +209,25 @@ def test_shots_converge_and_are_reproducible(runs):
     assert model.predict(x, shots=10).shape == (5,) and model.scores(x, shots=10).shape == (5, 3)
 
 
+def test_a_model_without_data_takes_no_samples(tmp_path):
+    nothing = dict.fromkeys(("encoding__repeats", "dataset__n_samples", "dataset__noise", "dataset__generator_seed"))
+    directory = trained(
+        tmp_path, dataset__name="none", encoding__name="none", observable__name="ising", head__name="raw",
+        loss__name="expectation", optimizer__name="lbfgs", schedule__name="constant", **nothing,
+    )  # fmt: skip
+    model = qmltrain.load(directory)
+    energy = open_run(directory).epochs["train/loss"].iloc[-1]
+    assert model.expectations().tolist() == [[energy]] and model.predict().tolist() == [energy]
+    assert abs(model.expectations(shots=100_000)[0, 0] - energy) < 0.05
+    with pytest.raises(InputError, match="was trained without data; leave x out"):
+        model.predict(np.zeros((1, 2)))
+
+
+def test_samples_cannot_be_left_out(runs):
+    with pytest.raises(InputError, match=r"samples are needed, each of shape \(4,\)"):
+        qmltrain.load(runs["classes"]).predict()
+
+
 def test_the_package_offers_its_names_lazily():
     assert {"load", "open_run", "TrainedModel"} <= set(dir(qmltrain))
     assert qmltrain.open_run is open_run

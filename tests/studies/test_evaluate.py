@@ -172,3 +172,17 @@ def test_a_samples_shots_depend_on_its_row_alone(whole):
     all_rows = sampler.expectations(np.zeros(0), np.zeros((20, 0)), np.arange(20), 9, 3)
     some = sampler.expectations(np.zeros(0), np.zeros((2, 0)), np.array([17, 4]), 9, 3)
     np.testing.assert_array_equal(some, all_rows[[17, 4]])
+
+
+def test_large_data_are_read_in_pieces(whole, tmp_path, monkeypatch):
+    """The same numbers, a few rows at a time; the rows choose the shots."""
+    dataset = {"name": "npz", "path": str(save(tmp_path / "new.npz", n=23))}
+    for name, pieces in (("a", 4096), ("b", 5)):
+        monkeypatch.setattr(evaluate, "EVALUATION_ROWS", pieces)
+        for shots in (None, 20):
+            path = tmp_path / f"{name}{shots}.npz"
+            assert evaluate.run(whole, CONTEXT, dataset=dataset, predictions=path, shots=shots) == 0
+    for shots in (None, 20):
+        with np.load(tmp_path / f"a{shots}.npz") as a, np.load(tmp_path / f"b{shots}.npz") as b:
+            for key in ("row", "label", "scores"):
+                np.testing.assert_array_equal(a[key], b[key])
