@@ -1,0 +1,170 @@
+#!/usr/bin/env python
+"""One training step on the CUDA engine, timed: loss and gradient of all parameters, mean over the batch.
+
+    python scripts/bench/gpu_step.py --qubits 12 --layers 100 --batch 1000
+    python scripts/bench/gpu_step.py --qubits 16 --layers 10 --batch 64 --fusion off
+    python scripts/bench/gpu_step.py --qubits 20 --layers 1000 --batch 1000 --memory-gib 2 --repeats 1
+
+The circuit is RY(x_i) on qubit i, then layers of RX RY RZ on every qubit and CZ on a ring (--entangler cx, or strongly:
+strongly entangling layers), or amplitude encoding; loss = mean_b sum_j w_j <Z_j>, j < min(10, n). Inputs depend on the
+seed alone, so that gpu_triton_qml.py computes the same numbers. Prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+from gpu_derived import Counts, ansatz
+from gpu_inputs import inputs
+
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda import CudaEngine
+from qmltrain.engines.cuda.fused import FusedSchedule
+from qmltrain.engines.cuda.program import CudaProgram
+from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions, SlotValues
+from qmltrain.training.angles import AngleMap
+from qmltrain.training.reduction import TreeSum
+
+
+class Step:
+    """Chunks of whole blocks through the engine, their sums in the fixed tree, as the trainer does it."""
+
+    def __init__(self, program: CudaProgram, angles: AngleMap, weights: np.ndarray, chunk: int) -> None:
+        self.program, self.angles, self.weights, self.chunk = program, angles, weights, chunk
+
+    def __call__(self, theta: np.ndarray, x: np.ndarray, initial: np.ndarray | None) -> tuple[float, np.ndarray]:
+        batch = len(x)
+        total, loss = TreeSum(), 0.0
+        slots = self.angles.values(theta, x)
+        for first in range(0, batch, self.chunk):
+            rows = slice(first, first + self.chunk)
+            part = SlotValues(slots.shared_S, slots.per_sample_BS[rows])
+            tape = self.program.forward(part, None if initial is None else initial[rows])
+            loss += float((tape.expectations_BM @ self.weights).sum()) / batch
+            cotangent = np.broadcast_to(self.weights / batch, tape.expectations_BM.shape)
+            total.add(tape.backward(cotangent).block_sums_GR)
+        return loss, self.angles.shared_gradient(self.program.slot_gradient(total.total(), slots.shared_S))
+
+
+def chunk_size(program: CudaProgram, batch: int) -> int:
+    """Samples in flight: as many whole blocks as fit, all of the batch if possible."""
+    forecast = program.forecast
+    blocks = max(1, (forecast.memory_bytes - forecast.fixed_bytes) // forecast.block_bytes)
+    return int(min(-(-batch // BLOCK), blocks) * BLOCK)
+
+
+def engine_of(device: str) -> CudaEngine:
+    if device == "emulator":  # for the test of this script
+        from tests.cuda.emulator_device import EmulatorDevice
+
+        return CudaEngine(EmulatorDevice())
+    return CudaEngine()
+
+
+def gpu_memory(engine: CudaEngine) -> dict[str, Any]:
+    """Most memory CuPy's pool has taken."""
+    cupy = getattr(engine.device, "cupy", None)
+    if cupy is None:
+        return {}
+    pool = cupy.get_default_memory_pool()
+    runtime = cupy.cuda.runtime.runtimeGetVersion(), cupy.cuda.runtime.driverGetVersion()
+    return {"peak_gib": pool.total_bytes() / 2**30, "cupy": cupy.__version__, "cuda": runtime[0], "driver": runtime[1]}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    n, layers, batch = arguments.qubits, arguments.layers, arguments.batch
+    theta_LQ3, x, weights = inputs(n, layers, batch, arguments.seed)
+    circuit = ansatz(n, layers, arguments.entangler)
+    theta, initial = theta_LQ3.ravel(), None
+    if arguments.encoding == "amplitude":
+        circuit = dataclasses.replace(circuit, gates=circuit.gates[n:], amplitude_encoded=True)
+        initial = np.random.default_rng(arguments.seed).normal(size=(batch, 1 << n))
+        initial /= np.linalg.norm(initial, axis=1, keepdims=True)
+    strings = tuple(PauliString(0, 1 << q) for q in range(len(weights)))
+    engine = engine_of(arguments.device)
+    start = time.perf_counter()
+    program = engine.compile(
+        circuit,
+        strings,
+        arguments.precision,
+        GradientOptions(arguments.mode, arguments.interval),
+        EngineOptions(
+            memory_bytes=int(arguments.memory_gib * 2**30) if arguments.memory_gib else None,
+            fusion=arguments.fusion == "on",
+        ),
+    )
+    planned = time.perf_counter() - start
+    chunk = arguments.chunk or chunk_size(program, batch)
+    step = Step(program, AngleMap(circuit), weights, chunk)
+    warm = min(batch, chunk, 64)  # kernels and memory; a long step need not run twice
+    start = time.perf_counter()
+    step(theta, x[:warm], None if initial is None else initial[:warm])
+    first = time.perf_counter() - start
+    times = []
+    loss, gradient = float("nan"), theta
+    for _ in range(arguments.repeats):
+        start = time.perf_counter()
+        loss, gradient = step(theta, x, initial)
+        times.append(time.perf_counter() - start)
+    seconds = statistics.median(times)
+    schedule = program.schedule
+    result = {
+        "tool": "qmltrain",
+        "gpu": engine.device.limits.name,
+        "qubits": n,
+        "layers": layers,
+        "batch": batch,
+        "entangler": arguments.entangler,
+        "encoding": arguments.encoding,
+        "precision": arguments.precision,
+        "fusion": arguments.fusion,
+        "mode": program.forecast.mode,
+        "interval": program.forecast.checkpoint_interval,
+        "chunk": chunk,
+        "plan_s": planned,
+        "first_s": first,
+        "step_s": seconds,
+        "samples_per_s": batch / seconds,
+        "loss": loss,
+        "grad_norm": float(np.linalg.norm(gradient)),
+        "plan": schedule.describe(),
+        **gpu_memory(engine),
+    }
+    amplitudes = 2.0 ** max(n, 4) * batch
+    if isinstance(schedule, FusedSchedule):
+        counts = Counts.of(schedule.program)
+        result["slots_per_s"] = amplitudes * sum(counts.slots()) / seconds
+        result["bytes_per_s"] = amplitudes * 48 * counts.passes / seconds
+    else:  # every launch reads and writes each amplitude: psi forward, psi and bra backward
+        size = 8 if arguments.precision == "complex64" else 16
+        result["bytes_per_s"] = amplitudes * len(schedule.passes) * size * 6 / seconds
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qubits", type=int, required=True)
+    parser.add_argument("--layers", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--entangler", choices=["cz", "cx", "strongly"], default="cz")
+    parser.add_argument("--encoding", choices=["angle", "amplitude"], default="angle")
+    parser.add_argument("--precision", choices=["complex64", "complex128"], default="complex64")
+    parser.add_argument("--fusion", choices=["on", "off"], default="on")
+    parser.add_argument("--mode", choices=["auto", "reversible", "checkpoint"], default="auto")
+    parser.add_argument("--interval", type=int, help="gradient.checkpoint_interval")
+    parser.add_argument("--chunk", type=int, help="samples in flight (default: what fits)")
+    parser.add_argument("--memory-gib", type=float, help="engine.memory_gib")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--device", choices=["cuda", "emulator"], default="cuda")
+    print(json.dumps(measure(parser.parse_args())))
+
+
+if __name__ == "__main__":
+    main()
