@@ -96,6 +96,9 @@ class TrainedModel:
 
     `B` samples, `K` observables, `C` outputs of the head, `P` parameters.
 
+    The same samples in the same order give the same bits as in `qmltrain evaluate`, on the same engine and instruction
+    set. In another order, or alone, a sample's numbers may differ by rounding: engines take 16 samples together.
+
     `shots` measures each sample so many times instead of computing expectation values exactly; `seed` and the row of
     a sample in `x` decide the outcomes (see `qmltrain.studies.shots`).
     """
