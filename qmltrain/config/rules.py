@@ -87,6 +87,9 @@ LABEL = Rule(
     lambda value: (_is_integer(value) and value >= 0) or (isinstance(value, str) and bool(value.strip())),
     "labels (0, 1, ...) or class names",
 )
+SEPARATOR = Rule(
+    lambda value: isinstance(value, str) and len(value) == 1 and value != " ", "one character, not a space"
+)
 FREEZE = Rule(LABEL.accepts, "layers (0, 1, ...) or beginnings of parameter names")
 CLASS_WEIGHTS = Rule(
     lambda value: value == "balanced" or each(NOT_NEGATIVE).accepts(value),

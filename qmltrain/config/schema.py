@@ -30,6 +30,7 @@ from qmltrain.config.rules import (
     RANGE,
     RUN_NAME,
     SEED,
+    SEPARATOR,
     SHA256,
     SIZE,
     SPLIT,
@@ -117,7 +118,9 @@ class AnsatzConfig:
     degree: int | None = option(None, "qaoa, graph=random_regular: edges of a vertex (null: 3)", COUNT)
     seed: int | None = option(None, "pauli_two_design, random_layers, qaoa with graph=random_regular (null: 0)", SEED)
     path: str | None = option(
-        None, "qasm: OpenQASM 2 or 3 file (extra: qasm); qaoa, graph=file: text file, 'i j' or 'i j weight' a line", TEXT
+        None,
+        "qasm: OpenQASM 2 or 3 file (extra: qasm); qaoa, graph=file: text file, 'i j' or 'i j weight' a line",
+        TEXT,
     )
     function: str | None = option(None, "python: package.module:name; this runs your code")
 
@@ -179,23 +182,41 @@ class DatasetConfig:
     name: str = option(
         "digits",
         "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | "
-        "make_classification | idx | npz | hdf5 | python | none (VQE, QAOA)",
+        "make_classification | make_friedman1 | fourier_series | idx | cifar10 | npz | hdf5 | csv | parquet | python | "
+        "none (VQE, QAOA)",
         TEXT,
     )
-    path: str | None = option(None, "idx: file of the images; npz, hdf5: the file")
+    path: str | None = option(
+        None, "idx: file of the images; cifar10: a batch or the folder of them; npz, hdf5, csv, parquet: the file"
+    )
+    test_path: str | None = option(
+        None, "another such file, whose rows are the test split (null: dataset.test of the rows at path)", TEXT
+    )
     labels_path: str | None = option(None, "idx: file of the labels")
     root: str | None = option(None, "folder where relative paths start (null: $QMLTRAIN_DATA, else where you are)")
     sha256: str | None = option(None, "checksum of the file at path; another file is refused", SHA256)
-    n_samples: int | None = option(None, "make_*: samples", COUNT)
-    noise: float | None = option(None, "make_moons, make_circles: standard deviation of the noise", NOT_NEGATIVE)
-    n_features: int | None = option(None, "make_blobs, make_classification: features", COUNT)
+    target: str | None = option(None, "csv, parquet: column of the labels", TEXT)
+    features: list[str] | None = option(None, "csv, parquet: columns of the features (null: all others)", each(TEXT))
+    split_column: str | None = option(
+        None, "csv, parquet: column that says train, validation or test (null: none)", TEXT
+    )
+    delimiter: str | None = option(None, "csv: what separates the cells (null: a comma)", SEPARATOR)
+    n_samples: int | None = option(None, "make_*, fourier_series: samples", COUNT)
+    noise: float | None = option(
+        None, "make_moons, make_circles, make_friedman1, fourier_series: standard deviation of the noise", NOT_NEGATIVE
+    )
+    n_features: int | None = option(None, "make_blobs, make_classification, make_friedman1: features", COUNT)
+    n_frequencies: int | None = option(None, "fourier_series: frequencies (null: 3)", between(1, 10_000))
     n_classes: int | None = option(None, "make_blobs, make_classification: classes", between(2, LARGEST_COUNT))
-    generator_seed: int | None = option(None, "make_*: seed of the generator", between(0, 2**32 - 1))
+    generator_seed: int | None = option(None, "make_*, fourier_series: seed of the generator", between(0, 2**32 - 1))
     x_key: str | None = option(None, "npz, hdf5: name of the features (null: x)")
     y_key: str | None = option(None, "npz, hdf5: name of the labels (null: y)")
+    split_key: str | None = option(
+        None, "npz, hdf5: name of the array that says train, validation or test (null: split, where there is one)", TEXT
+    )
     task: str | None = option(
         None,
-        "npz, hdf5, python: classification | regression (null: by the kind of labels)",
+        "npz, hdf5, csv, parquet, python: classification | regression (null: by the kind of labels)",
         one_of("classification", "regression"),
     )
     function: str | None = option(None, "python: package.module:name; this runs your code")
@@ -205,8 +226,8 @@ class DatasetConfig:
         each(LABEL, distinct=True),
     )
     samples: int | None = option(None, "keep a stratified subsample of this many (null: all)", COUNT)
-    validation: float = option(0.2, "fraction of the samples for validation", SPLIT)
-    test: float = option(0.2, "fraction of the samples for the test at the end", SPLIT)
+    validation: float = option(0.2, "fraction of the samples for validation, where the data does not say", SPLIT)
+    test: float = option(0.2, "fraction of the samples for the test at the end, where the data does not say", SPLIT)
 
 
 @dataclass

@@ -19,10 +19,12 @@ from qmltrain.data.checks import (
     check_rows,
     check_same_length,
     check_sample_layout,
+    name_classes,
     numbered_class_names,
 )
 from qmltrain.data.files import check_digest, digest, find_file
-from qmltrain.data.protocol import FloatArray, LabelArray, Task
+from qmltrain.data.protocol import FloatArray, LabelArray, PartArray, Task
+from qmltrain.data.splits import parse_parts
 from qmltrain.errors import InputError
 
 
@@ -39,6 +41,8 @@ class ArraySource:
     files: tuple[Path, ...] = ()
     code: str = ""
     code_sha256: str = ""
+    parts: PartArray | None = None
+    feature_names: tuple[str, ...] = ()
 
     @property
     def n_samples(self) -> int:
@@ -81,15 +85,22 @@ def array_source(
     code: str = "",
     code_sha256: str = "",
     keys: tuple[str, str] = ("x", "y"),
+    parts: PartArray | None = None,
+    feature_names: tuple[str, ...] = (),
 ) -> ArraySource:
-    """Check both arrays and wrap them; `where` and `keys` name them in messages."""
+    """Check both arrays and wrap them; `where` and `keys` name them in messages. Texts as labels become classes."""
     check_sample_layout(x.shape, x.dtype, f"{where}: {keys[0]}")
+    y, named = name_classes(y, task, f"{where}: {keys[1]}")
+    if named:
+        class_names = named
     found_task, labels = check_labels(y, task, f"{where}: {keys[1]}")
     check_same_length(len(x), len(labels), where)
     check_finite(x, np.arange(len(x)), f"{where}: {keys[0]}")
     names = numbered_class_names(labels, found_task) if class_names is None else class_names
     line = description or describe(name, len(x), x.shape[1:], found_task, names, where)
-    return ArraySource(name, x, labels, found_task, names, line, files, code, code_sha256)
+    if parts is not None:
+        check_same_length(len(x), len(parts), f"{where}: split")
+    return ArraySource(name, x, labels, found_task, names, line, files, code, code_sha256, parts, feature_names)
 
 
 def describe(
@@ -109,11 +120,13 @@ def npz(
     sha256: str | None = None,
     x_key: str = "x",
     y_key: str = "y",
+    split_key: str | None = None,
     task: str | None = None,
 ) -> ArraySource:
     """A NumPy archive with samples `x_key` (n, ...) and labels `y_key` (n,).
 
-    Integer labels are classes 0, 1, ..., float labels are targets of a regression; `task` says otherwise. Pickled
+    Integer labels are classes 0, 1, ..., texts are names of classes, float labels are targets of a regression; `task`
+    says otherwise. An array `split_key` (null: "split" where there is one) says train, validation or test. Pickled
     objects are refused (`allow_pickle=False`): a data file cannot run code.
     """
     file = find_file(path, root, "dataset.path")
@@ -124,9 +137,12 @@ def npz(
             if isinstance(archive, np.ndarray):
                 raise InputError(f"{file}: is one bare array; save both with numpy.savez(path, x=..., y=...)")
             x, y = (_member(archive, key, option, file) for key, option in ((x_key, "x_key"), (y_key, "y_key")))
+            split_key = split_key or ("split" if "split" in archive.files else None)
+            parts = None if split_key is None else _member(archive, split_key, "split_key", file)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise InputError(f"{file}: not a readable .npz file: {error}") from error
-    return array_source("npz", x, y, str(file), task=task, files=(file,), keys=(x_key, y_key))
+    assigned = None if parts is None else parse_parts(parts, f"{file}: {split_key}")
+    return array_source("npz", x, y, str(file), task=task, files=(file,), keys=(x_key, y_key), parts=assigned)
 
 
 def _member(archive: Any, key: str, option: str, file: Path) -> NDArray[Any]:

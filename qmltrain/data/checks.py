@@ -58,12 +58,28 @@ def check_finite(x: NDArray[Any], rows: RowArray, where: str) -> None:
             raise InputError(f"{where}: row {rows[piece[first]]} holds NaN or infinity; remove or repair that sample")
 
 
+def name_classes(y: NDArray[Any], task: str | None, where: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Texts as class numbers, with the names of the classes in alphabetical order; other labels as they are."""
+    if y.dtype.kind == "O" and y.ndim == 1 and all(isinstance(label, bytes | str) for label in y):
+        y = np.array([label.decode("utf-8", "replace") if isinstance(label, bytes) else label for label in y])
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    if y.dtype.kind != "U" or y.ndim != 1 or not y.size:
+        return y, ()
+    if task == "regression":
+        raise InputError(f"{where}: row 0 is the text {str(y[0])!r}; dataset.task=regression needs numbers")
+    names, numbers = np.unique(y, return_inverse=True)
+    if "" in names:
+        raise InputError(f"{where}: row {int(np.argmax(y == ''))} is empty; every sample needs a label")
+    return numbers.astype(np.int64), tuple(str(name) for name in names)
+
+
 def check_labels(y: NDArray[Any], task: str | None, where: str) -> tuple[Task, LabelArray]:
     """The task and the labels in its type. Without a `task`, integers are classes and floats are targets."""
     if task not in (None, "classification", "regression"):
         raise InputError(f"dataset.task: {task!r} is not known; choose classification or regression")
     if y.dtype.kind not in "buif":
-        raise InputError(f"{where}: holds {y.dtype}; labels must be integers (classes) or floats (targets)")
+        raise InputError(f"{where}: holds {y.dtype}; labels must be integers or texts (classes) or floats (targets)")
     if y.ndim != 1:
         raise InputError(f"{where}: has shape {y.shape}; labels must be one number a sample, shape (n,)")
     if y.size == 0:

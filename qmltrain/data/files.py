@@ -12,10 +12,15 @@ from qmltrain.errors import InputError
 ROOT_VARIABLE = "QMLTRAIN_DATA"
 
 
-def find_file(path: str, root: str | None, option: str) -> Path:
-    """The file `path`; a relative one starts at `root`, else at $QMLTRAIN_DATA, else at the working directory."""
+def locate(path: str, root: str | None) -> Path:
+    """Where `path` is: a relative one starts at `root`, else at $QMLTRAIN_DATA, else at the working directory."""
     start = Path(root or os.environ.get(ROOT_VARIABLE) or ".").expanduser()
-    found = (start / Path(path).expanduser()).absolute()
+    return (start / Path(path).expanduser()).absolute()
+
+
+def find_file(path: str, root: str | None, option: str) -> Path:
+    """The file at `locate(path, root)`; InputError, naming `option`, where it cannot be read."""
+    found = locate(path, root)
     if found.is_dir():
         raise InputError(f"{option}: {found} is a folder; give a file")
     try:

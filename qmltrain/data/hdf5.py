@@ -16,10 +16,13 @@ from qmltrain.data.checks import (
     check_rows,
     check_same_length,
     check_sample_layout,
+    name_classes,
     numbered_class_names,
 )
 from qmltrain.data.files import check_digest, digest, find_file
-from qmltrain.data.protocol import FloatArray, LabelArray
+from qmltrain.data.protocol import FloatArray, LabelArray, PartArray
+from qmltrain.data.splits import parse_parts
+from qmltrain.data.unpacked import unpacked
 from qmltrain.errors import InputError
 
 
@@ -29,31 +32,39 @@ class HDF5Source:
     name = "hdf5"
     code = code_sha256 = ""
 
-    def __init__(self, file: Path, x_key: str, y_key: str, task: str | None) -> None:
+    def __init__(self, file: Path, x_key: str, y_key: str, task: str | None, split_key: str | None = None) -> None:
         import h5py
 
         try:
             # "best-effort": data is often on a read-only or network file system without locks.
-            self._file = h5py.File(file, "r", locking="best-effort")
+            self._file = h5py.File(unpacked(file), "r", locking="best-effort")
         except OSError as error:
             raise InputError(f"{file}: not a readable HDF5 file: {error}") from error
         self.path = file
         self._samples = self._dataset(x_key, "x_key")  # not read here
         self._where = f"{file}: {x_key}"
         check_sample_layout(self._samples.shape, self._samples.dtype, self._where)
-        label_set = self._dataset(y_key, "y_key")
-        try:
-            label_values = np.asarray(label_set[()])
-        except OSError as error:
-            raise InputError(f"{file}: {y_key}: cannot be read: {error}") from error
+        label_values, named = name_classes(self._values(y_key, "y_key"), task, f"{file}: {y_key}")
         self.task, self._labels = check_labels(label_values, task, f"{file}: {y_key}")
         self.n_samples: int = int(self._samples.shape[0])
         check_same_length(self.n_samples, len(self._labels), str(file))
         self.sample_shape = tuple(int(length) for length in self._samples.shape[1:])
-        self.class_names = numbered_class_names(self._labels, self.task)
+        self.class_names = named or numbered_class_names(self._labels, self.task)
+        split_key = split_key or ("split" if "split" in self._file else None)
+        self.parts: PartArray | None = None
+        if split_key is not None:
+            self.parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
+            check_same_length(self.n_samples, len(self.parts), f"{file}: {split_key}")
         self.description = describe(
             self.name, self.n_samples, self.sample_shape, self.task, self.class_names, str(file)
         )
+
+    def _values(self, key: str, option: str) -> NDArray[Any]:
+        """A whole small dataset."""
+        try:
+            return np.asarray(self._dataset(key, option)[()])
+        except OSError as error:
+            raise InputError(f"{self.path}: {key}: cannot be read: {error}") from error
 
     def _dataset(self, key: str, option: str) -> Any:
         import h5py
@@ -110,13 +121,16 @@ def hdf5(
     sha256: str | None = None,
     x_key: str = "x",
     y_key: str = "y",
+    split_key: str | None = None,
     task: str | None = None,
 ) -> HDF5Source:
     """An HDF5 file of any size with samples `x_key` (n, ...) and labels `y_key` (n,); names may be paths ("train/x").
 
-    Integer labels are classes 0, 1, ..., float labels are targets of a regression; `task` says otherwise. Samples are
-    read in the order of the file; NaN and infinity are found when their row is read.
+    Integer labels are classes 0, 1, ..., texts are names of classes, float labels are targets of a regression; `task`
+    says otherwise. A dataset `split_key` (null: "split" where there is one) says train, validation or test. A gzipped
+    file is unpacked once (`unpacked`). Samples are read in the order of the file; NaN and infinity are found when their
+    row is read.
     """
     file = find_file(path, root, "dataset.path")
     check_digest(sha256, file)
-    return HDF5Source(file, x_key, y_key, task)
+    return HDF5Source(file, x_key, y_key, task, split_key)

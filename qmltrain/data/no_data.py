@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.checks import check_rows
-from qmltrain.data.protocol import FloatArray, LabelArray, Task
+from qmltrain.data.protocol import FloatArray, LabelArray, PartArray, Task
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class NoData:
     description: str = "none: no data"
     code: str = ""
     code_sha256: str = ""
+    parts: PartArray | None = None
 
     @cached_property
     def checksum(self) -> str:

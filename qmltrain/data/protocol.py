@@ -11,6 +11,7 @@ Task = Literal["classification", "regression"]
 FloatArray = NDArray[np.float64]
 RowArray = NDArray[np.int64]
 LabelArray = NDArray[np.int64] | NDArray[np.float64]
+PartArray = NDArray[np.int8]
 
 
 class Source(Protocol):
@@ -18,7 +19,8 @@ class Source(Protocol):
 
     `class_names` has one name a class (empty for regression); `checksum` is the SHA-256 of the file's content, of the
     arrays' bytes where there is no file; `description` is one line for the log; `code` is the text of the user's
-    function that made the data (entry `python`) and `code_sha256` its SHA-256, both else empty.
+    function that made the data (entry `python`) and `code_sha256` its SHA-256, both else empty. `parts` says of each
+    row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not.
     """
 
     @property
@@ -41,6 +43,9 @@ class Source(Protocol):
 
     @property
     def description(self) -> str: ...
+
+    @property
+    def parts(self) -> PartArray | None: ...
 
     @property
     def code(self) -> str: ...

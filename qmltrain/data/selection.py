@@ -27,6 +27,7 @@ class SelectedSource:
         self.n_samples = len(rows)
         self.sample_shape = base.sample_shape
         self.task: Task = base.task
+        self.parts = None if base.parts is None else base.parts[rows]
         self.code, self.code_sha256 = base.code, base.code_sha256
         kept = f", {len(class_names)} classes" if base.task == "classification" else ""
         self.description = f"{base.description}; selected {len(rows)} samples{kept}"

@@ -107,6 +107,20 @@ def make_classification(
     return _checked("make_classification", x, y)
 
 
+def make_friedman1(
+    *, n_samples: int = 1000, n_features: int = 5, noise: float = 0.0, generator_seed: int = 0
+) -> ArraySource:
+    """``10 sin(pi x0 x1) + 20 (x2 - 1/2)^2 + 10 x3 + 5 x4`` of features uniform in [0, 1], more have no effect;
+    `noise` is the standard deviation added (regression). Friedman, Annals of Statistics 19, 1 (1991)."""
+    from sklearn.datasets import make_friedman1 as generate
+
+    _check_generator(n_samples, 2, noise, generator_seed, n_features)
+    if n_features < 5:
+        raise InputError(f"dataset.n_features: {n_features} is too few for make_friedman1; at least 5")
+    x, y = generate(n_samples, n_features, noise=noise, random_state=generator_seed)
+    return _checked("make_friedman1", x, y, ())
+
+
 def _bundled(name: str, x: Any, bundle: Any) -> ArraySource:
     return _checked(name, x, bundle.target, tuple(str(c) for c in bundle.target_names))
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from qmltrain.data import sklearn_sources
 from qmltrain.data.arrays import npz
+from qmltrain.data.cifar10 import cifar10
+from qmltrain.data.fourier_series import fourier_series
 from qmltrain.data.hdf5 import hdf5
 from qmltrain.data.idx import idx
+from qmltrain.data.joined import JoinedSource
 from qmltrain.data.no_data import none
 from qmltrain.data.protocol import Source
 from qmltrain.data.python_source import python
 from qmltrain.data.selection import select
+from qmltrain.data.tables import csv, parquet
 from qmltrain.errors import InputError
 
 __all__ = ["SOURCES", "Source", "build_source", "select"]
@@ -44,17 +48,34 @@ SOURCES: dict[str, Builder] = {
         sklearn_sources.make_circles,
         sklearn_sources.make_blobs,
         sklearn_sources.make_classification,
+        sklearn_sources.make_friedman1,
+        fourier_series,
         idx,
+        cifar10,
         npz,
         hdf5,
+        csv,
+        parquet,
         python,
         none,
     )
 }
 
 
-def build_source(name: str, options: Mapping[str, Any]) -> Source:
-    """Open the data set `name`; options that are None are left to it, others that it does not take are refused."""
+def build_source(name: str, options: Mapping[str, Any], test_path: str | None = None) -> Source:
+    """Open the data set `name`; options that are None are left to it, others that it does not take are refused.
+
+    The rows of another file `test_path`, read with the same options, become the test split.
+    """
+    source = _build(name, options)
+    if test_path is None:
+        return source
+    if "path" not in inspect.signature(SOURCES[name]).parameters:
+        raise InputError(f"dataset.test_path: not used by {name}; only data sets of a file (dataset.path) take it")
+    return JoinedSource(source, _build(name, {**options, "path": test_path, "labels_path": None, "sha256": None}))
+
+
+def _build(name: str, options: Mapping[str, Any]) -> Source:
     builder = SOURCES.get(name)
     if builder is None:
         raise InputError(f"dataset.name: {name!r} is not known; choose one of {', '.join(SOURCES)}")

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.protocol import LabelArray, RowArray, Task
+from qmltrain.data.protocol import LabelArray, PartArray, RowArray, Task
 from qmltrain.errors import InputError
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+_PARTS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "validation": VALIDATION, "test": TEST}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,43 @@ def split(labels: LabelArray, task: Task, validation: float, test: float, genera
             part.append(rows)
     test_rows, validation_rows, train_rows = (np.sort(np.concatenate(part)) for part in parts)
     return Split(train_rows, validation_rows, test_rows)
+
+
+def split_as_given(
+    labels: LabelArray, task: Task, parts: PartArray, validation: float, test: float, generator: np.random.Generator
+) -> Split:
+    """The split that the data gives itself in `parts` (n,) (`TRAIN`, `VALIDATION`, `TEST` of each row).
+
+    Where it has no validation or no test rows, they are drawn from its training rows as by `split`, of which then
+    `validation` and `test` are fractions.
+    """
+    rows = [np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST)]
+    if not len(rows[TRAIN]):
+        raise InputError("dataset: the data's own split leaves no row for training")
+    wanted = (0.0 if len(rows[VALIDATION]) else validation, 0.0 if len(rows[TEST]) else test)
+    drawn = split(labels[rows[TRAIN]], task, *wanted, generator)
+    return Split(
+        rows[TRAIN][drawn.train],
+        rows[VALIDATION] if len(rows[VALIDATION]) else rows[TRAIN][drawn.validation],
+        rows[TEST] if len(rows[TEST]) else rows[TRAIN][drawn.test],
+    )
+
+
+def parse_parts(values: NDArray[Any], where: str) -> PartArray:
+    """Of each row `TRAIN`, `VALIDATION` or `TEST`, from texts (train, validation or val, test) or 0, 1, 2."""
+    if values.ndim != 1:
+        raise InputError(f"{where}: has shape {values.shape}; the split is one entry a row")
+    parts = np.full(len(values), -1, dtype=np.int8)
+    if values.dtype.kind in "iu":
+        known = (values >= 0) & (values <= 2)
+        parts[known] = values[known]
+    else:
+        texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+        parts[:] = [_PARTS.get(text.strip().lower(), -1) for text in texts]
+    if np.any(parts < 0):
+        row = int(np.argmax(parts < 0))
+        raise InputError(f"{where}: row {row} is {values[row]!r}; allowed are train, validation, test (or 0, 1, 2)")
+    return parts
 
 
 def apportion(total: int, weights: NDArray[Any], caps: NDArray[Any]) -> NDArray[np.int64]:

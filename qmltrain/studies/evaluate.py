@@ -106,7 +106,7 @@ def other_data(trained: TrainedModel, changes: Mapping[str, Any]) -> Part:
     if "name" in changes:
         dataset = DatasetConfig(**changes)
     else:
-        dataset = dataclasses.replace(config.dataset, **{"samples": None, "sha256": None, **changes})
+        dataset = dataclasses.replace(config.dataset, **{"samples": None, "sha256": None, "test_path": None, **changes})
     source = open_source(dataclasses.replace(config, dataset=dataset), derive_seeds(config.run))
     task = "classification" if trained.class_names else "regression"
     if source.task != task:

@@ -27,7 +27,7 @@ from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import Source
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.data.sources import build_source, select
-from qmltrain.data.splits import Split, split
+from qmltrain.data.splits import Split, split, split_as_given
 from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError
@@ -41,7 +41,7 @@ GIB = 1 << 30
 EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
 PREPROCESS_PREFIX = "preprocess/"
 # options of the group `dataset` that say which samples to use, not where they come from
-_SELECTION_OPTIONS = ("name", "classes", "samples", "validation", "test")
+_SELECTION_OPTIONS = ("name", "test_path", "classes", "samples", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def options(node: Any, *leave_out: str) -> dict[str, Any]:
 def open_source(config: Config, seeds: Seeds) -> Source:
     """The data set of a config, with its classes and subsample chosen."""
     dataset = config.dataset
-    source = build_source(dataset.name, options(dataset, *_SELECTION_OPTIONS))
+    source = build_source(dataset.name, options(dataset, *_SELECTION_OPTIONS), dataset.test_path)
     return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
 
 
@@ -155,7 +155,10 @@ def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
         nothing = np.empty(0, dtype=np.int64)
         return Split(np.arange(1), nothing, nothing)
     generator = np.random.default_rng(seeds.split)
-    return split(source.labels(), source.task, config.dataset.validation, config.dataset.test, generator)
+    fractions = (config.dataset.validation, config.dataset.test)
+    if source.parts is not None:
+        return split_as_given(source.labels(), source.task, source.parts, *fractions, generator)
+    return split(source.labels(), source.task, *fractions, generator)
 
 
 def build_model(config: Config, n_features: int, n_classes: int | None, weights_C: np.ndarray | None = None) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import inspect
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ import sklearn.datasets
 
 from qmltrain.data.sources import SOURCES, build_source
 from qmltrain.errors import InputError
-from tests.data.writers import write_hdf5, write_idx_pair
+from tests.data.writers import write_cifar10, write_csv, write_hdf5, write_idx_pair
 
 MODULE = """
 import numpy as np
@@ -23,6 +24,12 @@ def make():
 """
 
 
+MISSING = pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="no pyarrow")
+every_source = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=MISSING if name == "parquet" else ()) for name in SOURCES]
+)
+
+
 @pytest.fixture
 def options(tmp_path, monkeypatch):
     """Working options of every entry that needs some."""
@@ -30,9 +37,18 @@ def options(tmp_path, monkeypatch):
     x, y = np.arange(36.0).reshape(12, 3), np.arange(12) % 3
     np.savez(tmp_path / "data.npz", x=x, y=y)
     write_hdf5(tmp_path / "data.h5", x, y)
+    write_cifar10(tmp_path / "batch.bin", 20)
+    write_csv(tmp_path / "table.csv")
+    if importlib.util.find_spec("pyarrow"):
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.table({"a": x[:, 0], "y": y}), tmp_path / "table.parquet")
     (tmp_path / "my_data_for_sources.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     return {
+        "cifar10": {"path": str(tmp_path / "batch.bin")},
+        "csv": {"path": str(tmp_path / "table.csv"), "target": "kind", "features": ["a", "b"]},
+        "parquet": {"path": str(tmp_path / "table.parquet"), "target": "y"},
         "idx": {"path": str(images)},
         "npz": {"path": str(tmp_path / "data.npz")},
         "hdf5": {"path": str(tmp_path / "data.h5")},
@@ -40,7 +56,7 @@ def options(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@every_source
 def test_registered_source_keeps_the_protocol(name, options):
     source = build_source(name, options.get(name, {}))
     n = source.n_samples
@@ -73,7 +89,7 @@ def test_registered_source_keeps_the_protocol(name, options):
     assert np.array_equal(source.read(np.arange(n)) + 1, everything)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@every_source
 def test_options_are_keyword_only_and_none_means_the_default(name, options):
     parameters = inspect.signature(SOURCES[name]).parameters
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
@@ -83,13 +99,15 @@ def test_options_are_keyword_only_and_none_means_the_default(name, options):
     assert SOURCES[name](**with_nones).checksum == build_source(name, given).checksum
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@every_source
 def test_unused_and_missing_options_are_refused(name, options):
     with pytest.raises(InputError, match=rf"^dataset\.colour: not used by {name}; it takes "):
         build_source(name, options.get(name, {}) | {"colour": 1})
-    for needed in options.get(name, {}):
-        with pytest.raises(InputError, match=rf"^dataset\.{needed}: needed by {name}; it takes "):
-            build_source(name, {})
+    required = [p for p in inspect.signature(SOURCES[name]).parameters.values() if p.default is inspect.Parameter.empty]
+    for needed in required:
+        given = {option: value for option, value in options[name].items() if option != needed.name}
+        with pytest.raises(InputError, match=rf"^dataset\.{needed.name}: needed by {name}; it takes "):
+            build_source(name, given)
 
 
 def test_config_offers_every_option():
@@ -97,7 +115,7 @@ def test_config_offers_every_option():
     config = pytest.importorskip("qmltrain.config")
     fields = {item.name for item in dataclasses.fields(config.DatasetConfig)}
     taken = {option for builder in SOURCES.values() for option in inspect.signature(builder).parameters}
-    assert fields - {"name", "classes", "samples", "validation", "test"} == taken
+    assert fields - {"name", "test_path", "classes", "samples", "validation", "test"} == taken
 
 
 def test_unknown_name_lists_the_known():

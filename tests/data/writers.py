@@ -37,3 +37,20 @@ def write_hdf5(path: Path, x: NDArray[Any], y: NDArray[Any], **layout: Any) -> P
         file.create_dataset("x", data=x, **layout)
         file["y"] = y
     return path
+
+
+def write_cifar10(path: Path, n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A batch file of n records; images (n, 32, 32, 3) and labels. Gzipped where the name ends in .gz."""
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
+    labels = (np.arange(n) % 10).astype(np.uint8)
+    records = np.concatenate([labels[:, None], images.transpose(0, 3, 1, 2).reshape(n, -1)], axis=1)
+    path.write_bytes(gzip.compress(records.tobytes()) if path.suffix == ".gz" else records.tobytes())
+    return images, labels
+
+
+def write_csv(path: Path, n: int = 12) -> None:
+    """Columns a, b, kind (words), value (floats), part (train, validation, test in turn)."""
+    parts = ("train", "train", "validation", "test")
+    lines = [f"{k},{k / 4},{'xyz'[k % 3]},{k * 0.5},{parts[k % 4]}" for k in range(n)]
+    path.write_text("a,b,kind,value,part\n" + "\n".join(lines) + "\n")

@@ -1,0 +1,198 @@
+"""Tables: CSV and Parquet files with one sample a row, its label in the column `dataset.target`."""
+
+from __future__ import annotations
+
+import csv as csv_module
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.files import check_digest, find_file
+from qmltrain.data.splits import parse_parts
+from qmltrain.data.unpacked import unpacked
+from qmltrain.errors import InputError
+
+
+def csv(
+    *,
+    path: str,
+    target: str,
+    features: Sequence[str] | None = None,
+    split_column: str | None = None,
+    delimiter: str = ",",
+    root: str | None = None,
+    sha256: str | None = None,
+    task: str | None = None,
+) -> ArraySource:
+    """A text table (UTF-8, plain or gzipped) whose first line names the columns, read into memory.
+
+    `features` are all other columns where they are not given; they hold numbers. A `target` of whole numbers is a
+    class, of other numbers a value (regression; `task` says otherwise), and of words a class each, numbered in
+    alphabetical order. `split_column` says train, validation or test. Raises InputError, with line and column, for
+    cells that are missing or no numbers.
+    """
+    if len(delimiter) != 1:
+        raise InputError(f"dataset.delimiter: {delimiter!r} is not one character; choose ',' or ';' or a tab")
+    file = find_file(path, root, "dataset.path")
+    check_digest(sha256, file)
+    names, rows = _read_csv(file, delimiter)
+    cells = {name: [row[column] for row in rows] for column, name in enumerate(names)}
+    chosen = _chosen(file, names, target, features, split_column)
+    columns = {name: _numbers(cells[name], name, file) for name in chosen}
+    labels = _labels(cells[target], target, file)
+    parts = None if split_column is None else np.array(cells[split_column])
+    return _table("csv", file, columns, labels, parts, split_column, task)
+
+
+def parquet(
+    *,
+    path: str,
+    target: str,
+    features: Sequence[str] | None = None,
+    split_column: str | None = None,
+    root: str | None = None,
+    sha256: str | None = None,
+    task: str | None = None,
+) -> ArraySource:
+    """An Apache Parquet table, read into memory; columns and labels as those of `csv`. Needs pyarrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(
+            "dataset.name: parquet needs pyarrow, which is not installed: pip install 'qmltrain[parquet]'"
+        ) from None
+    file = find_file(path, root, "dataset.path")
+    check_digest(sha256, file)
+    try:
+        schema = pyarrow.parquet.read_schema(unpacked(file))
+        chosen = _chosen(file, schema.names, target, features, split_column)
+        wanted = [*chosen, target, *([] if split_column is None else [split_column])]
+        table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{file}: not a readable Parquet file: {error}") from error
+    found = {name: _column(table.column(name), name, file) for name in dict.fromkeys(wanted)}
+    for name in chosen:
+        if found[name].dtype.kind not in "buif":
+            raise InputError(f"{file}: column {name!r} holds {found[name].dtype}; features must be numbers")
+    columns = {name: found[name].astype(np.float64) for name in chosen}
+    parts = None if split_column is None else found[split_column]
+    return _table("parquet", file, columns, found[target], parts, split_column, task)
+
+
+def _read_csv(file: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, and the rows, all of that length."""
+    try:
+        with unpacked(file).open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv_module.reader(stream, delimiter=delimiter, strict=True)
+            names = [name.strip() for name in next(reader, [])]
+            rows = []
+            for row in reader:
+                if row and len(row) != len(names):
+                    raise InputError(
+                        f"{file}: line {reader.line_num} has {len(row)} cells, the first line {len(names)}; "
+                        "write as many"
+                    )
+                if row:
+                    rows.append(row)
+    except (OSError, UnicodeDecodeError, csv_module.Error) as error:
+        raise InputError(f"{file}: not a readable CSV file (UTF-8): {error}") from error
+    if not rows:
+        raise InputError(f"{file}: has no rows; a line of column names and one line a sample are needed")
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{file}: the first line names the column {name!r} twice")
+    return names, rows
+
+
+def _chosen(
+    file: Path, names: Sequence[str], target: str, features: Sequence[str] | None, split_column: str | None
+) -> list[str]:
+    """The feature columns, checked."""
+    asked = [("target", target)] + [("features", name) for name in features or []]
+    asked += [] if split_column is None else [("split_column", split_column)]
+    for option, name in asked:
+        if name not in names:
+            raise InputError(f"dataset.{option}: {file} has no column {name!r}; it has {_listed(names)}")
+    chosen = list(features) if features is not None else [n for n in names if n not in (target, split_column)]
+    for name in chosen:
+        if name in (target, split_column):
+            raise InputError(f"dataset.features: {name!r} is the target or the split; it cannot be a feature as well")
+    if not chosen:
+        raise InputError(f"{file}: has no column of features; it has {_listed(names)}")
+    return chosen
+
+
+def _numbers(cells: list[str], name: str, file: Path) -> NDArray[np.float64]:
+    try:
+        return np.array(cells, dtype=np.float64)
+    except ValueError:
+        for row, cell in enumerate(cells):
+            if not _is(float, cell):
+                raise InputError(
+                    f"{file}: row {row} of column {name!r} holds {cell!r}, which is no number; remove the row, or "
+                    "choose the columns with dataset.features"
+                ) from None
+        raise
+
+
+def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
+    words = [cell.strip() for cell in cells]
+    if "" in words:
+        raise InputError(f"{file}: row {words.index('')} of column {name!r} is empty; every row needs a label")
+    for kind, dtype in ((int, np.int64), (float, np.float64)):
+        if all(_is(kind, word) for word in words):
+            return np.array(words, dtype=np.float64).astype(dtype)
+    return np.array(words)
+
+
+def _is(kind: type, cell: str) -> bool:
+    try:
+        kind(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _column(column: Any, name: str, file: Path) -> NDArray[Any]:
+    """A Parquet column as an array: numbers, or text."""
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise InputError(f"{file}: row {row} of column {name!r} is null; remove the row, or choose other columns")
+    values = column.to_numpy()
+    if values.dtype.kind != "O":
+        return values
+    texts = column.to_pylist()
+    if not all(isinstance(value, str) for value in texts):
+        raise InputError(f"{file}: column {name!r} holds {column.type}; numbers or text are needed")
+    return np.array(texts)
+
+
+def _table(
+    name: str,
+    file: Path,
+    columns: Mapping[str, NDArray[np.float64]],
+    labels: NDArray[Any],
+    parts: NDArray[Any] | None,
+    split_column: str | None,
+    task: str | None,
+) -> ArraySource:
+    return array_source(
+        name,
+        np.stack(list(columns.values()), axis=1),
+        labels,
+        str(file),
+        task=task,
+        files=(file,),
+        keys=("features", "target"),
+        parts=None if parts is None else parse_parts(parts, f"{file}: column {split_column!r}"),
+        feature_names=tuple(columns),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

@@ -1,0 +1,139 @@
+"""CSV and Parquet: what is read, how labels are taken, and every kind of bad file in one line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qmltrain.data.sources import build_source
+from qmltrain.errors import InputError
+from tests.data.writers import write_csv
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    write_csv(tmp_path / "table.csv")
+    return tmp_path / "table.csv"
+
+
+def refused(message: str, name: str = "csv", **options) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        build_source(name, options)
+    assert "\n" not in str(caught.value)
+
+
+def everything(source) -> np.ndarray:
+    return source.read(np.arange(source.n_samples))
+
+
+def test_words_are_classes_in_alphabetical_order(table):
+    source = build_source("csv", {"path": str(table), "target": "kind", "features": ["b", "a"]})
+    assert source.task == "classification" and source.class_names == ("x", "y", "z") and source.parts is None
+    np.testing.assert_array_equal(source.labels(), np.arange(12) % 3)
+    np.testing.assert_array_equal(everything(source), np.stack([np.arange(12) / 4, np.arange(12)], axis=1))
+    assert source.feature_names == ("b", "a")
+
+
+def test_numbers_are_targets_and_all_other_columns_features(table):
+    options = {"path": str(table), "target": "value", "split_column": "part", "features": ["a", "b"]}
+    source = build_source("csv", options)
+    assert source.task == "regression" and source.class_names == ()
+    np.testing.assert_array_equal(source.labels(), np.arange(12) * 0.5)
+    np.testing.assert_array_equal(source.parts, [0, 0, 1, 2] * 3)
+    table.write_text("a,b,c\n1,2,0\n3,4,1\n\n5,6,1\n")
+    source = build_source("csv", {"path": str(table), "target": "c"})
+    assert source.feature_names == ("a", "b") and source.class_names == ("0", "1")
+    assert build_source("csv", {"path": str(table), "target": "c", "task": "regression"}).task == "regression"
+
+
+def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMLTRAIN_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress('\ufeffa;"b;c";y\n1;2;0\n3;"4";1\n'.encode()))
+    source = build_source("csv", {"path": str(path), "target": "y", "delimiter": ";"})
+    assert source.feature_names == ("a", "b;c")
+    np.testing.assert_array_equal(everything(source), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no rows"),
+        ("a,y\n", "has no rows"),
+        ("a,y\n1,0\n2\n", r"line 3 has 1 cells, the first line 2"),
+        ("a,a,y\n1,2,0\n", r"names the column 'a' twice"),
+        ("a,y\n1,0\n,1\n", r"row 1 of column 'a' holds '', which is no number"),
+        ("a,y\n1,0\nlow,1\n", r"row 1 of column 'a' holds 'low'"),
+        ("a,y\n1,0\nnan,1\n", r"row 1 holds NaN"),
+        ("a,y\n1,0\n2, \n", r"row 1 of column 'y' is empty"),
+        ("a,y\n1,0\n2,-1\n", r"row 1 has label -1"),
+        ("a,y\n1,inf\n2,1\n", r"row 0 is NaN or infinity"),
+        ("y\n1\n0\n", "has no column of features"),
+        ("a;y\n1;0\n", r"^dataset\.target: .* has no column 'y'; it has a;y"),
+        ('a,y\n"1,0\n', "not a readable CSV file"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path, text, message):
+    (tmp_path / "bad.csv").write_text(text)
+    refused(message, path=str(tmp_path / "bad.csv"), target="y")
+
+
+def test_bad_options_are_refused(table):
+    refused(r"^dataset\.target: needed by csv", path=str(table))
+    refused(r"^dataset\.target: .* has no column 'z'; it has a, b, kind", path=str(table), target="z")
+    refused(r"^dataset\.features: .* has no column 'c'", path=str(table), target="kind", features=["c"])
+    refused(r"^dataset\.features: 'kind' is the target", path=str(table), target="kind", features=["kind"])
+    refused(r"^dataset\.split_column: .* no column 'q'", path=str(table), target="kind", split_column="q")
+    refused(r"column 'kind': row 0 is .*'x'.*allowed are train", path=str(table), target="value", features=["a"],
+            split_column="kind")  # fmt: skip
+    refused(r"^dataset\.delimiter: ';;' is not one", path=str(table), target="kind", delimiter=";;")
+    refused(r"is the text 'x'; dataset\.task=regression", path=str(table), target="kind", features=["a"],
+            task="regression")  # fmt: skip
+    (table.with_name("latin.csv")).write_bytes(b"a,y\n1,\xe4\n")
+    refused("not a readable CSV", path=str(table.with_name("latin.csv")), target="y")
+
+
+# ---- Parquet
+
+
+@pytest.fixture
+def columns(tmp_path):
+    """Writes a Parquet file of these columns."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    def write(**values) -> str:
+        path = tmp_path / "table.parquet"
+        parquet.write_table(pyarrow.table(values), path)
+        return str(path)
+
+    return write
+
+
+def test_parquet(columns):
+    path = columns(a=[1, 2, 3], b=[0.5, 1.5, 2.5], kind=["v", "u", "v"], part=["train", "test", "val"], when=[True] * 3)
+    source = build_source("parquet", {"path": path, "target": "kind", "split_column": "part", "features": ["a", "b"]})
+    assert source.class_names == ("u", "v") and source.labels().tolist() == [1, 0, 1]
+    assert source.parts.tolist() == [0, 2, 1]
+    np.testing.assert_array_equal(everything(source), [[1, 0.5], [2, 1.5], [3, 2.5]])
+    assert build_source("parquet", {"path": path, "target": "b", "features": ["a", "when"]}).task == "regression"
+
+
+def test_bad_parquet_is_refused(columns, tmp_path):
+    path = columns(a=[1, None, 3], b=["1", "2", "3"], y=[0, 1, 0], z=[[1], [2], [3]])
+    refused(r"row 1 of column 'a' is null", "parquet", path=path, target="y", features=["a"])
+    refused(r"column 'b' holds .*; features must be numbers", "parquet", path=path, target="y", features=["b"])
+    refused(r"column 'z' holds list", "parquet", path=path, target="z", features=["y"])
+    refused(r"^dataset\.target: .* has no column 'q'; it has a, b, y, z", "parquet", path=path, target="q")
+    (tmp_path / "text.parquet").write_text("a,y\n1,0\n")
+    refused("not a readable Parquet file", "parquet", path=str(tmp_path / "text.parquet"), target="y")
+
+
+def test_without_pyarrow_it_is_said_how_to_get_it(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    refused(r"pip install 'qmltrain\[parquet\]'", "parquet", path="a.parquet", target="y")
