@@ -31,6 +31,36 @@ KERNEL __launch_bounds__(256) prepare_tables(const int2* range, const int2* entr
 }
 EXPORT_KERNEL(prepare_tables)
 
+// ---- per-sample angles, once a chunk: angle = coefficient * slot + offset, in double
+//
+// shears:     out[sample][column] = {tan(angle/4), sin(angle/2)}, angle reduced to [-pi, pi]
+// half turns: out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (a full turn is a global sign)
+// affine: {coefficient, offset}; samples beyond the batch get angle 0. grid: ceil(samples * columns / 256); block: 256
+__device__ __forceinline__ double reduced_turns(const double* slots, const int* slot, const double2* affine, long long sample, int column, int n_slots, long long batch) {
+  if (sample >= batch) return 0;
+  const double turns = (affine[column].x * slots[sample * n_slots + slot[column]] + affine[column].y) * 0.15915494309189533577;
+  return turns - rint(turns);
+}
+KERNEL __launch_bounds__(256) sample_shears(const double* slots, const int* slot, const double2* affine, Complex* out, int columns, int n_slots, long long batch, long long total) {
+  const long long i = blockIdx.x * 256ll + threadIdx.x;
+  if (i >= total) return;
+  const double turns = reduced_turns(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
+  double sine, cosine, quarter_sine, quarter_cosine;
+  sincos_half_turns(turns, &sine, &cosine);               // of angle / 2
+  sincos_half_turns(turns / 2, &quarter_sine, &quarter_cosine);
+  Complex shear;
+  shear.x = (Real)(quarter_sine / quarter_cosine);
+  shear.y = (Real)sine;
+  out[i] = shear;
+}
+EXPORT_KERNEL(sample_shears)
+KERNEL __launch_bounds__(256) sample_half_turns(const double* slots, const int* slot, const double2* affine, Real* out, int columns, int n_slots, long long batch, long long total) {
+  const long long i = blockIdx.x * 256ll + threadIdx.x;
+  if (i >= total) return;
+  out[i] = (Real)reduced_turns(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
+}
+EXPORT_KERNEL(sample_half_turns)
+
 // ---- start states: psi[sample][z], |0> or real amplitudes given for z < 2^n (zero above, and in rows beyond the batch)
 // grid: ceil(total / 256); block: 256; initial: (batch, 2^qubits) or null
 KERNEL __launch_bounds__(256) start_state(Complex* psi, const Real* initial, int qubits, int address_bits, long long batch, long long total) {
@@ -174,10 +204,10 @@ EXPORT_KERNEL(start_bra)
 
 // ---- sums of rows, in double and in one fixed order: eight classes of rows (r mod 8) in order, then the classes
 //
-// out[group * out_stride + k] = sum over rows [group * rows_per_group, ...) of values[row * row_stride + c * column_stride],
-// c = chosen[k], or k where `chosen` is null
+// chosen[k] = {c, t}: out[group * out_stride + t] = sum over rows [group * rows_per_group, ...) of
+// values[row * row_stride + c * column_stride]; a negative t means minus the sum, at -1 - t
 // grid: groups * ceil(columns / 32); block: 256; dynamic shared memory: 256 double
-KERNEL __launch_bounds__(256) sum_rows(const Real* values, const int* chosen, double* out, long long rows, long long rows_per_group, int columns, long long row_stride, long long column_stride, long long out_stride) {
+KERNEL __launch_bounds__(256) sum_rows(const Real* values, const int2* chosen, double* out, long long rows, long long rows_per_group, int columns, long long row_stride, long long column_stride, long long out_stride) {
   DYNAMIC_SHARED(double, partial);
   const int pieces = (columns + 31) / 32, thread = threadIdx.x;
   const long long group = blockIdx.x / pieces;
@@ -185,14 +215,15 @@ KERNEL __launch_bounds__(256) sum_rows(const Real* values, const int* chosen, do
   const long long first = group * rows_per_group, end = first + rows_per_group < rows ? first + rows_per_group : rows;
   double sum = 0;
   if (column < columns) {
-    const Real* from = values + (chosen ? chosen[column] : column) * column_stride;
+    const Real* from = values + chosen[column].x * column_stride;
     for (long long r = first + row_class; r < end; r += 8) sum += from[r * row_stride];
   }
   partial[thread] = sum;
   __syncthreads();
   if (row_class == 0 && column < columns) {
     for (int c = 1; c < 8; ++c) sum += partial[c * 32 + thread];
-    out[group * out_stride + column] = sum;
+    const int target = chosen[column].y;
+    out[group * out_stride + (target < 0 ? -1 - target : target)] = target < 0 ? -sum : sum;
   }
 }
 EXPORT_KERNEL(sum_rows)

@@ -122,6 +122,9 @@ class EmulatorDevice:
         assert target.n_bytes == source.n_bytes
         self._bytes(target, target.n_bytes)[:] = self._bytes(source, source.n_bytes)
 
+    def clear(self, buffer: HostBuffer) -> None:
+        buffer.memory[:] = 0
+
     def compile(self, kernel: Kernel) -> None:
         self._library(kernel)
 

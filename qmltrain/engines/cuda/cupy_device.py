@@ -118,6 +118,9 @@ class CupyDevice:
             target.pointer, source.pointer, source.n_bytes, self.runtime.memcpyDeviceToDevice, self.stream.ptr
         )
 
+    def clear(self, buffer: Buffer) -> None:
+        self.runtime.memsetAsync(buffer.pointer, 0, buffer.n_bytes, self.stream.ptr)
+
     def launch(
         self, kernel: Kernel, grid: int, block: int, shared_bytes: int, arguments: Sequence[np.generic | NDArray[Any]]
     ) -> None:

@@ -74,6 +74,10 @@ class Device(Protocol):
 
     def copy(self, target: Buffer, source: Buffer) -> None: ...
 
+    def clear(self, buffer: Buffer) -> None:
+        """All bytes zero."""
+        ...
+
     def launch(
         self, kernel: Kernel, grid: int, block: int, shared_bytes: int, arguments: Sequence[np.generic | NDArray[Any]]
     ) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of, structure
-from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks, tile_shared_bytes, tile_threads
+from qmltrain.engines.cuda.device import Buffer, Device, Kernel, pointer, real_of, structure
+from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks, tile_shared_bytes
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.preparation import Preparation
 from qmltrain.engines.protocol import FloatArray, Precision, SlotValues
 from qmltrain.fusion.cost import needs_v_z
 from qmltrain.fusion.light_cone import schedule_tiles
 from qmltrain.fusion.plan import AffineAngle, Plan
-from qmltrain.fusion.records import RecordProgram, make_records
+from qmltrain.fusion.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram, make_records
 from qmltrain.fusion.tile_items import Angles, TermPlace, take_apart
 
 _POINTERS = [
@@ -101,6 +102,7 @@ class FusedSchedule:
         self.column_map = _column_map(program, plan, self.preparation, self.angles)
         self._place_tables()
         self._index_angles()
+        self.arguments = [self._arguments(one) for one in program.passes]
 
     def _place_tables(self) -> None:
         """Everything without values goes to the device once."""
@@ -140,12 +142,34 @@ class FusedSchedule:
                 offset.append(place)
         self.source = np.array(source, dtype=np.int64)
         self.coefficient, self.offset = np.array(coefficient), np.array(offset)
-        self.sample_angles = _Affine.of([(angle, False) for angle in self.angles.per_sample])
-        self.sample_shears = _Affine.of(list(self.program.sample_shears))
+        self.has_general = bool(np.any(self.program.records_K[:, FLAGS] & HAS_APPLY))
+        self.sample_angles = _Affine(self.device, [(angle, False) for angle in self.angles.per_sample])
+        self.sample_shears = _Affine(self.device, list(self.program.sample_shears))
         shears = self.program.shears
         self.shear_place = np.array([s.place for s in shears], dtype=np.int64)
         self.shear_run = np.array([s.run for s in shears], dtype=np.int64)
         self.shear_sign = np.array([-1.0 if s.flip else 1.0 for s in shears])
+
+    def _arguments(self, one: PassRecords) -> NDArray[Any]:
+        """What PassArguments of a pass have in common in all launches."""
+        program, static = self.program, self.static
+        fields: dict[str, Any] = {
+            "record": static["record"].pointer + 48 * one.first_record,
+            "edge_thread": static["edge_thread"].pointer + 8 * program.threads * one.edge,
+            "edge_column": static["edge_column"].pointer + 32 * one.edge,
+            "edge_tile": static["edge_tile"].pointer + 4 * program.tile_count_bits * one.edge,
+            "records": one.records,
+            "address_bits": program.address_bits,
+            "tile_count_bits": program.tile_count_bits,
+            "pack_bits": program.pack_bits,
+            "sample_shears": self.sample_shears.columns,
+            "sample_angles": self.sample_angles.columns,
+            # lanes of a warp that work for one sample
+            "sum_lanes": min(program.threads, 32, 1 << (program.address_bits - 4)) - 1,
+        }
+        for field in ("exchange_thread", "exchange_column", "exchange_tile", "pattern", "term"):
+            fields[field] = static[field].pointer
+        return structure(PASS_ARGUMENTS, fields)
 
     def padded(self, batch: int) -> int:
         packed = 1 << self.program.pack_bits
@@ -159,7 +183,7 @@ class FusedSchedule:
         return (1, rows) if self.program.pack_bits else (self.passes[index].columns, 1)
 
     def sample_bytes(self) -> int:
-        return self.real.itemsize * (2 * len(self.sample_shears.slot) + len(self.sample_angles.slot))
+        return self.real.itemsize * (2 * self.sample_shears.columns + self.sample_angles.columns)
 
     def values(self, slots: SlotValues) -> FusedValues:
         device, program, preparation = self.device, self.program, self.preparation
@@ -186,17 +210,13 @@ class FusedSchedule:
         shear = np.zeros((4 * len(program.records_K) + 4, 2), dtype=self.real)
         shear[self.shear_place] = _shears(self.shear_sign * runs.beta[self.shear_run])
         sample_shear = sample_angle = None
-        if len(self.sample_shears.slot):
-            sample_shear = device.upload(self._padded(_shears(self.sample_shears.of_slots(slots)), samples))
-        if len(self.sample_angles.slot):
-            sample_angle = device.upload(self._padded(_half_turns(self.sample_angles.of_slots(slots)), samples))
-        angle = device.upload(np.append(half_turns, 0.0).astype(self.real))
+        if self.sample_shears.columns or self.sample_angles.columns:
+            on_device = device.upload(slots.per_sample_BS)
+            size = (self.plan.n_per_sample_slots, slots.batch, samples)
+            sample_shear = self.sample_shears.prepared(device, "sample_shears", self.precision, on_device, *size)
+            sample_angle = self.sample_angles.prepared(device, "sample_half_turns", self.precision, on_device, *size)
+        angle = device.upload(np.append(half_turns, 0.0).astype(self.real)) if self.has_general else None
         return FusedValues(table, device.upload(shear), sample_shear, angle, sample_angle)
-
-    def _padded(self, values: FloatArray, samples: int) -> NDArray[np.floating]:
-        result = np.zeros((samples, *values.shape[1:]), dtype=self.real)
-        result[: len(values)] = values
-        return result
 
     def forward(self, index: int, psi: Buffer, values: FusedValues, samples: int, from_zero: bool) -> None:
         self._launch("tile_pass_forward", index, psi, None, values, samples, None, from_zero)
@@ -215,68 +235,68 @@ class FusedSchedule:
         sums: Buffer | None,
         from_zero: bool,
     ) -> None:
-        program, one, static = self.program, self.program.passes[index], self.static
-        threads = tile_threads(program.tile_bits)
-        tiles = samples << program.tile_count_bits >> program.pack_bits
+        program, one = self.program, self.program.passes[index]
         row_stride, column_stride = self.strides(index, samples << program.tile_count_bits)
-        fields = {
-            "psi": psi.pointer,
-            "bra": 0 if bra is None else bra.pointer,
-            "record": View(static["record"], 48 * one.first_record).pointer,
-            "edge_thread": View(static["edge_thread"], 8 * threads * one.edge).pointer,
-            "edge_column": View(static["edge_column"], 32 * one.edge).pointer,
-            "edge_tile": View(static["edge_tile"], 4 * program.tile_count_bits * one.edge).pointer,
-            "table": values.table.pointer,
-            "shear": View(values.shear, 4 * one.first_record * amplitude_bytes(self.precision)).pointer,
-            "sample_shear": 0 if values.sample_shear is None else values.sample_shear.pointer,
-            "angle": 0 if values.angle is None else values.angle.pointer,
-            "sample_angle": 0 if values.sample_angle is None else values.sample_angle.pointer,
-            "sums": 0 if sums is None else sums.pointer,
-            "row_stride": row_stride,
-            "column_stride": column_stride,
-            "records": one.records,
-            "address_bits": program.address_bits,
-            "tile_count_bits": program.tile_count_bits,
-            "pack_bits": program.pack_bits,
-            "sample_shears": len(self.sample_shears.slot),
-            "sample_angles": len(self.sample_angles.slot),
-            "sum_lanes": min(threads, 32, 1 << (program.address_bits - 4)) - 1,
-            "start_zero": int(from_zero),
-        }
-        for field in ("exchange_thread", "exchange_column", "exchange_tile", "pattern", "term"):
-            fields[field] = static[field].pointer
+        arguments = self.arguments[index].copy()
+        for field, buffer in (
+            ("psi", psi),
+            ("bra", bra),
+            ("table", values.table),
+            ("sample_shear", values.sample_shear),
+            ("angle", values.angle),
+            ("sample_angle", values.sample_angle),
+            ("sums", sums),
+        ):
+            arguments[field] = 0 if buffer is None else buffer.pointer
+        arguments["shear"] = values.shear.pointer + 4 * one.first_record * amplitude_bytes(self.precision)
+        arguments["row_stride"], arguments["column_stride"] = row_stride, column_stride
+        arguments["start_zero"] = from_zero
+        tiles = samples << program.tile_count_bits >> program.pack_bits
         kernel = Kernel("tile_pass", name, self.precision, program.tile_bits)
         shared = tile_shared_bytes(program.tile_bits, self.precision, bra is not None)
         work = max(1, one.records << program.tile_bits)
         at_once = max(1, _WORK_A_MULTIPROCESSOR * self.device.limits.multiprocessors // work)
         for first in range(0, tiles, at_once):
-            fields["first_tile"] = first
-            arguments = structure(PASS_ARGUMENTS, fields)
-            self.device.launch(kernel, min(at_once, tiles - first), threads, shared, (arguments,))
+            arguments["first_tile"] = first
+            self.device.launch(kernel, min(at_once, tiles - first), program.threads, shared, (arguments.copy(),))
 
     def describe(self) -> str:
         return self.program.describe()
 
 
-@dataclass(frozen=True)
 class _Affine:
-    """coefficient * slot + offset of per-sample slots, as arrays."""
+    """coefficient * slot + offset of per-sample slots, as arrays on the device."""
 
-    slot: NDArray[np.int64]
-    coefficient: FloatArray
-    offset: FloatArray
+    def __init__(self, device: Device, angles: list[tuple[AffineAngle, bool]]) -> None:
+        """Negated where the flag is set."""
+        self.columns = len(angles)
+        if not angles:
+            return
+        signs = [-1.0 if negated else 1.0 for _, negated in angles]
+        affine = [(s * angle.coefficient, s * angle.offset) for s, (angle, _) in zip(signs, angles, strict=True)]
+        self.slot = device.upload(np.array([angle.slot for angle, _ in angles], dtype=np.int32))
+        self.affine = device.upload(np.array(affine, dtype=np.float64))
 
-    @classmethod
-    def of(cls, angles: list[tuple[AffineAngle, bool]]) -> _Affine:
-        sign = np.array([-1.0 if negated else 1.0 for _, negated in angles])
-        return cls(
-            np.array([angle.slot for angle, _ in angles], dtype=np.int64),
-            sign * np.array([angle.coefficient for angle, _ in angles]),
-            sign * np.array([angle.offset for angle, _ in angles]),
+    def prepared(
+        self, device: Device, kernel: str, precision: Precision, slots: Buffer, n_slots: int, batch: int, samples: int
+    ) -> Buffer | None:
+        """(samples, columns) shears or half turns; None without columns."""
+        if not self.columns:
+            return None
+        total = samples * self.columns
+        out = device.allocate(total * amplitude_bytes(precision) // (1 if kernel == "sample_shears" else 2))
+        arguments = (
+            pointer(slots),
+            pointer(self.slot),
+            pointer(self.affine),
+            pointer(out),
+            np.int32(self.columns),
+            np.int32(n_slots),
+            np.int64(batch),
+            np.int64(total),
         )
-
-    def of_slots(self, slots: SlotValues) -> FloatArray:
-        return self.coefficient * slots.per_sample_BS[:, self.slot] + self.offset
+        device.launch(Kernel("vectors", kernel, precision), blocks(total, 256), 256, 0, arguments)
+        return out
 
 
 def _half_turns(radians: FloatArray) -> FloatArray:
@@ -292,11 +312,11 @@ def _shears(beta: FloatArray) -> FloatArray:
 
 
 def _column_map(program: RecordProgram, plan: Plan, preparation: Preparation, angles: Angles) -> ColumnMap:
-    raw: list[tuple[int, int, float]] = []
+    raw: list[tuple[int, int, int]] = []
     sample: list[tuple[int, int, float]] = []
     for v in program.v_columns:
         run = plan.runs[v.run]
-        sign = -1.0 if v.flip else 1.0
+        sign = -1 if v.flip else 1
         if run.per_sample:
             angle = run.rotations[0].angle
             assert angle.slot is not None
@@ -304,7 +324,7 @@ def _column_map(program: RecordProgram, plan: Plan, preparation: Preparation, an
             continue
         raw.append((v.column + 1, 3 * v.run + 1, sign))
         if needs_v_z(run):
-            raw.append((v.column, 3 * v.run, 1.0))
+            raw.append((v.column, 3 * v.run, 1))
             raw.append((v.column + 2, 3 * v.run + 2, sign))
     for measured in program.measure_columns:
         if measured.per_sample:
@@ -315,5 +335,5 @@ def _column_map(program: RecordProgram, plan: Plan, preparation: Preparation, an
             place = angles.shared[measured.number]
             assert isinstance(place, TermPlace)
             row = int(preparation.shared_terms[place.layer].gradient_rows[place.index])
-            raw.append((measured.column, row, 1.0))
+            raw.append((measured.column, row, 1))
     return ColumnMap.of(raw, sample)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 import numpy as np
 
 from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cuda.device import Buffer, Device, View, real_of
 from qmltrain.engines.cuda.geometry import amplitude_bytes
-from qmltrain.engines.cuda.schedule import Schedule
+from qmltrain.engines.cuda.schedule import IntArray, Schedule
 from qmltrain.engines.cuda.vectors import Vectors
 from qmltrain.engines.protocol import (
     BLOCK,
@@ -38,6 +36,10 @@ class CudaProgram:
         self.plan = schedule.plan
         self.real = real_of(precision)
         self.vectors = Vectors(device, precision, self.plan.n_qubits, schedule.address_bits, self.plan.strings)
+        columns = schedule.column_map
+        places = np.where(columns.raw_sign < 0, -1 - columns.raw_row, columns.raw_row)
+        self.raw_chosen = Chosen(device, schedule, columns.raw_column, places)
+        self.sample_chosen = Chosen(device, schedule, columns.sample_column, np.arange(len(columns.sample_column)))
         samples = schedule.padded(BLOCK)
         state_bytes = samples * amplitude_bytes(precision) << schedule.address_bits
         mode, interval, reason = choose(
@@ -48,7 +50,7 @@ class CudaProgram:
         kept = len(self.cuts)
         states = 2 + kept + (longest if mode == "checkpoint" else 0)
         block_bytes = states * state_bytes + self.scratch_values(samples) * self.real.itemsize
-        block_bytes += 8 * (schedule.n_columns + samples * len(schedule.column_map.sample_column))
+        block_bytes += 8 * (schedule.preparation.n_raw + samples * (len(columns.sample_column) + 2))
         block_bytes += samples * (
             schedule.sample_bytes() + 16 * self.vectors.n_strings << max(0, schedule.address_bits - 12)
         )
@@ -166,80 +168,85 @@ class CudaTape:
         return states[: self.batch, : 1 << self.program.plan.n_qubits]
 
 
+class Chosen:
+    """Which columns of the sums go where, pass by pass, on the device: see `Vectors.sum_rows`."""
+
+    def __init__(self, device: Device, schedule: Schedule, columns: IntArray, places: IntArray) -> None:
+        """`columns` ascending over all passes; `places` in the output, -1 - t for minus the sum."""
+        starts = np.array([one.first_column for one in schedule.passes], dtype=np.int64)
+        # passes without columns start where the next one does: the last of equal starts is the owner
+        owner = np.searchsorted(starts, columns, side="right") - 1
+        self.first = np.searchsorted(owner, np.arange(len(starts) + 1)).tolist()
+        pairs = np.stack([columns - starts[owner], places], axis=1).astype(np.int32)
+        self.pairs = device.upload(pairs) if len(pairs) else None
+
+    def of(self, index: int) -> tuple[View | None, int]:
+        """Pairs of pass `index` and their number."""
+        first, end = self.first[index], self.first[index + 1]
+        return (None if self.pairs is None else View(self.pairs, 8 * first)), end - first
+
+
 class _Sums:
     """Gradient sums of one backward sweep: a scratch for the rows of a pass, and totals by block and by sample."""
 
     def __init__(self, program: CudaProgram, batch: int, samples: int, per_sample_shared: bool) -> None:
-        self.program, self.batch = program, batch
+        self.program, self.batch, self.samples = program, batch, samples
         schedule, device = program.schedule, program.device
-        self.samples = samples
         self.scratch = device.allocate(max(1, program.scratch_values(samples)) * program.real.itemsize)
-        self.groups = -(-batch // BLOCK)
-        self.chosen = schedule.column_map.sample_column
-        if per_sample_shared:
-            self.chosen = np.arange(schedule.n_columns)
-        self.per_sample_shared = per_sample_shared
-        self.sizes = (self.groups * schedule.n_columns, samples * len(self.chosen), batch)
-        self.result = device.allocate(8 * sum(self.sizes))  # one piece: one copy to the host
-        self.by_sample = View(self.result, 8 * self.sizes[0])
-        self.drift = View(self.result, 8 * (self.sizes[0] + self.sizes[1]))
-        starts = [one.first_column for one in schedule.passes]
-        owner = [bisect_right(starts, c) - 1 for c in self.chosen]
-        local = np.array([c - starts[p] for c, p in zip(self.chosen, owner, strict=True)], dtype=np.int32)
-        self.chosen_local = device.upload(local) if len(local) else None
-        self.first_chosen = np.searchsorted(owner, np.arange(len(starts) + 1))
+        n_raw = schedule.preparation.n_raw
+        # (name, rows, columns) in one piece: one copy to the host
+        self.parts = {
+            "blocks": (-(-batch // BLOCK), n_raw),
+            "slots": (batch, len(schedule.column_map.sample_column)),
+            "shared": (batch if per_sample_shared else 0, n_raw),
+            "drift": (batch, 1),
+        }
+        sizes = [rows * columns for rows, columns in self.parts.values()]
+        self.result = device.allocate(8 * sum(sizes))
+        device.clear(self.result)
+        ends = np.cumsum([0, *sizes]).tolist()
+        self.views = {name: View(self.result, 8 * end) for name, end in zip(self.parts, ends, strict=False)}
+        self.ends = ends
+        self.drift = self.views["drift"]
 
     def collect(self, index: int) -> None:
         """Add up the rows of pass `index`: samples in blocks of 16, and each sample where it is wanted."""
-        schedule, vectors = self.program.schedule, self.program.vectors
-        one = schedule.passes[index]
-        if not one.columns:
+        program = self.program
+        self._sum(index, program.raw_chosen, "blocks", BLOCK)
+        self._sum(index, program.sample_chosen, "slots", 1)
+        if self.parts["shared"][0]:
+            self._sum(index, program.raw_chosen, "shared", 1)
+
+    def _sum(self, index: int, chosen: Chosen, name: str, samples_a_group: int) -> None:
+        schedule = self.program.schedule
+        pairs, count = chosen.of(index)
+        if pairs is None or not count:
             return
         rows_a_sample = schedule.rows_a_sample(index)
         row_stride, column_stride = schedule.strides(index, self.samples * rows_a_sample)
-        rows = self.batch * rows_a_sample
-        vectors.sum_rows(
+        self.program.vectors.sum_rows(
             self.scratch,
-            View(self.result, 8 * one.first_column),
-            rows,
-            BLOCK * rows_a_sample,
-            one.columns,
+            self.views[name],
+            self.batch * rows_a_sample,
+            samples_a_group * rows_a_sample,
+            pairs,
+            count,
             row_stride,
             column_stride,
-            schedule.n_columns,
+            self.parts[name][1],
         )
-        first, end = self.first_chosen[index], self.first_chosen[index + 1]
-        if self.chosen_local is not None and end > first:
-            vectors.sum_rows(
-                self.scratch,
-                View(self.result, self.by_sample.offset + 8 * int(first)),
-                rows,
-                rows_a_sample,
-                int(end - first),
-                row_stride,
-                column_stride,
-                len(self.chosen),
-                View(self.chosen_local, 4 * int(first)),
-            )
 
     def finish(self, slots: SlotValues, initial_BN: np.ndarray | None) -> Backward:
         schedule = self.program.schedule
-        plan, columns, n_raw = self.program.plan, schedule.column_map, schedule.preparation.n_raw
-        flat = self.program.device.read(self.result, np.float64, (sum(self.sizes),))
-        blocks, samples, drift = np.split(flat, np.cumsum(self.sizes)[:2])
-        by_block = blocks.reshape(self.groups, schedule.n_columns)
-        by_sample = (
-            samples.reshape(-1, len(self.chosen))[: self.batch] if len(self.chosen) else np.zeros((self.batch, 0))
+        flat = self.program.device.read(self.result, np.float64, (self.ends[-1],))
+        blocks, by_sample, shared, drift = (
+            part.reshape(shape)
+            for part, shape in zip(np.split(flat, self.ends[1:-1]), self.parts.values(), strict=True)
         )
-        shared_BS = None
-        if self.per_sample_shared:
-            raw_BR = columns.raw(by_sample, n_raw)
-            shared_BS = schedule.preparation.slot_gradient(raw_BR, slots.shared_S)
-            by_sample = by_sample[:, columns.sample_column]
         return Backward(
-            block_sums_GR=columns.raw(by_block, n_raw),
-            per_sample_BS=columns.per_sample(by_sample, plan.n_per_sample_slots),
-            drift_B=np.sqrt(drift),
-            shared_BS=shared_BS,
+            block_sums_GR=blocks,
+            per_sample_BS=schedule.column_map.per_sample(by_sample, self.program.plan.n_per_sample_slots),
+            drift_B=np.sqrt(drift[:, 0]),
+            shared_BS=schedule.preparation.slot_gradient(shared, slots.shared_S) if len(shared) else None,
             initial_BN=initial_BN,
         )

@@ -18,36 +18,30 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """Columns of the gradient sums to raw sums and per-sample slots.
+    """Columns of the gradient sums to raw sums and per-sample slots, sorted by column.
 
-    ``raw[:, raw_row] = factor * sums[:, raw_column]``; ``per_sample[:, slot] += factor * sums[:, sample_column]``.
+    ``raw[:, raw_row] = raw_sign * sums[:, raw_column]``; ``per_sample[:, slot] += factor * sums[:, sample_column]``.
     """
 
     raw_column: IntArray
     raw_row: IntArray
-    raw_factor: FloatArray
+    raw_sign: IntArray
     sample_column: IntArray
     sample_slot: IntArray
     sample_factor: FloatArray
 
     @classmethod
-    def of(cls, raw: list[tuple[int, int, float]], sample: list[tuple[int, int, float]]) -> ColumnMap:
+    def of(cls, raw: list[tuple[int, int, int]], sample: list[tuple[int, int, float]]) -> ColumnMap:
         raw.sort()
         sample.sort()
         return cls(
             np.array([c for c, _, _ in raw], dtype=np.int64),
             np.array([r for _, r, _ in raw], dtype=np.int64),
-            np.array([f for _, _, f in raw], dtype=np.float64),
+            np.array([f for _, _, f in raw], dtype=np.int64),
             np.array([c for c, _, _ in sample], dtype=np.int64),
             np.array([s for _, s, _ in sample], dtype=np.int64),
             np.array([f for _, _, f in sample], dtype=np.float64),
         )
-
-    def raw(self, sums: FloatArray, n_raw: int) -> FloatArray:
-        """(rows, columns) -> (rows, n_raw)."""
-        result = np.zeros((len(sums), n_raw))
-        result[:, self.raw_row] = sums[:, self.raw_column] * self.raw_factor
-        return result
 
     def per_sample(self, chosen: FloatArray, n_slots: int) -> FloatArray:
         """(B, sample columns) -> (B, n_slots): several columns of one slot are added in their order."""

@@ -209,7 +209,7 @@ class UnfusedSchedule:
 
     def _lay_out(self) -> None:
         """Columns of the sums, and the map from them to raw sums and slots."""
-        raw: list[tuple[int, int, float]] = []
+        raw: list[tuple[int, int, int]] = []
         sample: list[tuple[int, int, float]] = []
         passes, column, masks = [], 0, 0
         for number, one in enumerate(self.launches):
@@ -217,7 +217,7 @@ class UnfusedSchedule:
             first = column
             if isinstance(one, PairLaunch):
                 run = self.plan.runs[one.rotation.run]
-                sign = -1.0 if one.rotation.flip else 1.0
+                sign = -1 if one.rotation.flip else 1
                 if is_trainable(run):
                     column += 3
                     if run.per_sample:
@@ -226,7 +226,7 @@ class UnfusedSchedule:
                         sample.append((first + 1, angle.slot, sign * angle.coefficient))
                     else:
                         row = 3 * one.rotation.run
-                        raw += [(first, row, 1.0), (first + 1, row + 1, sign), (first + 2, row + 2, sign)]
+                        raw += [(first, row, 1), (first + 1, row + 1, sign), (first + 2, row + 2, sign)]
                 passes.append(Launches(1, first, column - first))
                 continue
             masks += len(one.terms)
@@ -241,7 +241,7 @@ class UnfusedSchedule:
                     else:
                         row = int(next(rows))
                         if row >= 0:
-                            raw.append((first + k, row, 1.0))
+                            raw.append((first + k, row, 1))
             passes.append(Launches(0, first, column - first))
         self.passes = tuple(passes)
         self.n_columns = column

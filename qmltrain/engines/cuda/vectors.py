@@ -28,8 +28,10 @@ class Vectors:
         self.order = sorted(range(len(strings)), key=lambda m: (strings[m].x_mask, strings[m].z_mask))
         self.n_strings = len(strings)
         self.strings = device.upload(np.array([_encoded(strings[m]) for m in self.order] or [(0,) * 4], dtype=np.int32))
-        self.column = np.empty(len(strings), dtype=np.int64)  # of string m in the sorted order
-        self.column[self.order] = np.arange(len(strings))
+        # sums of rows that keep their columns: string `order[k]` stands at column k
+        self.by_string = device.upload(np.array([(k, m) for k, m in enumerate(self.order)] or [(0, 0)], dtype=np.int32))
+
+        self.one_column = device.upload(np.zeros((1, 2), dtype=np.int32))
 
     def _launch(self, name: str, grid: int, shared_bytes: int, *arguments: np.generic) -> None:
         if grid:
@@ -74,13 +76,15 @@ class Vectors:
             pointer(out),
         )
         totals = self.device.allocate(8 * batch * self.n_strings)
-        self.sum_rows(out, totals, rows, rows_a_sample, self.n_strings, self.n_strings, 1, self.n_strings)
-        return self.device.read(totals, np.float64, (batch, self.n_strings))[:, self.column]
+        self.sum_rows(
+            out, totals, rows, rows_a_sample, self.by_string, self.n_strings, self.n_strings, 1, self.n_strings
+        )
+        return self.device.read(totals, np.float64, (batch, self.n_strings))
 
     def bra(self, psi: Buffer, bra: Buffer, cotangent_BM: NDArray[np.float64], samples: int) -> None:
         """bra = sum_m cotangent_m P_m psi; samples beyond the batch get zero."""
         weights = np.zeros((samples, max(1, self.n_strings)), dtype=self.real)
-        weights[: len(cotangent_BM), : self.n_strings] = cotangent_BM[:, self.order]
+        weights[: len(cotangent_BM), : self.n_strings] = self._sorted(cotangent_BM)
         uploaded = self.device.upload(weights)
         total = samples << self.address_bits
         self._launch(
@@ -95,6 +99,9 @@ class Vectors:
             np.int32(self.address_bits),
             np.int64(total),
         )
+
+    def _sorted(self, values_BM: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values_BM if self.order == list(range(self.n_strings)) else values_BM[:, self.order]
 
     def distances(self, psi: Buffer, initial: Buffer | None, batch: int, out: Buffer | View) -> None:
         """out (batch,) double: |psi - start|^2 of each sample."""
@@ -112,7 +119,7 @@ class Vectors:
             np.int64(rows),
             pointer(parts),
         )
-        self.sum_rows(parts, out, rows, rows_a_sample, 1, 1, 1, 1)
+        self.sum_rows(parts, out, rows, rows_a_sample, self.one_column, 1, 1, 1, 1)
 
     def sum_rows(
         self,
@@ -120,13 +127,16 @@ class Vectors:
         out: Buffer | View,
         rows: int,
         rows_a_group: int,
+        chosen: Buffer | View,
         columns: int,
         row_stride: int,
         column_stride: int,
         out_stride: int,
-        chosen: Buffer | View | None = None,
     ) -> None:
-        """Column sums of each group of rows, in double and in a fixed order; `chosen` picks columns."""
+        """Sums of each group of rows, in double and in a fixed order.
+
+        `chosen`: (columns, 2) int32, {column, place in the output}; a place -1 - t is minus the sum at t.
+        """
         self._launch(
             "sum_rows",
             blocks(rows, rows_a_group) * blocks(columns, 32),
