@@ -65,6 +65,14 @@ class SnapshotFolder:
             self.directory.mkdir(parents=True, exist_ok=True)
             remove_stale_temporaries(self.directory)
 
+    @classmethod
+    def reader(cls, directory: str | os.PathLike[str]) -> SnapshotFolder:
+        """For `load_latest` and `load_best` alone: needs no lock and changes nothing, so that the folder may be in use
+        (its writer's temporary files stay), read-only, or missing."""
+        folder = cls.__new__(cls)
+        folder.directory, folder.keep = Path(directory), 1
+        return folder
+
     def save(self, snapshot: Snapshot) -> Path:
         """Saves ``snapshot`` and removes what is no longer kept. Returns its path.
 
@@ -120,6 +128,8 @@ class SnapshotFolder:
 
     def _paths(self) -> list[Path]:
         """All but the best, oldest first: the step in the name has a fixed width."""
+        if not self.directory.is_dir():
+            return []
         with storage_errors("read", self.directory):
             return sorted(path for path in self.directory.iterdir() if path.match(f"step-*{SUFFIX}"))
 

@@ -20,7 +20,7 @@ from qmltrain.studies.resume import stored_config
 from qmltrain.studies.setup import EVALUATION_ROWS, build_problem, derive_seeds, open_source
 from qmltrain.studies.shots import check_shots
 from qmltrain.studies.train import check_same_data
-from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained
+from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained, with_stored_files
 from qmltrain.training.trainer import split_metrics
 
 ALL = "all"  # the split of another data set
@@ -70,11 +70,12 @@ def run(
     config.engine = dataclasses.replace(config.engine, **engine)
     snapshot = best_snapshot(directory)
     same_engine = not {"name", "precision"} & engine.keys()
-    trained = build_trained(config, directory, snapshot, snapshot.state["choices"] if same_engine else None)
-    if dataset:
-        parts = [other_data(trained, dataset)]
+    with with_stored_files(config, directory) as own:
+        trained = build_trained(own, directory, snapshot, snapshot.state["choices"] if same_engine else None)
+        problem = None if dataset else build_problem(own, snapshot.arrays)
+    if problem is None:
+        parts = [other_data(trained, dataset or {})]
     else:
-        problem = build_problem(config, snapshot.arrays)
         check_same_data(problem, snapshot, directory)
         parts = [
             Part(name, rows, np.asarray(problem.data.labels(rows)), problem.data) for name, rows in problem.held_out()

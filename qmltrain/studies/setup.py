@@ -172,7 +172,7 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
     )
     observables = assemble_observables(config.circuit.n_qubits, observable.name, options(observable))
     head, loss = config.head.name, config.loss.name
-    if loss in LOSSES and config.dataset.name == "none" and LOSSES[loss].supervised:
+    if loss in LOSSES and config.dataset.name == "none" and getattr(LOSSES[loss], "supervised", True):
         raise InputError(
             f"loss.name: {loss} compares with targets, and dataset=none has none; choose loss=expectation or a dataset"
         )
@@ -269,10 +269,15 @@ def user_code(config: Config) -> dict[str, str]:
     return found
 
 
-def check_user_code(config: Config, stored: str | None, directory: Path) -> None:
-    """Raise InputError where what makes the circuit is no longer what it was in the run; `stored` is its attribute."""
+def check_user_code(config: Config, stored: str | None, directory: Path, functions_alone: bool = False) -> None:
+    """Raise InputError where what makes the circuit is no longer what it was in the run; `stored` is its attribute.
+
+    `functions_alone` passes over the circuit's text files.
+    """
     before = json.loads(stored) if stored else {}
     for key, text in user_code(dataclasses.replace(config, dataset=DatasetConfig())).items():
+        if functions_alone and not key.endswith(".function"):
+            continue
         if key in before and before[key] != text:
             raise InputError(
                 f"{key}: {before[key].splitlines()[0].split()[1]} has changed since the run in {directory} began; "

@@ -6,8 +6,11 @@ The run's own files are all that is read: its data set is not opened, and need n
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,25 +49,47 @@ def load(
     config.engine = dataclasses.replace(config.engine, **given)
     validate(config)
     snapshot = best_snapshot(directory)
-    return build_trained(config, directory, snapshot, None if engine or precision else snapshot.state["choices"])
+    choices = None if engine or precision else snapshot.state["choices"]
+    with with_stored_files(config, directory) as own:
+        return build_trained(own, directory, snapshot, choices)
 
 
 def best_snapshot(directory: Path) -> Snapshot:
     """The snapshot with the best parameters so far; InputError where none was saved yet."""
-    if (directory / SNAPSHOTS).is_dir():
-        folder = SnapshotFolder(directory / SNAPSHOTS)
-        snapshot = folder.load_best() or folder.load_latest()
-        if snapshot is not None:
-            return snapshot
-    raise InputError(f"{directory}: no snapshot was saved yet; let the run go on for run.save_every steps")
+    folder = SnapshotFolder.reader(directory / SNAPSHOTS)
+    snapshot = folder.load_best() or folder.load_latest()
+    if snapshot is None:
+        raise InputError(f"{directory}: no snapshot was saved yet; let the run go on for run.save_every steps")
+    return snapshot
+
+
+@contextmanager
+def with_stored_files(config: Config, directory: Path) -> Iterator[Config]:
+    """`config` with the text files that make its circuit as the run stored them, for as long as the block lasts.
+
+    So a run can be used where they are no longer, and the circuit is the run's own though they have changed since.
+    """
+    stored = json.loads(open_run(directory).attributes.get("user_code") or "{}")
+    with tempfile.TemporaryDirectory(prefix="qmltrain-") as folder:
+        for group in ("ansatz", "observable"):
+            if f"{group}.path" not in stored:
+                continue
+            node = getattr(config, group)
+            copy = Path(folder, f"{group}-{Path(node.path).name}")
+            copy.write_text(stored[f"{group}.path"].partition("\n")[2], encoding="utf-8", newline="")
+            config = dataclasses.replace(config, **{group: dataclasses.replace(node, path=str(copy))})
+        yield config
 
 
 def build_trained(
     config: Config, directory: Path, snapshot: Snapshot, choices: Mapping[str, Any] | None
 ) -> TrainedModel:
-    """Circuit, head, loss and preprocessing as stored; `choices` (or None) as of `compile_model`."""
+    """Circuit, head, loss and preprocessing as stored; `choices` (or None) as of `compile_model`.
+
+    `config` is as `with_stored_files` gives it.
+    """
     attributes = open_run(directory).attributes
-    check_user_code(config, attributes.get("user_code"), directory)
+    check_user_code(config, attributes.get("user_code"), directory, functions_alone=True)
     class_names = tuple(str(name) for name in attributes["class_names"])
     stored = {
         name.removeprefix(PREPROCESS_PREFIX): value

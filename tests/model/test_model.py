@@ -16,7 +16,7 @@ from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.engines.selection import ENGINES
 from qmltrain.errors import EngineUnavailableError, InputError
 from qmltrain.runs.views import open_run
-from qmltrain.studies import evaluate, train
+from qmltrain.studies import evaluate, repeat, train
 from qmltrain.studies.train import SNAPSHOTS, run_directory
 from tests.studies.small import CONTEXT, moons
 
@@ -205,6 +205,37 @@ def test_a_changed_function_is_noticed(tmp_path, monkeypatch):
     (tmp_path / "own_circuit_of_a_test.py").write_text(text.replace("'rx'", "'ry'"))
     failed = load_elsewhere()
     assert failed.returncode == 1 and "has changed since the run" in failed.stderr
+
+
+def test_a_circuit_from_a_file_is_the_runs_own(tmp_path):
+    pytest.importorskip("openqasm3", reason="needs the extra qasm")
+    path = tmp_path / "mine.qasm"
+    path.write_text("input float x0; input float a; qubit[2] q; ry(a) q; rx(x0) q[1]; cx q[0], q[1];", newline="")
+    directory = trained(
+        tmp_path / "runs", encoding__name="none", encoding__repeats=None, ansatz__name="qasm", ansatz__path=str(path)
+    )
+    model, x = qmltrain.load(directory), unseen("one output")
+    assert list(model.parameters)[0] == "ansatz.0.a"
+    path.write_text(path.read_text().replace("rx", "rz"))
+    np.testing.assert_array_equal(qmltrain.load(directory).scores(x), model.scores(x))
+    with pytest.raises(InputError, match=r"^ansatz.path: .*mine.qasm has changed since the run"):
+        repeat.run(directory, CONTEXT)
+    path.unlink()
+    np.testing.assert_array_equal(qmltrain.load(directory).scores(x), model.scores(x))
+    assert evaluate.run(directory, CONTEXT) == 0
+
+
+def test_loading_changes_nothing_in_a_run_that_is_being_written(runs, tmp_path):
+    import shutil
+
+    directory = tmp_path / "live"
+    shutil.copytree(runs["classes"], directory)
+    temporary = directory / SNAPSHOTS / "step-000000000009.snapshot.tmp"
+    temporary.write_bytes(b"half a snap")  # its writer is about to rename it
+    before = sorted(path.name for path in directory.rglob("*"))
+    qmltrain.load(directory).predict(unseen("classes"))
+    evaluate.run(directory, CONTEXT)
+    assert sorted(path.name for path in directory.rglob("*")) == before
 
 
 def test_shots_converge_and_are_reproducible(runs):

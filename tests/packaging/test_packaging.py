@@ -170,7 +170,8 @@ def test_an_incomplete_installation_is_named(monkeypatch, tmp_path):
 def test_dependencies_are_the_agreed_ones():
     names = {re.split(r"[<>=\[]", text)[0] for text in PROJECT["project"]["dependencies"]}
     assert names == {"numpy", "hydra-core", "omegaconf", "h5py", "tqdm", "scipy", "scikit-learn", "threadpoolctl"}
-    assert {"cuda12", "cuda13", "plot", "analysis", "dev"} == set(PROJECT["project"]["optional-dependencies"])
+    extras = {"cuda12", "cuda13", "plot", "analysis", "parquet", "qasm", "field", "dev"}
+    assert extras == set(PROJECT["project"]["optional-dependencies"])
 
 
 def shell_blocks() -> list[str]:
