@@ -177,9 +177,9 @@ def _conjugated(name: str, n: int, angles: tuple[float, ...], pauli: str, letter
 
 
 def _dense(letters: str) -> NDArray[np.complex128]:
-    product = np.ones((1, 1), dtype=np.complex128)
+    product: NDArray[np.complex128] = np.ones((1, 1), dtype=np.complex128)
     for letter in letters:
-        product = np.kron(PAULI[letter], product)
+        product = np.kron(PAULI[letter], product).astype(np.complex128)
     return product
 
 

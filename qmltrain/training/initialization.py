@@ -43,7 +43,8 @@ def beta(
 ) -> NDArray[np.float64]:
     """``scale (2 b - 1)`` with b of the Beta distribution of `shape` [alpha, beta]: in [-scale, scale], densest inside
     where both are above 1. After Kulshrestha, Safro, arXiv:2204.13751, who fit the shape to the data."""
-    return scale * (2.0 * generator.beta(*shape, size=count) - 1.0)
+    first, second = shape
+    return scale * (2.0 * generator.beta(first, second, size=count) - 1.0)
 
 
 INITIALIZERS: dict[str, Initializer] = {"uniform": uniform, "normal": normal, "zeros": zeros, "beta": beta}

@@ -1,0 +1,75 @@
+"""Own files through a whole training: splits and names of classes as the data says; bad files exit with 2."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+from qmltrain.cli import main
+from qmltrain.runs.views import open_run
+from qmltrain.studies import evaluate, train
+from qmltrain.studies.setup import build_problem
+from qmltrain.studies.train import run_directory
+from tests.studies.small import CONTEXT, moons
+
+NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
+
+
+def write_table(path, n, seed=0):
+    generator = np.random.default_rng(seed)
+    lines = [f"{generator.normal():.6f},{generator.normal():.6f},{'no' if k % 3 else 'yes'}" for k in range(n)]
+    path.write_text("a,b,answer\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_a_table_with_words_and_a_test_file(tmp_path, capsys):
+    config = moons(tmp_path, **NOT_MOONS, dataset__name="csv", dataset__path=write_table(tmp_path / "train.csv", 50),
+                   dataset__target="answer", dataset__test_path=write_table(tmp_path / "test.csv", 12, 1))  # fmt: skip
+    assert train.run(config, CONTEXT) == 0
+    view = open_run(run_directory(config))
+    assert list(view.attributes["class_names"]) == ["no", "yes"]
+    assert view.evaluation("test")["rows"].tolist() == list(range(50, 62))
+    assert len(build_problem(config).split.validation) == 10
+    assert evaluate.run(run_directory(config), CONTEXT) == 0
+    other = write_table(tmp_path / "other.csv", 9, 2)
+    capsys.readouterr()
+    assert evaluate.run(run_directory(config), CONTEXT, dataset={"path": other}) == 0
+    assert "all/accuracy" in capsys.readouterr().out
+
+
+def test_the_split_of_the_data_is_kept(tmp_path):
+    generator = np.random.default_rng(0)
+    split = np.array(["train"] * 40 + ["test"] * 12 + ["val"] * 8)
+    np.savez(tmp_path / "data.npz", x=generator.normal(size=(60, 2)), y=generator.normal(size=60), split=split)
+    config = moons(tmp_path, **NOT_MOONS, dataset__name="npz", dataset__path=str(tmp_path / "data.npz"),
+                   loss__name="huber")  # fmt: skip
+    assert train.run(config, CONTEXT) == 0
+    view = open_run(run_directory(config))
+    assert view.evaluation("test")["rows"].tolist() == list(range(40, 52))
+    assert view.evaluation("val")["rows"].tolist() == list(range(52, 60))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("csv", b"a,y\n1,0\nlow,1\n", ["dataset.target=y"]),
+        ("csv", b"", ["dataset.target=y"]),
+        ("csv", b"a,y\n1,0\n2,1\n", ["dataset.target=z"]),
+        ("csv", b"a,y\n1,0\n2,1\n", ["dataset.target=y", "dataset.test_path=absent.csv"]),
+        ("parquet", b"PAR1 and no more", ["dataset.target=y"]),
+        ("cifar10", b"\x03" * 3072, []),
+        ("npz", b"PK nonsense", []),
+        ("hdf5", gzip.compress(b"nothing")[:-4], []),
+        ("none", b"", ["dataset.path=null"]),
+    ],
+)
+def test_bad_files_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, name, content, words):
+    monkeypatch.setenv("QMLTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").write_bytes(content)
+    assert main([f"dataset={name}", "dataset.path=data", "engine=interpreter", *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("qmltrain: error: ") and captured.err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
