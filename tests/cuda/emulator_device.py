@@ -22,7 +22,7 @@ from qmltrain.paths import kernels_directory
 
 VARIANTS = {
     "plain": (("-O1",), ()),
-    "address": (("-O1", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=undefined"),) * 2,
+    "address": (("-O0", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=undefined"),) * 2,
     "races": (("-O1", "-fsanitize=thread", "-DEMULATOR_RACES"), ()),
 }
 ORDERS = {"forward": 0, "reverse": 1, "random": 2}
@@ -38,7 +38,7 @@ def library(
 ) -> ctypes.CDLL:
     """`source`.cu compiled for the CPU. `kernels` is another copy of kernels/cuda (planted faults)."""
     folder = kernels or kernels_directory() / "cuda"
-    files = sorted([*folder.glob("*.cu*"), *folder.glob("emulator/*.h")])
+    files = [folder / f"{source}.cu", *sorted([*folder.glob("*.cuh"), *folder.glob("emulator/*.h")])]
     key = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
     built = Path(tempfile.gettempdir()) / f"qmltrain-emulator-{os.getuid()}" / key
     built.mkdir(parents=True, exist_ok=True)
