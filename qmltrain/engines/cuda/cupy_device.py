@@ -62,7 +62,7 @@ class CupyDevice:
         return DeviceLimits(
             name=properties["name"].decode(),
             compute_capability=str(device.compute_capability),
-            shared_bytes=int(device.attributes["MaxSharedMemoryPerBlockOptin"]),
+            shared_bytes=int(properties["sharedMemPerBlockOptin"]),
             memory_bytes=int(_SHARE * (free + reusable)),
             multiprocessors=int(properties["multiProcessorCount"]),
         )
