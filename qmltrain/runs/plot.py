@@ -43,10 +43,10 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(1, n_panels, squeeze=False)[0]
     for axes, curves in zip(all_axes, panels, strict=False):
-        for name, (steps, values, of_epochs) in curves.items():
+        for label, (steps, values, of_epochs) in curves.items():
             style = {"marker": "o", "markersize": 3} if of_epochs else {"linewidth": 0.7, "alpha": 0.7}
-            axes.plot(steps, values, label=f"{name} (epoch)" if of_epochs else f"{name} (step)", **style)
-        axes.set_ylabel(next(iter(curves)).rsplit("/", 1)[-1])
+            axes.plot(steps, values, label=label, **style)
+        axes.set_ylabel(next(iter(curves)).split(" (")[0].rsplit("/", 1)[-1])
         axes.legend(fontsize="small")
     if norms:
         axes = all_axes[-1]
@@ -69,11 +69,12 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
 
 
 def _curves(run: RunView, ending: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], bool]]:
-    """Quantities whose names end so: name -> (steps, values, whether they are of epochs); empty ones left out."""
+    """Quantities whose names end so: label -> (steps, values, whether they are of epochs); empty ones left out."""
     curves = {}
     for table in ("metrics", "epochs"):
         columns = run.table(table)
         for name, values in columns.items():
             if name.endswith(ending) and np.any(np.isfinite(values)):
-                curves[f"{table}/{name}" if name in curves else name] = (columns["step"], values, table == "epochs")
+                label = f"{name} (epoch)" if table == "epochs" else f"{name} (step)"
+                curves[label] = (columns["step"], values, table == "epochs")
     return curves
