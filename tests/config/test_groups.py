@@ -104,7 +104,7 @@ def test_an_override_beats_the_experiment():
 
 def test_the_main_job_is_what_it_says():
     config = compose_config(["experiment=digits"])
-    assert (config.circuit.n_qubits, config.encoding.repeats, config.ansatz.layers) == (8, 6, 1)
+    assert (config.circuit.n_qubits, config.encoding.repeats, config.ansatz.layers) == (8, 8, 2)
     assert (config.preprocess.pca, config.dataset.name, config.head.name) == (16, "digits", "linear")
 
 
