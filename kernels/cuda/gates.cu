@@ -1,4 +1,4 @@
-// gates.cu - the debug path engine.fusion=off: one in-place launch a gate, states in global memory between.
+// gates.cu - the debug path engine.fusion=false: one in-place launch a gate, states in global memory between.
 // The baseline for what fusion buys; every launch reads and writes each amplitude once. Launched by
 // qmltrain.engines.cuda.unfused. Backward un-applies the gate on psi and bra and leaves one row of sums a block.
 #include "portable.cuh"

@@ -1,4 +1,4 @@
-"""`engine.fusion=off`: one in-place launch a gate. The baseline for what fusion buys, and a second opinion on it.
+"""`engine.fusion=false`: one in-place launch a gate. The baseline for what fusion buys, and a second opinion on it.
 
 Every gate of the circuit as written is one launch over all amplitudes: a one-qubit gate a general 2x2 unitary on
 pairs, a diagonal gate a phase; CX, X and SWAP stay bookkeeping (they are free here, which flatters the baseline).
