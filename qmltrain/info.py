@@ -15,7 +15,13 @@ from qmltrain import __version__
 
 GIB = 2**30
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")
-OPTIONAL = {"matplotlib": "plot", "pandas": "analysis", "xarray": "analysis"}
+OPTIONAL = {
+    "matplotlib": "plot",
+    "pandas": "analysis",
+    "xarray": "analysis",
+    "pyarrow": "parquet",
+    "openqasm3": "qasm",
+}
 
 
 def print_info() -> None:

@@ -284,10 +284,12 @@ class _Reader(Values):
         scope: Scope = dict(zip(definition.parameters, angles, strict=True))
         places = dict(zip(definition.qubits, qubits, strict=True))
         found: list[Operation] = []
+        outside, self.names_are_inputs = self.names_are_inputs, False
         for statement in definition.body:
             found += self._in_gate(statement, scope, places, definition.number)
             if len(found) > LARGEST_COUNT:
                 raise InputError(f"more than {LARGEST_COUNT} gates")
+        self.names_are_inputs = outside
         return found
 
     def _in_gate(self, statement: Any, scope: Scope, places: dict[str, int], number: int) -> list[Operation]:

@@ -28,6 +28,7 @@ class Values:
 
     def __init__(self, version_2: bool) -> None:
         self.version_2 = version_2
+        self.names_are_inputs = version_2  # as long as no gate is being defined
         self.parameters: list[str] = []
         self.n_features = 0
         self.registers: dict[str, list[int]] = {}  # of qubits
@@ -76,7 +77,7 @@ class Values:
                 return known[name]
         if name in _NUMBERS:
             return Expression.number(_NUMBERS[name])
-        if self.version_2 and name not in self.registers:
+        if self.names_are_inputs and name not in self.registers:
             return self.globals.setdefault(name, self.input(name))
         raise InputError(f"{name!r} is not declared; write `input float {name};` for a parameter or feature")
 

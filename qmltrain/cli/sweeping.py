@@ -31,6 +31,7 @@ def run_sweep(verb: str, context: CommandContext, config_directory: str | None =
     from hydra.core.global_hydra import GlobalHydra
 
     directory, chosen = _sweep_directory(context.overrides)
+    before = len(_lines(directory / POINTS))  # of a sweep that was started in this directory earlier
     task = functools.partial(run_point, verb=verb, context=context, points=str(directory / POINTS))
     functools.update_wrapper(task, run_point)  # launchers ask for its name
     with config_errors(context.overrides), hydra_session():
@@ -43,7 +44,7 @@ def run_sweep(verb: str, context: CommandContext, config_directory: str | None =
                 raise
             print("qmltrain: sweep stopped by a signal; run the same command again to go on", file=sys.stderr)
             return EXIT_INTERRUPTED
-    return report_sweep(directory)
+    return report_sweep(directory, before)
 
 
 def run_point(composed: Any, *, verb: str, context: CommandContext, points: str) -> None:
@@ -90,15 +91,19 @@ def _run_directory(verb: str, config: Config) -> str | None:
     return str(run_directory(config).absolute())
 
 
-def report_sweep(directory: Path) -> int:
-    """Say how the points of a finished sweep ended; the exit code of the sweep."""
-    points = [json.loads(line) for line in (directory / POINTS).read_text(encoding="utf-8").splitlines()]
+def report_sweep(directory: Path, before: int = 0) -> int:
+    """Say how the points of a finished sweep ended, those after the first `before`; the exit code of the sweep."""
+    points = [json.loads(line) for line in _lines(directory / POINTS)[before:]]
     failed = sorted((point for point in points if point["exit_code"] != EXIT_DONE), key=lambda point: point["point"])
     done = f"{len(points) - len(failed)} of {len(points)} points done"
     print(f"qmltrain: sweep: {done}; {directory / POINTS}", file=sys.stderr)
     for point in failed:
         print(f"qmltrain: failed: point {point['point']}: {point['error']}", file=sys.stderr)
     return EXIT_ERROR if failed else EXIT_DONE
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def _sweep_directory(overrides: list[str]) -> tuple[Path, list[str]]:

@@ -54,7 +54,7 @@ def run(
     engine: Mapping[str, Any] | None = None,
     predictions: Path | None = None,
     shots: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> int:
     """Print the metrics; with `predictions` also write every sample's, to a new .csv or .npz.
 
@@ -63,7 +63,10 @@ def run(
     """
     engine = engine or {}
     if shots is not None:
-        check_shots(shots, seed)
+        check_shots(shots, seed or 0)
+    elif seed is not None:
+        raise InputError("seed: chooses the outcomes of shots=..., which are not asked for")
+    seed = seed or 0
     if predictions is not None:
         check_new_table(predictions)
     config, directory = stored_config(path)

@@ -198,6 +198,7 @@ REFUSED = [
     ("qubit q; while (true) { x q; }", "while loop is not supported"),
     ("qubit q; measure q; x q;", "gate x on qubit 0 after its measurement"),
     ("qubit q; rx(theta) q;", "'theta' is not declared; write `input float theta;`"),
+    ("OPENQASM 2.0; qreg q[1]; gate a(t) b { rx(T) b; } a(0.1) q[0];", "'T' is not declared"),
     ("qubit q; rx(1/2) q;", r"1/2 divides integers, .* write 1.0/2"),
     ("qubit q; rx(1/0) q;", "division by zero"),
     ("qubit q; rx(1.0/0) q;", "division by zero"),

@@ -111,6 +111,7 @@ def test_shots_change_the_numbers_and_the_seed_repeats_them(whole, tmp_path):
         (["shots=0"], "shots: found 0; allowed: integers from 1"),
         (["shots=many"], "shots: found 'many'; allowed: whole numbers"),
         (["shots=5", "seed=-1"], "seed: found -1"),
+        (["seed=1"], "seed: chooses the outcomes of shots=..."),
         (["dataset.path=absent.npz", "dataset=npz"], "absent.npz"),
         (["dataset=nothing"], "dataset: found 'nothing'; allowed:"),
         (["dataset.pat=x"], "dataset.pat: unknown key; did you mean dataset.path?"),

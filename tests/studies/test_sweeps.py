@@ -59,6 +59,23 @@ def test_a_sweep_started_again_skips_what_is_finished(in_empty_directory, monkey
     assert [(row["optimizer.learning_rate"], row["n"]) for row in rows] == [("0.05", "3"), ("0.1", "3")]
 
 
+def test_a_sweep_goes_on_in_its_own_directory(in_empty_directory, monkeypatch, capsys):
+    words = [*WORDS, "run.seed=0,1", "hydra.sweep.dir=sweep"]
+    append = RunStore.append_step
+
+    def stopping(self, current, *args, **kwargs):
+        append(self, current, *args, **kwargs)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "append_step", stopping)
+        assert main(words) == 75
+    assert main(words) == 0
+    assert "sweep: 2 of 2 points done" in capsys.readouterr().err
+    assert main(["collect", "sweep"]) == 0
+    assert capsys.readouterr().out.count("\n") == 3
+
+
 def test_a_bad_point_is_reported_and_the_others_are_trained(in_empty_directory, capsys):
     assert main([*WORDS, "head.name=linear,nothing", "run.seed=0,1"]) == 1
     ended = capsys.readouterr()
