@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -68,6 +69,7 @@ def result_config(config: Config) -> dict[str, Any]:
 
 def train(config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None) -> int:
     """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given."""
+    check_directory(directory)
     status = existing_status(config, directory)
     if status == COMPLETED:
         print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
@@ -85,8 +87,29 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
         session.check()
         if status:
             return session.go_on(snapshot)
+        make_directory(directory)
         with RunLock(directory):
             return session.start()
+
+
+def check_directory(directory: Path) -> None:
+    """Raise InputError where a run cannot live in `directory`; it is made later, when everything else is right."""
+    place = directory
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"run.dir: {place} is not a directory; choose another run.dir or run.root")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"run.dir: {place} cannot be written to; choose another run.dir or run.root")
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of a new run. Raises InputError where that is refused."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"run.dir: {directory} cannot be made: {reason}; choose another run.dir or run.root") from error
 
 
 def existing_status(config: Config, directory: Path) -> str | None:

@@ -59,13 +59,20 @@ def test_a_live_run_is_refused_and_left_alone(tmp_path, capsys):
     assert "in use" in one_line(text)
 
 
-def test_a_file_in_the_place_of_the_directory(tmp_path, capsys):
+@pytest.mark.parametrize("below", ["", "inside"])
+def test_a_file_in_the_place_of_the_directory(tmp_path, capsys, below):
     place = tmp_path / "run"
     place.write_text("precious")
-    code, text = qmltrain(capsys, f"run.dir={place}")
-    assert code in (1, 2)
-    assert str(place) in one_line(text)
+    code, text = qmltrain(capsys, f"run.dir={place / below}")
+    assert code == 2
+    assert f"{place} is not a directory" in one_line(text)
     assert place.read_text() == "precious"
+
+
+def test_a_directory_that_cannot_be_written_to(capsys):
+    code, text = qmltrain(capsys, "run.root=/proc/nothing")
+    assert code == 2
+    assert "/proc" in one_line(text)
 
 
 def test_a_run_file_of_another_schema(finished, capsys):
