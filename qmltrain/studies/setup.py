@@ -21,6 +21,7 @@ from qmltrain.circuit.user_file import read_text
 from qmltrain.circuit.user_function import load_user_function
 from qmltrain.config import Config, DatasetConfig, RunConfig
 from qmltrain.data.batches import BatchOrder, PreparedData
+from qmltrain.data.files import digest
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.preprocessing import Preprocessor
@@ -259,13 +260,14 @@ def user_code(config: Config) -> dict[str, str]:
     for group in ("encoding", "ansatz", "observable", "dataset"):
         node = getattr(config, group)
         if node.name == "python" and node.function:
-            _, source, digest = load_user_function(node.function)
-            found[f"{group}.function"] = f"# {node.function} sha256 {digest}\n{source}"
+            _, source, checksum = load_user_function(node.function)
+            found[f"{group}.function"] = f"# {node.function} sha256 {checksum}\n{source}"
     for key, path in (("ansatz.path", config.ansatz.path), ("observable.path", config.observable.path)):
-        if path and not path.endswith(".npy"):
+        if key == "observable.path" and config.observable.name == "target_state" and path:
+            found[key] = f"# {path} sha256 {digest([Path(path)])}\n"  # numbers, not text
+        elif path:
             text = read_text(path, key)
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            found[key] = f"# {path} sha256 {digest}\n{text}"
+            found[key] = f"# {path} sha256 {hashlib.sha256(text.encode()).hexdigest()}\n{text}"
     return found
 
 

@@ -8,7 +8,7 @@ import pytest
 from qmltrain.config import Config
 from qmltrain.errors import InputError, InterruptedRun
 from qmltrain.runs.views import open_run
-from qmltrain.studies import circuit, evaluate, gradient, plan, train
+from qmltrain.studies import circuit, evaluate, gradient, plan, plot, train
 from qmltrain.studies.report import summary_of
 from qmltrain.studies.setup import build_problem
 from qmltrain.studies.train import run_directory
@@ -89,6 +89,40 @@ def test_fidelity_reaches_the_target(tmp_path):
                          loss__name="fidelity", ansatz__layers=3)  # fmt: skip
     assert train.run(config, CONTEXT) == 0
     assert summary_of(open_run(run_directory(config)).attributes)["train/loss"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["hamiltonian", "target_state"])
+def test_the_observable_must_not_change_under_a_run(tmp_path, monkeypatch, kind):
+    path = tmp_path / ("h.txt" if kind == "hamiltonian" else "state.npy")
+
+    def write(angle):
+        if kind == "hamiltonian":
+            path.write_text(f"Z0 Z1\n{angle} X2\n")
+        else:
+            np.save(path, np.array([np.cos(angle), 0, 0, 0, 0, 0, 0, np.sin(angle)]))
+
+    write(0.3)
+    config = adam(tmp_path / "runs", observable__name=kind, observable__path=str(path))
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4)
+        with pytest.raises(InterruptedRun):
+            train.run(config, CONTEXT)
+    write(0.4)
+    with pytest.raises(InputError, match=r"^observable\.path: .* has changed since the run in"):
+        train.run(config, CONTEXT)
+    write(0.3)
+    assert train.run(config, CONTEXT) == 0
+
+
+def test_shots_and_pictures_work_without_data(tmp_path, capsys):
+    config = adam(tmp_path)
+    assert train.run(config, CONTEXT) == 0
+    directory = run_directory(config)
+    assert evaluate.run(directory, CONTEXT, shots=100_000) == 0
+    sampled = float(capsys.readouterr().out.split("lowest value ")[-1])
+    assert sampled == pytest.approx(summary_of(open_run(directory).attributes)["train/loss"], abs=0.05)
+    pytest.importorskip("matplotlib")
+    assert plot.run(directory, CONTEXT) == 0 and (directory / "curves.png").exists()
 
 
 def test_other_verbs_work_without_data(tmp_path, capsys):
