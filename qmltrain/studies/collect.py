@@ -124,7 +124,7 @@ def table(runs: Sequence[Finished], over: Sequence[str]) -> tuple[list[str], lis
         groups.setdefault(tuple(_cells(one, keys)), []).append(one)
     header = [*keys, "n"]
     for name in metrics:
-        header += [name, f"{name} std", f"{name} low", f"{name} high"]
+        header += [f"{name} mean", f"{name} std", f"{name} low", f"{name} high"]
     rows = []
     for values, group in groups.items():
         row: list[Any] = [*values, len(group)]

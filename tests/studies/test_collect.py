@@ -68,7 +68,7 @@ def test_over_seeds_gives_mean_deviation_and_the_t_interval(sweep, tmp_path):
             found = values(sweep, float(row["optimizer.learning_rate"]), metric)
             low, high = stats.t.interval(0.95, 2, np.mean(found), stats.sem(found))
             expected = [np.mean(found), np.std(found, ddof=1), low, high]
-            got = [float(row[metric + suffix]) for suffix in ("", " std", " low", " high")]
+            got = [float(row[metric + suffix]) for suffix in (" mean", " std", " low", " high")]
             np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
@@ -81,7 +81,7 @@ def test_over_several_keys_leaves_one_row(sweep, capsys):
 def test_one_run_has_no_spread(sweep, capsys):
     assert main(["collect", str(directory_of(sweep, 0.05, 0)), "--over", "run.seed"]) == 0
     [row] = rows_of(capsys.readouterr().out)
-    assert row["n"] == "1" and row["test/loss"] and row["test/loss std"] == row["test/loss low"] == ""
+    assert row["n"] == "1" and row["test/loss mean"] and row["test/loss std"] == row["test/loss low"] == ""
 
 
 @pytest.mark.parametrize(
