@@ -70,8 +70,9 @@ INLINE void undo(const Amp<Real>* const* q, Amp<Real>* const* o, const Vec<Real>
 }
 
 // Undo = false: v only, nothing is written (psi was kept, or the rotations made the initial product state).
-template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
-void backward(const BackwardCall<Real>& call) {
+// InPlace: rows are written where they were read, which spares half the addresses.
+template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo, bool InPlace>
+INLINE void backward_loop(const BackwardCall<Real>& call) {
   constexpr int M = 1 << K;
   const RotateCall<Real>& g = call.psi;
   Vec<Real> t[K], c[K];
@@ -82,19 +83,27 @@ void backward(const BackwardCall<Real>& call) {
   Offset in_member[M], out_member[M];
   for (int j = 0; j < M; j++) in_member[j] = g.in_rows.member[j], out_member[j] = g.out_rows.member[j];
   Sums2<Real> v;
-  for (std::uint32_t h = 0; h < g.n_high; h++)
-    for (std::uint32_t l = 0; l < g.n_low; l++) {
-      const Offset from = g.in_rows.high[h] ^ g.in_rows.low[l];
+  const std::uint32_t n_low = g.n_low, n_high = g.n_high;
+  const Offset *low = g.in_rows.low, *high = g.in_rows.high;
+  const char *psi = g.in, *lam = call.lam_in;
+  for (std::uint32_t h = 0; h < n_high; h++)
+    for (std::uint32_t l = 0; l < n_low; l++) {
+      const Offset from = high[h] ^ low[l];
       const Amp<Real>*p[M], *q[M];
       for (int j = 0; j < M; j++) {
-        p[j] = row<Real>(g.in, from ^ in_member[j]);
-        q[j] = row<Real>(call.lam_in, from ^ in_member[j]);
+        p[j] = row<Real>(psi, from ^ in_member[j]);
+        q[j] = row<Real>(lam, from ^ in_member[j]);
       }
       if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
       else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
       if constexpr (Undo) {
         // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
         asm volatile("" ::: "memory");
+        if constexpr (InPlace) {
+          undo<Real, K, PerSample, Lanes>(p, const_cast<Amp<Real>**>(p), t, c, g.member_lane);
+          undo<Real, K, PerSample, Lanes>(q, const_cast<Amp<Real>**>(q), t, c, g.member_lane);
+          continue;
+        }
         const Offset to = g.out_rows.high[h] ^ g.out_rows.low[l];
         Amp<Real>*po[M], *qo[M];
         for (int j = 0; j < M; j++) {
@@ -118,6 +127,13 @@ void backward(const BackwardCall<Real>& call) {
     if constexpr (WithX) add_to(call.acc[0], v.sx + v.dx);
     add_to(call.acc[0] + W, call.y_sign[0] * (v.sy + v.dy));
   }
+}
+
+template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
+void backward(const BackwardCall<Real>& call) {
+  const RotateCall<Real>& g = call.psi;
+  if (Undo && g.in == g.out && g.in_rows.member == g.out_rows.member) backward_loop<Real, K, PerSample, Lanes, WithX, Undo, true>(call);
+  else backward_loop<Real, K, PerSample, Lanes, WithX, Undo, false>(call);
 }
 
 }  // namespace

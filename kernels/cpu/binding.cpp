@@ -76,6 +76,19 @@ PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per
   return p;
 }
 
+// Whether every number is finite, by its bits: no compiler flag can optimise this away.
+bool finite(const double* p, std::size_t n) {
+  bool good = true;
+  for (std::size_t i = 0; i < n; i++) {
+    std::uint64_t bits;
+    std::memcpy(&bits, p + i, 8);
+    good &= (bits & 0x7ff0000000000000u) != 0x7ff0000000000000u;
+  }
+  return good;
+}
+
+bool all_finite(nb::ndarray<const double, nb::c_contig, nb::device::cpu> values) { return finite(values.data(), values.size()); }
+
 struct TapeHandle {
   std::unique_ptr<Tape> tape;
 };
@@ -136,7 +149,7 @@ class Program {
     tape.tape.reset();
   }
 
-  void expectation_gradient(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Numbers cotangents, Out expectations,
+  bool expectation_gradient(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Numbers cotangents, Out expectations,
                             Out gradient, Out per_sample_out) {
     const Inputs in = inputs(shared, per_sample, initial);
     const bool per_row = cotangents.shape(0) == std::size_t(in.batch);
@@ -147,6 +160,8 @@ class Program {
     Gradients out;
     out.per_sample = per_sample_out.data();
     guarded([&] { engine_->expectation_gradient(in, cotangents.data(), per_row, expectations.data(), out, gradient.data()); });
+    return finite(expectations.data(), expectations.size()) && finite(gradient.data(), gradient.size()) &&
+           finite(per_sample_out.data(), per_sample_out.size());
   }
 
   void slot_gradient(Vector1 total, Vector1 shared, Out gradient) {
@@ -187,17 +202,6 @@ class Program {
   int n_shared_, n_per_sample_, n_strings_, n_qubits_;
   bool amplitude_encoded_, dual_;
 };
-
-// Whether every number is finite, by its bits: no compiler flag can optimise this away.
-bool all_finite(nb::ndarray<const double, nb::c_contig, nb::device::cpu> values) {
-  const double* p = values.data();
-  for (std::size_t i = 0; i < values.size(); i++) {
-    std::uint64_t bits;
-    std::memcpy(&bits, p + i, 8);
-    if ((bits & 0x7ff0000000000000u) == 0x7ff0000000000000u) return false;
-  }
-  return true;
-}
 
 }  // namespace
 

@@ -100,13 +100,21 @@ INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& st
   }
 }
 
-template <class Real, int Kind, int N> void elementwise_forward(const ElementwiseCall<Real>& call) {
+// SameRows: rows are numbered alike in the source and the target, which spares half the addresses.
+template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(const ElementwiseCall<Real>& call) {
   const LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
-  for (std::uint32_t h = 0; h < call.n_high; h++) {
+  const std::uint32_t n_low = call.n_low, n_high = call.n_high;
+  const Offset *low_in = call.low_in, *low_out = call.low_out;
+  const char* in = call.psi_in;
+  char* out = call.psi_out;
+  for (std::uint32_t h = 0; h < n_high; h++) {
     const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-    for (std::uint32_t l = 0; l < call.n_low; l++) {
-      const Amp<Real>* p = row<Real>(call.psi_in, call.high_in[h] ^ call.low_in[l]);
+    const Offset high_in = call.high_in[h], high_out = call.high_out[h];
+#pragma GCC unroll 2
+    for (std::uint32_t l = 0; l < n_low; l++) {
+      const Offset from = high_in ^ low_in[l], to = SameRows ? from : high_out ^ low_out[l];
+      const Amp<Real>* p = row<Real>(in, from);
       Amp<Real> a{load(p->re), load(p->im)};
       if constexpr (Kind == kNone) {
         a.re *= scale, a.im *= scale;
@@ -117,28 +125,38 @@ template <class Real, int Kind, int N> void elementwise_forward(const Elementwis
 #pragma GCC unroll 4
       for (int k = 0; k < state.n; k++)
         turn_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l) : Real(1), a);
-      *row<Real>(call.psi_out, call.high_out[h] ^ call.low_out[l]) = a;
+      *row<Real>(out, to) = a;
     }
   }
 }
 
+template <class Real, int Kind, int N> void elementwise_forward(const ElementwiseCall<Real>& call) {
+  if (call.low_in == call.low_out && call.high_in == call.high_out) forward_loop<Real, Kind, N, true>(call);
+  else forward_loop<Real, Kind, N, false>(call);
+}
+
 // Kept: psi before D stands in psi_in (row numbering of the tile) and is only read; no lane rotations.
-template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
-void elementwise_reverse(const ElementwiseCall<Real>& call) {
+template <class Real, int Kind, int N, bool Compressed, bool Kept, bool SameRows>
+INLINE void reverse_loop(const ElementwiseCall<Real>& call) {
   constexpr int U = Compressed ? 4 : 1;
   constexpr int W = Vector<Real>::lanes;
   LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
   Vec<Real> z0{}, z1{};
   Real* w = call.w;
-  for (std::uint32_t h = 0; h < call.n_high; h++) {
+  const std::uint32_t n_low = call.n_low, n_high = call.n_high;
+  const Offset *low_in = call.low_in, *low_out = call.low_out;
+  const char *psi_in = call.psi_in, *lam_in = call.lam_in;
+  char *psi_out = call.psi_out, *lam_out = call.lam_out;
+  for (std::uint32_t h = 0; h < n_high; h++) {
     const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-    for (std::uint32_t l = 0; l < call.n_low; l += U) {
+    const Offset high_in = call.high_in[h], high_out = call.high_out[h];
+    for (std::uint32_t l = 0; l < n_low; l += U) {
       Vec<Real> ww[U];
 #pragma GCC unroll 4
       for (int u = 0; u < U; u++) {
-        const Offset from = call.high_in[h] ^ call.low_in[l + u], to = call.high_out[h] ^ call.low_out[l + u];
-        const Amp<Real>*p = row<Real>(call.psi_in, from), *q = row<Real>(call.lam_in, from);
+        const Offset from = high_in ^ low_in[l + u], to = SameRows ? from : high_out ^ low_out[l + u];
+        const Amp<Real>*p = row<Real>(psi_in, from), *q = row<Real>(lam_in, from);
         Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
 #pragma GCC unroll 4
         for (int k = 0; k < state.n; k++)
@@ -153,8 +171,8 @@ void elementwise_reverse(const ElementwiseCall<Real>& call) {
           b = {d.re * b.re + d.im * b.im, d.re * b.im - d.im * b.re};
         }
         if constexpr (Kept) ww[u] = b.re * a.im - b.im * a.re;
-        else *row<Real>(call.psi_out, to) = a;
-        *row<Real>(call.lam_out, to) = b;
+        else *row<Real>(psi_out, to) = a;
+        *row<Real>(lam_out, to) = b;
       }
       if constexpr (Compressed) {
         const Vec<Real> s0 = ww[0] + ww[1], d0 = ww[0] - ww[1], s1 = ww[2] + ww[3], d1 = ww[2] - ww[3];
@@ -175,6 +193,12 @@ void elementwise_reverse(const ElementwiseCall<Real>& call) {
     add_to(call.lane[k].acc, state.x[k]);
     add_to(call.lane[k].acc + W, state.y[k]);
   }
+}
+
+template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
+void elementwise_reverse(const ElementwiseCall<Real>& call) {
+  if (call.low_in == call.low_out && call.high_in == call.high_out) reverse_loop<Real, Kind, N, Compressed, Kept, true>(call);
+  else reverse_loop<Real, Kind, N, Compressed, Kept, false>(call);
 }
 
 }  // namespace

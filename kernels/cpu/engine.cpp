@@ -62,6 +62,24 @@ template <class Real> struct Values {
   std::vector<double> raw_factor, sample_factor;
   std::vector<std::uint32_t> raw_acc;
   std::vector<std::uint8_t> raw_lane;
+  struct Call;
+  std::vector<std::vector<Call>> forward, backward;  // [sweep][step]
+  bool built = false;
+  std::vector<int> diagonal, general;  // strings without and with X or Y
+};
+
+// A step with everything filled in that does not depend on the tile, the unit or the thread.
+template <class Real> struct Values<Real>::Call {
+  Step::Kind kind;
+  int index;
+  bool from_state, to_state;
+  bool plain;              // rotations: one part, no signs of tiles, shared angles
+  BackwardCall<Real> group;
+  typename Kernels<Real>::Rotate rotate;
+  typename Kernels<Real>::Backward reverse;
+  ElementwiseCall<Real> elementwise;
+  typename Kernels<Real>::Elementwise kernel;
+  bool compressed;
 };
 
 template <class Real> struct Worker {
@@ -350,7 +368,93 @@ template <class Real> class Engine final : public EngineBase {
       if (r.elementwise >= 0 ? parity_of(r.mask & v.frame[r.elementwise]) : int(v.minus[r.rotation])) f = -f;
       v.sample_factor.push_back(f);
     }
+    prepare_calls(b);
     prepare_tables(b);
+  }
+
+  void prepare_calls(int b) {
+    const Shape& s = *shapes_[b];
+    Values<Real>& v = *values_[b];
+    if (!v.built) {
+      v.built = true;
+      v.forward.resize(s.sweeps.size()), v.backward.resize(s.sweeps.size());
+      for (std::size_t i = 0; i < plan_.strings.size(); i++) (plan_.strings[i].x ? v.general : v.diagonal).push_back(int(i));
+      for (std::size_t i = 0; i < s.sweeps.size(); i++) {
+        const Sweep& sweep = s.sweeps[i];
+        for (const bool back : {false, true}) {
+          const std::vector<Step>& steps = back ? sweep.backward : sweep.forward;
+          auto& calls = back ? v.backward[i] : v.forward[i];
+          const bool single = s.geometries[sweep.geometry].tau_bits == 0;
+          int first = -1, last = -1;  // steps that read from and write to the state
+          auto only_reads = [&](const Step& step) {
+            return step.kind == Step::kMeasure || (step.kind == Step::kElementwise && s.elementwise[step.index].measure);
+          };
+          for (int k = 0; k < int(steps.size()); k++)
+            if (!only_reads(steps[k])) {
+              if (first < 0) first = k;
+              last = k;
+            }
+          for (int k = 0; k < int(steps.size()); k++) {
+            const bool reads = single || only_reads(steps[k]);
+            calls.push_back(build_call(s, b, steps[k], back, reads || k == first, reads || k == last));
+          }
+        }
+      }
+    }
+    for (auto* all : {&v.forward, &v.backward})
+      for (auto& calls : *all)
+        for (auto& call : calls) {
+          if (call.kind == Step::kElementwise) {
+            call.elementwise.scale = Real(v.scale[call.index]);
+            continue;
+          }
+          const Group& g = s.groups[call.index];
+          const bool inverse = call.kind == Step::kUndo || call.kind == Step::kUndoLam;
+          for (int q = 0; q < g.count; q++) {
+            const Real t = v.t[g.rotation[q]];
+            call.group.psi.t[q] = inverse ? -t : t;
+            call.group.y_sign[q] = 1;
+          }
+        }
+  }
+
+  typename Values<Real>::Call build_call(const Shape& s, int b, const Step& step, bool back, bool from_state, bool to_state) const {
+    typename Values<Real>::Call call{};
+    call.kind = step.kind, call.index = step.index, call.from_state = from_state, call.to_state = to_state;
+    auto at = [&](std::size_t i) { return s.offsets.data() + i; };
+    if (step.kind == Step::kElementwise) {
+      const Elementwise& e = s.elementwise[step.index];
+      ElementwiseCall<Real>& c = call.elementwise;
+      const RowTable &in_t = from_state ? e.state : e.tile, &out_t = to_state ? e.state : e.tile;
+      c.low_in = at(in_t.low), c.high_in = at(in_t.high), c.low_out = at(out_t.low), c.high_out = at(out_t.high);
+      c.n_low = e.n_low, c.n_high = e.n_high;
+      c.n_lane = int(e.lanes.size());
+      const std::size_t rows = std::size_t(e.n_low) * e.n_high;
+      call.compressed = rows >= 4 && !e.walsh && !e.general;
+      const Phase kind = e.diagonal.kind;
+      if (!back) call.kernel = e.general ? k_.forward_general[kind] : k_.forward[kind][e.lanes.size()];
+      else if (keep_[b]) call.kernel = k_.reverse_kept[kind][call.compressed];
+      else call.kernel = e.general ? k_.reverse_general[kind] : k_.reverse[kind][e.lanes.size()][call.compressed];
+      return call;
+    }
+    const Group& g = s.groups[step.index];
+    RotateCall<Real>& c = call.group.psi;
+    const RowTable &in_t = from_state ? g.state : g.tile, &out_t = to_state ? g.state : g.tile;
+    c.in_rows = {at(in_t.low), at(in_t.high), at(in_t.member)};
+    c.out_rows = {at(out_t.low), at(out_t.high), at(out_t.member)};
+    c.n_low = g.n_low, c.n_high = g.n_high;
+    c.member_lane = g.member_lane.data(), c.parity_lane = g.parity_lane.data();
+    call.plain = g.parts.size() == 1 && !g.parts[0].signs && !g.per_sample;
+    bool with_x = false;
+    for (int q = 0; q < g.count; q++) {
+      const ShapeRotation& r = s.rotations[g.rotation[q]];
+      if (r.tau) call.plain = false;
+      with_x = with_x || (!g.per_sample && !runs_.real(r.run));
+    }
+    call.rotate = k_.rotate[g.count][g.per_sample][g.lanes];
+    if (step.kind == Step::kReverse) call.reverse = k_.backward[g.count][g.per_sample][g.lanes][with_x];
+    if (step.kind == Step::kMeasure) call.reverse = k_.measure[g.count][g.lanes][with_x];
+    return call;
   }
 
   void prepare_tables(int b) {
@@ -485,6 +589,7 @@ template <class Real> class Engine final : public EngineBase {
   // ---- one unit ---------------------------------------------------------------------------------------------------
 
   struct Run {
+    using Call = typename Values<Real>::Call;
     Engine& engine;
     const Unit& unit;
     const Inputs& in;
@@ -514,25 +619,29 @@ template <class Real> class Engine final : public EngineBase {
       const std::size_t n = angles.size();
       std::size_t n_terms = 0;
       for (const Elementwise& e : s.elementwise) n_terms += e.diagonal.sample.size();
-      worker.unit_angles.reserve((4 * n + n_terms + 4) * W * sizeof(Real) + 8 * (n + 8) * 8 * 3);
+      worker.unit_angles.reserve((4 * n + n_terms + 4) * W * sizeof(Real) + 24 * ((W >> b) * n + 16));
       turn = worker.unit_angles.template as<Real>();
       lane_turn = turn + 2 * n * W;
       sample_turn = reinterpret_cast<Turn<Real>*>(lane_turn + 2 * n * W);
       if (n) {
         double* half = reinterpret_cast<double*>(
             (reinterpret_cast<std::uintptr_t>(sample_turn + n_terms * W) + 63) & ~std::uintptr_t(63));
-        const std::size_t padded = (n + 7) / 8 * 8;
+        const std::size_t samples = W >> b, padded = (n * samples + 7) / 8 * 8;
         double *sine = half + padded, *cosine = sine + padded;
-        for (std::size_t i = n; i < padded; i++) half[i] = 0;
-        for (int sample = 0; sample < int(W >> b); sample++) {
-          const double* values = in.per_sample + std::size_t(unit.first + std::min(sample, unit.count - 1)) * engine.plan_.n_per_sample;
-          for (std::size_t i = 0; i < n; i++) half[i] = 0.5 * (angles[i].coefficient * values[angles[i].slot] + angles[i].offset);
-          engine.arithmetic().sine_cosine(padded, half, sine, cosine);
+        for (std::size_t i = n * samples; i < padded; i++) half[i] = 0;
+        for (std::size_t sample = 0; sample < samples; sample++) {
+          const double* values = in.per_sample + std::size_t(unit.first + std::min(int(sample), unit.count - 1)) * engine.plan_.n_per_sample;
           for (std::size_t i = 0; i < n; i++)
-            for (std::size_t lane = std::size_t(sample) << b; lane < std::size_t(sample + 1) << b; lane++)
-              turn[2 * i * W + lane] = Real(cosine[i]), turn[(2 * i + 1) * W + lane] = Real(sine[i]);
+            half[i * samples + sample] = 0.5 * (angles[i].coefficient * values[angles[i].slot] + angles[i].offset);
         }
+        engine.arithmetic().sine_cosine(padded, half, sine, cosine);
+        for (std::size_t i = 0; i < n; i++)
+          for (std::size_t lane = 0; lane < W; lane++) {
+            turn[2 * i * W + lane] = Real(cosine[i * samples + (lane >> b)]);
+            turn[(2 * i + 1) * W + lane] = Real(sine[i * samples + (lane >> b)]);
+          }
       }
+      if (!n && !n_terms) return;
       for (const Elementwise& e : s.elementwise)
         for (const LaneRotationShape& l : e.lanes) {
           const ShapeRotation& r = s.rotations[l.rotation];
@@ -582,31 +691,27 @@ template <class Real> class Engine final : public EngineBase {
           if (r.flip) sn[i] = -sn[i];
         }
       };
-      std::vector<int> order;
-      for (int m : s.initial) {
-        if (s.row_of(s.rotations[m].pair)) {
-          order.push_back(m);
-          continue;
-        }
-        load(m);
-        Real next[16];
-        const std::size_t exchange = std::size_t(s.lane_of(s.rotations[m].pair));
-        for (std::size_t i = 0; i < W; i++) next[i] = c[i] * first[i] + sn[i ^ exchange] * first[i ^ exchange];
-        std::copy(next, next + W, first);
-      }
-      std::sort(order.begin(), order.end(), [&](int x, int y) { return s.rotations[x].pair < s.rotations[y].pair; });
       std::size_t n_rows = 1;
-      bool plain = true;
-      for (std::size_t i = 0; i < order.size(); i++) plain = plain && s.rotations[order[i]].pair == Mask(1) << (i + b);
-      if (!plain || (std::size_t(1) << order.size()) < rows) std::memset(state + row_bytes, 0, (rows - 1) * row_bytes);
-      std::vector<std::size_t> support{0};
-      for (int m : order) {
+      std::vector<std::size_t> support;
+      bool cleared = false;
+      for (int m : s.initial) {  // rotations within the rows come first
         load(m);
         const std::size_t mask = s.row_of(s.rotations[m].pair), exchange = std::size_t(s.lane_of(s.rotations[m].pair));
-        if (plain) {
+        if (!mask) {
+          Real next[16];
+          for (std::size_t i = 0; i < W; i++) next[i] = c[i] * first[i] + sn[i ^ exchange] * first[i ^ exchange];
+          std::copy(next, next + W, first);
+          continue;
+        }
+        if (s.plain_initial) {
           k.product(state, n_rows, mask, c, sn);
           n_rows *= 2;
           continue;
+        }
+        if (!cleared) {
+          std::memset(state + row_bytes, 0, (rows - 1) * row_bytes);
+          support.push_back(0);
+          cleared = true;
         }
         const std::size_t count = support.size();
         for (std::size_t i = 0; i < count; i++) {
@@ -616,6 +721,7 @@ template <class Real> class Engine final : public EngineBase {
           support.push_back(support[i] ^ mask);
         }
       }
+      if (!cleared && n_rows < rows) std::memset(state + n_rows * row_bytes, 0, (rows - n_rows) * row_bytes);
     }
 
     void forward() {
@@ -625,13 +731,12 @@ template <class Real> class Engine final : public EngineBase {
         write_initial(psi);
         if (s.sweeps.empty()) return;
         int slot = 0;
-        for (const Step& step : s.sweeps[0].forward) {
-          if (step.kind == Step::kRotate) {
-            rotate(s.groups[step.index], 0, psi, psi, true, true, false, s.geometries[s.sweeps[0].geometry]);
+        for (const Call& call : v.forward[0]) {
+          if (call.kind == Step::kRotate) {
+            run_group(call, 0, 0, psi, psi, nullptr, nullptr, nullptr);
           } else {
             char* next = stored(++slot);
-            elementwise_forward(s.elementwise[step.index], step.index, 0, psi, next, true, true,
-                                s.geometries[s.sweeps[0].geometry], worker);
+            elementwise_forward(call, 0, 0, psi, next, worker);
             psi = next;
           }
         }
@@ -641,7 +746,7 @@ template <class Real> class Engine final : public EngineBase {
       write_initial(psi);
       for (std::size_t i = 0; i < s.sweeps.size(); i++) {
         if (const int place = engine.kept_before_[b][i]; place >= 0) std::memcpy(stored(place), psi, rows * row_bytes);
-        sweep_forward(s.sweeps[i], psi);
+        sweep_forward(i, psi);
       }
     }
 
@@ -655,89 +760,74 @@ template <class Real> class Engine final : public EngineBase {
       }
     }
 
-    void sweep_forward(const Sweep& sweep, char* state) {
-      if (sweep.forward.empty()) return;
-      const TileGeometry& g = s.geometries[sweep.geometry];
+    void sweep_forward(std::size_t index, char* state) {
+      const std::vector<Call>& calls = v.forward[index];
+      if (calls.empty()) return;
+      const TileGeometry& g = s.geometries[s.sweeps[index].geometry];
       const std::size_t tiles = g.tile_base.size();
       each_context(tiles, [&](int context, int contexts, Worker<Real>& w) {
-        if (tiles > 1) w.tile.reserve((std::size_t(2) << g.tile_bits) * row_bytes + 64 * row_bytes);
-        for (std::size_t tile = context * tiles / contexts; tile < (context + 1) * tiles / contexts; tile++) {
-          const std::size_t last = sweep.forward.size() - 1;
-          for (std::size_t i = 0; i <= last; i++) {
-            const Step& step = sweep.forward[i];
-            const bool from_state = i == 0 || tiles == 1, to_state = i == last || tiles == 1;
-            char* from = from_state ? state : w.tile.get();
-            char* to = to_state ? state : w.tile.get();
-            if (step.kind == Step::kRotate) rotate(s.groups[step.index], tile, from, to, from_state, to_state, false, g);
-            else elementwise_forward(s.elementwise[step.index], step.index, tile, from, to, from_state, to_state, g, w);
+        if (tiles > 1) w.tile.reserve((std::size_t(1) << g.tile_bits) * row_bytes);
+        for (std::size_t tile = context * tiles / contexts; tile < (context + 1) * tiles / contexts; tile++)
+          for (const Call& call : calls) {
+            char *from = call.from_state ? state : w.tile.get(), *to = call.to_state ? state : w.tile.get();
+            if (call.kind == Step::kRotate) run_group(call, tile, g.tile_base[tile], from, to, nullptr, nullptr, nullptr);
+            else elementwise_forward(call, tile, g.tile_base[tile], from, to, w);
           }
-        }
-        engine.check(&w == &engine.workers_[0] ? 0 : 1);
+        if (tiles > 1) engine.check(&w == &engine.workers_[0] ? 0 : 1);
       });
     }
 
-    const Offset* at(std::size_t index) const { return s.offsets.data() + index; }
-
-    void fill_rotate(RotateCall<Real>& call, const Group& g, const char* from, char* to, bool from_state, bool to_state) {
-      const RowTable &in_t = from_state ? g.state : g.tile, &out_t = to_state ? g.state : g.tile;
-      call.in_rows = {at(in_t.low), at(in_t.high), at(in_t.member)};
-      call.out_rows = {at(out_t.low), at(out_t.high), at(out_t.member)};
-      call.n_low = g.n_low, call.n_high = g.n_high;
-      call.member_lane = g.member_lane.data(), call.parity_lane = g.parity_lane.data();
-      call.in = from, call.out = to;
-    }
-
-    // The tile's base and the part's offset join the members of the coset.
-    void rotate(const Group& g, std::size_t tile, const char* from, char* to, bool from_state, bool to_state, bool inverse,
-                const TileGeometry& geometry) {
-      RotateCall<Real> call;
-      fill_rotate(call, g, from, to, from_state, to_state);
-      const auto kernel = k.rotate[g.count][g.per_sample][g.lanes];
+    // One group of rotations on one tile: forward or inverse on the state at (from, to), or v and inverse on psi and lam.
+    void run_group(const Call& prepared, std::size_t tile, Offset base, const char* from, char* to, const char* lam_from, char* lam_to,
+                   Real* acc) {
+      const Group& g = s.groups[prepared.index];
+      BackwardCall<Real> call = prepared.group;
+      call.psi.in = from, call.psi.out = to;
+      if (prepared.reverse) {
+        call.lam_in = lam_from, call.lam_out = lam_to;
+        for (int q = 0; q < g.count; q++) call.acc[q] = acc + W * std::size_t(s.rotations[g.rotation[q]].acc);
+      }
       Offset in_member[1 << kMaxGroup], out_member[1 << kMaxGroup];
-      const Offset base = geometry.tile_base[tile];
-      for (const Group::Part& part : g.parts) {
-        const Offset in_base = (from_state ? base ^ part.state : part.tile), out_base = (to_state ? base ^ part.state : part.tile);
-        shift_members(g, call, in_base, out_base, in_member, out_member, from_state, to_state);
-        for (int q = 0; q < g.count; q++) {
-          const ShapeRotation& r = s.rotations[g.rotation[q]];
-          const bool minus = (part.signs >> q & 1) ^ parity_of(tile & r.tau) ^ int(inverse);
-          const Real t = v.t[g.rotation[q]];
-          call.t[q] = minus ? -t : t;
-          if (g.per_sample) call.turn[q] = turn + 2 * std::size_t(r.sample_index) * W;
+      const std::size_t n_parts = g.parts.size();
+      for (std::size_t i = 0; i < n_parts; i++) {
+        const Group::Part& part = g.parts[i];
+        // the tile's base and the part's offset join the members of the coset
+        const Offset in_base = prepared.from_state ? base ^ part.state : part.tile;
+        const Offset out_base = prepared.to_state ? base ^ part.state : part.tile;
+        if (in_base) {
+          for (int j = 0; j < 1 << g.count; j++) in_member[j] = prepared.group.psi.in_rows.member[j] ^ in_base;
+          call.psi.in_rows.member = in_member;
         }
-        kernel(call);
+        if (prepared.from_state == prepared.to_state) {
+          call.psi.out_rows.member = call.psi.in_rows.member;
+        } else if (out_base) {
+          for (int j = 0; j < 1 << g.count; j++) out_member[j] = prepared.group.psi.out_rows.member[j] ^ out_base;
+          call.psi.out_rows.member = out_member;
+        }
+        if (!prepared.plain)
+          for (int q = 0; q < g.count; q++) {
+            const ShapeRotation& r = s.rotations[g.rotation[q]];
+            const bool minus = (part.signs >> q & 1) ^ parity_of(tile & r.tau);
+            call.psi.t[q] = minus ? -prepared.group.psi.t[q] : prepared.group.psi.t[q];
+            call.y_sign[q] = minus ? Real(-1) : Real(1);
+            if (g.per_sample) call.psi.turn[q] = turn + 2 * std::size_t(r.sample_index) * W;
+          }
+        if (prepared.reverse) prepared.reverse(call);
+        else prepared.rotate(call.psi);
       }
     }
 
-    void shift_members(const Group& g, RotateCall<Real>& call, Offset in_base, Offset out_base, Offset* in_member, Offset* out_member,
-                       bool from_state, bool to_state) {
-      if (in_base) {
-        const Offset* m = at((from_state ? g.state : g.tile).member);
-        for (int j = 0; j < 1 << g.count; j++) in_member[j] = m[j] ^ in_base;
-        call.in_rows.member = in_member;
-      }
-      if (out_base) {
-        const Offset* m = at((to_state ? g.state : g.tile).member);
-        for (int j = 0; j < 1 << g.count; j++) out_member[j] = m[j] ^ out_base;
-        call.out_rows.member = out_member;
-      }
-    }
-
-    void fill_elementwise(ElementwiseCall<Real>& call, const Elementwise& e, int index, std::size_t tile, bool from_state, bool to_state,
-                          const TileGeometry& g, Worker<Real>& w, Real* acc) {
-      const RowTable &in_t = from_state ? e.state : e.tile, &out_t = to_state ? e.state : e.tile;
-      call.low_in = at(in_t.low), call.high_in = at(in_t.high), call.low_out = at(out_t.low), call.high_out = at(out_t.high);
-      if (const Offset base = g.tile_base[tile]; base && (from_state || to_state)) {
+    void fill_elementwise(ElementwiseCall<Real>& call, const Call& prepared, std::size_t tile, Offset base, Worker<Real>& w, Real* acc) {
+      const Elementwise& e = s.elementwise[prepared.index];
+      std::memcpy(static_cast<void*>(&call), &prepared.elementwise, offsetof(ElementwiseCall<Real>, lane));
+      if (base && (prepared.from_state || prepared.to_state)) {
         w.offsets.reserve(e.n_high * sizeof(Offset));
         Offset* high = w.offsets.template as<Offset>();
-        const Offset* from_high = at(e.state.high);
+        const Offset* from_high = s.offsets.data() + e.state.high;
         for (std::uint32_t i = 0; i < e.n_high; i++) high[i] = from_high[i] ^ base;
-        if (from_state) call.high_in = high;
-        if (to_state) call.high_out = high;
+        if (prepared.from_state) call.high_in = high;
+        if (prepared.to_state) call.high_out = high;
       }
-      call.n_low = e.n_low, call.n_high = e.n_high;
-      call.scale = Real(v.scale[index]);
-      call.n_lane = int(e.lanes.size());
       for (int q = 0; q < call.n_lane; q++) {
         const LaneRotationShape& l = e.lanes[std::size_t(q)];
         const ShapeRotation& r = s.rotations[l.rotation];
@@ -757,14 +847,13 @@ template <class Real> class Engine final : public EngineBase {
         }
       }
       const DiagonalShape& d = e.diagonal;
-      const int tile_bits = __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high);
       if (d.kind == kScalar) {
-        call.table = v.tables.template as<Real>() + d.table + (std::size_t(2) * tile << tile_bits);
+        call.table = v.tables.template as<Real>() + d.table + std::size_t(2) * tile * e.n_low * e.n_high;
       } else if (d.kind == kFactor) {
         call.table = v.tables.template as<Real>() + d.table;
-        factor_tile(call, e, index, tile, w);
+        factor_tile(call, e, prepared.index, tile, w);
       } else if (d.kind == kVector) {
-        vector_tile(call, e, index, tile, w, tile_bits);
+        vector_tile(call, e, prepared.index, tile, w, __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high));
       }
     }
 
@@ -824,12 +913,11 @@ template <class Real> class Engine final : public EngineBase {
       call.table = w.table.template as<Real>();
     }
 
-    void elementwise_forward(const Elementwise& e, int index, std::size_t tile, const char* from, char* to, bool from_state, bool to_state,
-                             const TileGeometry& g, Worker<Real>& w) {
-      ElementwiseCall<Real> call{};
-      fill_elementwise(call, e, index, tile, from_state, to_state, g, w, nullptr);
+    void elementwise_forward(const Call& prepared, std::size_t tile, Offset base, const char* from, char* to, Worker<Real>& w) {
+      ElementwiseCall<Real> call;
+      fill_elementwise(call, prepared, tile, base, w, nullptr);
       call.psi_in = from, call.psi_out = to;
-      (e.general ? k.forward_general[e.diagonal.kind] : k.forward[e.diagonal.kind][e.lanes.size()])(call);
+      prepared.kernel(call);
     }
 
     // ---- expectations and lam ------------------------------------------------------------------------------------
@@ -849,8 +937,7 @@ template <class Real> class Engine final : public EngineBase {
             weight[m * W + lane] = int(lane >> b) < unit.count
                                        ? Real(cotangents[(per_row ? std::size_t(sample_of_lane(lane)) * M : 0) + m]) : Real(0);
       }
-      std::vector<std::size_t> diagonal, general;
-      for (std::size_t m = 0; m < M; m++) (strings[m].x ? general : diagonal).push_back(m);
+      const std::vector<int>&diagonal = v.diagonal, &general = v.general;
       const int bits = std::min(s.row_bits, 8);
       const std::size_t chunks = rows >> bits;
       const int contexts = int(std::min<std::size_t>(chunks, kContexts));
@@ -870,7 +957,7 @@ template <class Real> class Engine final : public EngineBase {
         for (std::size_t i = 0; i < D; i++) {
           const Mask z = strings[diagonal[i]].z;
           mask[i] = std::uint32_t(s.row_of(z) & ((Mask(1) << bits) - 1)), lane_mask[i] = std::uint8_t(s.lane_of(z));
-          std::copy(weight + diagonal[i] * W, weight + (diagonal[i] + 1) * W, packed_weight + i * W);
+          std::copy_n(weight + std::size_t(diagonal[i]) * W, W, packed_weight + i * W);
         }
         const std::size_t first = context * chunks / n, last = (context + 1) * chunks / n;
         for (std::size_t chunk = first; chunk < last; chunk++) {
@@ -881,8 +968,9 @@ template <class Real> class Engine final : public EngineBase {
                      expectations ? packed_sum : nullptr, work});
         }
         for (std::size_t i = 0; i < D; i++)
-          std::copy(packed_sum + i * W, packed_sum + (i + 1) * W, sums + (std::size_t(context) * M + diagonal[i]) * W);
-        for (std::size_t m : general) {
+          std::copy_n(packed_sum + i * W, W, sums + (std::size_t(context) * M + std::size_t(diagonal[i])) * W);
+        for (const int m_ : general) {
+          const std::size_t m = std::size_t(m_);
           const StringData& t = strings[m];
           k.string({psi, lam, first << bits, (last - first) << bits, s.row_of(t.x), s.row_of(t.z), s.lane_of(t.x), s.lane_of(t.z), t.n_y,
                     Real(v.string_minus[m] ? -1 : 1), weight + m * W,
@@ -916,14 +1004,13 @@ template <class Real> class Engine final : public EngineBase {
       const bool recompute = engine.settings_.mode == Mode::kCheckpoint;
       int segment_start = n;  // states after sweeps segment_start .. are in worker.segment
       for (int i = n; i-- > 0;) {
-        const Sweep& sweep = s.sweeps[std::size_t(i)];
         if (recompute) {
           if (i < segment_start) segment_start = recompute_segment(i);
           psi = segment_state(i - segment_start);
         } else if (const int place = engine.kept_before_[b][std::size_t(i) + 1]; place >= 0) {
           psi = stored(place);
         }
-        sweep_backward(sweep, acc, slot);
+        sweep_backward(std::size_t(i), acc, slot);
       }
       collect(acc, out, unit_sums, raw);
     }
@@ -938,14 +1025,16 @@ template <class Real> class Engine final : public EngineBase {
       const char* from = stored(engine.kept_before_[b][std::size_t(first)]);
       for (int i = first; i <= last; i++) {
         std::memcpy(segment_state(i - first), from, rows * row_bytes);
-        sweep_forward(s.sweeps[std::size_t(i)], segment_state(i - first));
+        sweep_forward(std::size_t(i), segment_state(i - first));
         from = segment_state(i - first);
       }
       return first;
     }
 
-    void sweep_backward(const Sweep& sweep, Real* total, int& slot) {
-      if (sweep.backward.empty()) return;
+    void sweep_backward(std::size_t index, Real* total, int& slot) {
+      const Sweep& sweep = s.sweeps[index];
+      const std::vector<Call>& calls = v.backward[index];
+      if (calls.empty()) return;
       const TileGeometry& g = s.geometries[sweep.geometry];
       const std::size_t tiles = g.tile_base.size(), tile_rows = std::size_t(1) << g.tile_bits;
       const int contexts = int(std::min<std::size_t>(tiles, kContexts));
@@ -956,95 +1045,48 @@ template <class Real> class Engine final : public EngineBase {
         partial = worker.contexts.template as<Real>();
         std::memset(partial, 0, count * std::size_t(contexts) * sizeof(Real));
       }
-      auto only_reads = [&](const Step& step) {
-        return step.kind == Step::kMeasure || (step.kind == Step::kElementwise && s.elementwise[step.index].measure);
-      };
-      int first = -1, last = -1;  // steps that read from and write to the state
-      for (int i = 0; i < int(sweep.backward.size()); i++)
-        if (!only_reads(sweep.backward[std::size_t(i)])) {
-          if (first < 0) first = i;
-          last = i;
-        }
       each_context(tiles, [&](int context, int n, Worker<Real>& w) {
         Real* acc = contexts > 1 ? partial + count * std::size_t(context) - W * std::size_t(sweep.acc_first) : total;
         if (tiles > 1) w.tile.reserve((2 * tile_rows + 2 * kSkew) * row_bytes);
         char *tile_psi = w.tile.get(), *tile_lam = tile_psi + (tile_rows + kSkew) * row_bytes;
-        for (std::size_t tile = context * tiles / n; tile < (context + 1) * tiles / n; tile++)
-          for (int i = 0; i < int(sweep.backward.size()); i++) {
-            const Step& step = sweep.backward[std::size_t(i)];
-            const bool reads = only_reads(step) || tiles == 1, from_state = reads || i == first, to_state = reads || i == last;
-            char *pf = from_state ? psi : tile_psi, *pt = to_state ? psi : tile_psi;
-            char *lf = from_state ? lam : tile_lam, *lt = to_state ? lam : tile_lam;
-            switch (step.kind) {
-              case Step::kElementwise:
-                elementwise_backward(s.elementwise[step.index], step.index, tile, pf, pt, lf, lt, from_state, to_state, g, w, acc, slot);
-                break;
+        for (std::size_t tile = context * tiles / n; tile < (context + 1) * tiles / n; tile++) {
+          const Offset base = g.tile_base[tile];
+          for (const Call& call : calls) {
+            char *pf = call.from_state ? psi : tile_psi, *pt = call.to_state ? psi : tile_psi;
+            char *lf = call.from_state ? lam : tile_lam, *lt = call.to_state ? lam : tile_lam;
+            switch (call.kind) {
+              case Step::kElementwise: elementwise_backward(call, tile, base, pf, pt, lf, lt, g.tile_bits, w, acc, slot); break;
               case Step::kUndo:
-                rotate(s.groups[step.index], tile, pf, pt, from_state, to_state, true, g);
-                rotate(s.groups[step.index], tile, lf, lt, from_state, to_state, true, g);
+                run_group(call, tile, base, pf, pt, nullptr, nullptr, nullptr);
+                run_group(call, tile, base, lf, lt, nullptr, nullptr, nullptr);
                 break;
-              case Step::kUndoLam: rotate(s.groups[step.index], tile, lf, lt, from_state, to_state, true, g); break;
-              default: group_backward(s.groups[step.index], step.kind == Step::kReverse, tile, pf, pt, lf, lt, from_state, to_state, g, acc);
+              case Step::kUndoLam: run_group(call, tile, base, lf, lt, nullptr, nullptr, nullptr); break;
+              default: run_group(call, tile, base, pf, pt, lf, lt, acc);
             }
           }
-        engine.check(&w == &engine.workers_[0] ? 0 : 1);
+        }
+        if (tiles > 1) engine.check(&w == &engine.workers_[0] ? 0 : 1);
       });
       if (contexts > 1)
         for (int c = 0; c < contexts; c++)
           for (std::size_t i = 0; i < count; i++) total[W * std::size_t(sweep.acc_first) + i] += partial[count * std::size_t(c) + i];
     }
 
-    void group_backward(const Group& g, bool undo, std::size_t tile, const char* pf, char* pt, const char* lf, char* lt, bool from_state,
-                        bool to_state, const TileGeometry& geometry, Real* acc) {
-      BackwardCall<Real> call;
-      fill_rotate(call.psi, g, pf, pt, from_state, to_state);
-      call.lam_in = lf, call.lam_out = lt;
-      bool with_x = false;
-      for (int q = 0; q < g.count; q++) {
-        const ShapeRotation& r = s.rotations[g.rotation[q]];
-        with_x = with_x || (!g.per_sample && !engine.runs_.real(r.run));
-        call.acc[q] = acc + W * std::size_t(r.acc);
-      }
-      const auto kernel = undo ? k.backward[g.count][g.per_sample][g.lanes][with_x] : k.measure[g.count][g.lanes][with_x];
-      Offset in_member[1 << kMaxGroup], out_member[1 << kMaxGroup];
-      const Offset base = geometry.tile_base[tile];
-      for (const Group::Part& part : g.parts) {
-        shift_members(g, call.psi, from_state ? base ^ part.state : part.tile, to_state ? base ^ part.state : part.tile, in_member,
-                      out_member, from_state, to_state);
-        for (int q = 0; q < g.count; q++) {
-          const ShapeRotation& r = s.rotations[g.rotation[q]];
-          const bool minus = (part.signs >> q & 1) ^ parity_of(tile & r.tau);
-          const Real t = v.t[g.rotation[q]];
-          call.psi.t[q] = minus ? -t : t;
-          call.y_sign[q] = minus ? Real(-1) : Real(1);
-          if (g.per_sample) call.psi.turn[q] = turn + 2 * std::size_t(r.sample_index) * W;
-        }
-        kernel(call);
-      }
-    }
-
-    void elementwise_backward(const Elementwise& e, int index, std::size_t tile, const char* pf, char* pt, const char* lf, char* lt,
-                              bool from_state, bool to_state, const TileGeometry& g, Worker<Real>& w, Real* acc, int& slot) {
-      ElementwiseCall<Real> call{};
-      fill_elementwise(call, e, index, tile, from_state, to_state, g, w, acc);
-      const int bits = g.tile_bits;
-      const bool compressed = bits >= 2 && !e.walsh && !e.general;
+    void elementwise_backward(const Call& prepared, std::size_t tile, Offset base, const char* pf, char* pt, const char* lf, char* lt,
+                              int bits, Worker<Real>& w, Real* acc, int& slot) {
+      const Elementwise& e = s.elementwise[prepared.index];
+      ElementwiseCall<Real> call;
+      fill_elementwise(call, prepared, tile, base, w, acc);
       w.w.reserve((W << bits) * sizeof(Real)), w.sums.reserve((std::size_t(bits) + 3) * W * sizeof(Real));
       call.w = w.w.template as<Real>();
       Real* sums = w.sums.template as<Real>();
       call.pair_sums = sums;
       call.psi_in = pf, call.psi_out = pt, call.lam_in = lf, call.lam_out = lt;
-      const Phase kind = e.diagonal.kind;
-      if (keep) {
-        psi = stored(--slot);
-        call.psi_in = psi;
-        k.reverse_kept[kind][compressed](call);
-      } else {
-        (e.general ? k.reverse_general[kind] : k.reverse[kind][e.lanes.size()][compressed])(call);
-      }
+      if (keep) call.psi_in = psi = stored(--slot);
+      prepared.kernel(call);
       if (e.sums.empty()) return;
       if (e.walsh) k.walsh(call.w, bits);
-      else if (compressed) k.tree(call.w, bits - 2, sums + 2 * W);
+      else if (prepared.compressed) k.tree(call.w, bits - 2, sums + 2 * W);
       else k.tree(call.w, bits, sums);
       for (const ZSum& z : e.sums) {
         const Real* from = e.walsh ? call.w + W * z.e : sums + W * std::size_t(z.e ? __builtin_ctz(z.e) : bits);

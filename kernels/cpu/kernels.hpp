@@ -75,10 +75,10 @@ struct ElementwiseCall {
   const Real* high_phase;           // factor: re, im of each high index
   const std::uint8_t* variant;      // factor: which table
   Real scale;                       // no diagonal: a plain factor
-  int n_lane;
-  LaneRotation<Real> lane[kMaxLaneBits];
   Real* w;                          // backward: Im(conj(lam) psi), see sums
-  Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors, added to)
+  Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors)
+  int n_lane;
+  LaneRotation<Real> lane[kMaxLaneBits];  // last: callers copy as many as there are
 };
 
 enum Phase { kNone, kScalar, kFactor, kVector, kPhaseKinds };

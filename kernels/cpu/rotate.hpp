@@ -46,21 +46,25 @@ INLINE void coefficients(const RotateCall<Real>& call, Vec<Real>* t, Vec<Real>* 
   }
 }
 
-template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call) {
+template <class Real, int K, bool PerSample, bool Lanes, bool InPlace> INLINE void rotate_loop(const RotateCall<Real>& call) {
   constexpr int M = 1 << K;
   constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
   Vec<Real> t[K], c[K];
   coefficients<Real, K, PerSample, Lanes>(call, t, c);
   Offset in_member[M], out_member[M];
   for (int j = 0; j < M; j++) in_member[j] = call.in_rows.member[j], out_member[j] = call.out_rows.member[j];
-  for (std::uint32_t h = 0; h < call.n_high; h++)
-    for (std::uint32_t l = 0; l < call.n_low; l++) {
-      const Offset from = call.in_rows.high[h] ^ call.in_rows.low[l], to = call.out_rows.high[h] ^ call.out_rows.low[l];
+  const std::uint32_t n_low = call.n_low, n_high = call.n_high;
+  const qmltrain::Rows in_rows = call.in_rows, out_rows = call.out_rows;
+  const char* in = call.in;
+  char* out = InPlace ? const_cast<char*>(call.in) : call.out;
+  for (std::uint32_t h = 0; h < n_high; h++)
+    for (std::uint32_t l = 0; l < n_low; l++) {
+      const Offset from = in_rows.high[h] ^ in_rows.low[l], to = InPlace ? from : out_rows.high[h] ^ out_rows.low[l];
       if constexpr (together) {
         Vec<Real> re[M], im[M];
 #pragma GCC unroll 16
         for (int j = 0; j < M; j++) {
-          const Amp<Real>* p = row<Real>(call.in, from ^ in_member[j]);
+          const Amp<Real>* p = row<Real>(in, from ^ in_member[j]);
           re[j] = load(p->re), im[j] = load(p->im);
           if constexpr (Lanes) {
             re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
@@ -75,25 +79,31 @@ template <class Real, int K, bool PerSample, bool Lanes> void rotate(const Rotat
             re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
             im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
           }
-          *row<Real>(call.out, to ^ out_member[j]) = {re[j], im[j]};
+          *row<Real>(out, to ^ (InPlace ? in_member[j] : out_member[j])) = {re[j], im[j]};
         }
       } else {
         for (std::size_t plane = 0; plane < 2 * VB; plane += VB) {
           Vec<Real> a[M];
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
-            a[j] = load(*reinterpret_cast<const Vec<Real>*>(call.in + ((from ^ in_member[j]) + plane)));
+            a[j] = load(*reinterpret_cast<const Vec<Real>*>(in + ((from ^ in_member[j]) + plane)));
             if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
           }
           butterflies<Real, K, PerSample>(a, t, c);
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
             if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
-            *reinterpret_cast<Vec<Real>*>(call.out + ((to ^ out_member[j]) + plane)) = a[j];
+            *reinterpret_cast<Vec<Real>*>(out + ((to ^ (InPlace ? in_member[j] : out_member[j])) + plane)) = a[j];
           }
         }
       }
     }
+}
+
+// In place (rows are written where they were read) half the addresses are spared.
+template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call) {
+  if (call.in == call.out && call.in_rows.member == call.out_rows.member) rotate_loop<Real, K, PerSample, Lanes, true>(call);
+  else rotate_loop<Real, K, PerSample, Lanes, false>(call);
 }
 
 }  // namespace

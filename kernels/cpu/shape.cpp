@@ -240,6 +240,8 @@ void Shape::add_pass(const PlanData& plan, const Runs& runs, const PassData& pas
       unscaled_ = 0;
     }
     unscaled_ += int(members.size());
+    // where psi is kept, v is taken from the state right after its rotations: two sets need two states
+    if (keep_ && !sweeps.back().items.empty() && sweeps.back().items.back().elementwise < 0) attachable_ = add_elementwise({});
     sweeps.back().rotations += int(members.size());
     if (!in_lanes.empty()) {
       int e = attachable_;
@@ -358,7 +360,7 @@ void Shape::layout(const TileGeometry& g, Elementwise& e, const Runs& runs) {
       const bool in_low = (t.e & low_mask) || t.lane, in_high = (t.e & ~low_mask) || t.tau;
       (in_low && in_high ? d.crossing : in_high ? d.high : d.low).push_back(int(i));
     }
-    if (d.crossing.size() <= 3) {
+    if (d.crossing.size() <= 4) {
       d.kind = kFactor;
       d.table = table_size;
       table_size += (std::size_t(2) * lanes_ * e.n_low) << d.crossing.size();
@@ -561,6 +563,11 @@ void Shape::finish(const Runs& runs) {
     }
     sweep.acc_count = n_acc - sweep.acc_first;
   }
+  // lanes first, then rows by mask; plain where the rows' masks are the address bits in order
+  std::sort(initial.begin(), initial.end(), [&](int a, int b) { return rotations[a].pair < rotations[b].pair; });
+  int bit = lane_bits;
+  for (int m : initial)
+    if (row_of(rotations[m].pair)) plain_initial = plain_initial && rotations[m].pair == Mask(1) << bit++;
 }
 
 }  // namespace qmltrain

@@ -129,6 +129,7 @@ class Shape {
   std::vector<Offset> offsets;
   std::vector<ShapeRotation> rotations;
   std::vector<int> initial;               // rotations of |0...0> that are written as a product state
+  bool plain_initial = true;              // their row masks are the address bits in order
   std::vector<Group> groups;
   std::vector<Elementwise> elementwise;
   std::vector<TileGeometry> geometries;

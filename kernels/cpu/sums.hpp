@@ -34,14 +34,49 @@ INLINE double horizontal(Vec<float> v) {
   return horizontal(__builtin_convertvector(h.a, Vec<double>) + __builtin_convertvector(h.b, Vec<double>));
 }
 
+INLINE Vec<double> folded(Vec<double> v) { return v; }
+INLINE Vec<double> folded(Vec<float> v) {
+  struct Halves { HalfVector a, b; } h;
+  __builtin_memcpy(&h, &v, VB);
+  return __builtin_convertvector(h.a, Vec<double>) + __builtin_convertvector(h.b, Vec<double>);
+}
+
+// {a0 + a1, a2 + a3, ..., b0 + b1, ...}: log2 of such steps turn as many vectors as lanes into the vector of their sums
+INLINE Vec<double> add_pairs(Vec<double> a, Vec<double> b) {
+#if VB == 64 && defined(__AVX512F__)
+  const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+  return (Vec<double>)_mm512_permutex2var_pd((__m512d)a, even, (__m512d)b) + (Vec<double>)_mm512_permutex2var_pd((__m512d)a, odd, (__m512d)b);
+#else
+  constexpr int n = Vector<double>::lanes;
+  Vec<double> r;
+  for (int i = 0; i < n / 2; i++) r[i] = a[2 * i] + a[2 * i + 1], r[n / 2 + i] = b[2 * i] + b[2 * i + 1];
+  return r;
+#endif
+}
+
+// out[k] += factor[k] * sum over lanes of acc[index[k]], with the signs of lane_mask[k], in double
 template <class Real>
 void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* lane_mask, const double* factor, std::size_t n,
                int valid_lanes, double* out) {
-  constexpr int W = Vector<Real>::lanes;
+  constexpr int W = Vector<Real>::lanes, D = Vector<double>::lanes;
   Vec<Real> valid;
   for (int i = 0; i < W; i++) valid[i] = i < valid_lanes ? Real(1) : Real(0);
-  for (std::size_t k = 0; k < n; k++)
-    out[k] += factor[k] * horizontal(load_vector(acc + std::size_t(W) * index[k]) * lane_sign<Real>(lane_mask[k]) * valid);
+  auto one = [&](std::size_t k) {
+    return folded(load_vector(acc + std::size_t(W) * index[k]) * lane_sign<Real>(lane_mask[k]) * valid);
+  };
+  std::size_t k = 0;
+  for (; k + D <= n; k += D) {
+    Vec<double> v[D];
+#pragma GCC unroll 8
+    for (int i = 0; i < D; i++) v[i] = one(k + std::size_t(i));
+#pragma GCC unroll 4
+    for (int m = D / 2; m; m /= 2)
+#pragma GCC unroll 4
+      for (int i = 0; i < m; i++) v[i] = add_pairs(v[2 * i], v[2 * i + 1]);
+    double* to = out + k;
+    for (int i = 0; i < D; i++) to[i] += factor[k + std::size_t(i)] * v[0][i];
+  }
+  for (; k < n; k++) out[k] += factor[k] * horizontal(one(k));
 }
 
 // sum over rows and lanes [first, first + count) of |a * scale - b|^2

@@ -63,7 +63,7 @@ INLINE void sine_cosine_turns(VecInt<double> a, Vec<double>& s, Vec<double>& c) 
   typedef Vec<double> VD;
   const VI q = (a + (std::int64_t(1) << 61)) >> 62, rest = a - (q << 62);
   VD sn, cs;
-  sine_cosine_poly(__builtin_convertvector(rest, VD) * 3.4061215800304175e-19, sn, cs);  // 2 pi / 2^64
+  sine_cosine_poly(__builtin_convertvector(rest, VD) * 3.4061215800865545e-19, sn, cs);  // 2 pi / 2^64
   const VI odd = (q & 1) != 0;
   s = (VD)(((odd & (VI)cs) | (~odd & (VI)sn)) ^ ((q & 2) << 62));
   c = (VD)(((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 62));

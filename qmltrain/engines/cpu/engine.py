@@ -22,11 +22,11 @@ from qmltrain.engines.protocol import (
 )
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.plan import Diagonal, Plan
+from qmltrain.fusion.plan import Plan
 
 MAX_QUBITS = 32
 TILE_ROW_BITS = 8  # rows of a tile: two states of 2^8 rows stay near the first cache
-KEPT_BYTES = 3 << 19  # states of all layers of one unit: kept rather than un-applied where they stay in the second cache
+KEPT_BYTES = 3 << 20  # states of all layers of one unit: kept rather than un-applied where they stay in the second cache
 
 
 def thread_count(requested: int) -> int:
@@ -107,8 +107,8 @@ class CpuEngine:
 
 
 def _kept_states(plan: Plan) -> int:
-    """States of a sample when psi before and after every diagonal is kept, and lambda."""
-    return 2 + sum(isinstance(operation, Diagonal) for one in plan.passes for operation in one.operations)
+    """States of a sample when psi after every set of rotations is kept, and lambda; an upper bound."""
+    return 2 + sum(len(one.operations) for one in plan.passes)
 
 
 def _samples(count: int) -> str:

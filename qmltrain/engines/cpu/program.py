@@ -101,16 +101,18 @@ class CpuProgram:
         )
 
     def _prepare(self, batch: int) -> None:
-        """Plans for the layouts of this chunk's blocks; refuses what cannot fit before it is allocated."""
+        """Plans for the layouts of this chunk's blocks."""
+        if batch in self._ready:
+            return
         blocks = {min(batch, BLOCK), batch % BLOCK or BLOCK}
-        for samples in blocks - self._ready:
+        for samples in blocks:
             lane_bits = self._kernel.lane_bits(samples)
             if not self._kernel.has_shape(lane_bits):
                 rows = self.plan.n_qubits - lane_bits
                 tile = tile_rows(rows, self.setting.tile_row_bits) + lane_bits
                 plan = compile_plan(self.circuit, self.strings, tile_bits=tile, low_bits=lane_bits)
                 self._kernel.add_shape(plan_data(self.extension, plan), lane_bits)
-            self._ready.add(samples)
+        self._ready.add(batch)
 
     def _check_memory(self, batch: int) -> None:
         forecast = self.forecast
@@ -151,17 +153,19 @@ class CpuProgram:
         expectations_BM = np.empty((batch, self.n_strings))
         gradient_S = np.empty(self.plan.n_shared_slots)
         gradient_BS = np.empty((batch, self.plan.n_per_sample_slots))
-        self._kernel.expectation_gradient(
-            _contiguous(shared_S),
-            _contiguous(per_sample_BS),
-            _optional(initial_BN),
-            _contiguous(cotangent if cotangent.ndim == 2 else cotangent[None]),
+        finite = self._kernel.expectation_gradient(
+            shared_S,
+            per_sample_BS,
+            initial_BN,
+            cotangent if cotangent.ndim == 2 else cotangent[None],
             expectations_BM,
             gradient_S,
             gradient_BS,
         )
-        self._require_finite(expectations_BM, "an expectation")
-        self._require_finite(gradient_S, "a gradient")
+        if not finite:
+            self._require_finite(expectations_BM, "an expectation")
+            self._require_finite(gradient_S, "a gradient")
+            self._require_finite(gradient_BS, "a per-sample gradient")
         return expectations_BM, gradient_S, gradient_BS
 
     def _require_finite(self, values: FloatArray, what: str) -> None:
