@@ -109,7 +109,7 @@ def make_directory(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"run.dir: {directory} cannot be made: {reason}; choose another run.dir or run.root") from error
+        raise InputError(f"run.dir: {directory} cannot be made: {reason}; choose another") from error
 
 
 def existing_status(config: Config, directory: Path) -> str | None:
