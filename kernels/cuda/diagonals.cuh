@@ -9,7 +9,8 @@
 __device__ __forceinline__ unsigned sign_bits(const int* __restrict__ pattern, unsigned offset) {
   unsigned both = 0;
 #pragma unroll 1
-  for (int i = 0; i < __ldg(pattern); ++i) both ^= offset & (offset >> __ldg(pattern + 6 + 2 * i)) & (unsigned)__ldg(pattern + 7 + 2 * i);
+  for (int i = 0; i < __ldg(pattern); ++i)
+    both ^= offset & (offset >> __ldg(pattern + 6 + 2 * i)) & (unsigned)__ldg(pattern + 7 + 2 * i);
   unsigned bits = (unsigned)__ldg(pattern + 1) ^ (0u - parity(both));
   bits ^= (0u - parity(offset & __ldg(pattern + 2))) & 0xAAAAu;
   bits ^= (0u - parity(offset & __ldg(pattern + 3))) & 0xCCCCu;
@@ -20,7 +21,8 @@ __device__ __forceinline__ unsigned sign_bits(const int* __restrict__ pattern, u
 
 // amplitude *= (-1)^{sign} * thread factor * register factor; the inverse takes the conjugate.
 template <bool BACKWARD>
-__device__ __forceinline__ void apply_table(Complex* psi, Complex* bra, Complex thread_factor, const Complex* __restrict__ registers, unsigned signs) {
+__device__ __forceinline__ void apply_table(Complex* psi, Complex* bra, Complex thread_factor,
+                                            const Complex* __restrict__ registers, unsigned signs) {
 #pragma unroll
   for (int j = 0; j < 16; ++j) {
     Complex factor = thread_factor;
@@ -49,7 +51,8 @@ __device__ __forceinline__ void walsh_hadamard(Real* values) {
 }
 
 // amplitude *= exp(-i pi half_turns[j]); the inverse takes the conjugate.
-template <bool BACKWARD> __device__ __forceinline__ void apply_half_turns(Complex* psi, Complex* bra, const Real* half_turns) {
+template <bool BACKWARD>
+__device__ __forceinline__ void apply_half_turns(Complex* psi, Complex* bra, const Real* half_turns) {
 #pragma unroll
   for (int j = 0; j < 16; ++j) {
     Complex factor;

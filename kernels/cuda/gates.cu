@@ -97,10 +97,10 @@ EXPORT_KERNEL(pair_gate_backward)
 
 struct PhaseArguments {
   Complex *psi, *bra;
-  const int* mask;           // (terms)
-  const Real* half_turns;    // (1 or samples, terms)
-  Real* sums;                // (rows, terms)
-  long long amplitudes;      // of all samples
+  const int* mask;         // (terms)
+  const Real* half_turns;  // (1 or samples, terms)
+  Real* sums;              // (rows, terms)
+  long long amplitudes;    // of all samples
   int terms, address_bits, per_sample, measures;
 };
 

@@ -7,18 +7,26 @@
 
 using Real = REAL;
 template <typename Number> struct ComplexOf;
-template <> struct ComplexOf<float> { using Type = float2; };
-template <> struct ComplexOf<double> { using Type = double2; };
+template <> struct ComplexOf<float> {
+  using Type = float2;
+};
+template <> struct ComplexOf<double> {
+  using Type = double2;
+};
 using Complex = ComplexOf<Real>::Type;
 
 #ifndef CUDA_EMULATOR
 #define KERNEL extern "C" __global__ void
 #define EXPORT_KERNEL(name)
-#define DYNAMIC_SHARED(type, name)                       \
+#define DYNAMIC_SHARED(type, name)                          \
   extern __shared__ __align__(16) unsigned char dynamic_[]; \
   type* name = reinterpret_cast<type*>(dynamic_)
-__device__ __forceinline__ void sincos_half_turns(float turns, float* sine, float* cosine) { sincospif(turns, sine, cosine); }
-__device__ __forceinline__ void sincos_half_turns(double turns, double* sine, double* cosine) { sincospi(turns, sine, cosine); }
+__device__ __forceinline__ void sincos_half_turns(float turns, float* sine, float* cosine) {
+  sincospif(turns, sine, cosine);
+}
+__device__ __forceinline__ void sincos_half_turns(double turns, double* sine, double* cosine) {
+  sincospi(turns, sine, cosine);
+}
 #endif
 
 // explicit fused multiply-add: the compiler may refuse to contract `c - a * b`

@@ -4,7 +4,9 @@
 #include "portable.cuh"
 
 // The pair i = 0..7 of register bit R: the index with bit R zero.
-template <int R> __device__ __forceinline__ constexpr int register_index(int i) { return ((i >> R) << (R + 1)) | (i & ((1 << R) - 1)); }
+template <int R> __device__ __forceinline__ constexpr int register_index(int i) {
+  return ((i >> R) << (R + 1)) | (i & ((1 << R) - 1));
+}
 
 // RY(beta) = [[c, -s], [s, c]] as three shears in place, a = tan(beta/4), b = sin(beta/2), |beta| <= pi:
 //   [[1, -a], [0, 1]] [[1, 0], [b, 1]] [[1, -a], [0, 1]]
@@ -68,7 +70,8 @@ __device__ __forceinline__ void z_sums(const Complex* psi, const Complex* bra, R
   for (int r = 0; r < 4; ++r) sums[3 * r + 2] = multiply_add(Real(-2), ones[r], both[0]);
 }
 
-// Twelve sums over a full warp in 18 shuffles, in a fixed order: lanes 8r .. 8r+7 end with sums[0..2] of register bit r.
+// Twelve sums over a full warp in 18 shuffles, in a fixed order: lanes 8r .. 8r+7 end with sums[0..2] of register
+// bit r.
 __device__ __forceinline__ void reduce_twelve(Real* sums, int lane) {
   const bool upper = lane & 16, odd = lane & 8;
 #pragma unroll

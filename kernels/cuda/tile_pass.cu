@@ -1,8 +1,8 @@
 // tile_pass.cu - executes any plan: ONE kernel for resident circuits (the state is one tile) and for tiled passes.
 //
-// A block holds a tile of 2^T amplitudes, 16 in each of 2^(T-4) threads: 4 register bits, T-4 thread bits. A layout says
-// which address masks these coordinates stand for (any basis of the tile over GF(2), so a CX costs nothing). The circuit
-// is data: records of 12 integers, each
+// A block holds a tile of 2^T amplitudes, 16 in each of 2^(T-4) threads: 4 register bits, T-4 thread bits. A layout
+// says which address masks these coordinates stand for (any basis of the tile over GF(2), so a CX costs nothing). The
+// circuit is data: records of 12 integers, each
 //
 //   [X exchange of layouts] [table diagonal and CZ signs] [general diagonal] [rotations on the register bits]
 //
@@ -12,7 +12,8 @@
 //
 // grid: tiles (samples x 2^(n-T)), or samples / 2^(T-n) where packed; block: 2^(T-4) threads.
 // dynamic shared memory: 2^T amplitudes forward; twice that and 2 x warps x 12 Real backward.
-// Planned by qmltrain.fusion.records, launched by qmltrain.engines.cuda.sweep, twin: tests/cuda/record_executor.py.
+// Records are made by qmltrain.fusion.record_writer and launched by qmltrain.engines.cuda.fused; the twin in NumPy is
+// tests/cuda/record_executor.py.
 #include "diagonals.cuh"
 #include "portable.cuh"
 #include "rotations.cuh"
@@ -45,13 +46,19 @@ struct PassArguments {
   const Real* sample_angle;     // (samples, sample_angles) in half turns
   Real* sums;                   // [row * row_stride + column * column_stride]
   long long row_stride, column_stride;
-  int records, address_bits, tile_count_bits, pack_bits, sample_shears, sample_angles, sum_lanes, start_zero, first_tile, padding;
+  int records, address_bits, tile_count_bits, pack_bits, sample_shears, sample_angles, sum_lanes, start_zero,
+      first_tile, padding;
 };
 
 enum Field { FLAGS, EXCHANGE, TABLE, PATTERN, APPLY, MEASURE, ROTATION_COLUMN, MEASURE_COLUMN, SAMPLE_SHEAR };
 enum Flag {
-  HAS_EXCHANGE = 1, HAS_TABLE = 2, HAS_APPLY = 4, MOVES_TILE = 8,  // bits 4..11: rotation of register bit r: 0 none, 1 shared, 3 per sample
-  HAS_V = 1 << 12, HAS_MEASURE = 1 << 13, SECOND_BUFFER = 1 << 14
+  HAS_EXCHANGE = 1,
+  HAS_TABLE = 2,
+  HAS_APPLY = 4,
+  MOVES_TILE = 8,  // bits 4..11: rotation of register bit r: 0 none, 1 shared, 3 per sample
+  HAS_V = 1 << 12,
+  HAS_MEASURE = 1 << 13,
+  SECOND_BUFFER = 1 << 14
 };
 
 // visit(register index, address) for all 16, in Gray code: one XOR an access, no array of addresses.
@@ -66,7 +73,8 @@ __device__ __forceinline__ int4 load_four(const int* address) { return __ldg(rei
 
 // v_x and v_y where wanted, then the rotation or its inverse, on register bit R.
 template <int R, bool BACKWARD>
-__device__ __forceinline__ void rotation(Complex* psi, Complex* bra, int flags, const Complex* shared, const Complex* sample, int sample_column, Real* sums) {
+__device__ __forceinline__ void rotation(Complex* psi, Complex* bra, int flags, const Complex* shared,
+                                         const Complex* sample, int sample_column, Real* sums) {
   const int kind = flags >> (4 + 2 * R) & 3;
   if (BACKWARD) sums[3 * R] = sums[3 * R + 1] = 0;
   if (!kind) return;
@@ -85,17 +93,25 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
   Complex psi[16], bra[16];
   unsigned tile_address = 0;
 #pragma unroll 1
-  for (int i = 0; i < A.tile_count_bits; ++i) tile_address ^= (0u - (tile >> i & 1u)) & (unsigned)__ldg(A.edge_tile + i);
-  unsigned address = tile_address ^ (unsigned)__ldg(A.edge_thread + (BACKWARD ? THREADS : 0) + thread);  // of register 0
+  for (int i = 0; i < A.tile_count_bits; ++i)
+    tile_address ^= (0u - (tile >> i & 1u)) & (unsigned)__ldg(A.edge_tile + i);
+  unsigned address =
+      tile_address ^ (unsigned)__ldg(A.edge_thread + (BACKWARD ? THREADS : 0) + thread);  // of register 0
   const size_t base = (size_t)(tile >> A.tile_count_bits) << (A.address_bits + A.pack_bits);
   {
     const int4 column = load_four(A.edge_column + (BACKWARD ? 4 : 0));
     if (!BACKWARD && A.start_zero) {
       const unsigned within = (1u << A.address_bits) - 1u;
-      walk(address, column, [&](int j, unsigned z) { psi[j].x = (z & within) ? Real(0) : Real(1); psi[j].y = 0; });
+      walk(address, column, [&](int j, unsigned z) {
+        psi[j].x = (z & within) ? Real(0) : Real(1);
+        psi[j].y = 0;
+      });
     } else {
       const Complex *from = A.psi + base, *from_bra = A.bra + base;
-      walk(address, column, [&](int j, unsigned z) { psi[j] = from[z]; if (BACKWARD) bra[j] = from_bra[z]; });
+      walk(address, column, [&](int j, unsigned z) {
+        psi[j] = from[z];
+        if (BACKWARD) bra[j] = from_bra[z];
+      });
     }
   }
   int current_pattern = -1;
@@ -165,8 +181,10 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
           for (int step = 1; step < LANES; step <<= 1)
             if (A.sum_lanes & step) sum += __shfl_xor_sync(LANE_MASK, sum, step);
           if (!(lane & A.sum_lanes)) {
-            if (WARPS == 1) A.sums[row * A.row_stride + (middle.w + column) * A.column_stride] = sum;
-            else partial[column * WARPS + warp] = sum;
+            if (WARPS == 1)
+              A.sums[row * A.row_stride + (middle.w + column) * A.column_stride] = sum;
+            else
+              partial[column * WARPS + warp] = sum;
           }
         }
       if (WARPS > 1) {
@@ -207,7 +225,9 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
       if (BACKWARD && (flags & HAS_V)) z_sums(psi, bra, sums);
       const int4 columns = load_four(record + SAMPLE_SHEAR);
       const Complex* coefficients = A.shear + 4 * (size_t)k;
-      const Complex* sample = A.sample_shear + ((((size_t)tile << A.pack_bits) + (address >> A.address_bits)) >> A.tile_count_bits) * A.sample_shears;
+      const Complex* sample =
+          A.sample_shear +
+          ((((size_t)tile << A.pack_bits) + (address >> A.address_bits)) >> A.tile_count_bits) * A.sample_shears;
       rotation<0, BACKWARD>(psi, bra, flags, coefficients, sample, columns.x, sums);
       rotation<1, BACKWARD>(psi, bra, flags, coefficients, sample, columns.y, sums);
       rotation<2, BACKWARD>(psi, bra, flags, coefficients, sample, columns.z, sums);
@@ -231,7 +251,8 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
         if (i < 3) A.sums[row * A.row_stride + (middle.z + place) * A.column_stride] = mine;
         return;
       }
-      Real* buffer = reduction + (flags & SECOND_BUFFER ? WARPS * 12 : 0);  // two in turn: one barrier a record is enough
+      Real* buffer =
+          reduction + (flags & SECOND_BUFFER ? WARPS * 12 : 0);  // two in turn: one barrier a record is enough
       if (i < 3) buffer[warp * 12 + place] = mine;
       __syncthreads();
       synchronised = true;
@@ -258,10 +279,17 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
   }
   const int4 column = load_four(A.edge_column + (BACKWARD ? 0 : 4));
   Complex *to = A.psi + base, *to_bra = A.bra + base;
-  walk(address, column, [&](int j, unsigned z) { to[z] = psi[j]; if (BACKWARD) to_bra[z] = bra[j]; });
+  walk(address, column, [&](int j, unsigned z) {
+    to[z] = psi[j];
+    if (BACKWARD) to_bra[z] = bra[j];
+  });
 }
 
-KERNEL __launch_bounds__(THREADS, BLOCKS) tile_pass_forward(const PassArguments arguments) { tile_pass<false>(arguments); }
-KERNEL __launch_bounds__(THREADS, BLOCKS) tile_pass_backward(const PassArguments arguments) { tile_pass<true>(arguments); }
+KERNEL __launch_bounds__(THREADS, BLOCKS) tile_pass_forward(const PassArguments arguments) {
+  tile_pass<false>(arguments);
+}
+KERNEL __launch_bounds__(THREADS, BLOCKS) tile_pass_backward(const PassArguments arguments) {
+  tile_pass<true>(arguments);
+}
 EXPORT_KERNEL(tile_pass_forward)
 EXPORT_KERNEL(tile_pass_backward)

@@ -1,5 +1,6 @@
 // vectors.cu - everything around the passes: tables, start states, expectation values, bras, sums in a fixed order.
-// Compiled with -DREAL only. Called by qmltrain.engines.cuda.vectors; twins are the NumPy lines of tests/cuda/test_vectors.py.
+// Compiled with -DREAL only. Launched by qmltrain.engines.cuda.vectors and .fused; the twins in NumPy are in
+// tests/cuda/test_vectors.py.
 #include "portable.cuh"
 
 // ---- tables of the shared diagonals, once a step
@@ -8,7 +9,8 @@
 // table[d][threads + j]  = the same over the entries of register bits
 // entry: {coordinate mask: bits 0..3 registers, 4.. threads, index into half_turns}; range[d]: {first entry, entries}
 // grid: tables; block: 256
-KERNEL __launch_bounds__(256) prepare_tables(const int2* range, const int2* entry, const double* half_turns, Complex* table, int threads) {
+KERNEL __launch_bounds__(256)
+    prepare_tables(const int2* range, const int2* entry, const double* half_turns, Complex* table, int threads) {
   const int2 mine = range[blockIdx.x];
   for (int e = threadIdx.x; e < threads + 16; e += 256) {
     double sum = 0;
@@ -36,17 +38,20 @@ EXPORT_KERNEL(prepare_tables)
 // shears:     out[sample][column] = {tan(angle/4), sin(angle/2)}, angle reduced to [-pi, pi]
 // half turns: out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (a full turn is a global sign)
 // affine: {coefficient, offset}; samples beyond the batch get angle 0. grid: ceil(samples * columns / 256); block: 256
-__device__ __forceinline__ double reduced_turns(const double* slots, const int* slot, const double2* affine, long long sample, int column, int n_slots, long long batch) {
+__device__ __forceinline__ double reduced_turns(const double* slots, const int* slot, const double2* affine,
+                                                long long sample, int column, int n_slots, long long batch) {
   if (sample >= batch) return 0;
-  const double turns = (affine[column].x * slots[sample * n_slots + slot[column]] + affine[column].y) * 0.15915494309189533577;
+  const double turns =
+      (affine[column].x * slots[sample * n_slots + slot[column]] + affine[column].y) * 0.15915494309189533577;
   return turns - rint(turns);
 }
-KERNEL __launch_bounds__(256) sample_shears(const double* slots, const int* slot, const double2* affine, Complex* out, int columns, int n_slots, long long batch, long long total) {
+KERNEL __launch_bounds__(256) sample_shears(const double* slots, const int* slot, const double2* affine, Complex* out,
+                                            int columns, int n_slots, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
   const double turns = reduced_turns(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
   double sine, cosine, quarter_sine, quarter_cosine;
-  sincos_half_turns(turns, &sine, &cosine);               // of angle / 2
+  sincos_half_turns(turns, &sine, &cosine);  // of angle / 2
   sincos_half_turns(turns / 2, &quarter_sine, &quarter_cosine);
   Complex shear;
   shear.x = (Real)(quarter_sine / quarter_cosine);
@@ -54,23 +59,28 @@ KERNEL __launch_bounds__(256) sample_shears(const double* slots, const int* slot
   out[i] = shear;
 }
 EXPORT_KERNEL(sample_shears)
-KERNEL __launch_bounds__(256) sample_half_turns(const double* slots, const int* slot, const double2* affine, Real* out, int columns, int n_slots, long long batch, long long total) {
+KERNEL __launch_bounds__(256) sample_half_turns(const double* slots, const int* slot, const double2* affine, Real* out,
+                                                int columns, int n_slots, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
   out[i] = (Real)reduced_turns(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
 }
 EXPORT_KERNEL(sample_half_turns)
 
-// ---- start states: psi[sample][z], |0> or real amplitudes given for z < 2^n (zero above, and in rows beyond the batch)
+// ---- start states: psi[sample][z], |0> or real amplitudes for z < 2^n (zero above, and in rows beyond the batch)
+//
 // grid: ceil(total / 256); block: 256; initial: (batch, 2^qubits) or null
-KERNEL __launch_bounds__(256) start_state(Complex* psi, const Real* initial, int qubits, int address_bits, long long batch, long long total) {
+KERNEL __launch_bounds__(256)
+    start_state(Complex* psi, const Real* initial, int qubits, int address_bits, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
   const long long sample = i >> address_bits, z = i & ((1ll << address_bits) - 1);
   Complex value;
   value.x = value.y = 0;
-  if (!initial) value.x = z == 0 ? Real(1) : Real(0);
-  else if (sample < batch && z < (1ll << qubits)) value.x = initial[(sample << qubits) + z];
+  if (!initial)
+    value.x = z == 0 ? Real(1) : Real(0);
+  else if (sample < batch && z < (1ll << qubits))
+    value.x = initial[(sample << qubits) + z];
   psi[i] = value;
 }
 EXPORT_KERNEL(start_state)
@@ -100,7 +110,8 @@ __device__ __forceinline__ Share share_of(int address_bits) {
   return s;
 }
 // Sum `mine` over the threads of one row and let one thread store it: out[row * stride]. All threads must call.
-__device__ __forceinline__ void store_row(Real mine, Real* shared, int address_bits, long long rows, Real* out, int stride) {
+__device__ __forceinline__ void store_row(Real mine, Real* shared, int address_bits, long long rows, Real* out,
+                                          int stride) {
   const int width = address_bits >= PART_BITS ? 256 : 1 << (address_bits - 4);  // threads a row
 #pragma unroll
   for (int step = 1; step < 32; step <<= 1)
@@ -128,7 +139,8 @@ __device__ __forceinline__ void store_row(Real mine, Real* shared, int address_b
 //
 // rows[row][m] = sum over the part of Re(conj(psi[z ^ x]) factor(z) psi[z])
 // grid: ceil(samples * 2^n / 4096); block: 256; dynamic shared memory: 8 Real
-KERNEL __launch_bounds__(256) expectations(const Complex* psi, const int4* string, int strings, int address_bits, long long samples, long long rows, Real* out) {
+KERNEL __launch_bounds__(256) expectations(const Complex* psi, const int4* string, int strings, int address_bits,
+                                           long long samples, long long rows, Real* out) {
   DYNAMIC_SHARED(Real, shared);
   const Share s = share_of(address_bits);
   const bool inside = s.sample < samples;
@@ -157,7 +169,8 @@ KERNEL __launch_bounds__(256) expectations(const Complex* psi, const int4* strin
 EXPORT_KERNEL(expectations)
 
 // rows[row] = sum over the part of |psi - start|^2, start as in start_state. Same geometry as expectations.
-KERNEL __launch_bounds__(256) distances(const Complex* psi, const Real* initial, int qubits, int address_bits, long long samples, long long rows, Real* out) {
+KERNEL __launch_bounds__(256) distances(const Complex* psi, const Real* initial, int qubits, int address_bits,
+                                        long long samples, long long rows, Real* out) {
   DYNAMIC_SHARED(Real, shared);
   const Share s = share_of(address_bits);
   Real sum = 0;
@@ -177,7 +190,8 @@ EXPORT_KERNEL(distances)
 
 // bra[z] = sum_m cotangent[sample][m] (P_m psi)[z], strings as in expectations, sorted by x.
 // grid: ceil(samples * 2^n / 256); block: 256
-KERNEL __launch_bounds__(256) start_bra(const Complex* psi, Complex* bra, const int4* string, int strings, const Real* cotangent, int address_bits, long long total) {
+KERNEL __launch_bounds__(256) start_bra(const Complex* psi, Complex* bra, const int4* string, int strings,
+                                        const Real* cotangent, int address_bits, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
   const long long sample = i >> address_bits;
@@ -207,7 +221,9 @@ EXPORT_KERNEL(start_bra)
 // chosen[k] = {c, t}: out[group * out_stride + t] = sum over rows [group * rows_per_group, ...) of
 // values[row * row_stride + c * column_stride]; a negative t means minus the sum, at -1 - t
 // grid: groups * ceil(columns / 32); block: 256; dynamic shared memory: 256 double
-KERNEL __launch_bounds__(256) sum_rows(const Real* values, const int2* chosen, double* out, long long rows, long long rows_per_group, int columns, long long row_stride, long long column_stride, long long out_stride) {
+KERNEL __launch_bounds__(256)
+    sum_rows(const Real* values, const int2* chosen, double* out, long long rows, long long rows_per_group, int columns,
+             long long row_stride, long long column_stride, long long out_stride) {
   DYNAMIC_SHARED(double, partial);
   const int pieces = (columns + 31) / 32, thread = threadIdx.x;
   const long long group = blockIdx.x / pieces;

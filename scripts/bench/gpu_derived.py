@@ -20,7 +20,8 @@ from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.fusion import records as r
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.light_cone import schedule_tiles
-from qmltrain.fusion.records import RecordProgram, make_records
+from qmltrain.fusion.record_writer import make_records
+from qmltrain.fusion.records import RecordProgram
 from qmltrain.fusion.tile_items import take_apart
 
 # SASS instructions (forward, backward) of a thread: see docs/performance-gpu.md

@@ -14,7 +14,8 @@ from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.layouts import Reducer, combine, make_exchange, make_layout
 from qmltrain.fusion.light_cone import schedule_tiles
-from qmltrain.fusion.records import FLAGS, HAS_EXCHANGE, make_records
+from qmltrain.fusion.record_writer import make_records
+from qmltrain.fusion.records import FLAGS, HAS_EXCHANGE
 from qmltrain.fusion.tile_items import TermPlace, take_apart
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs

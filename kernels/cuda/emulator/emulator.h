@@ -1,6 +1,7 @@
 // emulator.h - CUDA C++ on the CPU, for correctness tests without a GPU. Only what the kernels of this project use.
 //
-//   g++ -std=c++17 -O1 -g -shared -fPIC -x c++ -include emulator/emulator.h -DREAL=float -DTILE_BITS=9 tile_pass.cu -o tile_pass.so
+//   g++ -std=c++17 -O1 -g -shared -fPIC -x c++ -include emulator/emulator.h -DREAL=float -DTILE_BITS=9 tile_pass.cu
+//     -o tile_pass.so
 //   + -fsanitize=address,undefined                       out of bounds, misaligned, undefined
 //   + -fsanitize=thread -DEMULATOR_RACES (compile only)  races, see races.h
 //
@@ -16,10 +17,18 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 
-struct alignas(8) float2 { float x, y; };
-struct alignas(16) double2 { double x, y; };
-struct alignas(8) int2 { int x, y; };
-struct alignas(16) int4 { int x, y, z, w; };
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) double2 {
+  double x, y;
+};
+struct alignas(8) int2 {
+  int x, y;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
 
 #define threadIdx (::emulator::machine.current->index)
 #define blockIdx (::emulator::machine.block_index)
@@ -29,7 +38,8 @@ struct alignas(16) int4 { int x, y, z, w; };
 #define __syncthreads() ::emulator::wait_here(::emulator::Waits::block, EMULATOR_PLACE)
 #define __shfl_xor_sync(mask, value, lanes) emulator_shuffle_xor(mask, value, lanes, EMULATOR_PLACE)
 
-template <class Value> UNWATCHED inline Value emulator_shuffle_xor(unsigned mask, Value value, unsigned lanes, const char* place) {
+template <class Value>
+UNWATCHED inline Value emulator_shuffle_xor(unsigned mask, Value value, unsigned lanes, const char* place) {
   static_assert(sizeof(Value) <= 8);
   uint64_t bits = 0;
   memcpy(&bits, &value, sizeof value);
@@ -63,8 +73,8 @@ inline void sincos_half_turns(float turns, float* sine, float* cosine) {
 #define KERNEL static void
 #define DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(::emulator::machine.shared)
 // a kernel as a C function for ctypes: grid and block as six numbers, bytes of shared memory, pointers to arguments
-#define EXPORT_KERNEL(name)                                                                       \
-  extern "C" void emulate_##name(const unsigned* d, size_t shared_bytes, void** arguments) {      \
+#define EXPORT_KERNEL(name)                                                                                     \
+  extern "C" void emulate_##name(const unsigned* d, size_t shared_bytes, void** arguments) {                    \
     ::emulator::launch_pointers(name, dim3{d[0], d[1], d[2]}, dim3{d[3], d[4], d[5]}, shared_bytes, arguments); \
   }
 extern "C" inline void emulator_order(int order, unsigned long long seed) {

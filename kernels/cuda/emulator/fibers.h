@@ -115,7 +115,8 @@ struct StackPool {
       return stack;
     }
     constexpr size_t GUARD = 4096;
-    void* memory = mmap(nullptr, STACK_BYTES + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        mmap(nullptr, STACK_BYTES + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
       perror("emulator: no memory for a stack");
       abort();
@@ -132,8 +133,8 @@ UNWATCHED inline void make_ready(Fiber& fiber, void (*entry)()) {
   if (!fiber.stack) fiber.stack = stack_pool.take();
 #if defined(__x86_64__)
   void** top = (void**)((uintptr_t)(fiber.stack + STACK_BYTES) & ~(uintptr_t)15);
-  *--top = nullptr;        // at a function's entry the stack pointer is 8 modulo 16
-  *--top = (void*)entry;   // what emulator_switch returns to
+  *--top = nullptr;       // at a function's entry the stack pointer is 8 modulo 16
+  *--top = (void*)entry;  // what emulator_switch returns to
   for (int i = 0; i < 6; ++i) *--top = nullptr;
   fiber.stack_pointer = top;
 #else

@@ -15,8 +15,12 @@
 #include <utility>
 #include <vector>
 
-struct uint3 { unsigned x, y, z; };
-struct dim3 { unsigned x, y, z; };
+struct uint3 {
+  unsigned x, y, z;
+};
+struct dim3 {
+  unsigned x, y, z;
+};
 
 namespace emulator {
 
@@ -33,7 +37,9 @@ struct Thread : Fiber {
   unsigned warp_epoch = 0, exchanges = 0;
 };
 
-struct WarpValues { uint64_t value[2][32]; };  // two in turn: a lane may be one operation ahead
+struct WarpValues {
+  uint64_t value[2][32];
+};  // two in turn: a lane may be one operation ahead
 
 struct Machine {
   dim3 grid{}, block{};
@@ -107,7 +113,8 @@ UNWATCHED inline bool release_warp(unsigned warp) {
     for (unsigned i = 0; i < lanes; ++i)
       if (leader.mask >> i & 1) {
         Thread& t = machine.threads[first + i];
-        if (t.operation != leader.operation || t.mask != leader.mask) fail(std::string("different warp operations: ") + t.place + " and " + leader.place);
+        if (t.operation != leader.operation || t.mask != leader.mask)
+          fail(std::string("different warp operations: ") + t.place + " and " + leader.place);
         t.waits = Waits::nothing;
         ++t.warp_epoch;
       }
@@ -124,7 +131,8 @@ UNWATCHED inline bool release_block() {
     if (t.waits == Waits::ended) ++ended;
     if (t.waits != Waits::block) continue;
     ++waiting;
-    if (place && strcmp(place, t.place)) fail(std::string("threads of a block at different barriers: ") + place + " and " + t.place);
+    if (place && strcmp(place, t.place))
+      fail(std::string("threads of a block at different barriers: ") + place + " and " + t.place);
     place = t.place;
   }
   if (!waiting || waiting + ended != machine.threads.size()) return false;
@@ -163,7 +171,8 @@ UNWATCHED inline void run_block(std::mt19937_64& random) {
     if (!release_block() && !progress) {
       std::string message = "deadlock:";
       for (Thread& t : machine.threads)
-        if (t.waits != Waits::ended && message.size() < 300) message += " [thread " + std::to_string(t.number) + " at " + t.place + "]";
+        if (t.waits != Waits::ended && message.size() < 300)
+          message += " [thread " + std::to_string(t.number) + " at " + t.place + "]";
       fail(message);
     }
   }
@@ -189,7 +198,8 @@ template <class Body> UNWATCHED void launch(dim3 grid, dim3 block, size_t shared
   if (order == Order::random) std::shuffle(blocks.begin(), blocks.end(), random);
   for (unsigned long long number : blocks) {
     machine.block_number = (unsigned)number;
-    machine.block_index = {(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y), (unsigned)(number / grid.x / grid.y)};
+    machine.block_index = {(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y),
+                           (unsigned)(number / grid.x / grid.y)};
     machine.block_epoch = 0;
     if (shared_bytes) {  // exactly sized, so that the address sanitizer sees an overflow
       void* memory = nullptr;
@@ -216,11 +226,14 @@ template <class Body> UNWATCHED void launch(dim3 grid, dim3 block, size_t shared
 }
 
 // As cuLaunchKernel: arguments[i] points at argument i.
-template <class... P, size_t... I> UNWATCHED void launch_pointers(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, void** arguments, std::index_sequence<I...>) {
+template <class... P, size_t... I>
+UNWATCHED void launch_pointers(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, void** arguments,
+                               std::index_sequence<I...>) {
   (void)arguments;
   launch(grid, block, shared_bytes, [&]() { kernel(*(std::remove_cv_t<P>*)arguments[I]...); });
 }
-template <class... P> void launch_pointers(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, void** arguments) {
+template <class... P>
+void launch_pointers(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, void** arguments) {
   launch_pointers(kernel, grid, block, shared_bytes, arguments, std::make_index_sequence<sizeof...(P)>());
 }
 

@@ -53,22 +53,28 @@ UNWATCHED inline void check_access(const void* address, size_t bytes, bool write
     Word& word = (*words)[a];
     const bool both_atomic = atomic && word.atomic;
     const char* kind = nullptr;
-    if (!both_atomic && unordered(word.writer, me)) kind = write ? "write after write" : "read after write";
+    if (!both_atomic && unordered(word.writer, me))
+      kind = write ? "write after write" : "read after write";
     else if (write && !both_atomic) {
-      const bool same_epoch = word.reader.launch == launch_number && word.reader.block == me.block && word.reader.block_epoch == me.block_epoch;
+      const bool same_epoch = word.reader.launch == launch_number && word.reader.block == me.block &&
+                              word.reader.block_epoch == me.block_epoch;
       if (unordered(word.reader, me) || (word.readers_of_two_warps && same_epoch)) kind = "write after read";
     }
     if (kind && race_count++ < REPORTED)
-      fprintf(stderr, "emulator: RACE %s at %p: block %u thread %u, code %p\n", kind, (void*)a, me.block, me.thread, code);
+      fprintf(stderr, "emulator: RACE %s at %p: block %u thread %u, code %p\n", kind, (void*)a, me.block, me.thread,
+              code);
     const Touch touch{launch_number, me.block, me.thread, me.block_epoch, me.warp_epoch};
     if (write) {
       word.writer = touch;
       word.atomic = atomic;
     } else {
       const Touch& last = word.reader;
-      const bool same_epoch = last.launch == launch_number && last.block == me.block && last.block_epoch == me.block_epoch;
-      if (!same_epoch) word.readers_of_two_warps = false;
-      else if (last.thread / 32 != me.warp) word.readers_of_two_warps = true;
+      const bool same_epoch =
+          last.launch == launch_number && last.block == me.block && last.block_epoch == me.block_epoch;
+      if (!same_epoch)
+        word.readers_of_two_warps = false;
+      else if (last.thread / 32 != me.warp)
+        word.readers_of_two_warps = true;
       word.reader = touch;
     }
   }
@@ -80,11 +86,19 @@ UNWATCHED inline void forget_words(const void* address, size_t bytes) {  // fres
   for (uintptr_t a = (uintptr_t)address & ~(uintptr_t)3; a < (uintptr_t)address + bytes; a += 4) words->erase(a);
 }
 
-#define EMULATOR_WATCH(size)                                                                                             \
-  extern "C" UNWATCHED __attribute__((weak)) void __tsan_read##size(void* p) { ::emulator::check_access(p, size, false, false, __builtin_return_address(0)); } \
-  extern "C" UNWATCHED __attribute__((weak)) void __tsan_write##size(void* p) { ::emulator::check_access(p, size, true, false, __builtin_return_address(0)); } \
-  extern "C" UNWATCHED __attribute__((weak)) void __tsan_unaligned_read##size(void* p) { ::emulator::check_access(p, size, false, false, __builtin_return_address(0)); } \
-  extern "C" UNWATCHED __attribute__((weak)) void __tsan_unaligned_write##size(void* p) { ::emulator::check_access(p, size, true, false, __builtin_return_address(0)); }
+#define EMULATOR_WATCH(size)                                                              \
+  extern "C" UNWATCHED __attribute__((weak)) void __tsan_read##size(void* p) {            \
+    ::emulator::check_access(p, size, false, false, __builtin_return_address(0));         \
+  }                                                                                       \
+  extern "C" UNWATCHED __attribute__((weak)) void __tsan_write##size(void* p) {           \
+    ::emulator::check_access(p, size, true, false, __builtin_return_address(0));          \
+  }                                                                                       \
+  extern "C" UNWATCHED __attribute__((weak)) void __tsan_unaligned_read##size(void* p) {  \
+    ::emulator::check_access(p, size, false, false, __builtin_return_address(0));         \
+  }                                                                                       \
+  extern "C" UNWATCHED __attribute__((weak)) void __tsan_unaligned_write##size(void* p) { \
+    ::emulator::check_access(p, size, true, false, __builtin_return_address(0));          \
+  }
 
 #else
 inline void forget_words(const void*, size_t) {}
@@ -99,8 +113,12 @@ EMULATOR_WATCH(2)
 EMULATOR_WATCH(4)
 EMULATOR_WATCH(8)
 EMULATOR_WATCH(16)
-extern "C" UNWATCHED __attribute__((weak)) void __tsan_read_range(void* p, size_t n) { ::emulator::check_access(p, n, false, false, __builtin_return_address(0)); }
-extern "C" UNWATCHED __attribute__((weak)) void __tsan_write_range(void* p, size_t n) { ::emulator::check_access(p, n, true, false, __builtin_return_address(0)); }
+extern "C" UNWATCHED __attribute__((weak)) void __tsan_read_range(void* p, size_t n) {
+  ::emulator::check_access(p, n, false, false, __builtin_return_address(0));
+}
+extern "C" UNWATCHED __attribute__((weak)) void __tsan_write_range(void* p, size_t n) {
+  ::emulator::check_access(p, n, true, false, __builtin_return_address(0));
+}
 extern "C" __attribute__((weak)) void __tsan_func_entry(void*) {}
 extern "C" __attribute__((weak)) void __tsan_func_exit() {}
 extern "C" __attribute__((weak)) void __tsan_init() {}

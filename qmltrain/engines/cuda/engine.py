@@ -22,7 +22,16 @@ _ROTATIONS_A_PASS = 1 << 14
 def every_kernel(precision: Precision, largest: int) -> list[Kernel]:
     """All kernels of a precision, tiles up to 2^largest amplitudes."""
     gates = [f"{gate}_{direction}" for gate in ("pair_gate", "phase_gate") for direction in ("forward", "backward")]
-    vectors = ["prepare_tables", "sample_shears", "sample_half_turns", "start_state", "expectations", "distances", "start_bra", "sum_rows"]
+    vectors = [
+        "prepare_tables",
+        "sample_shears",
+        "sample_half_turns",
+        "start_state",
+        "expectations",
+        "distances",
+        "start_bra",
+        "sum_rows",
+    ]
     kernels = [Kernel("vectors", name, precision) for name in vectors]
     kernels += [Kernel("gates", name, precision) for name in gates]
     for tile_bits in range(SMALLEST_TILE, largest + 1):

@@ -16,7 +16,8 @@ from qmltrain.engines.protocol import FloatArray, Precision, SlotValues
 from qmltrain.fusion.cost import needs_v_z
 from qmltrain.fusion.light_cone import schedule_tiles
 from qmltrain.fusion.plan import AffineAngle, Plan
-from qmltrain.fusion.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram, make_records
+from qmltrain.fusion.record_writer import make_records
+from qmltrain.fusion.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
 from qmltrain.fusion.tile_items import Angles, TermPlace, take_apart
 
 _POINTERS = [
