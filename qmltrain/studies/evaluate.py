@@ -107,6 +107,8 @@ def run(
 def other_data(trained: TrainedModel, changes: Mapping[str, Any]) -> Part:
     """All rows of another data set: the run's own `dataset` options with `changes`, or another group altogether."""
     config = trained.config
+    if 0 in trained.sample_shape:
+        raise InputError("dataset: the run was trained without data, and there is nothing to evaluate on others")
     if "name" in changes:
         dataset = DatasetConfig(**changes)
     else:
@@ -168,7 +170,9 @@ def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outp
     """
     predictions_B, scores_BC = trained.judge(np.concatenate(outputs))
     labels_B = np.concatenate([part.labels_B for part in parts])
-    if not trained.class_names:
+    if not trained.model.loss.supervised:
+        labels_B = np.full(len(labels_B), np.nan)  # the loss compares with none
+    elif not trained.class_names:
         labels_B = trained.unscale(labels_B)
     columns: dict[str, Column] = {
         "split": np.repeat([part.split for part in parts], [len(part.rows_B) for part in parts]),

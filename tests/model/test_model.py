@@ -257,11 +257,15 @@ def test_a_model_without_data_takes_no_samples(tmp_path):
         loss__name="expectation", optimizer__name="lbfgs", schedule__name="constant", **nothing,
     )  # fmt: skip
     model = qmltrain.load(directory)
-    energy = open_run(directory).epochs["train/loss"].iloc[-1]
+    energy = float(open_run(directory).epochs["train/loss"].iloc[-1])
     assert model.expectations().tolist() == [[energy]] and model.predict().tolist() == [energy]
     assert abs(model.expectations(shots=100_000)[0, 0] - energy) < 0.05
     with pytest.raises(InputError, match="was trained without data; leave x out"):
         model.predict(np.zeros((1, 2)))
+    assert evaluate.run(directory, CONTEXT, predictions=tmp_path / "v.csv") == 0
+    assert (tmp_path / "v.csv").read_text().splitlines()[1] == f"train,0,nan,{energy!r},{energy!r}"
+    with pytest.raises(InputError, match="the run was trained without data"):
+        evaluate.run(directory, CONTEXT, dataset={"name": "iris"})
 
 
 def test_samples_cannot_be_left_out(runs):

@@ -12,6 +12,7 @@ from qmltrain.circuit.angle import constant
 from qmltrain.circuit.circuit import Gate, from_gates
 from qmltrain.circuit.observables import from_sums, pauli_string
 from qmltrain.cli import main
+from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import InputError
 from qmltrain.runs.views import open_run
 from qmltrain.studies import evaluate, train
@@ -187,3 +188,25 @@ def test_large_data_are_read_in_pieces(whole, tmp_path, monkeypatch):
         with np.load(tmp_path / f"a{shots}.npz") as a, np.load(tmp_path / f"b{shots}.npz") as b:
             for key in ("row", "label", "scores"):
                 np.testing.assert_array_equal(a[key], b[key])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_estimates_approach_the_exact_values_where_bits_are_moved(seed):
+    """CX, SWAP and X move no data in the interpreter: strings are read through its frame."""
+    generator = np.random.default_rng(seed)
+    gates = []
+    for _ in range(30):
+        name = str(generator.choice(["ry", "rx", "cx", "swap", "x", "rzz"]))
+        qubits = tuple(generator.permutation(4)[: 1 if name in ("ry", "rx", "x") else 2].tolist())
+        angles = (constant(float(generator.normal())),) if name in ("ry", "rx", "rzz") else ()
+        gates.append(Gate(name, qubits, angles))
+    letters = [{0: "Z"}, {1: "Z", 3: "Z"}, {0: "Z", 1: "Z", 2: "Z"}, {}, {2: "X"}, {0: "Y", 3: "Z"}]
+    observables = from_sums([(str(k), [(1.0, pauli_string(one))]) for k, one in enumerate(letters)])
+    model = Model(from_gates(4, gates), observables, HEADS["raw"](6, 6), LOSSES["cross_entropy"](6))
+    nothing = np.zeros((1, 0))
+    exact = (
+        ReferenceEngine().compile(model.circuit, observables.strings).forward(model.angles.values(np.zeros(0), nothing))
+    )
+    shots = 200_000
+    found = ShotSampler(model, "complex128").expectations(np.zeros(0), nothing, np.arange(1), shots, seed)
+    np.testing.assert_allclose(found, exact.expectations_BM, rtol=0, atol=5 / np.sqrt(shots))
