@@ -88,9 +88,7 @@ class CupyDevice:
         pinned = self.cupy.cuda.alloc_pinned_memory(array.nbytes)
         staged = np.frombuffer(pinned, dtype=array.dtype, count=array.size).reshape(array.shape)
         staged[...] = array
-        self.runtime.memcpyAsync(
-            result.pointer, pinned.ptr, array.nbytes, self.runtime.memcpyHostToDevice, self.stream.ptr
-        )
+        self._transfer(result.pointer, pinned.ptr, array.nbytes, self.runtime.memcpyHostToDevice)
         event = self.cupy.cuda.Event(disable_timing=True)
         event.record(self.stream)
         self.in_flight.append((event, pinned))
@@ -101,25 +99,19 @@ class CupyDevice:
         if not n_bytes:
             return np.empty(shape, dtype)
         pinned = self.cupy.cuda.alloc_pinned_memory(n_bytes)
-        self._checked(
-            self.runtime.memcpyAsync,
-            pinned.ptr,
-            buffer.pointer,
-            n_bytes,
-            self.runtime.memcpyDeviceToHost,
-            self.stream.ptr,
-        )
+        self._transfer(pinned.ptr, buffer.pointer, n_bytes, self.runtime.memcpyDeviceToHost)
         self._checked(self.stream.synchronize)
         self.in_flight.clear()
         return np.frombuffer(pinned, dtype=dtype, count=int(np.prod(shape, dtype=np.int64))).reshape(shape).copy()
 
     def copy(self, target: Buffer, source: Buffer) -> None:
-        self.runtime.memcpyAsync(
-            target.pointer, source.pointer, source.n_bytes, self.runtime.memcpyDeviceToDevice, self.stream.ptr
-        )
+        self._transfer(target.pointer, source.pointer, source.n_bytes, self.runtime.memcpyDeviceToDevice)
+
+    def _transfer(self, target: int, source: int, n_bytes: int, kind: int) -> None:
+        self._checked(self.runtime.memcpyAsync, target, source, n_bytes, kind, self.stream.ptr)
 
     def clear(self, buffer: Buffer) -> None:
-        self.runtime.memsetAsync(buffer.pointer, 0, buffer.n_bytes, self.stream.ptr)
+        self._checked(self.runtime.memsetAsync, buffer.pointer, 0, buffer.n_bytes, self.stream.ptr)
 
     def launch(
         self, kernel: Kernel, grid: int, block: int, shared_bytes: int, arguments: Sequence[np.generic | NDArray[Any]]
