@@ -16,8 +16,8 @@ from tests.studies.small import CONTEXT
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 SMALLER = {
     "cifar10": ["dataset.samples=50", "preprocess.pca=8", "train.batch_size=8", "encoding.repeats=1"],
-    "mnist": ["dataset.samples=60"],
-    "mnist_amplitude": ["dataset.samples=60", "train.batch_size=16"],
+    "mnist": ["dataset.samples=60", "preprocess.pca=20", "train.batch_size=16", "encoding.repeats=2"],
+    "mnist_amplitude": ["dataset.samples=60", "train.batch_size=16", "ansatz.layers=5"],
     "digits": ["dataset.samples=100"],
     "digits_amplitude": ["dataset.samples=100"],
     "circles": ["dataset.n_samples=100"],
