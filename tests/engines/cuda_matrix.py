@@ -96,10 +96,20 @@ class EngineMatrix:
     @pytest.mark.parametrize("entangler", ["cz", "cx"])
     @pytest.mark.parametrize(
         ("n_qubits", "tile"),
-        [(9, None), (10, None), (11, None), (12, None), (13, None), (9, (6, 2)), (10, (6, 3)), (10, (9, 3))],
+        [
+            (9, None),
+            (10, None),
+            (11, None),
+            (12, None),
+            (13, None),
+            (14, (12, 3)),
+            (9, (6, 2)),
+            (10, (6, 3)),
+            (10, (9, 3)),
+        ],
     )
     def test_hardware_efficient_ansatz(self, n_qubits, tile, entangler):
-        circuit = hea(n_qubits, 4 if tile else 2, entangler)
+        circuit = hea(n_qubits, 4 if n_qubits < 11 else 2, entangler)
         theta, x = random_inputs(circuit, 2)
         strings = some_strings(n_qubits)
         expected = run(ReferenceEngine(), circuit, strings, theta, x)

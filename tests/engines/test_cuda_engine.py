@@ -44,7 +44,7 @@ def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, gradient, fu
     program = engine.compile(circuit, STRINGS, "complex64", gradient, EngineOptions(fusion=fusion))
     HostBuffer.peak = HostBuffer.live
     slots = AngleMap(circuit).values(theta, x)
-    program.forward(slots).backward(random_cotangents(BLOCK, len(STRINGS)))
+    program.forward(slots).backward(random_cotangents(BLOCK, len(STRINGS)), per_sample_shared=True)
     used = HostBuffer.peak - before
     forecast = program.forecast.fixed_bytes + program.forecast.block_bytes
     assert used <= 1.02 * forecast + 4096, (used, forecast)

@@ -50,7 +50,8 @@ class CudaProgram:
         kept = len(self.cuts)
         states = 2 + kept + (longest if mode == "checkpoint" else 0)
         block_bytes = states * state_bytes + self.scratch_values(samples) * self.real.itemsize
-        block_bytes += 8 * (schedule.preparation.n_raw + samples * (len(columns.sample_column) + 2))
+        # sums by block and by sample; gradients of each sample may be asked for
+        block_bytes += 8 * (schedule.preparation.n_raw * (1 + BLOCK) + samples * (len(columns.sample_column) + 2))
         block_bytes += samples * (
             schedule.sample_bytes() + 16 * self.vectors.n_strings << max(0, schedule.address_bits - 12)
         )
