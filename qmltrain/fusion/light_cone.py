@@ -19,6 +19,7 @@ from qmltrain.fusion.plan import Rotation
 from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep, resident_passes
 
 _LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are left to the next pass
+_LEAST_ZIGZAG = 4  # the same for plans with CX, where a step needs two diagonals
 _DEPTH = 48  # steps a zigzag pass may run ahead
 
 
@@ -292,7 +293,7 @@ def _run_ahead(
             if all(_executable(k, item, rotations, current) for k, item in blocking):
                 ready.append(rotation)
                 needed.update((id(item), (k, item)) for k, item in blocking)
-        if not ready:
+        if not ready or (rounds and len(ready) < _LEAST_ZIGZAG):
             if rotations[step]:
                 break
             continue
