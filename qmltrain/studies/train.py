@@ -87,9 +87,10 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
         session.check()
         if status:
             return session.go_on(snapshot)
+        theta_P = problem.initial_theta()
         make_directory(directory)
         with RunLock(directory):
-            return session.start()
+            return session.start(theta_P)
 
 
 def check_directory(directory: Path) -> None:
@@ -188,15 +189,13 @@ class Session:
 
     def check(self) -> None:
         """What can only be wrong in combination."""
-        if self.data.judged() is not None:
-            loss = self.problem.model.loss
-            monitor_direction(self.config.train.monitor, loss.n_classes, loss.supervised)
-        elif self.config.train.patience is not None:
+        loss = self.problem.model.loss
+        monitor_direction(self.config.train.monitor, loss.n_classes, loss.supervised)
+        if self.data.judged() is None and self.config.train.patience is not None:
             raise InputError("train.patience: early stopping needs a validation split; set dataset.validation above 0")
 
-    def start(self) -> int:
+    def start(self, theta_P: np.ndarray) -> int:
         """A new run."""
-        theta_P = self.problem.initial_theta()
         layers, _ = self.problem.model.layers()
         run = self.config.run
         store = RunStore.create(

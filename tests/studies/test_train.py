@@ -208,6 +208,12 @@ def test_bad_data_leaves_nothing_behind(tmp_path):
         train.run(moons(tmp_path, optimizer__momentum=0.5), CONTEXT)
     with pytest.raises(InputError, match=r"train.monitor"):
         train.run(moons(tmp_path, train__monitor="val/r2"), CONTEXT)
+    with pytest.raises(InputError, match=r"train.monitor"):
+        train.run(moons(tmp_path, train__monitor="val/r2", dataset__validation=0.0), CONTEXT)
+    with pytest.raises(InputError, match=r"train.initial_scale: not used by zeros"):
+        train.run(moons(tmp_path, train__initial="zeros", train__initial_scale=0.3), CONTEXT)
+    with pytest.raises(InputError, match=r"nowhere: there is no run here"):
+        train.run(moons(tmp_path, train__initial="from_run", train__initial_run="nowhere"), CONTEXT)
     assert not list(tmp_path.iterdir())
 
 
