@@ -171,5 +171,5 @@ def _unknown(key: str) -> str:
 
 
 def _given(key: str, overrides: list[str]) -> str | None:
-    """What the command line set `key` to; None where it did not."""
-    return next((override.partition("=")[2] for override in overrides if _key(override) == key), None)
+    """What the command line set `key` to, the last time if more than once; None where it did not."""
+    return next((override.partition("=")[2] for override in reversed(overrides) if _key(override) == key), None)

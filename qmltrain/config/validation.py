@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qmltrain.config.rules import Rule
-from qmltrain.config.schema import Config, options
+from qmltrain.config.schema import Config, PreprocessConfig, options
 from qmltrain.errors import InputError
 
 
@@ -23,6 +23,12 @@ def validate(config: Config) -> Config:
         raise InputError(
             f"dataset.validation, dataset.test: found {dataset.validation:g} and {dataset.test:g}; "
             "allowed: a sum below 1, so that samples are left to train on"
+        )
+    preprocess = config.preprocess
+    if preprocess.scale != "min_max" and preprocess.range != PreprocessConfig().range:
+        raise InputError(
+            f"preprocess.range: found {_shown(preprocess.range)}; not used by preprocess.scale={preprocess.scale}: "
+            "leave it out, or set preprocess.scale=min_max"
         )
     for qubit in config.observable.qubits or []:
         if qubit >= n_qubits:

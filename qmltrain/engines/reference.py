@@ -26,6 +26,7 @@ from qmltrain.engines.protocol import (
     Precision,
     SlotValues,
 )
+from qmltrain.errors import InputError
 
 State = NDArray[np.complex128]  # (B, 2^n)
 
@@ -51,6 +52,17 @@ class ReferenceEngine:
         gradient: GradientOptions = DEFAULT_GRADIENT,
         options: EngineOptions = DEFAULT_OPTIONS,
     ) -> ReferenceProgram:
+        """Raises InputError for gradient checkpointing: nothing is kept here that could be recomputed."""
+        if gradient.mode == "checkpoint":
+            raise InputError(
+                "gradient.mode: checkpoint is not possible with engine.name=reference, which un-applies gate by gate; "
+                "set gradient.mode=auto, or another engine"
+            )
+        if gradient.checkpoint_interval is not None:
+            raise InputError(
+                f"gradient.checkpoint_interval: {gradient.checkpoint_interval} is not possible with "
+                "engine.name=reference, which un-applies gate by gate; leave it null, or choose another engine"
+            )
         return ReferenceProgram(circuit, strings, options.memory_bytes)
 
 

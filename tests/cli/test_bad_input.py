@@ -34,6 +34,16 @@ MISTAKES = [
     (["train.epochs=-1"], ["train.epochs", "-1"]),
     (["train.epochs=99999999999999999999"], ["train.epochs", "99999999999999999999"]),
     (["train.batch_size=1e30"], ["train.batch_size", "1e30"]),
+    (["train.epochs=3", "train.epochs=1e3"], ["train.epochs", "'1e3'"]),
+    (["preprocess=standard", "preprocess.range=[0,1]"], ["preprocess.range", "preprocess.scale=min_max"]),
+    (
+        ["engine=reference", "gradient.mode=checkpoint"],
+        ["gradient.mode", "reference", "gradient.mode=auto"],
+    ),
+    (
+        ["engine=reference", "gradient.checkpoint_interval=2"],
+        ["gradient.checkpoint_interval", "reference", "null"],
+    ),
     (["optimizer.learning_rate=-0.1"], ["optimizer.learning_rate", "-0.1"]),
     (["optimizer.learning_rate=inf"], ["optimizer.learning_rate", "inf"]),
     (["encoding=angle", "encoding.repeats=3"], ["encoding.repeats", "angle"]),
