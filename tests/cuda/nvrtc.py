@@ -1,11 +1,14 @@
 """NVRTC without a GPU, a driver or CuPy: the library of the wheel nvidia-cuda-nvrtc through ctypes.
 
 Found beside the interpreter's packages, or in the folder QMLTRAIN_NVRTC names.
+
+    python -m tests.cuda.nvrtc        compiles everything and records registers and spills in registers.json
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import sys
@@ -13,10 +16,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from qmltrain.engines.cuda.device import Kernel
+from qmltrain.engines.cuda.geometry import LARGEST_TILE, SMALLEST_TILE
 from qmltrain.engines.cuda.sources import compile_options, kernel_source
+from qmltrain.engines.protocol import Precision
 
 ARCHITECTURES = ("75", "80", "86", "90", "120")
+RECORDED = Path(__file__).parent / "registers.json"
 ADVICE = "NVRTC is not installed: pip install nvidia-cuda-nvrtc (or set QMLTRAIN_NVRTC to its folder)"
 
 
@@ -44,11 +49,10 @@ def version() -> str:
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one kernel, per thread: registers, bytes spilled, and bytes of its parameters."""
+    """Of one kernel, per thread: registers and bytes spilled."""
 
     registers: int
     spilled: int
-    parameters: int
 
 
 class CompileError(Exception):
@@ -82,11 +86,9 @@ def compile_source(text: str, options: tuple[str, ...], architecture: str) -> tu
     return cubin, message
 
 
-def usage(source: str, precision: str, tile_bits: int | None, architecture: str) -> dict[str, Usage]:
+def usage(source: str, precision: Precision, tile_bits: int | None, architecture: str) -> dict[str, Usage]:
     """What each kernel of a source needs, from the assembler's report."""
-    key = Kernel(source, "", precision, tile_bits)  # type: ignore[arg-type]
-    options = compile_options(key.precision, key.tile_bits)
-    _, log = compile_source(kernel_source(source), options, architecture)
+    _, log = compile_source(kernel_source(source), compile_options(precision, tile_bits), architecture)
     found: dict[str, Usage] = {}
     name, spilled = "", 0
     for line in log.splitlines():
@@ -95,7 +97,36 @@ def usage(source: str, precision: str, tile_bits: int | None, architecture: str)
         if match := re.search(r"(\d+) bytes spill stores", line):
             spilled = int(match.group(1))
         if match := re.search(r"Used (\d+) registers", line):
-            # parameters stand in constant bank 0 behind a header that depends on the architecture
-            constant = re.search(r"(\d+) bytes cmem\[0\]", line)
-            found[name] = Usage(int(match.group(1)), spilled, int(constant.group(1)) if constant else 0)
+            found[name] = Usage(int(match.group(1)), spilled)
     return found
+
+
+def instances() -> list[tuple[str, Precision, int | None]]:
+    """Every (source, precision, tile size) that the engine may ask for."""
+    found: list[tuple[str, Precision, int | None]] = []
+    precisions: tuple[Precision, ...] = ("complex64", "complex128")
+    for precision in precisions:
+        found += [("vectors", precision, None), ("gates", precision, None)]
+        found += [("tile_pass", precision, t) for t in range(SMALLEST_TILE, LARGEST_TILE[precision] + 1)]
+    return found
+
+
+def name_of(source: str, precision: str, tile_bits: int | None) -> str:
+    """The key of an instance in registers.json."""
+    return f"{source} {precision}" + ("" if tile_bits is None else f" {tile_bits}")
+
+
+def record() -> None:
+    """Compile everything and write registers.json: {architecture: {instance: {kernel: [registers, spilled bytes]}}}."""
+    table: dict[str, dict[str, dict[str, list[int]]]] = {}
+    for architecture in ARCHITECTURES:
+        table[architecture] = {}
+        for instance in instances():
+            used = usage(*instance, architecture)
+            table[architecture][name_of(*instance)] = {k: [u.registers, u.spilled] for k, u in sorted(used.items())}
+        print(f"sm_{architecture}: {len(table[architecture])} modules", flush=True)
+    RECORDED.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    record()

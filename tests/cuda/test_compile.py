@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -17,26 +16,13 @@ from qmltrain.engines.cuda.unfused import PAIR_ARGUMENTS, PHASE_ARGUMENTS
 from qmltrain.paths import kernels_directory
 from tests.cuda import nvrtc
 
-RECORDED = json.loads((Path(__file__).parent / "registers.json").read_text())
+RECORDED = json.loads(nvrtc.RECORDED.read_text())
 needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.ADVICE)
-
-
-def instances() -> list[tuple[str, str, int | None]]:
-    """Every (source, precision, tile size) that the engine may ask for."""
-    found: list[tuple[str, str, int | None]] = []
-    for precision, largest in geometry.LARGEST_TILE.items():
-        found += [("vectors", precision, None), ("gates", precision, None)]
-        found += [("tile_pass", precision, t) for t in range(geometry.SMALLEST_TILE, largest + 1)]
-    return found
-
-
-def key(source: str, precision: str, tile_bits: int | None) -> str:
-    return f"{source} {precision}" + ("" if tile_bits is None else f" {tile_bits}")
 
 
 def check_usage(source: str, precision: str, tile_bits: int | None, architecture: str) -> None:
     used = nvrtc.usage(source, precision, tile_bits, architecture)
-    recorded = RECORDED[architecture][key(source, precision, tile_bits)]
+    recorded = RECORDED[architecture][nvrtc.name_of(source, precision, tile_bits)]
     assert set(used) == set(recorded)
     for name, found in used.items():
         registers, spilled = recorded[name]
@@ -58,7 +44,7 @@ def test_a_selection_compiles_within_the_recorded_table(source, precision, tile_
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
 def test_everything_compiles_within_the_recorded_table(architecture):
-    for instance in instances():
+    for instance in nvrtc.instances():
         check_usage(*instance, architecture)
 
 
@@ -77,7 +63,7 @@ def test_a_compile_error_names_file_and_line():
 def test_the_table_covers_every_instance_and_architecture():
     assert set(RECORDED) == set(nvrtc.ARCHITECTURES)
     for architecture, table in RECORDED.items():
-        assert set(table) == {key(*instance) for instance in instances()}, architecture
+        assert set(table) == {nvrtc.name_of(*instance) for instance in nvrtc.instances()}, architecture
 
 
 def test_training_precision_does_not_spill():
@@ -104,13 +90,13 @@ def test_every_launch_fits_the_architecture(architecture):
             assert threads <= min(1024, limits.threads)
             for backward in (False, True):
                 name = "tile_pass_backward" if backward else "tile_pass_forward"
-                registers = RECORDED[architecture][key("tile_pass", precision, tile_bits)][name][0]
+                registers = RECORDED[architecture][nvrtc.name_of("tile_pass", precision, tile_bits)][name][0]
                 a_warp = -(-registers * 32 // 256) * 256  # registers are handed out in units of 256 a warp
                 assert a_warp * -(-threads // 32) <= limits.registers
                 shared = geometry.tile_shared_bytes(tile_bits, precision, backward)
                 assert shared <= limits.shared_bytes_a_block
         for source in ("vectors", "gates"):
-            for registers, _ in RECORDED[architecture][key(source, precision, None)].values():
+            for registers, _ in RECORDED[architecture][nvrtc.name_of(source, precision, None)].values():
                 assert -(-registers * 32 // 256) * 256 * 8 <= limits.registers
 
 
