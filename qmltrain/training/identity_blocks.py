@@ -3,9 +3,9 @@
 After Grant, Wossnig, Ostaszewski, Benedetti, Quantum 3, 214 (2019), arXiv:1903.05076. There a block is a circuit and
 its mirror image; here the ansatz is given, and its layers 0 and 1, 2 and 3, ... are the blocks. All fixed gates of a
 pair are moved to its end, which turns every rotation into exp(-i theta P / 2) of some Pauli string P, and leaves a
-Clifford that must be the identity. A rotation of the first layer and one of the second with the same P can then undo each other:
-they are drawn as +theta and -theta where this holds for all of them at once, all other rotations are 0. In
-the ansatz `hea` with CZ these are the RZ; in a mirrored ansatz of one's own all.
+Clifford that must be the identity. A rotation of the first layer and one of the second with the same P can then undo
+each other: they are drawn as +theta and -theta where this holds for all of them at once, all other rotations are 0.
+In the ansatz `hea` with CZ these are the RZ; in a mirrored ansatz of one's own all.
 """
 
 from __future__ import annotations
