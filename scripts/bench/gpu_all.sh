@@ -2,16 +2,18 @@
 # Everything that is to be measured on a GPU, in under 20 minutes: the engine matrix, every row of the table in
 # docs/performance-gpu.md, and triton-qml on the same circuits. One JSON line a row in docs/results/.
 #
-#   scripts/bench/gpu_all.sh [--triton-qml WHEEL_OR_REQUIREMENT] [--python PYTHON] [--skip-tests]
+#   scripts/bench/gpu_all.sh [--triton-qml WHEEL_OR_REQUIREMENT] [--mnist FOLDER] [--python PYTHON] [--skip-tests]
 #
+# --mnist: a folder with the t10k files of MNIST; one epoch of experiment=mnist_amplitude is trained on it.
 # With --triton-qml, `pip install` puts that wheel (and torch, triton) into a virtual environment of its own under
 # ${TMPDIR:-/tmp}, so that it cannot disturb the environment that is measured.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-python=python; triton=""; tests=1
+python=python; triton=""; mnist=""; tests=1
 while [ $# -gt 0 ]; do
   case $1 in
     --triton-qml) triton=$2; shift 2 ;;
+    --mnist) mnist=$2; shift 2 ;;
     --python) python=$2; shift 2 ;;
     --skip-tests) tests=0; shift ;;
     *) echo "unknown option $1; --help is the head of this file" >&2; exit 2 ;;
@@ -63,6 +65,15 @@ for n in 12 16 20; do
   ours 60 "fusion on, $n qubits, 10 layers" --qubits $n --layers 10 --batch $((1 << (24 - n) > 512 ? 512 : 1 << (24 - n)))
   ours 90 "fusion off, $n qubits, 10 layers" --qubits $n --layers 10 --batch $((1 << (24 - n) > 512 ? 512 : 1 << (24 - n))) --fusion off
 done
+if [ -n "$mnist" ]; then
+  start=$(date +%s.%N)
+  if QMLTRAIN_DATA=$mnist timeout 240 "$python" -m qmltrain train experiment=mnist_amplitude engine=cuda train.epochs=1 run.name=gpu-mnist; then
+    printf '{"row": "MNIST, one epoch, 10 qubits, 100 layers", "result": {"seconds": %s}}\n' \
+      "$("$python" -c "print($(date +%s.%N) - $start)")" | tee -a "$out"
+  else
+    failed=1
+  fi
+fi
 if [ -n "$triton" ]; then
   environment=${TMPDIR:-/tmp}/qmltrain-triton-qml
   [ -x "$environment/bin/python" ] || { "$python" -m venv "$environment" && "$environment/bin/pip" install -q numpy torch "$triton"; }
