@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import Any
 
 from qmltrain.circuit.angle import Angle
@@ -49,7 +50,8 @@ def read_program(text: str, where: str) -> Program:
     if re.search(r"^\s*OPENQASM\s+2", text, flags=re.MULTILINE):
         text = text.replace("^", "**")  # a power in OpenQASM 2, and the lowest of operators in 3
     try:
-        tree = openqasm3.parse(text)
+        with redirect_stderr(StringIO()):  # the parser also prints what it raises
+            tree = openqasm3.parse(text)
     except QASM3ParsingError as error:
         raise InputError(f"{where}{_place(error)}: not understood as OpenQASM") from error
     except RecursionError:

@@ -243,10 +243,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_what_cannot_be_is_refused_with_file_and_line(text, message):
+def test_what_cannot_be_is_refused_with_file_and_line(text, message, capfd):
     with pytest.raises(InputError, match=rf"^ansatz\.path: f\.qasm[,:].*{message}") as caught:
         read_program(text, "ansatz.path: f.qasm")
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")  # what is wrong is said once, by the error
 
 
 def test_without_the_parser_it_says_how_to_get_it(monkeypatch):
