@@ -41,6 +41,7 @@ from qmltrain.training.model import AmplitudeOptions, Model
 GIB = 1 << 30
 EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
 PREPROCESS_PREFIX = "preprocess/"
+NOT_PROJECTORS = ("z", "parity", "ising", "heisenberg", "maxcut")  # whatever their options
 # options of the group `dataset` that say which samples to use, not where they come from
 _SELECTION_OPTIONS = ("name", "test_path", "classes", "samples", "validation", "test")
 
@@ -176,6 +177,11 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
     if loss in LOSSES and config.dataset.name == "none" and getattr(LOSSES[loss], "supervised", True):
         raise InputError(
             f"loss.name: {loss} compares with targets, and dataset=none has none; choose loss=expectation or a dataset"
+        )
+    if loss == "fidelity" and observable.name in NOT_PROJECTORS:
+        raise InputError(
+            f"loss.name: fidelity is 1 - the expectation of a projector, which observable.name={observable.name} is not; "
+            "choose observable=target_state or projector, or loss=expectation"
         )
     n_outputs = check_head(head, loss, observables.n_observables, n_classes, observable_range(observables))
     amplitude = AmplitudeOptions()
