@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qmltrain.circuit.angle import parameter
+from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.interpreter import InterpreterEngine, walsh_hadamard
 from qmltrain.engines.protocol import GradientOptions, SlotValues
@@ -59,6 +63,20 @@ def test_tiled_plans_agree_with_the_reference(circuit, tile_bits, low_bits):
     expected = run(ReferenceEngine(), circuit, strings, theta, x)
     found = run(InterpreterEngine(tile_bits, low_bits), circuit, strings, theta, x)
     assert_close(found, expected, "complex128")
+
+
+def test_every_short_sequence_of_bookkeeping_gates():
+    """CX, X and SWAP in all orders, from a state without symmetry: each acts on what the ones before it left behind."""
+    moves = [("x", (0,)), ("x", (1,)), ("cx", (0, 1)), ("cx", (1, 0)), ("cx", (1, 2)), ("swap", (0, 2))]
+    turns = tuple(Gate("ry", (q,), (parameter(q),)) for q in range(3))
+    strings = (*(PauliString(0, 1 << q) for q in range(3)), PauliString(3, 5))
+    for sequence in product(moves, repeat=3):
+        gates = (*turns, *(Gate(name, qubits) for name, qubits in sequence), *turns)
+        circuit = Circuit(3, gates, ("a", "b", "c"))
+        theta, x = random_inputs(circuit, 1)
+        found, expected = (run(engine, circuit, strings, theta, x) for engine in (InterpreterEngine(), ReferenceEngine()))
+        np.testing.assert_allclose(found.expectations_BM, expected.expectations_BM, atol=1e-12, err_msg=str(sequence))
+        np.testing.assert_allclose(found.slots_S, expected.slots_S, atol=1e-12, err_msg=str(sequence))
 
 
 @settings(max_examples=25, deadline=None)

@@ -175,6 +175,20 @@ def test_every_kind_of_training_goes_on_exactly(tmp_path, monkeypatch, changes):
     assert_same_bits(whole, run_directory(config))
 
 
+def test_epochs_without_improvement_are_counted_across_a_stop(tmp_path, monkeypatch):
+    changes = {"optimizer__learning_rate": 1e-12, "train__monitor": "val/accuracy", "train__patience": 2,
+               "train__epochs": 6}  # fmt: skip
+    whole = complete(tmp_path / "whole", **changes)
+    assert len(open_run(whole).epochs) == 3  # the first is the best, two do not improve on it
+    config = moons(tmp_path / "stopped", **changes)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 7)  # in the third epoch: one without improvement so far
+        with pytest.raises(InterruptedRun):
+            train.run(config, CONTEXT)
+    assert train.run(config, CONTEXT) == 0
+    assert_same_bits(whole, run_directory(config))
+
+
 def test_a_finished_run_is_left_alone(whole, capsys):
     before = (whole / "run.h5").read_bytes()
     config = moons(whole.parent, run__gradients="full")
