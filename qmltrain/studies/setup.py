@@ -180,7 +180,7 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
         )
     if loss == "fidelity" and observable.name in NOT_PROJECTORS:
         raise InputError(
-            f"loss.name: fidelity is 1 - the expectation of a projector, which observable.name={observable.name} is not; "
+            f"loss.name: fidelity is 1 - the expectation of a projector, observable.name={observable.name} is not one; "
             "choose observable=target_state or projector, or loss=expectation"
         )
     n_outputs = check_head(head, loss, observables.n_observables, n_classes, observable_range(observables))

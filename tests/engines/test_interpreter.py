@@ -74,7 +74,8 @@ def test_every_short_sequence_of_bookkeeping_gates():
         gates = (*turns, *(Gate(name, qubits) for name, qubits in sequence), *turns)
         circuit = Circuit(3, gates, ("a", "b", "c"))
         theta, x = random_inputs(circuit, 1)
-        found, expected = (run(engine, circuit, strings, theta, x) for engine in (InterpreterEngine(), ReferenceEngine()))
+        found = run(InterpreterEngine(), circuit, strings, theta, x)
+        expected = run(ReferenceEngine(), circuit, strings, theta, x)
         np.testing.assert_allclose(found.expectations_BM, expected.expectations_BM, atol=1e-12, err_msg=str(sequence))
         np.testing.assert_allclose(found.slots_S, expected.slots_S, atol=1e-12, err_msg=str(sequence))
 

@@ -154,7 +154,7 @@ def test_expectation_with_data_is_the_mean_over_the_samples(tmp_path):
         ({"train__monitor": "val/accuracy"}, r"^train\.monitor: .*loss without targets; choose one of val/loss"),
         ({"loss__class_weights": "balanced"}, r"^loss\.class_weights: this loss compares with no classes"),
         ({"loss__delta": 1.0}, r"^loss\.delta: not used by expectation"),
-        ({"loss__name": "fidelity"}, r"^loss\.name: fidelity is 1 - the expectation of a projector, .*=ising is not"),
+        ({"loss__name": "fidelity"}, r"^loss\.name: fidelity is 1 - the expectation of a projector, .*=ising is not one"),
     ],
 )
 def test_what_cannot_be_without_data(tmp_path, changes, message):
