@@ -34,6 +34,15 @@ def print_info() -> None:
         print(f"{name:<12} {text}")
 
 
+def warm_up() -> None:
+    """Compile the CUDA kernels into the cache. Raises EngineUnavailableError where there is no GPU to compile for."""
+    from qmltrain.engines.selection import select_engine
+
+    engine = select_engine("cuda").engine
+    count = engine.warm_up()  # type: ignore[attr-defined]  # of the CUDA engine alone
+    print(f"{'warm-up':<12} {count} kernels compiled and cached")
+
+
 def _qmltrain() -> str:
     return f"{__version__} in {os.path.dirname(os.path.abspath(__file__))}"
 

@@ -85,9 +85,11 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
         paths, options, overrides = path_arguments(arguments)
         context = CommandContext(command_line, overrides, arguments.verbose)
         return verb_function(arguments.verb)(*paths, context, **options) or EXIT_DONE
-    from qmltrain.info import print_info
+    from qmltrain.info import print_info, warm_up
 
     print_info()
+    if arguments.warm_up:
+        warm_up()
     return EXIT_DONE
 
 

@@ -67,6 +67,7 @@ flags:
 
 flags of single verbs:
 {value_flags}
+  --warm-up              info: compile every CUDA kernel for this GPU into the cache, so that jobs start at once
 
 groups and their entries:
 {groups}
@@ -99,6 +100,7 @@ class Arguments:
     multirun: bool = False
     show: str | None = None
     config_directory: str | None = None
+    warm_up: bool = False
     verbose: bool = False
     help: bool = False
     version: bool = False
@@ -117,6 +119,7 @@ def parse_arguments(argv: list[str]) -> Arguments:
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("--cfg", "-c", dest="show", choices=CONFIG_KINDS)
     parser.add_argument("--config-dir", "-cd", dest="config_directory")
+    parser.add_argument("--warm-up", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--version", action="store_true")
@@ -132,6 +135,7 @@ def parse_arguments(argv: list[str]) -> Arguments:
         multirun=found.multirun,
         show=found.show,
         config_directory=found.config_directory,
+        warm_up=found.warm_up,
         verbose=found.verbose,
         help=found.help,
         version=found.version,
@@ -148,6 +152,8 @@ def _check(arguments: Arguments) -> None:
         verbs = VALUE_FLAGS[name][0]
         if verb not in verbs:
             raise InputError(f"--{name}: not used by {verb}, but by {', '.join(verbs)}")
+    if arguments.warm_up and verb != "info":
+        raise InputError(f"--warm-up: not used by {verb}, but by info")
     if verb in COMPOSED_VERBS:
         for word in words:
             if "=" not in word and not word.startswith("~"):

@@ -60,6 +60,8 @@ MISTAKES = [
     (["--config"], ["--config"]),
     (["--cfg", "all", "-m"], ["-m", "--cfg"]),
     (["--cfg", "everything"], ["everything", "job"]),
+    (["train", "--warm-up"], ["--warm-up", "info"]),
+    (["resume", "--warm-up", "runs/a"], ["--warm-up", "info"]),
     (["evaluate"], ["evaluate", "run"]),
     (["evaluate", "a", "b"], ["evaluate", "2"]),
     (["evaluate", "nowhere"], ["nowhere"]),
