@@ -204,7 +204,7 @@ class Session:
             metrics=STEP_METRICS,
             epoch_metrics=self._epoch_metrics(),
             n_steps=self.plan.total_steps,
-            n_epochs=self.plan.epochs,
+            n_epochs=min(self.plan.epochs, -(-self.plan.total_steps // self.data.n_batches)),
             n_layers=len(layers),
             parameter_names=self.problem.model.parameter_names,
             gradients=run.gradients,

@@ -175,6 +175,11 @@ def test_every_kind_of_training_goes_on_exactly(tmp_path, monkeypatch, changes):
     assert_same_bits(whole, run_directory(config))
 
 
+def test_no_space_is_taken_for_epochs_that_max_steps_leaves_out(tmp_path):
+    view = open_run(complete(tmp_path, train__max_steps=4, train__epochs=10**9))
+    assert view.attributes["n_epochs"] == len(view.epochs) == 2  # of 3 steps and of 1
+
+
 def test_epochs_without_improvement_are_counted_across_a_stop(tmp_path, monkeypatch):
     changes = {"optimizer__learning_rate": 1e-12, "train__monitor": "val/accuracy", "train__patience": 2,
                "train__epochs": 6}  # fmt: skip

@@ -75,6 +75,19 @@ def test_stopped_and_gone_on_is_the_uninterrupted_run(tmp_path, monkeypatch, mak
     assert_same_bits(run_directory(whole), run_directory(stopped))
 
 
+def test_an_optimiser_that_was_done_when_stopped_stays_done(tmp_path, monkeypatch):
+    whole, stopped = ising_chain(tmp_path / "whole"), ising_chain(tmp_path / "stopped")
+    assert train.run(whole, CONTEXT) == 0
+    steps = len(open_run(run_directory(whole)).metrics)
+    assert steps < whole.train.epochs
+    with monkeypatch.context() as patch:
+        stop_at(patch, steps)  # before the last epoch's evaluation
+        with pytest.raises(InterruptedRun):
+            train.run(stopped, CONTEXT)
+    assert train.run(stopped, CONTEXT) == 0
+    assert_same_bits(run_directory(whole), run_directory(stopped))
+
+
 def test_patience_counts_steps(tmp_path):
     config = adam(tmp_path, train__patience=2)
     config.optimizer.learning_rate, config.train.epochs = 2.0, 100
@@ -154,7 +167,7 @@ def test_expectation_with_data_is_the_mean_over_the_samples(tmp_path):
         ({"train__monitor": "val/accuracy"}, r"^train\.monitor: .*loss without targets; choose one of val/loss"),
         ({"loss__class_weights": "balanced"}, r"^loss\.class_weights: this loss compares with no classes"),
         ({"loss__delta": 1.0}, r"^loss\.delta: not used by expectation"),
-        ({"loss__name": "fidelity"}, r"^loss\.name: fidelity is 1 - the expectation of a projector, .*=ising is not one"),
+        ({"loss__name": "fidelity"}, r"^loss\.name: fidelity is 1 - the expectation of a projector, .*=ising is"),
     ],
 )
 def test_what_cannot_be_without_data(tmp_path, changes, message):
