@@ -98,7 +98,7 @@ def test_every_verb_refuses_alike(qmltrain, verb, words):
 
 
 def test_more_memory_than_there_is_refused_with_the_numbers(qmltrain):
-    ended = qmltrain("circuit.n_qubits=36", "preprocess.pca=4", "run.progress=none")
+    ended = qmltrain("circuit.n_qubits=32", "preprocess.pca=4", "run.progress=none")
     assert ended.code == 2 and ended.err.count("\n") == 1 and "GiB" in ended.err, ended.err
 
 
