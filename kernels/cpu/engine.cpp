@@ -413,7 +413,7 @@ template <class Real> class Engine final : public EngineBase {
           for (int q = 0; q < g.count; q++) {
             const Real t = v.t[g.rotation[q]];
             call.group.psi.t[q] = inverse ? -t : t;
-            call.group.y_sign[q] = 1;
+            if (q < 2) call.group.y_sign[q] = 1;
           }
         }
   }
@@ -785,7 +785,7 @@ template <class Real> class Engine final : public EngineBase {
       call.psi.in = from, call.psi.out = to;
       if (prepared.reverse) {
         call.lam_in = lam_from, call.lam_out = lam_to;
-        for (int q = 0; q < g.count; q++) call.acc[q] = acc + W * std::size_t(s.rotations[g.rotation[q]].acc);
+        for (int q = 0; q < g.count && q < 2; q++) call.acc[q] = acc + W * std::size_t(s.rotations[g.rotation[q]].acc);
       }
       Offset in_member[1 << kMaxGroup], out_member[1 << kMaxGroup];
       const std::size_t n_parts = g.parts.size();
@@ -809,7 +809,7 @@ template <class Real> class Engine final : public EngineBase {
             const ShapeRotation& r = s.rotations[g.rotation[q]];
             const bool minus = (part.signs >> q & 1) ^ parity_of(tile & r.tau);
             call.psi.t[q] = minus ? -prepared.group.psi.t[q] : prepared.group.psi.t[q];
-            call.y_sign[q] = minus ? Real(-1) : Real(1);
+            if (q < 2) call.y_sign[q] = minus ? Real(-1) : Real(1);
             if (g.per_sample) call.psi.turn[q] = turn + 2 * std::size_t(r.sample_index) * W;
           }
         if (prepared.reverse) prepared.reverse(call);
@@ -1088,12 +1088,7 @@ template <class Real> class Engine final : public EngineBase {
       if (e.walsh) k.walsh(call.w, bits);
       else if (prepared.compressed) k.tree(call.w, bits - 2, sums + 2 * W);
       else k.tree(call.w, bits, sums);
-      for (const ZSum& z : e.sums) {
-        const Real* from = e.walsh ? call.w + W * z.e : sums + W * std::size_t(z.e ? __builtin_ctz(z.e) : bits);
-        Real* to = acc + W * std::size_t(z.acc);
-        if (parity_of(tile & z.tau)) for (std::size_t i = 0; i < W; i++) to[i] -= from[i];
-        else for (std::size_t i = 0; i < W; i++) to[i] += from[i];
-      }
+      k.add_sums(e.walsh ? call.w : sums, e.sums.data(), e.sums.size(), tile, acc);
     }
 
     // Accumulators to sums over samples, per-sample gradients, drift and the bra at the start.

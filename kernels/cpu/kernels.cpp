@@ -73,6 +73,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
 #undef KIND
   k.tree = tree<Real>;
   k.walsh = walsh<Real>;
+  k.add_sums = add_sums<Real>;
   k.observe = observe<Real>;
   k.string = string<Real>;
   k.scalar_table = scalar_table<Real>;

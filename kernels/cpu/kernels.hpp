@@ -112,9 +112,15 @@ struct StringCall {
   Real* expectation;                // nullptr: not wanted
 };
 
+// A signed sum of w over the rows of a tile goes to an accumulator, with the sign of the tile.
+struct SumTarget {
+  std::uint32_t from;               // vector among the tree's sums, or row of the transformed w
+  std::uint32_t acc;
+  std::uint64_t tau;                // parity of (tile & tau): minus
+};
+
 template <class Real>
 struct Kernels {
-  using Signed = Real;
   int lanes;
   int max_group;
   using Rotate = void (*)(const RotateCall<Real>&);
@@ -131,6 +137,7 @@ struct Kernels {
   // signed sums of w over `bits` coordinates from `first`: sums[i] for coordinate i, sums[n] the total
   void (*tree)(Real* w, int bits, Real* sums);
   void (*walsh)(Real* w, int bits);
+  void (*add_sums)(const Real* sums, const SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc);
   void (*observe)(const ObserveCall<Real>&);
   void (*string)(const StringCall<Real>&);
   // phases e^{-2 pi i a / 2^bits of Turn}: tables from integer angles, see tables.hpp

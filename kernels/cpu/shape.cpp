@@ -513,7 +513,10 @@ void Shape::finish(const Runs& runs) {
             c |= std::uint32_t(parity_of(Mask(o / row_bytes) & f)) << q;
           }
           auto [it, fresh] = by_row.try_emplace({c, t.tau}, n_acc);
-          if (fresh) e.sums.push_back({c, t.tau, n_acc++});
+          if (fresh) {
+            const std::uint32_t from = e.walsh ? c : std::uint32_t(c ? __builtin_ctz(c) : low_bits + high_bits);
+            e.sums.push_back({from, std::uint32_t(n_acc++), t.tau});
+          }
           return it->second;
         };
         for (int m : e.v_z)

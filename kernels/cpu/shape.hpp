@@ -56,9 +56,6 @@ struct PhaseTerm {
 };
 struct SampleTerm { PhaseTerm where; int slot; double coefficient, offset; int acc; };
 
-// A signed sum of w over rows: sums of the tile (one coordinate, a Walsh index, or the total) into an accumulator.
-struct ZSum { std::uint32_t e; Mask tau; int acc; };
-
 struct DiagonalShape {
   int layer = -1;
   Phase kind = kNone;
@@ -76,7 +73,7 @@ struct Elementwise {
   std::vector<int> v_z;                   // rotations whose v_z is taken here
   RowTable tile, state;                   // rows of a block and blocks, in the coordinates of this sweep
   std::uint32_t n_low = 1, n_high = 1;
-  std::vector<ZSum> sums;
+  std::vector<SumTarget> sums;            // v_z and gradients of phases
   bool walsh = false;                     // masks are dependent: transform all of w
 };
 

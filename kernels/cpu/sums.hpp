@@ -23,6 +23,15 @@ template <class Real> void tree(Real* w, int bits, Real* sums) {
 
 template <class Real> void walsh(Real* w, int bits) { walsh_rows(reinterpret_cast<Vec<Real>*>(w), bits); }
 
+template <class Real>
+void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc) {
+  constexpr std::size_t W = Vector<Real>::lanes;
+  for (std::size_t i = 0; i < n; i++) {
+    const Vec<Real> x = load_vector(sums + W * targets[i].from);
+    add_to(acc + W * targets[i].acc, parity(tile & targets[i].tau) ? -x : x);
+  }
+}
+
 INLINE double horizontal(Vec<double> v) {
   for (int m = VB / 16; m; m /= 2) v += xor_lanes<double>(v, m);
   return v[0];
@@ -73,8 +82,9 @@ void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* 
     for (int m = D / 2; m; m /= 2)
 #pragma GCC unroll 4
       for (int i = 0; i < m; i++) v[i] = add_pairs(v[2 * i], v[2 * i + 1]);
-    double* to = out + k;
-    for (int i = 0; i < D; i++) to[i] += factor[k + std::size_t(i)] * v[0][i];
+    typedef double Unaligned __attribute__((vector_size(VB), aligned(8)));
+    Unaligned* to = reinterpret_cast<Unaligned*>(out + k);
+    *to += *reinterpret_cast<const Unaligned*>(factor + k) * v[0];
   }
   for (; k < n; k++) out[k] += factor[k] * horizontal(one(k));
 }

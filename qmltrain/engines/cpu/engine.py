@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Literal
 
 from qmltrain.circuit.circuit import Circuit
@@ -13,7 +12,6 @@ from qmltrain.engines.cpu.extension import chosen_set, load
 from qmltrain.engines.cpu.program import CpuProgram, Setting
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
-    BLOCK,
     DEFAULT_GRADIENT,
     DEFAULT_OPTIONS,
     EngineOptions,
@@ -26,7 +24,7 @@ from qmltrain.fusion.plan import Plan
 
 MAX_QUBITS = 32
 TILE_ROW_BITS = 8  # rows of a tile: two states of 2^8 rows stay near the first cache
-KEPT_BYTES = 3 << 20  # states of all layers of one unit: kept rather than un-applied where they stay in the second cache
+KEPT_BYTES = 3 << 20  # states of all layers of a unit: kept, not un-applied, where they stay near the second cache
 
 
 def thread_count(requested: int) -> int:
@@ -84,7 +82,8 @@ class CpuEngine:
         may_keep = options.fusion and n <= TILE_ROW_BITS and kept * row_samples * state_bytes <= KEPT_BYTES
         if may_keep and (gradient == GradientOptions("auto") or (mode == "checkpoint" and interval == 1)):
             mode, interval, kernel_mode = "checkpoint", 1, "keep"
-            reason = f"psi of every layer stays in the cache: {kept} states of {_samples(unit)}, {gib(kept * unit * state_bytes)}"
+            size = gib(kept * unit * state_bytes)
+            reason = f"psi of every layer stays in the cache: {kept} states of {_samples(unit)}, {size}"
         if mode == "checkpoint" and interval is None:
             interval = default_interval(plan.n_steps)
         setting = Setting(
@@ -113,8 +112,3 @@ def _kept_states(plan: Plan) -> int:
 
 def _samples(count: int) -> str:
     return "1 sample" if count == 1 else f"{count} samples"
-
-
-def encoded_twin(circuit: Circuit) -> Circuit:
-    """The circuit with its start given by the caller, for the bra at the start of one that begins in |0...0>."""
-    return replace(circuit, amplitude_encoded=True)

@@ -95,7 +95,9 @@ class CpuProgram:
         lane_bits = max(0, min(plan.n_qubits - 12, setting.lanes.bit_length() - 1))
         unit = setting.lanes >> lane_bits
         tables = self.dtype.itemsize * (plan.n_steps + 1) << min(plan.n_qubits, 12)
-        fixed = tables + setting.threads * unit * working * state + 16 * setting.lanes * self.dtype.itemsize * self.n_raw
+        fixed = (
+            tables + setting.threads * unit * working * state + 16 * setting.lanes * self.dtype.itemsize * self.n_raw
+        )
         return Forecast(
             fixed, BLOCK * stored * state, setting.mode, setting.interval, setting.reason, setting.memory_bytes
         )

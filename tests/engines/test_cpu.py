@@ -1,0 +1,253 @@
+"""The C++ engine against the reference: every gate, layout of lanes, tile, mode, precision and instruction set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qmltrain.circuit.angle import parameter
+from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cpu import CpuEngine, unavailable_reason
+from qmltrain.engines.cpu.extension import VARIABLE
+from qmltrain.engines.protocol import EngineOptions, GradientOptions, SlotValues
+from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
+from qmltrain.training.angles import AngleMap
+from qmltrain.training.reduction import tree_sum
+from tests.circuit.strategies import circuits, random_inputs, random_states
+from tests.engines.cases import hea
+from tests.engines.comparison import assert_close, random_cotangents, run
+
+pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
+
+MODES = [
+    GradientOptions(),
+    GradientOptions("reversible"),
+    GradientOptions("reversible", 2),
+    GradientOptions("checkpoint", 1),
+    GradientOptions("checkpoint", 3),
+    GradientOptions("checkpoint"),
+]
+LANES = st.sampled_from([None, 0, 1, 2, 3, 4])
+TILES = st.sampled_from([None, 1, 2, 3])
+ONE_THREAD = EngineOptions(threads=1)
+
+
+def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
+    """Diagonal and not, one Y, one on all qubits, the identity."""
+    full = (1 << n_qubits) - 1
+    masks = {(0, 0), (0, 1), (0, full), (1, 0), (full, 1), (1, full)}
+    return tuple(PauliString(x, z) for x, z in sorted(masks))
+
+
+def available_sets() -> list[str]:
+    if unavailable_reason() is not None:
+        return []
+    from qmltrain.engines.cpu.extension import load
+
+    return list(load().instruction_sets())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    circuits(min_qubits=1, max_qubits=6, max_gates=20),
+    st.sampled_from(MODES),
+    st.sampled_from([1, 3, 17]),
+    LANES,
+    TILES,
+    st.sampled_from(["complex64", "complex128"]),
+    st.booleans(),
+)
+def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lanes, tile, precision, fusion):
+    theta, x = random_inputs(circuit, batch)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    options = EngineOptions(threads=1, fusion=fusion)
+    found = run(
+        CpuEngine(tile, lanes),
+        circuit,
+        strings,
+        theta,
+        x,
+        precision=precision,
+        gradient=gradient,
+        engine_options=options,
+    )
+    assert_close(found, expected, precision, factor=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    circuits(min_qubits=1, max_qubits=5, max_gates=14, amplitude_encoded=True),
+    st.sampled_from(MODES),
+    st.sampled_from([1, 3, 17]),
+    LANES,
+    TILES,
+)
+def test_amplitude_encoded_states(circuit, gradient, batch, lanes, tile):
+    theta, x = random_inputs(circuit, batch)
+    initial = random_states(circuit.n_qubits, batch)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x, initial)
+    found = run(
+        CpuEngine(tile, lanes), circuit, strings, theta, x, initial, gradient=gradient, engine_options=ONE_THREAD
+    )
+    assert_close(found, expected, "complex128")
+    overlap = np.abs(np.sum(found.initial_BN.conj() * expected.initial_BN, axis=1))  # known up to a phase
+    norms = np.linalg.norm(expected.initial_BN, axis=1) * np.linalg.norm(found.initial_BN, axis=1)
+    np.testing.assert_allclose(overlap, norms, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", available_sets())
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@pytest.mark.parametrize("n_qubits", range(1, 10))
+def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, n_qubits):
+    monkeypatch.setenv(VARIABLE, name)
+    batch = [1, 3, 16, 17, 33][n_qubits % 5]
+    for entangler in ("cz", "cx"):
+        circuit = hea(n_qubits, 3, entangler)
+        theta, x = random_inputs(circuit, batch)
+        strings = some_strings(n_qubits)
+        expected = run(ReferenceEngine(), circuit, strings, theta, x)
+        for gradient in MODES[:4]:
+            found = run(
+                CpuEngine(),
+                circuit,
+                strings,
+                theta,
+                x,
+                precision=precision,
+                gradient=gradient,
+                engine_options=ONE_THREAD,
+            )
+            assert_close(found, expected, precision, factor=4)
+
+
+@pytest.mark.parametrize("angle", [0.0, np.pi, -np.pi, np.pi / 2, 2 * np.pi, 3 * np.pi])
+def test_angles_where_euler_angles_are_singular(angle):
+    circuit = hea(4, 3)
+    theta, x = np.full(circuit.n_parameters, angle), random_inputs(circuit, 3)[1]
+    strings = some_strings(4)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    for lanes in (0, 2):
+        assert_close(run(CpuEngine(None, lanes), circuit, strings, theta, x), expected, "complex128")
+
+
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+def test_threads_change_no_bit(entangler):
+    circuit = hea(9, 2, entangler)
+    theta, x = random_inputs(circuit, 21)
+    strings = some_strings(9)
+    for tile, lanes in ((None, None), (3, None), (3, 2)):
+        results = [
+            run(
+                CpuEngine(tile, lanes),
+                circuit,
+                strings,
+                theta,
+                x,
+                precision="complex64",
+                gradient=GradientOptions("reversible"),
+                engine_options=EngineOptions(threads=threads),
+            )
+            for threads in (1, 2, 3, 4)
+        ]
+        for other in results[1:]:
+            for name in ("expectations_BM", "slots_S", "per_sample_BS", "shared_BS"):
+                assert getattr(results[0], name).tobytes() == getattr(other, name).tobytes(), name
+
+
+def test_chunks_change_no_bit_and_one_call_equals_three():
+    circuit = hea(5, 2)
+    theta, x = random_inputs(circuit, 53)
+    strings = some_strings(5)
+    program = CpuEngine().compile(circuit, strings)
+    slots = AngleMap(circuit).values(theta, x)
+    cotangent = random_cotangents(53, len(strings))
+    whole = program.forward(slots)
+    blocks = whole.backward(cotangent).block_sums_GR
+    parts = []
+    for first in (0, 32):
+        part = slice(first, first + 32)
+        tape = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[part]))
+        parts.append(tape.backward(cotangent[part]).block_sums_GR)
+    assert np.concatenate(parts).tobytes() == blocks.tobytes()
+    expectations, gradient, per_sample = program.expectation_gradient(slots, cotangent)
+    assert expectations.tobytes() == whole.expectations_BM.tobytes()
+    assert gradient.tobytes() == program.slot_gradient(tree_sum(blocks), slots.shared_S).tobytes()
+    assert per_sample.shape == slots.per_sample_BS.shape
+    shared = program.expectation_gradient(slots, cotangent[0])[1]
+    repeated = program.expectation_gradient(slots, np.repeat(cotangent[:1], 53, axis=0))[1]
+    assert shared.tobytes() == repeated.tobytes()
+
+
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+def test_deep_circuits_in_single_precision(entangler):
+    circuit = hea(5, 120, entangler)
+    theta, x = random_inputs(circuit, 2)
+    strings = some_strings(5)
+    expected = run(CpuEngine(), circuit, strings, theta, x, precision="complex128")
+    for gradient in MODES[:3]:
+        found = run(CpuEngine(2), circuit, strings, theta, x, precision="complex64", gradient=gradient)
+        assert_close(found, expected, "complex64", factor=4)
+
+
+def test_real_circuits_without_diagonals_stay_in_range():
+    """RY and CX only: scaled rotations would overflow float32 after some tens of layers."""
+    n, layers = 6, 150
+    gates: list[Gate] = []
+    for k in range(layers):
+        gates += [Gate("ry", (q,), (parameter(n * k + q),)) for q in range(n)]
+        gates += [Gate("cx", (q, q + 1)) for q in range(n - 1)]
+    circuit = Circuit(n, tuple(gates), tuple(f"t{i}" for i in range(n * layers)))
+    theta = np.random.default_rng(3).uniform(-np.pi, np.pi, n * layers)
+    x = np.zeros((2, 0))
+    strings = (PauliString(0, 1), PauliString(3, 0))
+    expected = run(CpuEngine(), circuit, strings, theta, x, precision="complex128")
+    reference = run(ReferenceEngine(), circuit, strings, theta, x)
+    assert_close(expected, reference, "complex128", factor=10)
+    for tile, lanes in ((None, None), (2, 2), (3, 0)):
+        for gradient in MODES[:4]:
+            found = run(CpuEngine(tile, lanes), circuit, strings, theta, x, precision="complex64", gradient=gradient)
+            assert_close(found, expected, "complex64", factor=10)
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers():
+    with pytest.raises(MemoryLimitError, match="MiB of 1 MiB"):
+        CpuEngine().compile(hea(20, 1), (PauliString(0, 1),), options=EngineOptions(memory_bytes=1 << 20))
+    program = CpuEngine().compile(hea(10, 1), (PauliString(0, 1),), options=EngineOptions(memory_bytes=1 << 22))
+    with pytest.raises(MemoryLimitError, match="smaller chunks"):
+        program.forward(SlotValues(np.zeros(30), np.zeros((4096, 10))))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_found(bad):
+    circuit = hea(3, 1)
+    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
+    slots = AngleMap(circuit).values(np.zeros(circuit.n_parameters), np.zeros((20, 3)))
+    tape = program.forward(slots)
+    with pytest.raises(NonFiniteError):
+        tape.backward(np.full((20, 1), bad))
+    slots.per_sample_BS[18, 1] = bad
+    with pytest.raises(NonFiniteError, match="18"):
+        program.forward(slots)
+    with pytest.raises(NonFiniteError):
+        program.expectation_gradient(slots, np.ones(1))
+
+
+def test_misuse_is_refused(monkeypatch):
+    circuit = hea(3, 1)
+    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
+    slots = AngleMap(circuit).values(np.zeros(circuit.n_parameters), np.zeros((2, 3)))
+    tape = program.forward(slots)
+    tape.backward(np.ones((2, 1)))
+    with pytest.raises(InputError, match="once"):
+        tape.backward(np.ones((2, 1)))
+    with pytest.raises(ValueError, match="shape"):
+        program.forward(slots).backward(np.ones((3, 1)))
+    monkeypatch.setenv(VARIABLE, "sse9")
+    with pytest.raises(InputError, match="baseline"):
+        CpuEngine().compile(circuit, (PauliString(0, 1),))
