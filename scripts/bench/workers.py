@@ -1,0 +1,224 @@
+"""One simulator in its own interpreter: reads a case, then answers "step" with one training step's time.
+
+Run by compare.py as ``PYTHON workers.py TOOL``; needs NumPy and the tool, qmltrain only for TOOL = qmltrain. Every
+tool is driven the fastest way its documentation offers: one adjoint sweep a sample for lightning.qubit and Qulacs,
+vmap, scan over layers and jit for TensorCircuit-NG on JAX. A step is the loss (mean over the batch of a weighted sum of
+Z) and the gradient of all trainable parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+Step = Callable[[], tuple[float, np.ndarray]]
+
+
+def values(case: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """theta_P, x_BF and the weights of Z_0, Z_1, ...: the same in every process."""
+    rng = np.random.default_rng(case["seed"])
+    theta = rng.uniform(0, 2 * np.pi, case["n_parameters"])
+    x = rng.uniform(0, np.pi, (case["batch"], max(1, case["n_features"])))
+    return theta, x, rng.normal(size=min(10, case["qubits"]))
+
+
+def angle(spec: list, theta: np.ndarray, row: np.ndarray) -> float:
+    """[kind, ...]: a parameter times a factor, a feature times a factor, or scale * (pi - x_i)(pi - x_j)."""
+    kind, factor, *index = spec
+    if kind == "parameter":
+        return factor * theta[index[0]]
+    if kind == "feature":
+        return factor * row[index[0]]
+    return factor * float(np.prod([np.pi - row[i] for i in index]))
+
+
+def qmltrain(case: dict) -> Step:
+    from qmltrain.circuit.angle import Angle, Feature, feature, parameter
+    from qmltrain.circuit.circuit import Circuit, Gate
+    from qmltrain.circuit.observables import PauliString
+    from qmltrain.engines.cpu import CpuEngine
+    from qmltrain.engines.protocol import EngineOptions
+    from qmltrain.training.angles import AngleMap
+
+    def make(spec: list) -> Angle:
+        kind, factor, *index = spec
+        if kind == "parameter":
+            return parameter(index[0], factor)
+        if kind == "feature":
+            return feature(index[0], factor)
+        return Angle(scale=factor, feature=Feature("product", tuple(index), np.pi))
+
+    theta, x, w = values(case)
+    gates = tuple(Gate(name, tuple(qubits), tuple(map(make, angles))) for name, qubits, angles in case["gates"])
+    names = tuple(f"theta.{k}" for k in range(len(theta)))
+    circuit = Circuit(case["qubits"], gates, names, n_features=x.shape[1])
+    strings = tuple(PauliString(0, 1 << j) for j in range(len(w)))
+    program = CpuEngine().compile(circuit, strings, options=EngineOptions(threads=case["threads"]))
+    angles = AngleMap(circuit)
+    slots = angles.values(theta, x)
+    shared = [(a.weight, a.scale) for a in circuit.slots.shared]
+    columns, scales = np.array([c for c, _ in shared]), np.array([s for _, s in shared])
+    cotangent = w / len(x)
+
+    def step() -> tuple[float, np.ndarray]:
+        expectations, gradient, _ = program.expectation_gradient(slots, cotangent)
+        total = np.bincount(columns, scales * gradient, minlength=len(theta))
+        return float((expectations @ cotangent).sum()), total
+
+    return step
+
+
+def lightning(case: dict) -> Step:
+    """PennyLane lightning.qubit, complex64, its C++ adjoint on one tape a sample."""
+    import pennylane as qml
+    from pennylane.devices import ExecutionConfig
+
+    theta, x, w = values(case)
+    device = qml.device("lightning.qubit", wires=case["qubits"], c_dtype=np.complex64)
+    observable = qml.Hamiltonian([float(v) for v in w], [qml.PauliZ(j) for j in range(len(w))])
+    config = ExecutionConfig(
+        gradient_method="adjoint", use_device_gradient=True, use_device_jacobian_product=False, grad_on_execution=True
+    )
+    operations = {
+        "rx": qml.RX, "ry": qml.RY, "rz": qml.RZ, "rzz": qml.IsingZZ, "cz": qml.CZ, "cx": qml.CNOT, "h": qml.Hadamard
+    }  # fmt: skip
+    trainable, columns, factors, position = [], [], [], 0
+    for _, _, specs in case["gates"]:
+        for spec in specs:
+            if spec[0] == "parameter":
+                trainable.append(position)
+                factors.append(spec[1])
+                columns.append(spec[2])
+            position += 1
+
+    def step() -> tuple[float, np.ndarray]:
+        tapes = []
+        for row in x:
+            body = [operations[n](*(angle(s, theta, row) for s in specs), wires=q) for n, q, specs in case["gates"]]
+            tapes.append(qml.tape.QuantumScript(body, [qml.expval(observable)], trainable_params=trainable))
+        results, jacobians = device.execute_and_compute_derivatives(tuple(tapes), config)
+        total = sum(np.asarray(j, float).reshape(-1) for j in jacobians) / len(x)
+        return float(np.mean(results)), np.bincount(columns, np.array(factors) * total, minlength=len(theta))
+
+    return step
+
+
+def tensorcircuit(case: dict) -> Step:
+    """TensorCircuit-NG on JAX, complex64: vmap over samples, scan over the layers of an HEA, jit."""
+    import jax
+    import jax.numpy as jnp
+    import tensorcircuit as tc
+
+    if case["layers"] is None:
+        raise NotImplementedError("only the HEA, whose layers it can scan")
+    n, layers = case["qubits"], case["layers"]
+    tc.set_backend("jax")
+    tc.set_dtype("complex64")
+    theta, x, w = values(case)
+    index = np.arange(2**n)  # qubit 0 is the most significant bit there
+    diagonal = jnp.asarray(sum(w[j] * (1 - 2 * (index >> (n - 1 - j) & 1)) for j in range(len(w))), jnp.float32)
+
+    def expectation(angles, row):  # noqa: ANN001, ANN202
+        circuit = tc.Circuit(n)
+        for q in range(n):
+            circuit.ry(q, theta=row[q])
+
+        def layer(state, of_layer):  # noqa: ANN001, ANN202
+            c = tc.Circuit(n, inputs=state)
+            for q in range(n):
+                c.rx(q, theta=of_layer[q, 0])
+                c.ry(q, theta=of_layer[q, 1])
+                c.rz(q, theta=of_layer[q, 2])
+            for q in range(n):
+                c.cz(q, (q + 1) % n)
+            return c.state(), None
+
+        state, _ = jax.lax.scan(layer, circuit.state(), angles)
+        return jnp.sum(diagonal * (jnp.real(state) ** 2 + jnp.imag(state) ** 2))
+
+    batched = jax.vmap(expectation, in_axes=(None, 0))
+    function = jax.jit(jax.value_and_grad(lambda angles, rows: jnp.mean(batched(angles, rows))))
+    angles, rows = jnp.asarray(theta.reshape(layers, n, 3), jnp.float32), jnp.asarray(x, jnp.float32)
+
+    def step() -> tuple[float, np.ndarray]:
+        value, gradient = function(angles, rows)
+        return float(value), np.asarray(gradient, float).reshape(-1)
+
+    return step
+
+
+def qulacs(case: dict) -> Step:
+    """Qulacs, complex128: a reverse sweep from a given bra, one sample at a time; its rotations turn the other way."""
+    from qulacs import Observable, ParametricQuantumCircuit, QuantumState
+
+    n = case["qubits"]
+    theta, x, w = values(case)
+    circuit = ParametricQuantumCircuit(n)
+    specs = []
+    for name, qubits, angles in case["gates"]:
+        if name == "rzz":
+            circuit.add_parametric_multi_Pauli_rotation_gate(qubits, [3, 3], 0.0)
+        elif angles:
+            getattr(circuit, f"add_parametric_{name.upper()}_gate")(qubits[0], 0.0)
+        elif name == "h":
+            circuit.add_H_gate(qubits[0])
+        else:
+            (circuit.add_CZ_gate if name == "cz" else circuit.add_CNOT_gate)(*qubits)
+        specs.extend(angles)
+    observable = Observable(n)
+    for j, weight in enumerate(w):
+        observable.add_operator(float(weight), f"Z {j}")
+    state, bra, work = QuantumState(n), QuantumState(n), QuantumState(n)
+    trained = [k for k, s in enumerate(specs) if s[0] == "parameter"]
+    columns = [specs[k][2] for k in trained]
+    factors = np.array([specs[k][1] for k in trained])
+
+    def step() -> tuple[float, np.ndarray]:
+        loss, total = 0.0, np.zeros(len(trained))
+        for row in x:
+            for k, spec in enumerate(specs):
+                circuit.set_parameter(k, -angle(spec, theta, row))
+            state.set_zero_state()
+            circuit.update_quantum_state(state)
+            bra.set_zero_state()
+            observable.apply_to_state(work, state, bra)
+            total -= 2 * np.asarray(circuit.backprop_inner_product(bra))[trained]
+            loss += observable.get_expectation_value(state)
+        return loss / len(x), np.bincount(columns, factors * total, minlength=len(theta)) / len(x)
+
+    return step
+
+
+TOOLS = {f.__name__: f for f in (qmltrain, lightning, tensorcircuit, qulacs)}
+
+
+def main() -> None:
+    make = TOOLS[sys.argv[1]]
+    step: Step | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "qubits" in request:
+                step = make(request)
+                loss, gradient = step()
+                step()  # caches and compilers are warm now
+                answer = {"loss": loss, "gradient": gradient.tolist()}
+            else:
+                assert step is not None
+                times = []
+                while not times or (sum(times) < request["seconds"] and len(times) < 2000):
+                    start = time.perf_counter()
+                    step()
+                    times.append(time.perf_counter() - start)
+                answer = {"times": times}
+        except NotImplementedError as error:
+            answer = {"refused": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

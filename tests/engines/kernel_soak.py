@@ -1,0 +1,67 @@
+"""The C++ kernels through every layout, mode and precision, for sanitizers and valgrind.
+
+    python tests/engines/kernel_soak.py EXTENSION [quick|full]
+
+loads the given build of the extension in place of the installed one and compares with the reference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+
+def load_extension(path: str) -> None:
+    """Make `path` the module qmltrain.engines._cpu."""
+    import qmltrain.engines
+
+    spec = importlib.util.spec_from_file_location("qmltrain.engines._cpu", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    qmltrain.engines._cpu = module  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    load_extension(sys.argv[1])
+    from qmltrain.circuit.observables import PauliString
+    from qmltrain.engines.cpu import CpuEngine
+    from qmltrain.engines.protocol import EngineOptions, GradientOptions
+    from qmltrain.engines.reference import ReferenceEngine
+    from tests.circuit.strategies import random_inputs
+    from tests.engines.cases import hea
+    from tests.engines.comparison import assert_close, run
+
+    quick = sys.argv[2:] == ["quick"]
+    modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
+    count = 0
+    for n_qubits in (1, 5) if quick else (1, 2, 4, 6):
+        for entangler in ("cz", "cx"):
+            circuit = hea(n_qubits, 2, entangler)
+            full = (1 << n_qubits) - 1
+            strings = (PauliString(0, 1), PauliString(0, full), PauliString(full, 1))
+            for batch in (3, 17) if quick else (1, 3, 33):
+                theta, x = random_inputs(circuit, batch)
+                expected = run(ReferenceEngine(), circuit, strings, theta, x)
+                for precision in ("complex64", "complex128"):
+                    for tile, lanes in ((None, None), (2, 0), (2, 2)):
+                        for gradient in modes[:2] if quick else modes:
+                            options = EngineOptions(threads=2)
+                            found = run(
+                                CpuEngine(tile, lanes),
+                                circuit,
+                                strings,
+                                theta,
+                                x,
+                                precision=precision,
+                                gradient=gradient,
+                                engine_options=options,
+                            )
+                            assert_close(found, expected, precision, factor=4)
+                            count += 1
+    print(f"{count} cases agree with the reference")
+
+
+if __name__ == "__main__":
+    main()
