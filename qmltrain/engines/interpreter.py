@@ -210,6 +210,7 @@ class InterpreterTape:
             bra += cotangent_BM[:, column, None].astype(program.dtype) * self._string(state, string)
         recompute = program.forecast.mode == "checkpoint"
         segment: dict[int, State] = {}
+        drift_B = np.zeros(batch)
         for position in range(len(program.operations) - 1, -1, -1):
             if recompute and position not in segment:
                 segment = self._recompute(position)
@@ -223,13 +224,14 @@ class InterpreterTape:
             else:
                 state = self._apply(state, position, inverse=True)
                 if position in self.kept:
+                    drift_B = np.maximum(drift_B, np.linalg.norm(state - self.kept[position], axis=1))
                     state = self.kept[position]
             bra = self._apply(bra, position, inverse=True)
         self._count_passes(plan, states=2)
         return Backward(
             block_sums_GR=np.add.reduceat(raw_BR, np.arange(0, batch, BLOCK), axis=0),
             per_sample_BS=per_sample_BS,
-            drift_B=np.linalg.norm(state - self.start, axis=1).astype(np.float64),
+            drift_B=np.maximum(drift_B, np.linalg.norm(state - self.start, axis=1)),
             shared_BS=preparation.slot_gradient(raw_BR, self.slots.shared_S) if per_sample_shared else None,
             initial_BN=bra if initial else None,
         )
