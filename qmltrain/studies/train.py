@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -35,7 +37,7 @@ from qmltrain.studies.setup import (
     options,
     user_code,
 )
-from qmltrain.training.baseline import baseline
+from qmltrain.training.baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.metrics import metric_names, monitor_direction
@@ -83,6 +85,8 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
             check_same_data(problem, snapshot, directory)
             check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
         compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else choices)
+        if snapshot:
+            warn_of_another_device(snapshot.state["choices"], compiled, directory)
         session = Session(config, context, directory, problem, compiled, stop)
         session.check()
         if status:
@@ -138,6 +142,20 @@ def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> No
         )
 
 
+def warn_of_another_device(before: Mapping[str, Any], compiled: Compiled, directory: Path) -> None:
+    """Bits are promised for one engine and instruction set, whatever the number of threads; another one is said."""
+    was, now = (
+        re.sub(r", \d+ threads?\b", "", text)
+        for text in (before["engine_description"], compiled.choices()["engine_description"])
+    )
+    if was != now:
+        warnings.warn(
+            f"{directory}: the run began on {was}, goes on with {now}; the last bits of what follows may differ from "
+            "an uninterrupted run",
+            stacklevel=2,
+        )
+
+
 class Session:
     """One process's share of a run: builds the trainer around the run's files, drives it, closes them."""
 
@@ -189,10 +207,20 @@ class Session:
 
     def check(self) -> None:
         """What can only be wrong in combination."""
+        self._check_perceptron()
         loss = self.problem.model.loss
         monitor_direction(self.config.train.monitor, loss.n_classes, loss.supervised)
         if self.data.judged() is None and self.config.train.patience is not None:
             raise InputError("train.patience: early stopping needs a validation split; set dataset.validation above 0")
+
+    def _check_perceptron(self) -> None:
+        train, problem = self.config.train, self.problem
+        if not train.perceptron:
+            return
+        if not (train.baseline and problem.has_data and len(problem.split.test)):
+            raise InputError("train.perceptron: needs train.baseline=true and a test split to be compared on")
+        n_outputs = problem.n_classes if problem.n_classes not in (None, 2) else 1
+        hidden_units(problem.data.n_features, n_outputs or 1, problem.model.n_parameters)
 
     def start(self, theta_P: np.ndarray) -> int:
         """A new run."""
@@ -352,4 +380,9 @@ class Session:
         if problem.n_classes is None:
             targets = [problem.unscale(part.astype(np.float64)) for part in targets]
         found = baseline(data.features(rows.train), targets[0], data.features(rows.test), targets[1], problem.n_classes)
-        return {f"baseline/{name}": value for name, value in found.items()}
+        metrics = {f"baseline/{name}": value for name, value in found.items()}
+        if self.config.train.perceptron:
+            features = data.features(rows.train), targets[0], data.features(rows.test), targets[1]
+            found = perceptron(*features, problem.n_classes, problem.model.n_parameters)
+            metrics |= {f"perceptron/{name}": value for name, value in found.items()}
+        return metrics

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.errors import InputError, InterruptedRun, NonFiniteError
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.store import RunStore
@@ -118,6 +120,24 @@ def test_resume_takes_a_path_alone(whole, tmp_path, monkeypatch):
     assert_same_bits(whole, directory)
 
 
+def test_going_on_with_another_instruction_set_is_said(whole, tmp_path, monkeypatch):
+    config = moons(tmp_path, run__gradients="full")
+    describe = InterpreterEngine.describe
+    with monkeypatch.context() as patch:
+        patch.setattr(InterpreterEngine, "describe", lambda self: "interpreter: avx512, 8 threads")
+        stop_at(patch, 4)
+        with pytest.raises(InterruptedRun):
+            train.run(config, CONTEXT)
+        patch.setattr(InterpreterEngine, "describe", lambda self: "interpreter: avx512, 2 threads")
+        stop_at(patch, 6)
+        with warnings.catch_warnings(), pytest.raises(InterruptedRun):
+            warnings.simplefilter("error")
+            train.run(config, CONTEXT)
+    assert InterpreterEngine.describe is describe
+    with pytest.warns(UserWarning, match="began on interpreter: avx512, goes on with interpreter: NumPy, one thread"):
+        assert train.run(config, CONTEXT) == 0
+
+
 def test_a_run_that_crashed_before_its_first_snapshot_begins_again(whole, tmp_path, monkeypatch):
     config = moons(tmp_path, run__gradients="full", run__save_every=100)
     directory = run_directory(config)
@@ -173,6 +193,30 @@ def test_every_kind_of_training_goes_on_exactly(tmp_path, monkeypatch, changes):
             train.run(config, CONTEXT)
     assert train.run(config, CONTEXT) == 0
     assert_same_bits(whole, run_directory(config))
+
+
+@pytest.mark.parametrize("metric", ["loss", "accuracy"])
+def test_the_best_epoch_is_that_of_the_monitored_metric(tmp_path, metric):
+    view = open_run(complete(tmp_path, train__monitor=f"val/{metric}", train__epochs=8, optimizer__learning_rate=0.6))
+    values = view.epochs[f"val/{metric}"]
+    assert values.nunique() > 2
+    best = (values.idxmin if metric == "loss" else values.idxmax)()
+    summary = summary_of(view.attributes)
+    assert 1 < summary["best_epoch"] == best
+    assert summary[f"val/{metric}"] == pytest.approx(values[best], rel=1e-12)
+
+
+def test_regression_is_judged_in_the_units_of_the_data(tmp_path):
+    changes = {"dataset__name": "diabetes", "dataset__n_samples": None, "dataset__noise": None, "dataset__samples": 60,
+               "dataset__generator_seed": None, "preprocess__pca": 2, "loss__name": "mean_squared_error"}  # fmt: skip
+    view = open_run(complete(tmp_path, **changes))
+    summary = summary_of(view.attributes)
+    for split in ("val", "test"):
+        found = view.evaluation(split)
+        assert found["labels"].min() >= 25 and 100 < found["labels"].max() <= 346  # those of the data set
+        errors = found["predictions"] - found["labels"]
+        assert summary[f"{split}/mae"] == pytest.approx(np.mean(np.abs(errors)))
+        assert summary[f"{split}/mse"] == pytest.approx(np.mean(errors**2))
 
 
 def test_no_space_is_taken_for_epochs_that_max_steps_leaves_out(tmp_path):
@@ -285,3 +329,10 @@ def test_the_dataset_must_not_change_under_a_run(tmp_path, monkeypatch):
     np.savez(path, x=x, y=y)
     with pytest.raises(InputError, match="has changed since"):
         train.run(config, CONTEXT)
+
+
+def test_a_perceptron_on_request(tmp_path, capsys):
+    complete(tmp_path, train__baseline=True, train__perceptron=True)
+    assert "perceptron" in capsys.readouterr().out
+    with pytest.raises(InputError, match="train.perceptron: needs train.baseline"):
+        train.run(moons(tmp_path, train__perceptron=True), CONTEXT)
