@@ -295,6 +295,7 @@ class TrainConfig:
     monitor: str = option("val/loss", "what chooses the best parameters: a metric of the validation split", MONITOR)
     patience: int | None = option(None, "early stopping: epochs without improvement (null: never)", COUNT)
     baseline: bool = option(True, "fit logistic regression (or ridge) on the same features, to compare")
+    perceptron: bool = option(False, "also fit a perceptron with at most as many parameters as the model")
     initial: str = option(
         "uniform",
         "first parameters: uniform | normal | zeros | beta | identity (pairs of layers that cancel) | from_run",

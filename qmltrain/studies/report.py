@@ -43,6 +43,8 @@ def result_lines(summary: Mapping[str, float]) -> list[str]:
         line = f"test {name:<18} {summary[f'test/{name}']:.4f}"
         if f"baseline/{name}" in summary:
             line += f"   {rival} on the same features {summary[f'baseline/{name}']:.4f}"
+        if f"perceptron/{name}" in summary:
+            line += f", perceptron {summary[f'perceptron/{name}']:.4f}"
         lines.append(line)
     if "train/loss" in summary:  # without data: the value of the best parameters
         lines.append(f"lowest value {summary['train/loss']:.6f}")

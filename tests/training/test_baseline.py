@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from qmltrain.errors import InputError
 from qmltrain.training import baseline as module
-from qmltrain.training.baseline import baseline
+from qmltrain.training.baseline import baseline, hidden_units, perceptron
 from qmltrain.training.metrics import metric_names
 
 
@@ -78,3 +78,29 @@ def test_an_unfinished_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     features, targets = load_iris(return_X_y=True)
     with pytest.warns(UserWarning, match="had not converged after 1 iterations"):
         baseline(features, targets, features, targets, 3)
+
+
+@pytest.mark.parametrize(("n_classes", "n_outputs"), [(None, 1), (2, 1), (3, 3)])
+def test_a_perceptron_has_at_most_as_many_parameters(n_classes: int | None, n_outputs: int) -> None:
+    for most in (30, 57, 200):
+        units = hidden_units(6, n_outputs, most)
+        assert 6 * units + units + units * n_outputs + n_outputs <= most
+        assert 7 * (units + 1) + (units + 1) * n_outputs + n_outputs > most
+
+
+def test_a_perceptron_learns_what_a_line_cannot() -> None:
+    generator = np.random.default_rng(3)
+    features = generator.uniform(-1, 1, size=(400, 2))
+    targets = (features[:, 0] * features[:, 1] > 0).astype(int)
+    arguments = features[:300], targets[:300], features[300:], targets[300:], 2
+    found = perceptron(*arguments, 100)
+    assert found["accuracy"] > 0.85 > baseline(*arguments)["accuracy"]
+    assert found["roc_auc"] > 0.9
+    assert perceptron(*arguments, 100) == found
+    of_values = perceptron(features[:300], features[:300, 0], features[300:], features[300:, 0], None, 50)
+    assert set(of_values) == {"mse", "mae", "r2"}
+
+
+def test_no_perceptron_is_small_enough() -> None:
+    with pytest.raises(InputError, match=r"train.perceptron: .* need 23 parameters"):
+        hidden_units(16, 3, 22)
