@@ -207,6 +207,7 @@ class Program {
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
+  m.attr("interface") = 1;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
   m.def("instruction_sets", &instruction_sets);

@@ -9,6 +9,7 @@ from typing import Any
 from qmltrain.errors import EngineUnavailableError, InputError
 
 VARIABLE = "QMLTRAIN_SIMD"
+INTERFACE = 1  # of the extension that this code was written for; see binding.cpp
 
 
 def load() -> ModuleType | Any:
@@ -17,6 +18,11 @@ def load() -> ModuleType | Any:
         import qmltrain.engines._cpu as extension
     except ImportError as error:
         raise EngineUnavailableError(_missing(error)) from None
+    found = getattr(extension, "interface", None)
+    if found != INTERFACE:  # an editable install after an update: it would compute nonsense
+        raise EngineUnavailableError(
+            f"the C++ extension is of another version (interface {found}, not {INTERFACE}); install qmltrain again"
+        )
     return extension
 
 
