@@ -82,7 +82,7 @@ def test_impossible_numbers_of_qubits(n_qubits: int) -> None:
 def test_observables_by_name() -> None:
     assert assemble_observables(2, "z", {"terms": None}).names == ("Z0", "Z1")
     with pytest.raises(
-        InputError, match=r"^observable\.name: 'x' is not known; choose one of z, pauli, projector, pyth"
+        InputError, match=r"^observable\.name: 'x' is not known; choose one of z, pauli, projector, parity"
     ):
         assemble_observables(2, "x", {})
     with pytest.raises(InputError, match=r"^observable\.states: not used by z; it takes qubits$"):
