@@ -27,6 +27,7 @@ from qmltrain.runs.atomic import storage_errors
 
 LOCK_NAME = "run.lock"
 EXCLUSIVE_NAME = "run.lock.exclusive"
+GUARD_SUFFIX = ".guard"
 
 _HELD = {errno.EWOULDBLOCK, errno.EACCES}
 _NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
@@ -111,24 +112,27 @@ class RunLock:
     def _remove_stale(self, path: Path) -> None:
         """Removes the lock of a dead process of this host; raises InputError for any other.
 
-        It is renamed away before it is looked at again, so that of two processes that come at once only one removes the
-        stale lock, and neither removes the lock that the other has just made.
+        Only the process that made the guard file looks again and removes, so of several that come at once none can
+        remove the lock that another has just made.
         """
-        holder = _read_holder(path)
-        if holder and not _is_dead(holder):
-            raise InputError(self._refusal(holder, path))
-        if not holder and path.exists():
-            raise InputError(f"{path}: a lock without a holder; if no process uses this run, remove it and start again")
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        guard = path.with_name(path.name + GUARD_SUFFIX)
         try:
-            os.rename(path, aside)
-        except FileNotFoundError:
-            return
-        if _read_holder(aside) != holder:
-            os.link(aside, path)
-            aside.unlink()
-            raise InputError(self._refusal(_read_holder(path), path))
-        aside.unlink()
+            os.close(os.open(guard, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            raise InputError(
+                f"{path}: another process is taking over this lock; wait for it (if there is none, remove {guard})"
+            ) from None
+        try:
+            holder = _read_holder(path)
+            if holder and not _is_dead(holder):
+                raise InputError(self._refusal(holder, path))
+            if not holder and path.exists():
+                raise InputError(
+                    f"{path}: a lock without a holder; if no process uses this run, remove it and start again"
+                )
+            path.unlink(missing_ok=True)
+        finally:
+            guard.unlink(missing_ok=True)
 
     def _refusal(self, holder: dict[str, Any], remove: Path | None = None) -> str:
         if not holder:
