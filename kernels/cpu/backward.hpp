@@ -23,6 +23,13 @@ template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, con
   m = v;
 }
 
+// One register a row, for both planes: GCC would otherwise compute an address a plane and park them in vector registers.
+template <class Real> INLINE Amp<Real>* pinned(char* p, Offset o) {
+  char* at = p + o;
+  asm("" : "+r"(at));
+  return reinterpret_cast<Amp<Real>*>(at);
+}
+
 template <class Real> struct Bell { Vec<Real> s, d, e, f; };
 template <class Real> INLINE Bell<Real> bell(Vec<Real> a, Vec<Real> b, Vec<Real> g, Vec<Real> h) {
   return {a + h, a - h, b + g, b - g};
@@ -30,8 +37,9 @@ template <class Real> INLINE Bell<Real> bell(Vec<Real> a, Vec<Real> b, Vec<Real>
 
 template <class Real> struct Sums2 { Vec<Real> sx{}, dx{}, sy{}, dy{}; };
 
+// p, l: the rows of a coset in psi and in lam
 template <class Real, bool Lanes, bool WithX>
-INLINE void v_two(const Amp<Real>* const* p, const Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
+INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
 #define PLANE(q, part) bell<Real>(fetch<Real, Lanes>(q[0]->part, lane, 0), fetch<Real, Lanes>(q[1]->part, lane, 1), \
                                   fetch<Real, Lanes>(q[2]->part, lane, 2), fetch<Real, Lanes>(q[3]->part, lane, 3))
   const Bell<Real> pr = PLANE(p, re), lr = PLANE(l, re);
@@ -45,7 +53,7 @@ INLINE void v_two(const Amp<Real>* const* p, const Amp<Real>* const* l, const st
 }
 
 template <class Real, bool Lanes, bool WithX>
-INLINE void v_one(const Amp<Real>* const* p, const Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
+INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
   const Vec<Real> ar = fetch<Real, Lanes>(p[0]->re, lane, 0), ai = fetch<Real, Lanes>(p[0]->im, lane, 0);
   const Vec<Real> br = fetch<Real, Lanes>(p[1]->re, lane, 1), bi = fetch<Real, Lanes>(p[1]->im, lane, 1);
   const Vec<Real> lr = fetch<Real, Lanes>(l[0]->re, lane, 0), li = fetch<Real, Lanes>(l[0]->im, lane, 0);
@@ -56,8 +64,7 @@ INLINE void v_one(const Amp<Real>* const* p, const Amp<Real>* const* l, const st
 
 // inverse rotation of the rows q -> o of one state, one plane at a time
 template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void undo(const Amp<Real>* const* q, Amp<Real>* const* o, const Vec<Real>* t, const Vec<Real>* c,
-                 const std::uint8_t* lane) {
+INLINE void undo(Amp<Real>* const* q, Amp<Real>* const* o, const Vec<Real>* t, const Vec<Real>* c, const std::uint8_t* lane) {
 #define PLANE(part)                                                                        \
   {                                                                                        \
     Vec<Real> a[1 << K];                                                                   \
@@ -72,27 +79,30 @@ INLINE void undo(const Amp<Real>* const* q, Amp<Real>* const* o, const Vec<Real>
 // Undo = false: v only, nothing is written (psi was kept, or the rotations made the initial product state).
 // InPlace: rows are written where they were read, which spares half the addresses.
 template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo, bool InPlace>
-INLINE void backward_loop(const BackwardCall<Real>& call) {
+INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& place) {
   constexpr int M = 1 << K;
   const RotateCall<Real>& g = call.psi;
   Vec<Real> t[K], c[K];
   if constexpr (Undo) {
-    coefficients<Real, K, PerSample, Lanes>(g, t, c);
+    coefficients<Real, K, PerSample, Lanes>(g, place, t, c);
     for (int k = 0; k < K; k++) t[k] = -t[k];
   }
-  Offset in_member[M], out_member[M];
-  for (int j = 0; j < M; j++) in_member[j] = g.in_rows.member[j], out_member[j] = g.out_rows.member[j];
   Sums2<Real> v;
   const std::uint32_t n_low = g.n_low, n_high = g.n_high;
   const Offset *low = g.in_rows.low, *high = g.in_rows.high;
-  const char *psi = g.in, *lam = call.lam_in;
+  char *psi = const_cast<char*>(place.psi_in), *lam = const_cast<char*>(place.lam_in);  // written to only in place
+  Offset in_member[M], out_member[M];
+  for (int j = 0; j < M; j++) {
+    in_member[j] = g.in_rows.member[j] ^ place.in_base;
+    if constexpr (Undo && !InPlace) out_member[j] = g.out_rows.member[j] ^ place.out_base;
+  }
   for (std::uint32_t h = 0; h < n_high; h++)
     for (std::uint32_t l = 0; l < n_low; l++) {
       const Offset from = high[h] ^ low[l];
-      const Amp<Real>*p[M], *q[M];
+      Amp<Real>*p[M], *q[M];
       for (int j = 0; j < M; j++) {
-        p[j] = row<Real>(psi, from ^ in_member[j]);
-        q[j] = row<Real>(lam, from ^ in_member[j]);
+        p[j] = pinned<Real>(psi, from ^ in_member[j]);
+        q[j] = pinned<Real>(lam, from ^ in_member[j]);
       }
       if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
       else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
@@ -100,40 +110,40 @@ INLINE void backward_loop(const BackwardCall<Real>& call) {
         // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
         asm volatile("" ::: "memory");
         if constexpr (InPlace) {
-          undo<Real, K, PerSample, Lanes>(p, const_cast<Amp<Real>**>(p), t, c, g.member_lane);
-          undo<Real, K, PerSample, Lanes>(q, const_cast<Amp<Real>**>(q), t, c, g.member_lane);
+          undo<Real, K, PerSample, Lanes>(p, p, t, c, g.member_lane);
+          undo<Real, K, PerSample, Lanes>(q, q, t, c, g.member_lane);
           continue;
         }
         const Offset to = g.out_rows.high[h] ^ g.out_rows.low[l];
-        Amp<Real>*po[M], *qo[M];
-        for (int j = 0; j < M; j++) {
-          po[j] = row<Real>(g.out, to ^ out_member[j]);
-          qo[j] = row<Real>(call.lam_out, to ^ out_member[j]);
-        }
-        undo<Real, K, PerSample, Lanes>(p, po, t, c, g.member_lane);
-        undo<Real, K, PerSample, Lanes>(q, qo, t, c, g.member_lane);
+        Amp<Real>* o[M];
+        for (int j = 0; j < M; j++) o[j] = pinned<Real>(place.psi_out, to ^ out_member[j]);
+        undo<Real, K, PerSample, Lanes>(p, o, t, c, g.member_lane);
+        for (int j = 0; j < M; j++) o[j] = pinned<Real>(place.lam_out, to ^ out_member[j]);
+        undo<Real, K, PerSample, Lanes>(q, o, t, c, g.member_lane);
       }
     }
   constexpr int W = Vector<Real>::lanes;
   const Real half = Real(0.5);
+  Real *acc0 = place.acc + std::size_t(W) * call.acc[0];
   if constexpr (K == 2) {
+    Real *acc1 = place.acc + std::size_t(W) * call.acc[1];
     if constexpr (WithX) {
-      add_to(call.acc[0], half * (v.sx + v.dx));
-      add_to(call.acc[1], half * (v.sx - v.dx));
+      add_to(acc0, half * (v.sx + v.dx));
+      add_to(acc1, half * (v.sx - v.dx));
     }
-    add_to(call.acc[0] + W, call.y_sign[0] * half * (v.sy + v.dy));
-    add_to(call.acc[1] + W, call.y_sign[1] * half * (v.sy - v.dy));
+    add_to(acc0 + W, call.y_sign[0] * half * (v.sy + v.dy));
+    add_to(acc1 + W, call.y_sign[1] * half * (v.sy - v.dy));
   } else {
-    if constexpr (WithX) add_to(call.acc[0], v.sx + v.dx);
-    add_to(call.acc[0] + W, call.y_sign[0] * (v.sy + v.dy));
+    if constexpr (WithX) add_to(acc0, v.sx + v.dx);
+    add_to(acc0 + W, call.y_sign[0] * (v.sy + v.dy));
   }
 }
 
 template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
-void backward(const BackwardCall<Real>& call) {
-  const RotateCall<Real>& g = call.psi;
-  if (Undo && g.in == g.out && g.in_rows.member == g.out_rows.member) backward_loop<Real, K, PerSample, Lanes, WithX, Undo, true>(call);
-  else backward_loop<Real, K, PerSample, Lanes, WithX, Undo, false>(call);
+void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
+  if (Undo && place.psi_in == place.psi_out && call.psi.in_rows.member == call.psi.out_rows.member)
+    backward_loop<Real, K, PerSample, Lanes, WithX, Undo, true>(call, place);
+  else backward_loop<Real, K, PerSample, Lanes, WithX, Undo, false>(call, place);
 }
 
 }  // namespace

@@ -13,6 +13,8 @@ namespace {
 
 using qmltrain::ElementwiseCall;
 using qmltrain::LaneRotation;
+using qmltrain::Place;
+using qmltrain::Sums;
 using qmltrain::kFactor;
 using qmltrain::kMaxLaneBits;
 using qmltrain::kNone;
@@ -101,16 +103,16 @@ INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& st
 }
 
 // SameRows: rows are numbered alike in the source and the target, which spares half the addresses.
-template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(const ElementwiseCall<Real>& call) {
+template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(const ElementwiseCall<Real>& call, const Place<Real>& place) {
   const LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const Offset *low_in = call.low_in, *low_out = call.low_out;
-  const char* in = call.psi_in;
-  char* out = call.psi_out;
+  const char* in = place.psi_in;
+  char* out = place.psi_out;
   for (std::uint32_t h = 0; h < n_high; h++) {
     const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-    const Offset high_in = call.high_in[h], high_out = call.high_out[h];
+    const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
 #pragma GCC unroll 2
     for (std::uint32_t l = 0; l < n_low; l++) {
       const Offset from = high_in ^ low_in[l], to = SameRows ? from : high_out ^ low_out[l];
@@ -130,27 +132,28 @@ template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(c
   }
 }
 
-template <class Real, int Kind, int N> void elementwise_forward(const ElementwiseCall<Real>& call) {
-  if (call.low_in == call.low_out && call.high_in == call.high_out) forward_loop<Real, Kind, N, true>(call);
-  else forward_loop<Real, Kind, N, false>(call);
+template <class Real, int Kind, int N>
+void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>&) {
+  if (call.low_in == call.low_out && call.high_in == call.high_out) forward_loop<Real, Kind, N, true>(call, place);
+  else forward_loop<Real, Kind, N, false>(call, place);
 }
 
 // Kept: psi before D stands in psi_in (row numbering of the tile) and is only read; no lane rotations.
 template <class Real, int Kind, int N, bool Compressed, bool Kept, bool SameRows>
-INLINE void reverse_loop(const ElementwiseCall<Real>& call) {
+INLINE void reverse_loop(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
   constexpr int U = Compressed ? 4 : 1;
   constexpr int W = Vector<Real>::lanes;
   LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
   Vec<Real> z0{}, z1{};
-  Real* w = call.w;
+  Real* w = sums.w;
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const Offset *low_in = call.low_in, *low_out = call.low_out;
-  const char *psi_in = call.psi_in, *lam_in = call.lam_in;
-  char *psi_out = call.psi_out, *lam_out = call.lam_out;
+  const char *psi_in = place.psi_in, *lam_in = place.lam_in;
+  char *psi_out = place.psi_out, *lam_out = place.lam_out;
   for (std::uint32_t h = 0; h < n_high; h++) {
     const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-    const Offset high_in = call.high_in[h], high_out = call.high_out[h];
+    const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
     for (std::uint32_t l = 0; l < n_low; l += U) {
       Vec<Real> ww[U];
 #pragma GCC unroll 4
@@ -186,19 +189,20 @@ INLINE void reverse_loop(const ElementwiseCall<Real>& call) {
     }
   }
   if constexpr (Compressed) {
-    store_vector(call.pair_sums, z0);
-    store_vector(call.pair_sums + W, z1);
+    store_vector(sums.pair_sums, z0);
+    store_vector(sums.pair_sums + W, z1);
   }
   for (int k = 0; k < state.n; k++) {
-    add_to(call.lane[k].acc, state.x[k]);
-    add_to(call.lane[k].acc + W, state.y[k]);
+    add_to(place.acc + std::size_t(W) * call.lane[k].acc, state.x[k]);
+    add_to(place.acc + std::size_t(W) * (call.lane[k].acc + 1), state.y[k]);
   }
 }
 
 template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
-void elementwise_reverse(const ElementwiseCall<Real>& call) {
-  if (call.low_in == call.low_out && call.high_in == call.high_out) reverse_loop<Real, Kind, N, Compressed, Kept, true>(call);
-  else reverse_loop<Real, Kind, N, Compressed, Kept, false>(call);
+void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
+  if (call.low_in == call.low_out && call.high_in == call.high_out)
+    reverse_loop<Real, Kind, N, Compressed, Kept, true>(call, place, sums);
+  else reverse_loop<Real, Kind, N, Compressed, Kept, false>(call, place, sums);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ template <class Real> struct Values<Real>::Call {
   Step::Kind kind;
   int index;
   bool from_state, to_state;
-  bool plain;              // rotations: one part, no signs of tiles, shared angles
+  bool plain;              // nothing changes from tile to tile but where it lies
   BackwardCall<Real> group;
   typename Kernels<Real>::Rotate rotate;
   typename Kernels<Real>::Backward reverse;
@@ -121,7 +121,7 @@ template <class Real> class Engine final : public EngineBase {
       return b;
     }
     while (b < kMaxLaneBits && (2 << b) <= int(W_) && b < plan_.n_qubits &&
-           (int(W_ >> (b + 1)) >= samples || plan_.n_qubits - b > 12))
+           (int(W_ >> (b + 1)) >= samples || plan_.n_qubits - b > 10))
       b++;
     return b;
   }
@@ -258,6 +258,7 @@ template <class Real> class Engine final : public EngineBase {
     v.scale.assign(n_elementwise, 1), v.frame.assign(n_elementwise, 0), v.first_turn.assign(n_elementwise, 0);
     v.turns.clear();
     v.lane_sine.reserve((n_rotations + 1) * W_ * sizeof(Real));
+    v.tables.reserve((s.table_size + 2 * W_) * sizeof(Real));
     Mask F = 0, G = 0;
     double scale = 1;
     auto rotation = [&](int m) {
@@ -424,14 +425,26 @@ template <class Real> class Engine final : public EngineBase {
     auto at = [&](std::size_t i) { return s.offsets.data() + i; };
     if (step.kind == Step::kElementwise) {
       const Elementwise& e = s.elementwise[step.index];
+      const Values<Real>& v = *values_[b];
       ElementwiseCall<Real>& c = call.elementwise;
       const RowTable &in_t = from_state ? e.state : e.tile, &out_t = to_state ? e.state : e.tile;
       c.low_in = at(in_t.low), c.high_in = at(in_t.high), c.low_out = at(out_t.low), c.high_out = at(out_t.high);
       c.n_low = e.n_low, c.n_high = e.n_high;
       c.n_lane = int(e.lanes.size());
       const std::size_t rows = std::size_t(e.n_low) * e.n_high;
-      call.compressed = rows >= 4 && !e.walsh && !e.general;
       const Phase kind = e.diagonal.kind;
+      if (kind == kScalar || kind == kFactor) c.table = v.tables.template as<Real>() + e.diagonal.table;
+      call.plain = kind == kNone || kind == kScalar;
+      for (int q = 0; q < c.n_lane; q++) {
+        const LaneRotationShape& l = e.lanes[std::size_t(q)];
+        const ShapeRotation& r = s.rotations[l.rotation];
+        LaneRotation<Real>& lane = c.lane[q];
+        lane.lane_xor = l.lane_xor, lane.low_signs = l.low_signs, lane.high_parity = l.high_parity;
+        lane.acc = std::uint32_t(r.acc < 0 ? 0 : r.acc);
+        lane.sine = e.measure ? zeros() : v.lane_sine.template as<Real>() + W_ * std::size_t(l.rotation);
+        if (r.tau || (r.sample_index >= 0 && !e.measure)) call.plain = false;
+      }
+      call.compressed = rows >= 4 && !e.walsh && !e.general;
       if (!back) call.kernel = e.general ? k_.forward_general[kind] : k_.forward[kind][e.lanes.size()];
       else if (keep_[b]) call.kernel = k_.reverse_kept[kind][call.compressed];
       else call.kernel = e.general ? k_.reverse_general[kind] : k_.reverse[kind][e.lanes.size()][call.compressed];
@@ -449,6 +462,8 @@ template <class Real> class Engine final : public EngineBase {
     for (int q = 0; q < g.count; q++) {
       const ShapeRotation& r = s.rotations[g.rotation[q]];
       if (r.tau) call.plain = false;
+      c.turn[q] = std::uint32_t(r.sample_index < 0 ? 0 : r.sample_index);
+      if (q < 2) call.group.acc[q] = std::uint32_t(r.acc < 0 ? 0 : r.acc);
       with_x = with_x || (!g.per_sample && !runs_.real(r.run));
     }
     call.rotate = k_.rotate[g.count][g.per_sample][g.lanes];
@@ -457,10 +472,14 @@ template <class Real> class Engine final : public EngineBase {
     return call;
   }
 
+  static const Real* zeros() {
+    alignas(64) static const Real zero[64 / sizeof(Real)] = {};
+    return zero;
+  }
+
   void prepare_tables(int b) {
     const Shape& s = *shapes_[b];
     Values<Real>& v = *values_[b];
-    v.tables.reserve((s.table_size + 2 * W_) * sizeof(Real));
     std::vector<int> todo;
     for (std::size_t i = 0; i < s.elementwise.size(); i++)
       if (s.elementwise[i].diagonal.kind == kScalar || s.elementwise[i].diagonal.kind == kFactor) todo.push_back(int(i));
@@ -733,10 +752,10 @@ template <class Real> class Engine final : public EngineBase {
         int slot = 0;
         for (const Call& call : v.forward[0]) {
           if (call.kind == Step::kRotate) {
-            run_group(call, 0, 0, psi, psi, nullptr, nullptr, nullptr);
+            run_group(call, 0, 0, {psi, psi, nullptr, nullptr, 0, 0, nullptr, nullptr});
           } else {
             char* next = stored(++slot);
-            elementwise_forward(call, 0, 0, psi, next, worker);
+            run_elementwise(call, 0, 0, {psi, next, nullptr, nullptr, 0, 0, nullptr, nullptr}, {}, worker);
             psi = next;
           }
         }
@@ -770,96 +789,67 @@ template <class Real> class Engine final : public EngineBase {
         for (std::size_t tile = context * tiles / contexts; tile < (context + 1) * tiles / contexts; tile++)
           for (const Call& call : calls) {
             char *from = call.from_state ? state : w.tile.get(), *to = call.to_state ? state : w.tile.get();
-            if (call.kind == Step::kRotate) run_group(call, tile, g.tile_base[tile], from, to, nullptr, nullptr, nullptr);
-            else elementwise_forward(call, tile, g.tile_base[tile], from, to, w);
+            const Place<Real> place{from, to, nullptr, nullptr, 0, 0, nullptr, nullptr};
+            if (call.kind == Step::kRotate) run_group(call, tile, g.tile_base[tile], place);
+            else run_elementwise(call, tile, g.tile_base[tile], place, {}, w);
           }
         if (tiles > 1) engine.check(&w == &engine.workers_[0] ? 0 : 1);
       });
     }
 
-    // One group of rotations on one tile: forward or inverse on the state at (from, to), or v and inverse on psi and lam.
-    void run_group(const Call& prepared, std::size_t tile, Offset base, const char* from, char* to, const char* lam_from, char* lam_to,
-                   Real* acc) {
+    // One group of rotations on one tile: forward or inverse on the state psi_in -> psi_out, or v and inverse on psi and lam.
+    void run_group(const Call& prepared, std::size_t tile, Offset base, Place<Real> place) {
+      const Offset in_base = prepared.from_state ? base : 0, out_base = prepared.to_state ? base : 0;
+      place.turn = turn;
+      if (prepared.plain) {
+        place.in_base = in_base, place.out_base = out_base;
+        if (prepared.reverse) prepared.reverse(prepared.group, place);
+        else prepared.rotate(prepared.group.psi, place);
+        return;
+      }
       const Group& g = s.groups[prepared.index];
       BackwardCall<Real> call = prepared.group;
-      call.psi.in = from, call.psi.out = to;
-      if (prepared.reverse) {
-        call.lam_in = lam_from, call.lam_out = lam_to;
-        for (int q = 0; q < g.count && q < 2; q++) call.acc[q] = acc + W * std::size_t(s.rotations[g.rotation[q]].acc);
-      }
-      Offset in_member[1 << kMaxGroup], out_member[1 << kMaxGroup];
-      const std::size_t n_parts = g.parts.size();
-      for (std::size_t i = 0; i < n_parts; i++) {
-        const Group::Part& part = g.parts[i];
-        // the tile's base and the part's offset join the members of the coset
-        const Offset in_base = prepared.from_state ? base ^ part.state : part.tile;
-        const Offset out_base = prepared.to_state ? base ^ part.state : part.tile;
-        if (in_base) {
-          for (int j = 0; j < 1 << g.count; j++) in_member[j] = prepared.group.psi.in_rows.member[j] ^ in_base;
-          call.psi.in_rows.member = in_member;
+      for (const Group::Part& part : g.parts) {
+        place.in_base = in_base ^ (prepared.from_state ? part.state : part.tile);
+        place.out_base = out_base ^ (prepared.to_state ? part.state : part.tile);
+        for (int q = 0; q < g.count; q++) {
+          const bool minus = (part.signs >> q & 1) ^ parity_of(tile & s.rotations[g.rotation[q]].tau);
+          call.psi.t[q] = minus ? -prepared.group.psi.t[q] : prepared.group.psi.t[q];
+          if (q < 2) call.y_sign[q] = minus ? Real(-1) : Real(1);
         }
-        if (prepared.from_state == prepared.to_state) {
-          call.psi.out_rows.member = call.psi.in_rows.member;
-        } else if (out_base) {
-          for (int j = 0; j < 1 << g.count; j++) out_member[j] = prepared.group.psi.out_rows.member[j] ^ out_base;
-          call.psi.out_rows.member = out_member;
-        }
-        if (!prepared.plain)
-          for (int q = 0; q < g.count; q++) {
-            const ShapeRotation& r = s.rotations[g.rotation[q]];
-            const bool minus = (part.signs >> q & 1) ^ parity_of(tile & r.tau);
-            call.psi.t[q] = minus ? -prepared.group.psi.t[q] : prepared.group.psi.t[q];
-            if (q < 2) call.y_sign[q] = minus ? Real(-1) : Real(1);
-            if (g.per_sample) call.psi.turn[q] = turn + 2 * std::size_t(r.sample_index) * W;
-          }
-        if (prepared.reverse) prepared.reverse(call);
-        else prepared.rotate(call.psi);
+        if (prepared.reverse) prepared.reverse(call, place);
+        else prepared.rotate(call.psi, place);
       }
     }
 
-    void fill_elementwise(ElementwiseCall<Real>& call, const Call& prepared, std::size_t tile, Offset base, Worker<Real>& w, Real* acc) {
+    // What changes from tile to tile and unit to unit in an elementwise step that is not plain.
+    void fill_elementwise(ElementwiseCall<Real>& call, const Call& prepared, std::size_t tile, Worker<Real>& w) {
       const Elementwise& e = s.elementwise[prepared.index];
-      std::memcpy(static_cast<void*>(&call), &prepared.elementwise, offsetof(ElementwiseCall<Real>, lane));
-      if (base && (prepared.from_state || prepared.to_state)) {
-        w.offsets.reserve(e.n_high * sizeof(Offset));
-        Offset* high = w.offsets.template as<Offset>();
-        const Offset* from_high = s.offsets.data() + e.state.high;
-        for (std::uint32_t i = 0; i < e.n_high; i++) high[i] = from_high[i] ^ base;
-        if (prepared.from_state) call.high_in = high;
-        if (prepared.to_state) call.high_out = high;
-      }
+      call = prepared.elementwise;
       for (int q = 0; q < call.n_lane; q++) {
-        const LaneRotationShape& l = e.lanes[std::size_t(q)];
-        const ShapeRotation& r = s.rotations[l.rotation];
+        const ShapeRotation& r = s.rotations[e.lanes[std::size_t(q)].rotation];
         LaneRotation<Real>& lane = call.lane[q];
-        lane.lane_xor = l.lane_xor;
-        lane.low_signs = parity_of(tile & r.tau) ? ~l.low_signs : l.low_signs;
-        lane.high_parity = l.high_parity;
-        lane.cosine = nullptr;
-        lane.acc = acc ? acc + W * std::size_t(r.acc) : nullptr;
-        if (e.measure) {
-          lane.sine = zeros();
-        } else if (r.sample_index >= 0) {
+        if (parity_of(tile & r.tau)) lane.low_signs = ~lane.low_signs;
+        if (r.sample_index >= 0 && !e.measure) {
           lane.cosine = lane_turn + 2 * std::size_t(r.sample_index) * W;
           lane.sine = lane.cosine + W;
-        } else {
-          lane.sine = v.lane_sine.template as<Real>() + W * std::size_t(l.rotation);
         }
       }
-      const DiagonalShape& d = e.diagonal;
-      if (d.kind == kScalar) {
-        call.table = v.tables.template as<Real>() + d.table + std::size_t(2) * tile * e.n_low * e.n_high;
-      } else if (d.kind == kFactor) {
-        call.table = v.tables.template as<Real>() + d.table;
-        factor_tile(call, e, prepared.index, tile, w);
-      } else if (d.kind == kVector) {
-        vector_tile(call, e, prepared.index, tile, w, __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high));
-      }
+      if (e.diagonal.kind == kFactor) factor_tile(call, e, prepared.index, tile, w);
+      else if (e.diagonal.kind == kVector) vector_tile(call, e, prepared.index, tile, w, __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high));
     }
 
-    const Real* zeros() const {
-      alignas(64) static const Real zero[64 / sizeof(Real)] = {};
-      return zero;
+    void run_elementwise(const Call& prepared, std::size_t tile, Offset base, Place<Real> place, const Sums<Real>& sums, Worker<Real>& w) {
+      place.in_base = prepared.from_state ? base : 0, place.out_base = prepared.to_state ? base : 0;
+      if (prepared.plain && tile == 0) {
+        prepared.kernel(prepared.elementwise, place, sums);
+        return;
+      }
+      ElementwiseCall<Real> call;
+      fill_elementwise(call, prepared, tile, w);
+      const Elementwise& e = s.elementwise[prepared.index];
+      if (e.diagonal.kind == kScalar) call.table += std::size_t(2) * tile * e.n_low * e.n_high;
+      prepared.kernel(call, place, sums);
     }
 
     // phases of the high indices of a tile, and which of the small tables goes with each
@@ -911,13 +901,6 @@ template <class Real> class Engine final : public EngineBase {
       }
       k.vector_table(a, tile_bits, b, Real(v.scale[index]), w.table.template as<Real>());
       call.table = w.table.template as<Real>();
-    }
-
-    void elementwise_forward(const Call& prepared, std::size_t tile, Offset base, const char* from, char* to, Worker<Real>& w) {
-      ElementwiseCall<Real> call;
-      fill_elementwise(call, prepared, tile, base, w, nullptr);
-      call.psi_in = from, call.psi_out = to;
-      prepared.kernel(call);
     }
 
     // ---- expectations and lam ------------------------------------------------------------------------------------
@@ -1055,13 +1038,14 @@ template <class Real> class Engine final : public EngineBase {
             char *pf = call.from_state ? psi : tile_psi, *pt = call.to_state ? psi : tile_psi;
             char *lf = call.from_state ? lam : tile_lam, *lt = call.to_state ? lam : tile_lam;
             switch (call.kind) {
-              case Step::kElementwise: elementwise_backward(call, tile, base, pf, pt, lf, lt, g.tile_bits, w, acc, slot); break;
-              case Step::kUndo:
-                run_group(call, tile, base, pf, pt, nullptr, nullptr, nullptr);
-                run_group(call, tile, base, lf, lt, nullptr, nullptr, nullptr);
+              case Step::kElementwise:
+                elementwise_backward(call, tile, base, {pf, pt, lf, lt, 0, 0, nullptr, acc}, g.tile_bits, w, slot);
                 break;
-              case Step::kUndoLam: run_group(call, tile, base, lf, lt, nullptr, nullptr, nullptr); break;
-              default: run_group(call, tile, base, pf, pt, lf, lt, acc);
+              case Step::kUndo:
+                run_group(call, tile, base, {pf, pt, nullptr, nullptr, 0, 0, nullptr, nullptr});
+                [[fallthrough]];
+              case Step::kUndoLam: run_group(call, tile, base, {lf, lt, nullptr, nullptr, 0, 0, nullptr, nullptr}); break;
+              default: run_group(call, tile, base, {pf, pt, lf, lt, 0, 0, nullptr, acc});
             }
           }
         }
@@ -1072,23 +1056,18 @@ template <class Real> class Engine final : public EngineBase {
           for (std::size_t i = 0; i < count; i++) total[W * std::size_t(sweep.acc_first) + i] += partial[count * std::size_t(c) + i];
     }
 
-    void elementwise_backward(const Call& prepared, std::size_t tile, Offset base, const char* pf, char* pt, const char* lf, char* lt,
-                              int bits, Worker<Real>& w, Real* acc, int& slot) {
+    void elementwise_backward(const Call& prepared, std::size_t tile, Offset base, Place<Real> place, int bits, Worker<Real>& w, int& slot) {
       const Elementwise& e = s.elementwise[prepared.index];
-      ElementwiseCall<Real> call;
-      fill_elementwise(call, prepared, tile, base, w, acc);
       w.w.reserve((W << bits) * sizeof(Real)), w.sums.reserve((std::size_t(bits) + 3) * W * sizeof(Real));
-      call.w = w.w.template as<Real>();
       Real* sums = w.sums.template as<Real>();
-      call.pair_sums = sums;
-      call.psi_in = pf, call.psi_out = pt, call.lam_in = lf, call.lam_out = lt;
-      if (keep) call.psi_in = psi = stored(--slot);
-      prepared.kernel(call);
+      const Sums<Real> results{w.w.template as<Real>(), sums};
+      if (keep) place.psi_in = psi = stored(--slot);
+      run_elementwise(prepared, tile, base, place, results, w);
       if (e.sums.empty()) return;
-      if (e.walsh) k.walsh(call.w, bits);
-      else if (prepared.compressed) k.tree(call.w, bits - 2, sums + 2 * W);
-      else k.tree(call.w, bits, sums);
-      k.add_sums(e.walsh ? call.w : sums, e.sums.data(), e.sums.size(), tile, acc);
+      if (e.walsh) k.walsh(results.w, bits);
+      else if (prepared.compressed) k.tree(results.w, bits - 2, sums + 2 * W);
+      else k.tree(results.w, bits, sums);
+      k.add_sums(e.walsh ? results.w : sums, e.sums.data(), e.sums.size(), tile, place.acc);
     }
 
     // Accumulators to sums over samples, per-sample gradients, drift and the bra at the start.

@@ -27,28 +27,37 @@ struct Rows {
   const Offset* member;
 };
 
-// R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see prepare.cpp), and
-// (c x0 - s x1, c x1 + s x0) for per-sample ones. Signs are in t or `sign` already.
+// Where a kernel finds its operands this time. Kernels take what is fixed once the angles are known (the ...Call structs)
+// by reference, and the rest in here, so that a call on a small state costs next to nothing.
+template <class Real>
+struct Place {
+  const char* psi_in;
+  char* psi_out;
+  const char* lam_in;               // backward only
+  char* lam_out;
+  Offset in_base, out_base;         // XORed into every row's offset: the tile, or a part of it
+  const Real* turn;                 // per-sample rotations: (cosines of the lanes, sines) one after the other
+  Real* acc;                        // all accumulators; calls hold indices of vectors into them
+};
+
+// R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see values.hpp), and
+// (c x0 - s x1, c x1 + s x0) for per-sample ones. Signs are in t already.
 template <class Real>
 struct RotateCall {
-  const char* in;
-  char* out;
   Rows in_rows, out_rows;
   std::uint32_t n_low, n_high;
   const std::uint8_t* member_lane;  // XOR of lanes of member j (groups whose masks reach into the lanes)
   const std::uint8_t* parity_lane;  // lane part of the parity mask of qubit k
   Real t[kMaxGroup];                // shared: tan; per-sample: +-1
-  const Real* turn[kMaxGroup];      // per-sample: cosines of the lanes, then sines
+  std::uint32_t turn[kMaxGroup];    // per-sample: number of the rotation in Place::turn
 };
 
 // Going back: v of K <= 2 qubits from psi and lam, then the inverse rotation of both (or of none: `measure`).
 template <class Real>
 struct BackwardCall {
   RotateCall<Real> psi;             // t holds the forward value with its sign
-  const char* lam_in;
-  char* lam_out;
   Real y_sign[2];
-  Real* acc[2];                     // v_x lanes, then v_y lanes, added to
+  std::uint32_t acc[2];             // v_x lanes, then v_y lanes, added to
 };
 
 // A rotation whose pairs lie within a row: x -> c x + s' * xor_lanes(x), s' = s * (-1)^bit(lane), lane signs included.
@@ -59,26 +68,27 @@ struct LaneRotation {
   int lane_xor;
   std::uint32_t low_signs;          // bit i: sign of row i of a block (general kernel only)
   std::uint32_t high_parity;        // parity of (high index & this) flips the sign
-  Real* acc;                        // v_x, v_y without lane signs
+  std::uint32_t acc;                // v_x, v_y without lane signs
 };
 
 // A diagonal, and the lane rotations after it, over the rows of a tile in blocks of up to 16.
 template <class Real>
 struct ElementwiseCall {
-  const char* psi_in;
-  char* psi_out;
-  const char* lam_in;               // backward only
-  char* lam_out;
   const Offset *low_in, *high_in, *low_out, *high_out;
   std::uint32_t n_low, n_high;
   const Real* table;                // scalar: re, im of each row; factor: tables [variant][low] of vectors; vector: rows
   const Real* high_phase;           // factor: re, im of each high index
   const std::uint8_t* variant;      // factor: which table
   Real scale;                       // no diagonal: a plain factor
-  Real* w;                          // backward: Im(conj(lam) psi), see sums
-  Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors)
   int n_lane;
-  LaneRotation<Real> lane[kMaxLaneBits];  // last: callers copy as many as there are
+  LaneRotation<Real> lane[kMaxLaneBits];
+};
+
+// Where the reverse kernels leave w = Im(conj(lam) psi) and its first sums.
+template <class Real>
+struct Sums {
+  Real* w;
+  Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors)
 };
 
 enum Phase { kNone, kScalar, kFactor, kVector, kPhaseKinds };
@@ -123,9 +133,9 @@ template <class Real>
 struct Kernels {
   int lanes;
   int max_group;
-  using Rotate = void (*)(const RotateCall<Real>&);
-  using Backward = void (*)(const BackwardCall<Real>&);
-  using Elementwise = void (*)(const ElementwiseCall<Real>&);
+  using Rotate = void (*)(const RotateCall<Real>&, const Place<Real>&);
+  using Backward = void (*)(const BackwardCall<Real>&, const Place<Real>&);
+  using Elementwise = void (*)(const ElementwiseCall<Real>&, const Place<Real>&, const Sums<Real>&);
   Rotate rotate[kMaxGroup + 1][2][2];     // [K][per-sample][lanes]
   Backward backward[3][2][2][2];          // [K][per-sample][lanes][with v_x]
   Backward measure[3][2][2];              // [K][lanes][with v_x]

@@ -8,6 +8,7 @@
 
 namespace {
 
+using qmltrain::Place;
 using qmltrain::RotateCall;
 
 constexpr int kRegisters = VB == 64 ? 32 : 16;
@@ -34,11 +35,13 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
 }
 
 template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void coefficients(const RotateCall<Real>& call, Vec<Real>* t, Vec<Real>* c) {
+INLINE void coefficients(const RotateCall<Real>& call, const Place<Real>& place, Vec<Real>* t, Vec<Real>* c) {
+  constexpr int W = Vector<Real>::lanes;
   for (int k = 0; k < K; k++) {
     if constexpr (PerSample) {
-      c[k] = load_vector(call.turn[k]);
-      t[k] = load_vector(call.turn[k] + Vector<Real>::lanes) * call.t[k];
+      const Real* turn = place.turn + 2 * W * call.turn[k];
+      c[k] = load_vector(turn);
+      t[k] = load_vector(turn + W) * call.t[k];
     } else {
       t[k] = splat(call.t[k]);
     }
@@ -46,25 +49,29 @@ INLINE void coefficients(const RotateCall<Real>& call, Vec<Real>* t, Vec<Real>* 
   }
 }
 
-template <class Real, int K, bool PerSample, bool Lanes, bool InPlace> INLINE void rotate_loop(const RotateCall<Real>& call) {
+template <class Real> INLINE const Vec<Real>& plane(const char* p, Offset o) { return *reinterpret_cast<const Vec<Real>*>(p + o); }
+template <class Real> INLINE Vec<Real>& plane(char* p, Offset o) { return *reinterpret_cast<Vec<Real>*>(p + o); }
+
+template <class Real, int K, bool PerSample, bool Lanes, bool InPlace>
+INLINE void rotate_loop(const RotateCall<Real>& call, const Place<Real>& place) {
   constexpr int M = 1 << K;
   constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
   Vec<Real> t[K], c[K];
-  coefficients<Real, K, PerSample, Lanes>(call, t, c);
-  Offset in_member[M], out_member[M];
-  for (int j = 0; j < M; j++) in_member[j] = call.in_rows.member[j], out_member[j] = call.out_rows.member[j];
+  coefficients<Real, K, PerSample, Lanes>(call, place, t, c);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
-  const qmltrain::Rows in_rows = call.in_rows, out_rows = call.out_rows;
-  const char* in = call.in;
-  char* out = InPlace ? const_cast<char*>(call.in) : call.out;
-  for (std::uint32_t h = 0; h < n_high; h++)
+  const qmltrain::Rows in_rows = call.in_rows, out_rows = InPlace ? call.in_rows : call.out_rows;
+  const Offset in_base = place.in_base, out_base = InPlace ? place.in_base : place.out_base;
+  const char* in = place.psi_in;
+  char* out = InPlace ? const_cast<char*>(place.psi_in) : place.psi_out;
+  for (std::uint32_t h = 0; h < n_high; h++) {
+    const Offset high_in = in_base ^ in_rows.high[h], high_out = out_base ^ out_rows.high[h];
     for (std::uint32_t l = 0; l < n_low; l++) {
-      const Offset from = in_rows.high[h] ^ in_rows.low[l], to = InPlace ? from : out_rows.high[h] ^ out_rows.low[l];
+      const Offset from = high_in ^ in_rows.low[l], to = InPlace ? from : high_out ^ out_rows.low[l];
       if constexpr (together) {
         Vec<Real> re[M], im[M];
 #pragma GCC unroll 16
         for (int j = 0; j < M; j++) {
-          const Amp<Real>* p = row<Real>(in, from ^ in_member[j]);
+          const Amp<Real>* p = row<Real>(in, from ^ in_rows.member[j]);
           re[j] = load(p->re), im[j] = load(p->im);
           if constexpr (Lanes) {
             re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
@@ -79,31 +86,32 @@ template <class Real, int K, bool PerSample, bool Lanes, bool InPlace> INLINE vo
             re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
             im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
           }
-          *row<Real>(out, to ^ (InPlace ? in_member[j] : out_member[j])) = {re[j], im[j]};
+          *row<Real>(out, to ^ out_rows.member[j]) = {re[j], im[j]};
         }
       } else {
-        for (std::size_t plane = 0; plane < 2 * VB; plane += VB) {
+        for (std::size_t part = 0; part < 2 * VB; part += VB) {
           Vec<Real> a[M];
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
-            a[j] = load(*reinterpret_cast<const Vec<Real>*>(in + ((from ^ in_member[j]) + plane)));
+            a[j] = load(plane<Real>(in + part, from ^ in_rows.member[j]));
             if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
           }
           butterflies<Real, K, PerSample>(a, t, c);
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
             if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
-            *reinterpret_cast<Vec<Real>*>(out + ((to ^ (InPlace ? in_member[j] : out_member[j])) + plane)) = a[j];
+            plane<Real>(out + part, to ^ out_rows.member[j]) = a[j];
           }
         }
       }
     }
+  }
 }
 
 // In place (rows are written where they were read) half the addresses are spared.
-template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call) {
-  if (call.in == call.out && call.in_rows.member == call.out_rows.member) rotate_loop<Real, K, PerSample, Lanes, true>(call);
-  else rotate_loop<Real, K, PerSample, Lanes, false>(call);
+template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call, const Place<Real>& place) {
+  if (place.psi_in == place.psi_out && call.in_rows.member == call.out_rows.member) rotate_loop<Real, K, PerSample, Lanes, true>(call, place);
+  else rotate_loop<Real, K, PerSample, Lanes, false>(call, place);
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ class CpuProgram:
             lane_bits = self._kernel.lane_bits(samples)
             if not self._kernel.has_shape(lane_bits):
                 rows = self.plan.n_qubits - lane_bits
-                tile = tile_rows(rows, self.setting.tile_row_bits) + lane_bits
+                tile = (rows if rows <= 12 else tile_rows(rows, self.setting.tile_row_bits)) + lane_bits
                 plan = compile_plan(self.circuit, self.strings, tile_bits=tile, low_bits=lane_bits)
                 self._kernel.add_shape(plan_data(self.extension, plan), lane_bits)
         self._ready.add(batch)
