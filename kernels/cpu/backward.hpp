@@ -83,11 +83,11 @@ INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& pla
   constexpr int M = 1 << K;
   const RotateCall<Real>& g = call.psi;
   Vec<Real> t[K], c[K];
-  if constexpr (Undo) {
-    coefficients<Real, K, PerSample, Lanes>(g, place, t, c);
+  auto inverse = [&](const Real* turns) {
+    coefficients<Real, K, PerSample, Lanes>(g, turns, t, c);
     for (int k = 0; k < K; k++) t[k] = -t[k];
-  }
-  Sums2<Real> v;
+  };
+  if constexpr (Undo && !PerSample) inverse(nullptr);
   const std::uint32_t n_low = g.n_low, n_high = g.n_high;
   const Offset *low = g.in_rows.low, *high = g.in_rows.high;
   char *psi = const_cast<char*>(place.psi_in), *lam = const_cast<char*>(place.lam_in);  // written to only in place
@@ -96,46 +96,53 @@ INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& pla
     in_member[j] = g.in_rows.member[j] ^ place.in_base;
     if constexpr (Undo && !InPlace) out_member[j] = g.out_rows.member[j] ^ place.out_base;
   }
-  for (std::uint32_t h = 0; h < n_high; h++)
-    for (std::uint32_t l = 0; l < n_low; l++) {
-      const Offset from = high[h] ^ low[l];
-      Amp<Real>*p[M], *q[M];
-      for (int j = 0; j < M; j++) {
-        p[j] = pinned<Real>(psi, from ^ in_member[j]);
-        q[j] = pinned<Real>(lam, from ^ in_member[j]);
-      }
-      if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
-      else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
-      if constexpr (Undo) {
-        // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
-        asm volatile("" ::: "memory");
-        if constexpr (InPlace) {
-          undo<Real, K, PerSample, Lanes>(p, p, t, c, g.member_lane);
-          undo<Real, K, PerSample, Lanes>(q, q, t, c, g.member_lane);
-          continue;
-        }
-        const Offset to = g.out_rows.high[h] ^ g.out_rows.low[l];
-        Amp<Real>* o[M];
-        for (int j = 0; j < M; j++) o[j] = pinned<Real>(place.psi_out, to ^ out_member[j]);
-        undo<Real, K, PerSample, Lanes>(p, o, t, c, g.member_lane);
-        for (int j = 0; j < M; j++) o[j] = pinned<Real>(place.lam_out, to ^ out_member[j]);
-        undo<Real, K, PerSample, Lanes>(q, o, t, c, g.member_lane);
-      }
-    }
   constexpr int W = Vector<Real>::lanes;
   const Real half = Real(0.5);
-  Real *acc0 = place.acc + std::size_t(W) * call.acc[0];
-  if constexpr (K == 2) {
-    Real *acc1 = place.acc + std::size_t(W) * call.acc[1];
-    if constexpr (WithX) {
-      add_to(acc0, half * (v.sx + v.dx));
-      add_to(acc1, half * (v.sx - v.dx));
+  char *psi_out = place.psi_out, *lam_out = place.lam_out;
+  for (int unit = 0; unit < place.units; unit++) {
+    if constexpr (Undo && PerSample) inverse(place.turn + place.turn_stride * std::size_t(unit));
+    Sums2<Real> v;
+    for (std::uint32_t h = 0; h < n_high; h++)
+      for (std::uint32_t l = 0; l < n_low; l++) {
+        const Offset from = high[h] ^ low[l];
+        Amp<Real>*p[M], *q[M];
+        for (int j = 0; j < M; j++) {
+          p[j] = pinned<Real>(psi, from ^ in_member[j]);
+          q[j] = pinned<Real>(lam, from ^ in_member[j]);
+        }
+        if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
+        else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
+        if constexpr (Undo) {
+          // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
+          asm volatile("" ::: "memory");
+          if constexpr (InPlace) {
+            undo<Real, K, PerSample, Lanes>(p, p, t, c, g.member_lane);
+            undo<Real, K, PerSample, Lanes>(q, q, t, c, g.member_lane);
+            continue;
+          }
+          const Offset to = g.out_rows.high[h] ^ g.out_rows.low[l];
+          Amp<Real>* o[M];
+          for (int j = 0; j < M; j++) o[j] = pinned<Real>(psi_out, to ^ out_member[j]);
+          undo<Real, K, PerSample, Lanes>(p, o, t, c, g.member_lane);
+          for (int j = 0; j < M; j++) o[j] = pinned<Real>(lam_out, to ^ out_member[j]);
+          undo<Real, K, PerSample, Lanes>(q, o, t, c, g.member_lane);
+        }
+      }
+    Real* acc = place.acc + place.acc_stride * std::size_t(unit);
+    Real* acc0 = acc + std::size_t(W) * call.acc[0];
+    if constexpr (K == 2) {
+      Real* acc1 = acc + std::size_t(W) * call.acc[1];
+      if constexpr (WithX) {
+        add_to(acc0, half * (v.sx + v.dx));
+        add_to(acc1, half * (v.sx - v.dx));
+      }
+      add_to(acc0 + W, call.y_sign[0] * half * (v.sy + v.dy));
+      add_to(acc1 + W, call.y_sign[1] * half * (v.sy - v.dy));
+    } else {
+      if constexpr (WithX) add_to(acc0, v.sx + v.dx);
+      add_to(acc0 + W, call.y_sign[0] * (v.sy + v.dy));
     }
-    add_to(acc0 + W, call.y_sign[0] * half * (v.sy + v.dy));
-    add_to(acc1 + W, call.y_sign[1] * half * (v.sy - v.dy));
-  } else {
-    if constexpr (WithX) add_to(acc0, v.sx + v.dx);
-    add_to(acc0 + W, call.y_sign[0] * (v.sy + v.dy));
+    psi += place.psi_stride, lam += place.lam_stride, psi_out += place.psi_stride, lam_out += place.lam_stride;
   }
 }
 

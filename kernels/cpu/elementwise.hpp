@@ -110,24 +110,26 @@ template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(c
   const Offset *low_in = call.low_in, *low_out = call.low_out;
   const char* in = place.psi_in;
   char* out = place.psi_out;
-  for (std::uint32_t h = 0; h < n_high; h++) {
-    const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-    const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
+  for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride) {
+    for (std::uint32_t h = 0; h < n_high; h++) {
+      const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
+      const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
 #pragma GCC unroll 2
-    for (std::uint32_t l = 0; l < n_low; l++) {
-      const Offset from = high_in ^ low_in[l], to = SameRows ? from : high_out ^ low_out[l];
-      const Amp<Real>* p = row<Real>(in, from);
-      Amp<Real> a{load(p->re), load(p->im)};
-      if constexpr (Kind == kNone) {
-        a.re *= scale, a.im *= scale;
-      } else {
-        const Amp<Real> d = phase<Real, Kind>(reader, l);
-        a = {d.re * a.re - d.im * a.im, d.re * a.im + d.im * a.re};
-      }
+      for (std::uint32_t l = 0; l < n_low; l++) {
+        const Offset from = high_in ^ low_in[l], to = SameRows ? from : high_out ^ low_out[l];
+        const Amp<Real>* p = row<Real>(in, from);
+        Amp<Real> a{load(p->re), load(p->im)};
+        if constexpr (Kind == kNone) {
+          a.re *= scale, a.im *= scale;
+        } else {
+          const Amp<Real> d = phase<Real, Kind>(reader, l);
+          a = {d.re * a.re - d.im * a.im, d.re * a.im + d.im * a.re};
+        }
 #pragma GCC unroll 4
-      for (int k = 0; k < state.n; k++)
-        turn_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l) : Real(1), a);
-      *row<Real>(out, to) = a;
+        for (int k = 0; k < state.n; k++)
+          turn_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l) : Real(1), a);
+        *row<Real>(out, to) = a;
+      }
     }
   }
 }
@@ -143,58 +145,62 @@ template <class Real, int Kind, int N, bool Compressed, bool Kept, bool SameRows
 INLINE void reverse_loop(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
   constexpr int U = Compressed ? 4 : 1;
   constexpr int W = Vector<Real>::lanes;
-  LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
-  Vec<Real> z0{}, z1{};
-  Real* w = sums.w;
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const Offset *low_in = call.low_in, *low_out = call.low_out;
   const char *psi_in = place.psi_in, *lam_in = place.lam_in;
   char *psi_out = place.psi_out, *lam_out = place.lam_out;
-  for (std::uint32_t h = 0; h < n_high; h++) {
-    const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-    const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
-    for (std::uint32_t l = 0; l < n_low; l += U) {
-      Vec<Real> ww[U];
+  for (int unit = 0; unit < place.units; unit++) {
+    LaneState<Real, N> state(call);
+    Vec<Real> z0{}, z1{};
+    Real *w = sums.w + sums.w_stride * std::size_t(unit), *pair_sums = sums.pair_sums + sums.stride * std::size_t(unit);
+    Real* acc = place.acc + place.acc_stride * std::size_t(unit);
+    for (std::uint32_t h = 0; h < n_high; h++) {
+      const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
+      const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
+      for (std::uint32_t l = 0; l < n_low; l += U) {
+        Vec<Real> ww[U];
 #pragma GCC unroll 4
-      for (int u = 0; u < U; u++) {
-        const Offset from = high_in ^ low_in[l + u], to = SameRows ? from : high_out ^ low_out[l + u];
-        const Amp<Real>*p = row<Real>(psi_in, from), *q = row<Real>(lam_in, from);
-        Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
+        for (int u = 0; u < U; u++) {
+          const Offset from = high_in ^ low_in[l + u], to = SameRows ? from : high_out ^ low_out[l + u];
+          const Amp<Real>*p = row<Real>(psi_in, from), *q = row<Real>(lam_in, from);
+          Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
 #pragma GCC unroll 4
-        for (int k = 0; k < state.n; k++)
-          undo_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l + u) : Real(1), a, b);
-        if constexpr (!Kept) ww[u] = b.re * a.im - b.im * a.re;
-        if constexpr (Kind == kNone) {
-          if constexpr (!Kept) a.re *= scale, a.im *= scale;
-          b.re *= scale, b.im *= scale;
-        } else {
-          const Amp<Real> d = phase<Real, Kind>(reader, l + u);
-          if constexpr (!Kept) a = {d.re * a.re + d.im * a.im, d.re * a.im - d.im * a.re};
-          b = {d.re * b.re + d.im * b.im, d.re * b.im - d.im * b.re};
+          for (int k = 0; k < state.n; k++)
+            undo_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l + u) : Real(1), a, b);
+          if constexpr (!Kept) ww[u] = b.re * a.im - b.im * a.re;
+          if constexpr (Kind == kNone) {
+            if constexpr (!Kept) a.re *= scale, a.im *= scale;
+            b.re *= scale, b.im *= scale;
+          } else {
+            const Amp<Real> d = phase<Real, Kind>(reader, l + u);
+            if constexpr (!Kept) a = {d.re * a.re + d.im * a.im, d.re * a.im - d.im * a.re};
+            b = {d.re * b.re + d.im * b.im, d.re * b.im - d.im * b.re};
+          }
+          if constexpr (Kept) ww[u] = b.re * a.im - b.im * a.re;
+          else *row<Real>(psi_out, to) = a;
+          *row<Real>(lam_out, to) = b;
         }
-        if constexpr (Kept) ww[u] = b.re * a.im - b.im * a.re;
-        else *row<Real>(psi_out, to) = a;
-        *row<Real>(lam_out, to) = b;
+        if constexpr (Compressed) {
+          const Vec<Real> s0 = ww[0] + ww[1], d0 = ww[0] - ww[1], s1 = ww[2] + ww[3], d1 = ww[2] - ww[3];
+          z0 += d0 + d1;
+          z1 += s0 - s1;
+          store_vector(w, s0 + s1);
+        } else {
+          store_vector(w, ww[0]);
+        }
+        w += W;
       }
-      if constexpr (Compressed) {
-        const Vec<Real> s0 = ww[0] + ww[1], d0 = ww[0] - ww[1], s1 = ww[2] + ww[3], d1 = ww[2] - ww[3];
-        z0 += d0 + d1;
-        z1 += s0 - s1;
-        store_vector(w, s0 + s1);
-      } else {
-        store_vector(w, ww[0]);
-      }
-      w += W;
     }
-  }
-  if constexpr (Compressed) {
-    store_vector(sums.pair_sums, z0);
-    store_vector(sums.pair_sums + W, z1);
-  }
-  for (int k = 0; k < state.n; k++) {
-    add_to(place.acc + std::size_t(W) * call.lane[k].acc, state.x[k]);
-    add_to(place.acc + std::size_t(W) * (call.lane[k].acc + 1), state.y[k]);
+    if constexpr (Compressed) {
+      store_vector(pair_sums, z0);
+      store_vector(pair_sums + W, z1);
+    }
+    for (int k = 0; k < state.n; k++) {
+      add_to(acc + std::size_t(W) * call.lane[k].acc, state.x[k]);
+      add_to(acc + std::size_t(W) * (call.lane[k].acc + 1), state.y[k]);
+    }
+    psi_in += place.psi_stride, psi_out += place.psi_stride, lam_in += place.lam_stride, lam_out += place.lam_stride;
   }
 }
 

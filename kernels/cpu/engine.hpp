@@ -8,31 +8,14 @@
 #include <stdexcept>
 #include <vector>
 
-#include "runs.hpp"
-#include "shape.hpp"
-#include "threads.hpp"
+#include "buffer.hpp"
+#include "plan.hpp"
+#include "kernels.hpp"
 
 namespace qmltrain {
 
 constexpr int kBlock = 16;
-
-// 64-byte aligned, huge pages where large, not initialised
-class Buffer {
- public:
-  Buffer() = default;
-  explicit Buffer(std::size_t bytes) { reserve(bytes); }
-  ~Buffer();
-  Buffer(Buffer&& other) noexcept : data_(other.data_), size_(other.size_) { other.data_ = nullptr, other.size_ = 0; }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  void reserve(std::size_t bytes);
-  char* get() const { return data_; }
-  template <class T> T* as() const { return reinterpret_cast<T*>(data_); }
-
- private:
-  char* data_ = nullptr;
-  std::size_t size_ = 0;
-};
+constexpr int kRowBits = 10, kRowBitsEntangled = 13;  // rows of a state beyond which qubits move into the lanes
 
 enum class Mode { kKeep, kReversible, kCheckpoint };
 

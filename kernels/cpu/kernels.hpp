@@ -38,6 +38,10 @@ struct Place {
   Offset in_base, out_base;         // XORed into every row's offset: the tile, or a part of it
   const Real* turn;                 // per-sample rotations: (cosines of the lanes, sines) one after the other
   Real* acc;                        // all accumulators; calls hold indices of vectors into them
+  // Units side by side: what above points to is the first one's, the others' follow at these strides (bytes; numbers
+  // for turn and acc).
+  int units;
+  std::size_t psi_stride, lam_stride, turn_stride, acc_stride;
 };
 
 // R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see values.hpp), and
@@ -89,6 +93,7 @@ template <class Real>
 struct Sums {
   Real* w;
   Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors)
+  std::size_t w_stride, stride;     // numbers from unit to unit
 };
 
 enum Phase { kNone, kScalar, kFactor, kVector, kPhaseKinds };

@@ -35,11 +35,11 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
 }
 
 template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void coefficients(const RotateCall<Real>& call, const Place<Real>& place, Vec<Real>* t, Vec<Real>* c) {
+INLINE void coefficients(const RotateCall<Real>& call, const Real* turns, Vec<Real>* t, Vec<Real>* c) {
   constexpr int W = Vector<Real>::lanes;
   for (int k = 0; k < K; k++) {
     if constexpr (PerSample) {
-      const Real* turn = place.turn + 2 * W * call.turn[k];
+      const Real* turn = turns + 2 * W * call.turn[k];
       c[k] = load_vector(turn);
       t[k] = load_vector(turn + W) * call.t[k];
     } else {
@@ -57,50 +57,54 @@ INLINE void rotate_loop(const RotateCall<Real>& call, const Place<Real>& place) 
   constexpr int M = 1 << K;
   constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
   Vec<Real> t[K], c[K];
-  coefficients<Real, K, PerSample, Lanes>(call, place, t, c);
+  if constexpr (!PerSample) coefficients<Real, K, PerSample, Lanes>(call, nullptr, t, c);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const qmltrain::Rows in_rows = call.in_rows, out_rows = InPlace ? call.in_rows : call.out_rows;
   const Offset in_base = place.in_base, out_base = InPlace ? place.in_base : place.out_base;
   const char* in = place.psi_in;
   char* out = InPlace ? const_cast<char*>(place.psi_in) : place.psi_out;
-  for (std::uint32_t h = 0; h < n_high; h++) {
-    const Offset high_in = in_base ^ in_rows.high[h], high_out = out_base ^ out_rows.high[h];
-    for (std::uint32_t l = 0; l < n_low; l++) {
-      const Offset from = high_in ^ in_rows.low[l], to = InPlace ? from : high_out ^ out_rows.low[l];
-      if constexpr (together) {
-        Vec<Real> re[M], im[M];
-#pragma GCC unroll 16
-        for (int j = 0; j < M; j++) {
-          const Amp<Real>* p = row<Real>(in, from ^ in_rows.member[j]);
-          re[j] = load(p->re), im[j] = load(p->im);
-          if constexpr (Lanes) {
-            re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
-            im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
-          }
-        }
-        butterflies<Real, K, PerSample>(re, t, c);
-        butterflies<Real, K, PerSample>(im, t, c);
-#pragma GCC unroll 16
-        for (int j = 0; j < M; j++) {
-          if constexpr (Lanes) {
-            re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
-            im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
-          }
-          *row<Real>(out, to ^ out_rows.member[j]) = {re[j], im[j]};
-        }
-      } else {
-        for (std::size_t part = 0; part < 2 * VB; part += VB) {
-          Vec<Real> a[M];
+  for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride) {
+    if constexpr (PerSample)
+      coefficients<Real, K, PerSample, Lanes>(call, place.turn + place.turn_stride * std::size_t(unit), t, c);
+    for (std::uint32_t h = 0; h < n_high; h++) {
+      const Offset high_in = in_base ^ in_rows.high[h], high_out = out_base ^ out_rows.high[h];
+      for (std::uint32_t l = 0; l < n_low; l++) {
+        const Offset from = high_in ^ in_rows.low[l], to = InPlace ? from : high_out ^ out_rows.low[l];
+        if constexpr (together) {
+          Vec<Real> re[M], im[M];
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
-            a[j] = load(plane<Real>(in + part, from ^ in_rows.member[j]));
-            if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
+            const Amp<Real>* p = row<Real>(in, from ^ in_rows.member[j]);
+            re[j] = load(p->re), im[j] = load(p->im);
+            if constexpr (Lanes) {
+              re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
+              im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
+            }
           }
-          butterflies<Real, K, PerSample>(a, t, c);
+          butterflies<Real, K, PerSample>(re, t, c);
+          butterflies<Real, K, PerSample>(im, t, c);
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
-            if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
-            plane<Real>(out + part, to ^ out_rows.member[j]) = a[j];
+            if constexpr (Lanes) {
+              re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
+              im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
+            }
+            *row<Real>(out, to ^ out_rows.member[j]) = {re[j], im[j]};
+          }
+        } else {
+          for (std::size_t part = 0; part < 2 * VB; part += VB) {
+            Vec<Real> a[M];
+#pragma GCC unroll 16
+            for (int j = 0; j < M; j++) {
+              a[j] = load(plane<Real>(in + part, from ^ in_rows.member[j]));
+              if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
+            }
+            butterflies<Real, K, PerSample>(a, t, c);
+#pragma GCC unroll 16
+            for (int j = 0; j < M; j++) {
+              if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
+              plane<Real>(out + part, to ^ out_rows.member[j]) = a[j];
+            }
           }
         }
       }

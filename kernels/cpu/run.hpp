@@ -1,0 +1,341 @@
+// Run: units of samples side by side through one layout, forward and backward.
+//
+// A unit is what fits the lanes. Where states are small, several units go through every kernel call together (a bundle), so
+// that a call's fixed cost is shared; each keeps its own accumulators, so its numbers do not depend on its neighbours.
+#pragma once
+#include <cstring>
+#include <functional>
+#include <vector>
+
+#include "layout.hpp"
+
+namespace qmltrain {
+
+constexpr int kContexts = 16;      // fixed number of partial sums of a sweep over tiles, added in order
+constexpr std::size_t kSkew = 9;   // rows: lam must not lie on the cache sets of psi
+constexpr int kMostBundled = 16;
+
+struct Unit { int index, block, first, count; };
+
+// Units of one layout whose states are stored one after the other.
+struct Bundle {
+  int index, lane_bits, count;
+  Unit unit[kMostBundled];
+};
+
+template <class Real> struct Run {
+  const Context<Real>& c;
+  const Layout<Real>& v;
+  const Bundle& bundle;
+  const Inputs& in;
+  Worker& worker;
+  bool one_thread;           // other bundles run beside this one
+  char* store;               // stored states of every unit
+  const std::function<void(bool)>& check;  // throws where the run was interrupted; true: by the calling thread
+
+  const Shape& s = v.shape;
+  const Kernels<Real>& k = c.kernels;
+  const int b = bundle.lane_bits, units = bundle.count;
+  const std::size_t W = c.W, row_bytes = c.row_bytes, rows = std::size_t(1) << s.row_bits;
+  const std::size_t psi_stride = v.unit_bytes(), lam_stride = (rows + kSkew) * row_bytes;
+  const std::size_t acc_stride = std::size_t(s.n_acc) * W;
+  char* psi = nullptr;       // current states of the first unit; the others' follow at the strides
+  char* lam = nullptr;
+  // of all units, one unit after the other:
+  Real* turn = nullptr;      // [per-sample rotation][cos, sin][lane]
+  Real* lane_turn = nullptr; // the same with lane signs
+  Turn<Real>* sample_turn = nullptr;  // [elementwise step's sample terms][lane]
+  std::size_t n_turns = 0, n_sample_terms = 0;
+
+  char* stored(int i) const { return store + v.state_stride() * std::size_t(i); }
+  int sample_of_lane(const Unit& unit, std::size_t lane) const {
+    return unit.first + std::min(int(lane >> b), unit.count - 1);
+  }
+
+  // run_ends.hpp
+  void load_angles();
+  void load_angles(int u);
+  void write_initial(int u, char* state);
+  void observe(const double* cotangents, bool per_row, double* expectations);
+  void observe(int u, const double* cotangents, bool per_row, double* expectations);
+  void collect(int u, const Real* acc, const Gradients& out, double* unit_sums, double* raw);
+
+  Place<Real> place(const char* from, char* to, std::size_t stride) const {
+    return {from, to, nullptr, nullptr, 0, 0, turn, nullptr, units, stride, 0, 2 * W * n_turns, 0};
+  }
+  Place<Real> place(const char* psi_from, char* psi_to, const char* lam_from, char* lam_to, Real* acc) const {
+    return {psi_from, psi_to, lam_from, lam_to, 0, 0, turn, acc, units, psi_stride, lam_stride, 2 * W * n_turns, acc_stride};
+  }
+
+  // ---- forward ---------------------------------------------------------------------------------------------------
+
+  void forward() {
+    load_angles();
+    psi = v.keep ? stored(0) : stored(v.n_kept);
+    for (int u = 0; u < units; u++) write_initial(u, psi + psi_stride * std::size_t(u));
+    if (v.keep) {
+      if (s.sweeps.empty()) return;
+      int slot = 0;
+      for (const Call<Real>& call : v.forward[0]) {
+        if (call.kind == Step::kRotate) {
+          run_group(call, 0, 0, place(psi, psi, psi_stride));
+        } else {
+          char* next = stored(++slot);
+          run_elementwise(call, 0, 0, place(psi, next, psi_stride), {}, worker);
+          psi = next;
+        }
+      }
+      return;
+    }
+    for (std::size_t i = 0; i < s.sweeps.size(); i++) {
+      if (const int kept = v.kept_before[i]; kept >= 0) std::memcpy(stored(kept), psi, rows * row_bytes);
+      sweep_forward(i, psi);
+    }
+  }
+
+  // job(context, worker) over the fixed shares of the tiles; by the whole team where this bundle is alone
+  template <class Job> void each_context(std::size_t tiles, Job job) {
+    const int n = int(std::min<std::size_t>(tiles, kContexts));
+    if (one_thread || n == 1) {
+      for (int context = 0; context < n; context++) job(context, n, worker);
+    } else {
+      c.team.run(n, [&](int context, int thread) { job(context, n, c.workers[std::size_t(thread)]); });
+    }
+  }
+
+  void sweep_forward(std::size_t index, char* state) {
+    const std::vector<Call<Real>>& calls = v.forward[index];
+    if (calls.empty()) return;
+    const TileGeometry& g = s.geometries[s.sweeps[index].geometry];
+    const std::size_t tiles = g.tile_base.size();
+    each_context(tiles, [&](int context, int contexts, Worker& w) {
+      if (tiles > 1) w.tile.reserve((std::size_t(1) << g.tile_bits) * row_bytes);
+      for (std::size_t tile = context * tiles / contexts; tile < (context + 1) * tiles / contexts; tile++)
+        for (const Call<Real>& call : calls) {
+          char *from = call.from_state ? state : w.tile.get(), *to = call.to_state ? state : w.tile.get();
+          if (call.kind == Step::kRotate) run_group(call, tile, g.tile_base[tile], place(from, to, psi_stride));
+          else run_elementwise(call, tile, g.tile_base[tile], place(from, to, psi_stride), {}, w);
+        }
+      if (tiles > 1) check(&w == &c.workers[0]);
+    });
+  }
+
+  // ---- kernel calls ----------------------------------------------------------------------------------------------
+
+  // One group of rotations on one tile: forward or inverse on one state, or v and inverse on psi and lam.
+  void run_group(const Call<Real>& prepared, std::size_t tile, Offset base, Place<Real> place) {
+    const Offset in_base = prepared.from_state ? base : 0, out_base = prepared.to_state ? base : 0;
+    if (prepared.plain) {
+      place.in_base = in_base, place.out_base = out_base;
+      if (prepared.reverse) prepared.reverse(prepared.group, place);
+      else prepared.rotate(prepared.group.psi, place);
+      return;
+    }
+    const Group& g = s.groups[prepared.index];
+    BackwardCall<Real> call = prepared.group;
+    for (const Group::Part& part : g.parts) {
+      place.in_base = in_base ^ (prepared.from_state ? part.state : part.tile);
+      place.out_base = out_base ^ (prepared.to_state ? part.state : part.tile);
+      for (int q = 0; q < g.count; q++) {
+        const bool minus = (part.signs >> q & 1) ^ parity_of(tile & s.rotations[g.rotation[q]].tau);
+        call.psi.t[q] = minus ? -prepared.group.psi.t[q] : prepared.group.psi.t[q];
+        if (q < 2) call.y_sign[q] = minus ? Real(-1) : Real(1);
+      }
+      if (prepared.reverse) prepared.reverse(call, place);
+      else prepared.rotate(call.psi, place);
+    }
+  }
+
+  void run_elementwise(const Call<Real>& prepared, std::size_t tile, Offset base, Place<Real> place, Sums<Real> sums, Worker& w) {
+    place.in_base = prepared.from_state ? base : 0, place.out_base = prepared.to_state ? base : 0;
+    if (prepared.plain) {
+      prepared.kernel(prepared.elementwise, place, sums);
+      return;
+    }
+    const int count = place.units;
+    place.units = 1;
+    for (int u = 0; u < count; u++) {
+      ElementwiseCall<Real> call;
+      fill_elementwise(call, prepared, u, tile, w);
+      prepared.kernel(call, place, sums);
+      place.psi_in += place.psi_stride, place.psi_out += place.psi_stride;
+      place.lam_in += place.lam_stride, place.lam_out += place.lam_stride, place.acc += place.acc_stride;
+      sums.w += sums.w_stride, sums.pair_sums += sums.stride;
+    }
+  }
+
+  // What changes from tile to tile and unit to unit in an elementwise step that is not plain.
+  void fill_elementwise(ElementwiseCall<Real>& call, const Call<Real>& prepared, int u, std::size_t tile, Worker& w) {
+    const Elementwise& e = s.elementwise[prepared.index];
+    call = prepared.elementwise;
+    for (int q = 0; q < call.n_lane; q++) {
+      const ShapeRotation& r = s.rotations[e.lanes[std::size_t(q)].rotation];
+      LaneRotation<Real>& lane = call.lane[q];
+      if (parity_of(tile & r.tau)) lane.low_signs = ~lane.low_signs;
+      if (r.sample_index >= 0 && !e.measure) {
+        lane.cosine = lane_turn + 2 * W * (n_turns * std::size_t(u) + std::size_t(r.sample_index));
+        lane.sine = lane.cosine + W;
+      }
+    }
+    switch (e.diagonal.kind) {
+      case kScalar: call.table += std::size_t(2) * tile * e.n_low * e.n_high; break;
+      case kFactor: factor_tile(call, e, prepared.index, tile, w); break;
+      case kVector: vector_tile(call, e, prepared.index, u, tile, w); break;
+      default: break;
+    }
+  }
+
+  // Phases of the high indices of a tile, and which of the small tables goes with each.
+  void factor_tile(ElementwiseCall<Real>& call, const Elementwise& e, int index, std::size_t tile, Worker& w) {
+    const DiagonalShape& d = e.diagonal;
+    const Turn<Real>* turns = v.turns.data() + v.first_turn[index];
+    const std::size_t n = std::max<std::size_t>(e.n_high, W);
+    const int low_bits = __builtin_ctz(e.n_low);
+    w.phase.reserve(3 * n * sizeof(Real)), w.variant.reserve(n);
+    Turn<Real>* a = w.phase.template as<Turn<Real>>();
+    Real* table = reinterpret_cast<Real*>(a + n);
+    std::memset(a, 0, n * sizeof(Real));
+    for (int j : d.high) {
+      const PhaseTerm& t = d.terms[std::size_t(j)];
+      const Turn<Real> x = turns[j];
+      a[t.e >> low_bits] += parity_of(tile & t.tau) ? Turn<Real>(0) - x : x;
+    }
+    k.scalar_table(a, __builtin_ctz(e.n_high), Real(v.scale[index]), table);
+    std::uint8_t* variant = w.variant.template as<std::uint8_t>();
+    std::memset(variant, 0, e.n_high);
+    for (std::size_t i = 0; i < d.crossing.size(); i++) {
+      const PhaseTerm& t = d.terms[std::size_t(d.crossing[i])];
+      const int base = parity_of(tile & t.tau);
+      for (std::uint32_t h = 0; h < e.n_high; h++) variant[h] |= std::uint8_t((base ^ parity_of(h & (t.e >> low_bits))) << i);
+    }
+    call.high_phase = table, call.variant = variant;
+  }
+
+  // One vector of phases a row: many masks across the lanes, or per-sample phases.
+  void vector_tile(ElementwiseCall<Real>& call, const Elementwise& e, int index, int u, std::size_t tile, Worker& w) {
+    const DiagonalShape& d = e.diagonal;
+    const int tile_bits = __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high);
+    const std::size_t n = W << tile_bits;
+    w.turns.reserve(n * sizeof(Real)), w.table.reserve(2 * n * sizeof(Real));
+    Turn<Real>* a = w.turns.template as<Turn<Real>>();
+    std::memset(a, 0, n * sizeof(Real));
+    const Turn<Real>* turns = v.turns.data() + v.first_turn[index];
+    for (std::size_t j = 0; j < d.terms.size(); j++) {
+      const PhaseTerm& t = d.terms[j];
+      const Turn<Real> x = parity_of(tile & t.tau) ? Turn<Real>(0) - turns[j] : turns[j];
+      for (std::size_t lane = std::size_t(t.lane); lane < W; lane += std::size_t(1) << b) a[t.e * W + lane] += x;
+    }
+    std::size_t term = n_sample_terms * std::size_t(u);
+    for (int i = 0; i < index; i++) term += s.elementwise[std::size_t(i)].diagonal.sample.size();
+    for (const SampleTerm& t : d.sample) {
+      const Turn<Real>* x = sample_turn + W * term++;
+      const bool minus = parity_of(tile & t.where.tau);
+      Turn<Real>* to = a + t.where.e * W;
+      for (std::size_t lane = std::size_t(t.where.lane); lane < W; lane += std::size_t(1) << b)
+        to[lane] += minus ? Turn<Real>(0) - x[lane] : x[lane];
+    }
+    k.vector_table(a, tile_bits, b, Real(v.scale[index]), w.table.template as<Real>());
+    call.table = w.table.template as<Real>();
+  }
+
+  // ---- backward --------------------------------------------------------------------------------------------------
+
+  // unit_sums (units of the program, R) gets a row a unit; raw (B, R) a row a sample, where wanted.
+  void backward(const Gradients& out, double* unit_sums, double* raw) {
+    worker.acc.reserve(std::size_t(units) * acc_stride * sizeof(Real));
+    Real* acc = worker.acc.template as<Real>();
+    std::memset(acc, 0, std::size_t(units) * acc_stride * sizeof(Real));
+    int slot = v.stored_states() - 1;
+    const int n = int(s.sweeps.size());
+    const bool recompute = c.settings.mode == Mode::kCheckpoint;
+    int segment_start = n;  // states after sweeps segment_start .. are in worker.segment
+    for (int i = n; i-- > 0;) {
+      if (recompute) {
+        if (i < segment_start) segment_start = recompute_segment(i);
+        psi = segment_state(i - segment_start);
+      } else if (const int kept = v.kept_before[std::size_t(i) + 1]; kept >= 0) {
+        psi = stored(kept);
+      }
+      sweep_backward(std::size_t(i), acc, slot);
+    }
+    const std::size_t R = v.raw_acc.size();
+    for (int u = 0; u < units; u++)
+      collect(u, acc + acc_stride * std::size_t(u), out, unit_sums + R * std::size_t(bundle.unit[u].index), raw);
+  }
+
+  char* segment_state(int i) const { return worker.segment.get() + v.state_stride() * std::size_t(i); }
+
+  // States after each sweep of the segment that ends with sweep `last`; returns its first sweep.
+  int recompute_segment(int last) {
+    int first = last;
+    while (v.kept_before[std::size_t(first)] < 0) first--;
+    worker.segment.reserve(v.state_stride() * std::size_t(last - first + 1));
+    const char* from = stored(v.kept_before[std::size_t(first)]);
+    for (int i = first; i <= last; i++) {
+      std::memcpy(segment_state(i - first), from, rows * row_bytes);
+      sweep_forward(std::size_t(i), segment_state(i - first));
+      from = segment_state(i - first);
+    }
+    return first;
+  }
+
+  void sweep_backward(std::size_t index, Real* total, int& slot) {
+    const Sweep& sweep = s.sweeps[index];
+    const std::vector<Call<Real>>& calls = v.backward[index];
+    if (calls.empty()) return;
+    const TileGeometry& g = s.geometries[sweep.geometry];
+    const std::size_t tiles = g.tile_base.size(), tile_rows = std::size_t(1) << g.tile_bits;
+    const int contexts = int(std::min<std::size_t>(tiles, kContexts));
+    const std::size_t count = std::size_t(sweep.acc_count) * W;
+    Real* partial = nullptr;
+    if (contexts > 1) {
+      worker.contexts.reserve(count * std::size_t(contexts) * sizeof(Real) + 64);
+      partial = worker.contexts.template as<Real>();
+      std::memset(partial, 0, count * std::size_t(contexts) * sizeof(Real));
+    }
+    each_context(tiles, [&](int context, int n, Worker& w) {
+      Real* acc = contexts > 1 ? partial + count * std::size_t(context) - W * std::size_t(sweep.acc_first) : total;
+      if (tiles > 1) w.tile.reserve((2 * tile_rows + 2 * kSkew) * row_bytes);
+      char *tile_psi = w.tile.get(), *tile_lam = tile_psi + (tile_rows + kSkew) * row_bytes;
+      for (std::size_t tile = context * tiles / n; tile < (context + 1) * tiles / n; tile++) {
+        const Offset base = g.tile_base[tile];
+        for (const Call<Real>& call : calls) {
+          char *pf = call.from_state ? psi : tile_psi, *pt = call.to_state ? psi : tile_psi;
+          char *lf = call.from_state ? lam : tile_lam, *lt = call.to_state ? lam : tile_lam;
+          switch (call.kind) {
+            case Step::kElementwise:
+              if (v.keep) pf = psi = stored(--slot);
+              elementwise_backward(call, tile, base, place(pf, pt, lf, lt, acc), g.tile_bits, w);
+              break;
+            case Step::kUndo:
+              run_group(call, tile, base, place(pf, pt, psi_stride));
+              [[fallthrough]];
+            case Step::kUndoLam: run_group(call, tile, base, place(lf, lt, lam_stride)); break;
+            default: run_group(call, tile, base, place(pf, pt, lf, lt, acc));
+          }
+        }
+      }
+      if (tiles > 1) check(&w == &c.workers[0]);
+    });
+    if (contexts > 1)
+      for (int i = 0; i < contexts; i++)
+        for (std::size_t j = 0; j < count; j++) total[W * std::size_t(sweep.acc_first) + j] += partial[count * std::size_t(i) + j];
+  }
+
+  void elementwise_backward(const Call<Real>& prepared, std::size_t tile, Offset base, const Place<Real>& place, int bits, Worker& w) {
+    const Elementwise& e = s.elementwise[prepared.index];
+    const std::size_t w_stride = W << bits, sums_stride = (std::size_t(bits) + 3) * W;
+    w.w.reserve(std::size_t(units) * w_stride * sizeof(Real)), w.sums.reserve(std::size_t(units) * sums_stride * sizeof(Real));
+    Real *values = w.w.template as<Real>(), *sums = w.sums.template as<Real>();
+    run_elementwise(prepared, tile, base, place, {values, sums, w_stride, sums_stride}, w);
+    if (e.sums.empty()) return;
+    for (int u = 0; u < units; u++, values += w_stride, sums += sums_stride) {
+      if (e.walsh) k.walsh(values, bits);
+      else if (prepared.compressed) k.tree(values, bits - 2, sums + 2 * W);
+      else k.tree(values, bits, sums);
+      k.add_sums(e.walsh ? values : sums, e.sums.data(), e.sums.size(), tile, place.acc + acc_stride * std::size_t(u));
+    }
+  }
+};
+
+}  // namespace qmltrain

@@ -1,0 +1,257 @@
+// Run: the ends of a run: angles and initial states in; expectations, the bra, sums and gradients out.
+#pragma once
+#include <complex>
+
+#include "run.hpp"
+
+namespace qmltrain {
+
+// ---- angles and initial states -------------------------------------------------------------------------------------
+
+template <class Real> void Run<Real>::load_angles() {
+  n_turns = s.sample_angles().size(), n_sample_terms = 0;
+  for (const Elementwise& e : s.elementwise) n_sample_terms += e.diagonal.sample.size();
+  if (!n_turns && !n_sample_terms) return;
+  const std::size_t reals = W * (4 * n_turns + n_sample_terms) * std::size_t(units);
+  worker.unit_angles.reserve(reals * sizeof(Real) + 24 * ((W >> b) * n_turns + 16) + 64);
+  turn = worker.unit_angles.template as<Real>();
+  lane_turn = turn + 2 * W * n_turns * std::size_t(units);
+  sample_turn = reinterpret_cast<Turn<Real>*>(lane_turn + 2 * W * n_turns * std::size_t(units));
+  for (int u = 0; u < units; u++) load_angles(u);
+}
+
+template <class Real> void Run<Real>::load_angles(int u) {
+  const Unit& unit = bundle.unit[u];
+  const auto& angles = s.sample_angles();
+  Real *turns = turn + 2 * W * n_turns * std::size_t(u), *lane_turns = lane_turn + 2 * W * n_turns * std::size_t(u);
+  if (n_turns) {
+    Turn<Real>* end = sample_turn + W * n_sample_terms * std::size_t(units);
+    double* half = reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(end) + 63) & ~std::uintptr_t(63));
+    const std::size_t samples = W >> b, padded = (n_turns * samples + 7) / 8 * 8;
+    double *sine = half + padded, *cosine = sine + padded;
+    for (std::size_t i = n_turns * samples; i < padded; i++) half[i] = 0;
+    for (std::size_t sample = 0; sample < samples; sample++) {
+      const double* values =
+          in.per_sample + std::size_t(unit.first + std::min(int(sample), unit.count - 1)) * std::size_t(c.plan.n_per_sample);
+      for (std::size_t i = 0; i < n_turns; i++)
+        half[i * samples + sample] = 0.5 * (angles[i].coefficient * values[angles[i].slot] + angles[i].offset);
+    }
+    c.arithmetic.sine_cosine(padded, half, sine, cosine);
+    for (std::size_t i = 0; i < n_turns; i++)
+      for (std::size_t lane = 0; lane < W; lane++) {
+        turns[2 * i * W + lane] = Real(cosine[i * samples + (lane >> b)]);
+        turns[(2 * i + 1) * W + lane] = Real(sine[i * samples + (lane >> b)]);
+      }
+  }
+  for (const Elementwise& e : s.elementwise)
+    for (const LaneRotationShape& l : e.lanes) {
+      const ShapeRotation& r = s.rotations[l.rotation];
+      if (r.sample_index < 0) continue;
+      const Real* from = turns + 2 * std::size_t(r.sample_index) * W;
+      Real* to = lane_turns + 2 * std::size_t(r.sample_index) * W;
+      for (std::size_t i = 0; i < W; i++) {
+        to[i] = from[i];
+        to[W + i] = (parity_of(i & Mask(l.lane_parity)) ? from[W + i] : -from[W + i]) * v.tangent[l.rotation];
+      }
+    }
+  Turn<Real>* to = sample_turn + W * n_sample_terms * std::size_t(u);
+  for (std::size_t i = 0; i < s.elementwise.size(); i++)
+    for (const SampleTerm& t : s.elementwise[i].diagonal.sample) {
+      const bool minus = parity_of(t.where.mask & v.frame[i]);
+      for (std::size_t lane = 0; lane < W; lane++) {
+        const double x = in.per_sample[std::size_t(sample_of_lane(unit, lane)) * std::size_t(c.plan.n_per_sample) + std::size_t(t.slot)];
+        const Turn<Real> a = turn_of<Real>(t.coefficient * x + t.offset);
+        to[lane] = minus ? Turn<Real>(0) - a : a;
+      }
+      to += W;
+    }
+}
+
+// The encoded input, or the product state that the first rotations make of |0...0>.
+template <class Real> void Run<Real>::write_initial(int u, char* state) {
+  const Unit& unit = bundle.unit[u];
+  if (in.initial) {
+    const std::size_t low = (std::size_t(1) << b) - 1;
+    for (std::size_t r = 0; r < rows; r++) {
+      Real* p = reinterpret_cast<Real*>(state + r * row_bytes);
+      for (std::size_t lane = 0; lane < W; lane++) {
+        p[lane] = Real(in.initial[(std::size_t(sample_of_lane(unit, lane)) << s.n) + (r << b | (lane & low))]);
+        p[W + lane] = 0;
+      }
+    }
+    return;
+  }
+  const Real* turns = turn + 2 * W * n_turns * std::size_t(u);
+  Real* first = reinterpret_cast<Real*>(state);
+  for (std::size_t lane = 0; lane < W; lane++) first[lane] = lane & ((std::size_t(1) << b) - 1) ? Real(0) : Real(1), first[W + lane] = 0;
+  alignas(64) Real cosine[16], sine[16];
+  auto load = [&](int m) {
+    const ShapeRotation& r = s.rotations[m];
+    for (std::size_t i = 0; i < W; i++) {
+      if (r.sample_index >= 0) cosine[i] = turns[2 * std::size_t(r.sample_index) * W + i], sine[i] = turns[(2 * std::size_t(r.sample_index) + 1) * W + i];
+      else cosine[i] = Real(c.runs.cosine[r.run]), sine[i] = Real(c.runs.sine[r.run]);
+      if (r.flip) sine[i] = -sine[i];
+    }
+  };
+  std::size_t n_rows = 1;
+  std::vector<std::size_t> support;
+  bool cleared = false;
+  for (int m : s.initial) {  // rotations within the rows come first
+    load(m);
+    const std::size_t mask = s.row_of(s.rotations[m].pair), exchange = std::size_t(s.lane_of(s.rotations[m].pair));
+    if (!mask) {
+      Real next[16];
+      for (std::size_t i = 0; i < W; i++) next[i] = cosine[i] * first[i] + sine[i ^ exchange] * first[i ^ exchange];
+      std::copy(next, next + W, first);
+      continue;
+    }
+    if (s.plain_initial) {
+      k.product(state, n_rows, mask, cosine, sine);
+      n_rows *= 2;
+      continue;
+    }
+    if (!cleared) {
+      std::memset(state + row_bytes, 0, (rows - 1) * row_bytes);
+      support.push_back(0);
+      cleared = true;
+    }
+    const std::size_t count = support.size();
+    for (std::size_t i = 0; i < count; i++) {
+      Real *p = reinterpret_cast<Real*>(state + support[i] * row_bytes), *q = reinterpret_cast<Real*>(state + (support[i] ^ mask) * row_bytes);
+      for (std::size_t lane = 0; lane < W; lane++) q[lane] = sine[lane ^ exchange] * p[lane ^ exchange];
+      for (std::size_t lane = 0; lane < W; lane++) p[lane] *= cosine[lane];
+      support.push_back(support[i] ^ mask);
+    }
+  }
+  if (!cleared && n_rows < rows) std::memset(state + n_rows * row_bytes, 0, (rows - n_rows) * row_bytes);
+}
+
+// ---- expectations and lam ------------------------------------------------------------------------------------------
+
+// cotangents (B, M), or (1, M) for all samples; nullptr: no lam. expectations (B, M), or nullptr.
+template <class Real> void Run<Real>::observe(const double* cotangents, bool per_row, double* expectations) {
+  psi = stored(v.stored_states() - 1);
+  lam = nullptr;
+  if (cotangents) {
+    worker.lam.reserve(lam_stride * std::size_t(units) + kSkew * row_bytes);
+    lam = worker.lam.get() + kSkew * row_bytes;
+  }
+  for (int u = 0; u < units; u++) observe(u, cotangents, per_row, expectations);
+}
+
+template <class Real> void Run<Real>::observe(int u, const double* cotangents, bool per_row, double* expectations) {
+  const Unit& unit = bundle.unit[u];
+  const char* state = psi + psi_stride * std::size_t(u);
+  char* bra = lam ? lam + lam_stride * std::size_t(u) : nullptr;
+  const auto& strings = c.plan.strings;
+  const std::size_t M = strings.size();
+  worker.weight.reserve((M + 1) * W * sizeof(Real));
+  Real* weight = worker.weight.template as<Real>();
+  if (cotangents)
+    for (std::size_t m = 0; m < M; m++)
+      for (std::size_t lane = 0; lane < W; lane++)
+        weight[m * W + lane] = int(lane >> b) < unit.count
+                                   ? Real(cotangents[(per_row ? std::size_t(sample_of_lane(unit, lane)) * M : 0) + m]) : Real(0);
+  const std::vector<int>&diagonal = v.diagonal, &general = v.general;
+  const int bits = std::min(s.row_bits, 8);
+  const std::size_t chunks = rows >> bits;
+  const int contexts = int(std::min<std::size_t>(chunks, kContexts));
+  worker.expectation.reserve((std::size_t(contexts) * M + 1) * W * sizeof(Real));
+  Real* sums = worker.expectation.template as<Real>();
+  std::memset(sums, 0, std::size_t(contexts) * M * W * sizeof(Real));
+  each_context(chunks, [&](int context, int n, Worker& w) {
+    const std::size_t D = diagonal.size();
+    w.observe.reserve((W << bits) * sizeof(Real) + 2 * D * W * sizeof(Real) + 16 * D + 64);
+    Real* work = w.observe.template as<Real>();
+    Real* packed_weight = work + (W << bits);
+    Real* packed_sum = packed_weight + D * W;
+    std::uint32_t* mask = reinterpret_cast<std::uint32_t*>(packed_sum + D * W);
+    std::uint8_t* lane_mask = reinterpret_cast<std::uint8_t*>(mask + D);
+    std::uint8_t* sign = lane_mask + D;
+    std::memset(packed_sum, 0, D * W * sizeof(Real));
+    for (std::size_t i = 0; i < D; i++) {
+      const Mask z = strings[diagonal[i]].z;
+      mask[i] = std::uint32_t(s.row_of(z) & ((Mask(1) << bits) - 1)), lane_mask[i] = std::uint8_t(s.lane_of(z));
+      std::copy_n(weight + std::size_t(diagonal[i]) * W, W, packed_weight + i * W);
+    }
+    const std::size_t first = context * chunks / n, last = (context + 1) * chunks / n;
+    for (std::size_t chunk = first; chunk < last; chunk++) {
+      for (std::size_t i = 0; i < D; i++)
+        sign[i] = std::uint8_t(v.string_minus[diagonal[i]] ^ parity_of((chunk << bits) & s.row_of(strings[diagonal[i]].z)));
+      const std::size_t offset = (chunk << bits) * row_bytes;
+      k.observe({state + offset, bra ? bra + offset : nullptr, std::uint32_t(bits), int(D), mask, lane_mask, sign, packed_weight,
+                 expectations ? packed_sum : nullptr, work});
+    }
+    for (std::size_t i = 0; i < D; i++)
+      std::copy_n(packed_sum + i * W, W, sums + (std::size_t(context) * M + std::size_t(diagonal[i])) * W);
+    for (const int m_ : general) {
+      const std::size_t m = std::size_t(m_);
+      const StringData& t = strings[m];
+      k.string({state, bra, first << bits, (last - first) << bits, s.row_of(t.x), s.row_of(t.z), s.lane_of(t.x), s.lane_of(t.z), t.n_y,
+                Real(v.string_minus[m] ? -1 : 1), weight + m * W,
+                expectations ? sums + (std::size_t(context) * M + m) * W : nullptr});
+    }
+  });
+  if (!expectations) return;
+  const std::size_t per_sample = std::size_t(1) << b;
+  for (std::size_t m = 0; m < M; m++) {
+    const std::size_t lane_mask = strings[m].x ? 0 : std::size_t(s.lane_of(strings[m].z));
+    for (int i = 0; i < unit.count; i++) {
+      double total = 0;
+      for (int context = 0; context < contexts; context++)
+        for (std::size_t lane = std::size_t(i) * per_sample; lane < (std::size_t(i) + 1) * per_sample; lane++) {
+          const double x = double(sums[(std::size_t(context) * M + m) * W + lane]);
+          total += parity_of(lane & lane_mask) ? -x : x;
+        }
+      expectations[std::size_t(unit.first + i) * M + m] = total * v.expectation_factor;
+    }
+  }
+}
+
+// ---- gradients -----------------------------------------------------------------------------------------------------
+
+// Accumulators to sums over samples, per-sample gradients, drift and the bra at the start.
+template <class Real> void Run<Real>::collect(int u, const Real* acc, const Gradients& out, double* unit_sums, double* raw) {
+  const Unit& unit = bundle.unit[u];
+  const char* state = psi + psi_stride * std::size_t(u);
+  char* bra = lam + lam_stride * std::size_t(u);
+  const std::size_t R = v.raw_acc.size(), per_sample = std::size_t(1) << b;
+  k.sum_lanes(acc, v.raw_acc.data(), v.raw_lane.data(), v.raw_factor.data(), R, unit.count << b, unit_sums);
+  auto sample_sum = [&](std::size_t index, std::size_t lane_mask, int sample) {
+    double total = 0;
+    for (std::size_t lane = std::size_t(sample) * per_sample; lane < (std::size_t(sample) + 1) * per_sample; lane++) {
+      const double x = double(acc[index * W + lane]);
+      total += parity_of(lane & lane_mask) ? -x : x;
+    }
+    return total;
+  };
+  for (int i = 0; i < unit.count; i++) {
+    double* to = out.per_sample + std::size_t(unit.first + i) * std::size_t(c.plan.n_per_sample);
+    for (std::size_t r = 0; r < s.sample_rows.size(); r++) {
+      const SampleRow& row = s.sample_rows[r];
+      to[row.slot] += v.sample_factor[r] * sample_sum(std::size_t(row.acc), std::size_t(row.lane_mask), i);
+    }
+    if (raw)
+      for (std::size_t r = 0; r < R; r++)
+        raw[std::size_t(unit.first + i) * R + r] = v.raw_factor[r] * sample_sum(v.raw_acc[r], v.raw_lane[r], i);
+  }
+  if (out.initial) {
+    auto* to = static_cast<std::complex<Real>*>(out.initial);
+    for (int i = 0; i < unit.count; i++)
+      for (std::size_t r = 0; r < rows; r++) {
+        const Real* p = reinterpret_cast<const Real*>(bra + r * row_bytes);
+        for (std::size_t low = 0; low < per_sample; low++) {
+          const std::size_t lane = std::size_t(i) * per_sample + low;
+          to[(std::size_t(unit.first + i) << s.n) + (r << b | low)] = {Real(p[lane] * v.lam_end), Real(p[W + lane] * v.lam_end)};
+        }
+      }
+  }
+  if (!out.drift) return;
+  const bool reversed = c.settings.mode != Mode::kCheckpoint && !v.keep;
+  if (reversed) write_initial(u, bra);
+  for (int i = 0; i < unit.count; i++)
+    out.drift[unit.first + i] =
+        reversed ? std::sqrt(k.distance(state, bra, rows, v.psi_end, int(std::size_t(i) * per_sample), int(per_sample))) : 0.0;
+}
+
+}  // namespace qmltrain
