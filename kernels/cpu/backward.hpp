@@ -35,31 +35,42 @@ template <class Real> INLINE Bell<Real> bell(Vec<Real> a, Vec<Real> b, Vec<Real>
   return {a + h, a - h, b + g, b - g};
 }
 
-template <class Real> struct Sums2 { Vec<Real> sx{}, dx{}, sy{}, dy{}; };
+// Split: what is subtracted has sums of its own, since four multiply-adds a coset on one register would wait for each other.
+template <class Real, bool Split> struct Sums2 {
+  Vec<Real> sx{}, dx{}, sy{}, dy{};
+  Vec<Real> minus[Split ? 4 : 1]{};
+  INLINE_MEMBER void less(Vec<Real>& sum, int i, Vec<Real> a, Vec<Real> b) {
+    if constexpr (Split) minus[i] += a * b;
+    else sum -= a * b;
+  }
+  INLINE_MEMBER void finish() {
+    if constexpr (Split) sx -= minus[0], dx -= minus[1], sy -= minus[2], dy -= minus[3];
+  }
+};
 
 // p, l: the rows of a coset in psi and in lam
-template <class Real, bool Lanes, bool WithX>
-INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
+template <class Real, bool Lanes, bool WithX, bool Split>
+INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, Split>& v) {
 #define PLANE(q, part) bell<Real>(fetch<Real, Lanes>(q[0]->part, lane, 0), fetch<Real, Lanes>(q[1]->part, lane, 1), \
                                   fetch<Real, Lanes>(q[2]->part, lane, 2), fetch<Real, Lanes>(q[3]->part, lane, 3))
   const Bell<Real> pr = PLANE(p, re), lr = PLANE(l, re);
-  v.sy += lr.e * pr.d; v.dy += lr.f * pr.s; v.sy -= lr.d * pr.e; v.dy -= lr.s * pr.f;
+  v.sy += lr.e * pr.d; v.dy += lr.f * pr.s; v.less(v.sy, 2, lr.d, pr.e); v.less(v.dy, 3, lr.s, pr.f);
   const Bell<Real> pi = PLANE(p, im);
   if constexpr (WithX) { v.sx += lr.e * pi.s; v.dx += lr.f * pi.d; v.sx += lr.s * pi.e; v.dx += lr.d * pi.f; }
   const Bell<Real> li = PLANE(l, im);
-  v.sy += li.e * pi.d; v.dy += li.f * pi.s; v.sy -= li.d * pi.e; v.dy -= li.s * pi.f;
-  if constexpr (WithX) { v.sx -= li.e * pr.s; v.dx -= li.f * pr.d; v.sx -= li.s * pr.e; v.dx -= li.d * pr.f; }
+  v.sy += li.e * pi.d; v.dy += li.f * pi.s; v.less(v.sy, 2, li.d, pi.e); v.less(v.dy, 3, li.s, pi.f);
+  if constexpr (WithX) { v.less(v.sx, 0, li.e, pr.s); v.less(v.dx, 1, li.f, pr.d); v.less(v.sx, 0, li.s, pr.e); v.less(v.dx, 1, li.d, pr.f); }
 #undef PLANE
 }
 
-template <class Real, bool Lanes, bool WithX>
-INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real>& v) {
+template <class Real, bool Lanes, bool WithX, bool Split>
+INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, Split>& v) {
   const Vec<Real> ar = fetch<Real, Lanes>(p[0]->re, lane, 0), ai = fetch<Real, Lanes>(p[0]->im, lane, 0);
   const Vec<Real> br = fetch<Real, Lanes>(p[1]->re, lane, 1), bi = fetch<Real, Lanes>(p[1]->im, lane, 1);
   const Vec<Real> lr = fetch<Real, Lanes>(l[0]->re, lane, 0), li = fetch<Real, Lanes>(l[0]->im, lane, 0);
   const Vec<Real> mr = fetch<Real, Lanes>(l[1]->re, lane, 1), mi = fetch<Real, Lanes>(l[1]->im, lane, 1);
-  if constexpr (WithX) { v.sx += lr * bi; v.dx += mr * ai; v.sx -= li * br; v.dx -= mi * ar; }
-  v.sy += mr * ar; v.dy += mi * ai; v.sy -= lr * br; v.dy -= li * bi;
+  if constexpr (WithX) { v.sx += lr * bi; v.dx += mr * ai; v.less(v.sx, 0, li, br); v.less(v.dx, 1, mi, ar); }
+  v.sy += mr * ar; v.dy += mi * ai; v.less(v.sy, 2, lr, br); v.less(v.dy, 3, li, bi);
 }
 
 // inverse rotation of the rows q -> o of one state, one plane at a time
@@ -101,7 +112,7 @@ INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& pla
   char *psi_out = place.psi_out, *lam_out = place.lam_out;
   for (int unit = 0; unit < place.units; unit++) {
     if constexpr (Undo && PerSample) inverse(place.turn + place.turn_stride * std::size_t(unit));
-    Sums2<Real> v;
+    Sums2<Real, !Undo && kRegisters == 32> v;
     for (std::uint32_t h = 0; h < n_high; h++)
       for (std::uint32_t l = 0; l < n_low; l++) {
         const Offset from = high[h] ^ low[l];
@@ -128,6 +139,7 @@ INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& pla
           undo<Real, K, PerSample, Lanes>(q, o, t, c, g.member_lane);
         }
       }
+    v.finish();
     Real* acc = place.acc + place.acc_stride * std::size_t(unit);
     Real* acc0 = acc + std::size_t(W) * call.acc[0];
     if constexpr (K == 2) {

@@ -184,10 +184,13 @@ template <class Real> class Engine final : public EngineBase {
   void run_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
                     const Gradients& out) {
     const std::vector<Bundle> bundles = make_bundles(in.batch);
-    const std::size_t R = std::size_t(n_raw());
+    const std::size_t R = std::size_t(n_raw()), blocks = std::size_t((in.batch + kBlock - 1) / kBlock);
     std::size_t n_units = 0;
     for (const Bundle& bundle : bundles) n_units += std::size_t(bundle.count);
-    unit_sums_.assign(n_units * R, 0.0);
+    // A block of one unit is summed in place; else units are added in order.
+    double* sums = out.block_sums;
+    if (n_units != blocks) unit_sums_.resize(n_units * R), sums = unit_sums_.data();
+    std::fill(sums, sums + n_units * R, 0.0);
     std::fill(out.per_sample, out.per_sample + std::size_t(in.batch) * plan_.n_per_sample, 0.0);
     std::vector<double> raw;
     if (out.shared) raw.assign(std::size_t(in.batch) * R, 0.0);
@@ -200,16 +203,17 @@ template <class Real> class Engine final : public EngineBase {
       if (tape) run.load_angles();
       else run.forward();
       run.observe(cotangents, per_row, expectations);
-      run.backward(out, unit_sums_.data(), out.shared ? raw.data() : nullptr);
+      run.backward(out, sums, out.shared ? raw.data() : nullptr);
     });
-    const int blocks = (in.batch + kBlock - 1) / kBlock;
-    std::fill(out.block_sums, out.block_sums + R * std::size_t(blocks), 0.0);
-    for (const Bundle& bundle : bundles)
-      for (int u = 0; u < bundle.count; u++) {
-        double* row = out.block_sums + R * std::size_t(bundle.unit[u].block);
-        const double* from = unit_sums_.data() + R * std::size_t(bundle.unit[u].index);
-        for (std::size_t i = 0; i < R; i++) row[i] += from[i];
-      }
+    if (n_units != blocks) {
+      std::fill(out.block_sums, out.block_sums + R * blocks, 0.0);
+      for (const Bundle& bundle : bundles)
+        for (int u = 0; u < bundle.count; u++) {
+          double* row = out.block_sums + R * std::size_t(bundle.unit[u].block);
+          const double* from = sums + R * std::size_t(bundle.unit[u].index);
+          for (std::size_t i = 0; i < R; i++) row[i] += from[i];
+        }
+    }
     if (out.shared)
       for (int i = 0; i < in.batch; i++) {
         double* gradient = out.shared + std::size_t(i) * plan_.n_shared;

@@ -158,7 +158,7 @@ struct Kernels {
   // phases e^{-2 pi i a / 2^bits of Turn}: tables from integer angles, see tables.hpp
   void (*scalar_table)(void* turns, int bits, Real scale, Real* table);
   void (*vector_table)(void* turns, int bits, int lane_bits, Real scale, Real* table);
-  // out[k] += sum over lanes of a[k] with lane signs (double); one value for each group of 2^lane_bits lanes
+  // out[k] += factor[k] * sum over the first valid_lanes lanes of acc[index[k]] with lane signs (lane_mask nullptr: none)
   void (*sum_lanes)(const Real* acc, const std::uint32_t* index, const std::uint8_t* lane_mask, const double* factor,
                     std::size_t n, int valid_lanes, double* out);
   double (*distance)(const char* a, const char* b, std::size_t rows, double scale, int lane_first, int lane_count);

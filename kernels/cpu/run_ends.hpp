@@ -148,10 +148,12 @@ template <class Real> void Run<Real>::observe(int u, const double* cotangents, b
   worker.weight.reserve((M + 1) * W * sizeof(Real));
   Real* weight = worker.weight.template as<Real>();
   if (cotangents)
-    for (std::size_t m = 0; m < M; m++)
-      for (std::size_t lane = 0; lane < W; lane++)
-        weight[m * W + lane] = int(lane >> b) < unit.count
-                                   ? Real(cotangents[(per_row ? std::size_t(sample_of_lane(unit, lane)) * M : 0) + m]) : Real(0);
+    for (std::size_t i = 0; i < W >> b; i++) {
+      const bool used = int(i) < unit.count;
+      const double* row = cotangents + (per_row && used ? (std::size_t(unit.first) + i) * M : 0);
+      for (std::size_t m = 0; m < M; m++)
+        std::fill_n(weight + m * W + (i << b), std::size_t(1) << b, used ? Real(row[m]) : Real(0));
+    }
   const std::vector<int>&diagonal = v.diagonal, &general = v.general;
   const int bits = std::min(s.row_bits, 8);
   const std::size_t chunks = rows >> bits;
@@ -194,16 +196,16 @@ template <class Real> void Run<Real>::observe(int u, const double* cotangents, b
   });
   if (!expectations) return;
   const std::size_t per_sample = std::size_t(1) << b;
+  double* to = expectations + std::size_t(unit.first) * M;
   for (std::size_t m = 0; m < M; m++) {
     const std::size_t lane_mask = strings[m].x ? 0 : std::size_t(s.lane_of(strings[m].z));
     for (int i = 0; i < unit.count; i++) {
       double total = 0;
-      for (int context = 0; context < contexts; context++)
-        for (std::size_t lane = std::size_t(i) * per_sample; lane < (std::size_t(i) + 1) * per_sample; lane++) {
-          const double x = double(sums[(std::size_t(context) * M + m) * W + lane]);
-          total += parity_of(lane & lane_mask) ? -x : x;
-        }
-      expectations[std::size_t(unit.first + i) * M + m] = total * v.expectation_factor;
+      for (int context = 0; context < contexts; context++) {
+        const Real* sum = sums + (std::size_t(context) * M + m) * W + std::size_t(i) * per_sample;
+        for (std::size_t low = 0; low < per_sample; low++) total += parity_of(low & lane_mask) ? -double(sum[low]) : double(sum[low]);
+      }
+      to[std::size_t(i) * M + m] = total * v.expectation_factor;
     }
   }
 }
@@ -216,7 +218,7 @@ template <class Real> void Run<Real>::collect(int u, const Real* acc, const Grad
   const char* state = psi + psi_stride * std::size_t(u);
   char* bra = lam + lam_stride * std::size_t(u);
   const std::size_t R = v.raw_acc.size(), per_sample = std::size_t(1) << b;
-  k.sum_lanes(acc, v.raw_acc.data(), v.raw_lane.data(), v.raw_factor.data(), R, unit.count << b, unit_sums);
+  k.sum_lanes(acc, v.raw_acc.data(), b ? v.raw_lane.data() : nullptr, v.raw_factor.data(), R, unit.count << b, unit_sums);
   auto sample_sum = [&](std::size_t index, std::size_t lane_mask, int sample) {
     double total = 0;
     for (std::size_t lane = std::size_t(sample) * per_sample; lane < (std::size_t(sample) + 1) * per_sample; lane++) {
@@ -225,16 +227,17 @@ template <class Real> void Run<Real>::collect(int u, const Real* acc, const Grad
     }
     return total;
   };
-  for (int i = 0; i < unit.count; i++) {
-    double* to = out.per_sample + std::size_t(unit.first + i) * std::size_t(c.plan.n_per_sample);
-    for (std::size_t r = 0; r < s.sample_rows.size(); r++) {
-      const SampleRow& row = s.sample_rows[r];
-      to[row.slot] += v.sample_factor[r] * sample_sum(std::size_t(row.acc), std::size_t(row.lane_mask), i);
-    }
-    if (raw)
+  const std::size_t n_slots = std::size_t(c.plan.n_per_sample);
+  for (std::size_t r = 0; r < s.sample_rows.size(); r++) {
+    const SampleRow& row = s.sample_rows[r];
+    double* to = out.per_sample + std::size_t(unit.first) * n_slots + row.slot;
+    for (int i = 0; i < unit.count; i++)
+      to[std::size_t(i) * n_slots] += v.sample_factor[r] * sample_sum(std::size_t(row.acc), std::size_t(row.lane_mask), i);
+  }
+  if (raw)
+    for (int i = 0; i < unit.count; i++)
       for (std::size_t r = 0; r < R; r++)
         raw[std::size_t(unit.first + i) * R + r] = v.raw_factor[r] * sample_sum(v.raw_acc[r], v.raw_lane[r], i);
-  }
   if (out.initial) {
     auto* to = static_cast<std::complex<Real>*>(out.initial);
     for (int i = 0; i < unit.count; i++)

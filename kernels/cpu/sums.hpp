@@ -43,13 +43,6 @@ INLINE double horizontal(Vec<float> v) {
   return horizontal(__builtin_convertvector(h.a, Vec<double>) + __builtin_convertvector(h.b, Vec<double>));
 }
 
-INLINE Vec<double> folded(Vec<double> v) { return v; }
-INLINE Vec<double> folded(Vec<float> v) {
-  struct Halves { HalfVector a, b; } h;
-  __builtin_memcpy(&h, &v, VB);
-  return __builtin_convertvector(h.a, Vec<double>) + __builtin_convertvector(h.b, Vec<double>);
-}
-
 // {a0 + a1, a2 + a3, ..., b0 + b1, ...}: log2 of such steps turn as many vectors as lanes into the vector of their sums
 INLINE Vec<double> add_pairs(Vec<double> a, Vec<double> b) {
 #if VB == 64 && defined(__AVX512F__)
@@ -62,31 +55,48 @@ INLINE Vec<double> add_pairs(Vec<double> a, Vec<double> b) {
   return r;
 #endif
 }
+INLINE Vec<float> add_pairs(Vec<float> a, Vec<float> b) {
+#if VB == 64 && defined(__AVX512F__)
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return (Vec<float>)_mm512_permutex2var_ps((__m512)a, even, (__m512)b) + (Vec<float>)_mm512_permutex2var_ps((__m512)a, odd, (__m512)b);
+#else
+  constexpr int n = Vector<float>::lanes;
+  Vec<float> r;
+  for (int i = 0; i < n / 2; i++) r[i] = a[2 * i] + a[2 * i + 1], r[n / 2 + i] = b[2 * i] + b[2 * i + 1];
+  return r;
+#endif
+}
 
-// out[k] += factor[k] * sum over lanes of acc[index[k]], with the signs of lane_mask[k], in double
+// out[k] += factor[k] * sum over lanes of acc[index[k]], with the signs of lane_mask[k] (nullptr: all plus). Lanes are
+// added in the precision of the state, in one order for every k, the rest in double.
 template <class Real>
 void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* lane_mask, const double* factor, std::size_t n,
                int valid_lanes, double* out) {
-  constexpr int W = Vector<Real>::lanes, D = Vector<double>::lanes;
+  constexpr int W = Vector<Real>::lanes;
   Vec<Real> valid;
   for (int i = 0; i < W; i++) valid[i] = i < valid_lanes ? Real(1) : Real(0);
-  auto one = [&](std::size_t k) {
-    return folded(load_vector(acc + std::size_t(W) * index[k]) * lane_sign<Real>(lane_mask[k]) * valid);
-  };
-  std::size_t k = 0;
-  for (; k + D <= n; k += D) {
-    Vec<double> v[D];
+  const bool plain = !lane_mask && valid_lanes >= W;
+  for (std::size_t k = 0; k < n; k += W) {
+    const int count = n - k < std::size_t(W) ? int(n - k) : W;
+    Vec<Real> v[W];
+    if (plain && count == W) {
+#pragma GCC unroll 16
+      for (int i = 0; i < W; i++) v[i] = load_vector(acc + std::size_t(W) * index[k + std::size_t(i)]);
+    } else {
+      for (int i = 0; i < W; i++) {
+        v[i] = i < count ? load_vector(acc + std::size_t(W) * index[k + std::size_t(i)]) * valid : Vec<Real>{};
+        if (lane_mask && i < count) v[i] *= lane_sign<Real>(lane_mask[k + std::size_t(i)]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int m = W / 2; m; m /= 2)
 #pragma GCC unroll 8
-    for (int i = 0; i < D; i++) v[i] = one(k + std::size_t(i));
-#pragma GCC unroll 4
-    for (int m = D / 2; m; m /= 2)
-#pragma GCC unroll 4
       for (int i = 0; i < m; i++) v[i] = add_pairs(v[2 * i], v[2 * i + 1]);
-    typedef double Unaligned __attribute__((vector_size(VB), aligned(8)));
-    Unaligned* to = reinterpret_cast<Unaligned*>(out + k);
-    *to += *reinterpret_cast<const Unaligned*>(factor + k) * v[0];
+    alignas(VB) Real sums[W];
+    store_vector(sums, v[0]);
+    for (int i = 0; i < count; i++) out[k + std::size_t(i)] += factor[k + std::size_t(i)] * double(sums[i]);
   }
-  for (; k < n; k++) out[k] += factor[k] * horizontal(one(k));
 }
 
 // sum over rows and lanes [first, first + count) of |a * scale - b|^2

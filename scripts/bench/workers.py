@@ -63,11 +63,17 @@ def qmltrain(case: dict) -> Step:
     shared = [(a.weight, a.scale) for a in circuit.slots.shared]
     columns, scales = np.array([c for c, _ in shared]), np.array([s for _, s in shared])
     cotangent = w / len(x)
+    cotangents = np.tile(cotangent, len(x))
+    one_slot_each = len(set(columns.tolist())) == len(columns)
 
     def step() -> tuple[float, np.ndarray]:
         expectations, gradient, _ = program.expectation_gradient(slots, cotangent)
-        total = np.bincount(columns, scales * gradient, minlength=len(theta))
-        return float((expectations @ cotangent).sum()), total
+        if one_slot_each:  # else parameters whose angles come with several scales have several slots
+            total = np.empty(len(theta))
+            total[columns] = scales * gradient
+        else:
+            total = np.bincount(columns, scales * gradient, minlength=len(theta))
+        return float(expectations.ravel() @ cotangents), total
 
     return step
 
