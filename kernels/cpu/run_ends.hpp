@@ -147,7 +147,8 @@ template <class Real> void Run<Real>::observe(int u, const double* cotangents, b
   const std::size_t M = strings.size();
   worker.weight.reserve((M + 1) * W * sizeof(Real));
   Real* weight = worker.weight.template as<Real>();
-  if (cotangents)
+  const bool full = unit.count == int(W >> b);
+  if (cotangents && !(u && full && !per_row))  // else the weights of the unit before serve again
     for (std::size_t i = 0; i < W >> b; i++) {
       const bool used = int(i) < unit.count;
       const double* row = cotangents + (per_row && used ? (std::size_t(unit.first) + i) * M : 0);
@@ -197,6 +198,11 @@ template <class Real> void Run<Real>::observe(int u, const double* cotangents, b
   if (!expectations) return;
   const std::size_t per_sample = std::size_t(1) << b;
   double* to = expectations + std::size_t(unit.first) * M;
+  if (b == 0 && contexts == 1) {
+    for (int i = 0; i < unit.count; i++)
+      for (std::size_t m = 0; m < M; m++) to[std::size_t(i) * M + m] = double(sums[m * W + std::size_t(i)]) * v.expectation_factor;
+    return;
+  }
   for (std::size_t m = 0; m < M; m++) {
     const std::size_t lane_mask = strings[m].x ? 0 : std::size_t(s.lane_of(strings[m].z));
     for (int i = 0; i < unit.count; i++) {
