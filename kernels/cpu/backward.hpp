@@ -73,25 +73,24 @@ INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* 
   v.sy += mr * ar; v.dy += mi * ai; v.less(v.sy, 2, lr, br); v.less(v.dy, 3, li, bi);
 }
 
-// inverse rotation of the rows q -> o of one state, one plane at a time
+// inverse rotation of the rows q of one state, one plane at a time
 template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void undo(Amp<Real>* const* q, Amp<Real>* const* o, const Vec<Real>* t, const Vec<Real>* c, const std::uint8_t* lane) {
+INLINE void undo(Amp<Real>* const* q, const Vec<Real>* t, const Vec<Real>* c, const std::uint8_t* lane) {
 #define PLANE(part)                                                                        \
   {                                                                                        \
     Vec<Real> a[1 << K];                                                                   \
     for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(q[j]->part, lane, j);       \
     butterflies<Real, K, PerSample>(a, t, c);                                              \
-    for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(o[j]->part, a[j], lane, j);          \
+    for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(q[j]->part, a[j], lane, j);          \
   }
   PLANE(re) PLANE(im)
 #undef PLANE
 }
 
 // Undo = false: v only, nothing is written (psi was kept, or the rotations made the initial product state).
-// InPlace: rows are written where they were read, which spares half the addresses.
-template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo, bool InPlace>
-INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& place) {
-  constexpr int M = 1 << K;
+template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
+void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
+  constexpr int M = 1 << K, W = Vector<Real>::lanes;
   const RotateCall<Real>& g = call.psi;
   Vec<Real> t[K], c[K];
   auto inverse = [&](const Real* turns) {
@@ -100,43 +99,29 @@ INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& pla
   };
   if constexpr (Undo && !PerSample) inverse(nullptr);
   const std::uint32_t n_low = g.n_low, n_high = g.n_high;
-  const Offset *low = g.in_rows.low, *high = g.in_rows.high;
-  char *psi = const_cast<char*>(place.psi_in), *lam = const_cast<char*>(place.lam_in);  // written to only in place
-  Offset in_member[M], out_member[M];
-  for (int j = 0; j < M; j++) {
-    in_member[j] = g.in_rows.member[j] ^ place.in_base;
-    if constexpr (Undo && !InPlace) out_member[j] = g.out_rows.member[j] ^ place.out_base;
-  }
-  constexpr int W = Vector<Real>::lanes;
+  const Offset *low = g.rows.low, *high = g.rows.high;
   const Real half = Real(0.5);
-  char *psi_out = place.psi_out, *lam_out = place.lam_out;
+  char *psi = place.psi, *lam = place.lam;
+  Offset member[M];
+  for (int j = 0; j < M; j++) member[j] = g.rows.member[j] ^ place.base;
   for (int unit = 0; unit < place.units; unit++) {
     if constexpr (Undo && PerSample) inverse(place.turn + place.turn_stride * std::size_t(unit));
     Sums2<Real, !Undo && kRegisters == 32> v;
     for (std::uint32_t h = 0; h < n_high; h++)
       for (std::uint32_t l = 0; l < n_low; l++) {
-        const Offset from = high[h] ^ low[l];
+        const Offset at = high[h] ^ low[l];
         Amp<Real>*p[M], *q[M];
         for (int j = 0; j < M; j++) {
-          p[j] = pinned<Real>(psi, from ^ in_member[j]);
-          q[j] = pinned<Real>(lam, from ^ in_member[j]);
+          p[j] = pinned<Real>(psi, at ^ member[j]);
+          q[j] = pinned<Real>(lam, at ^ member[j]);
         }
         if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
         else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
         if constexpr (Undo) {
           // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
           asm volatile("" ::: "memory");
-          if constexpr (InPlace) {
-            undo<Real, K, PerSample, Lanes>(p, p, t, c, g.member_lane);
-            undo<Real, K, PerSample, Lanes>(q, q, t, c, g.member_lane);
-            continue;
-          }
-          const Offset to = g.out_rows.high[h] ^ g.out_rows.low[l];
-          Amp<Real>* o[M];
-          for (int j = 0; j < M; j++) o[j] = pinned<Real>(psi_out, to ^ out_member[j]);
-          undo<Real, K, PerSample, Lanes>(p, o, t, c, g.member_lane);
-          for (int j = 0; j < M; j++) o[j] = pinned<Real>(lam_out, to ^ out_member[j]);
-          undo<Real, K, PerSample, Lanes>(q, o, t, c, g.member_lane);
+          undo<Real, K, PerSample, Lanes>(p, t, c, g.member_lane);
+          undo<Real, K, PerSample, Lanes>(q, t, c, g.member_lane);
         }
       }
     v.finish();
@@ -154,15 +139,8 @@ INLINE void backward_loop(const BackwardCall<Real>& call, const Place<Real>& pla
       if constexpr (WithX) add_to(acc0, v.sx + v.dx);
       add_to(acc0 + W, call.y_sign[0] * (v.sy + v.dy));
     }
-    psi += place.psi_stride, lam += place.lam_stride, psi_out += place.psi_stride, lam_out += place.lam_stride;
+    psi += place.psi_stride, lam += place.lam_stride;
   }
-}
-
-template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
-void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
-  if (Undo && place.psi_in == place.psi_out && call.psi.in_rows.member == call.psi.out_rows.member)
-    backward_loop<Real, K, PerSample, Lanes, WithX, Undo, true>(call, place);
-  else backward_loop<Real, K, PerSample, Lanes, WithX, Undo, false>(call, place);
 }
 
 }  // namespace

@@ -102,22 +102,22 @@ INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& st
   }
 }
 
-// SameRows: rows are numbered alike in the source and the target, which spares half the addresses.
-template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(const ElementwiseCall<Real>& call, const Place<Real>& place) {
+template <class Real, int Kind, int N>
+void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>&) {
   const LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
-  const Offset *low_in = call.low_in, *low_out = call.low_out;
-  const char* in = place.psi_in;
+  const Offset* low = call.low;
+  const char* in = place.psi;
   char* out = place.psi_out;
   for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride) {
     for (std::uint32_t h = 0; h < n_high; h++) {
       const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-      const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
+      const Offset high = call.high[h] ^ place.base;
 #pragma GCC unroll 2
       for (std::uint32_t l = 0; l < n_low; l++) {
-        const Offset from = high_in ^ low_in[l], to = SameRows ? from : high_out ^ low_out[l];
-        const Amp<Real>* p = row<Real>(in, from);
+        const Offset at = high ^ low[l];
+        const Amp<Real>* p = row<Real>(in, at);
         Amp<Real> a{load(p->re), load(p->im)};
         if constexpr (Kind == kNone) {
           a.re *= scale, a.im *= scale;
@@ -128,28 +128,21 @@ template <class Real, int Kind, int N, bool SameRows> INLINE void forward_loop(c
 #pragma GCC unroll 4
         for (int k = 0; k < state.n; k++)
           turn_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l) : Real(1), a);
-        *row<Real>(out, to) = a;
+        *row<Real>(out, at) = a;
       }
     }
   }
 }
 
-template <class Real, int Kind, int N>
-void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>&) {
-  if (call.low_in == call.low_out && call.high_in == call.high_out) forward_loop<Real, Kind, N, true>(call, place);
-  else forward_loop<Real, Kind, N, false>(call, place);
-}
-
-// Kept: psi before D stands in psi_in (row numbering of the tile) and is only read; no lane rotations.
-template <class Real, int Kind, int N, bool Compressed, bool Kept, bool SameRows>
-INLINE void reverse_loop(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
+// Kept: psi is the kept state before D and is only read; no lane rotations.
+template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
+void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
   constexpr int U = Compressed ? 4 : 1;
   constexpr int W = Vector<Real>::lanes;
   const Vec<Real> scale = splat(call.scale);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
-  const Offset *low_in = call.low_in, *low_out = call.low_out;
-  const char *psi_in = place.psi_in, *lam_in = place.lam_in;
-  char *psi_out = place.psi_out, *lam_out = place.lam_out;
+  const Offset* low = call.low;
+  char *psi = place.psi, *lam = place.lam;
   for (int unit = 0; unit < place.units; unit++) {
     LaneState<Real, N> state(call);
     Vec<Real> z0{}, z1{};
@@ -157,13 +150,13 @@ INLINE void reverse_loop(const ElementwiseCall<Real>& call, const Place<Real>& p
     Real* acc = place.acc + place.acc_stride * std::size_t(unit);
     for (std::uint32_t h = 0; h < n_high; h++) {
       const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-      const Offset high_in = call.high_in[h] ^ place.in_base, high_out = call.high_out[h] ^ place.out_base;
+      const Offset high = call.high[h] ^ place.base;
       for (std::uint32_t l = 0; l < n_low; l += U) {
         Vec<Real> ww[U];
 #pragma GCC unroll 4
         for (int u = 0; u < U; u++) {
-          const Offset from = high_in ^ low_in[l + u], to = SameRows ? from : high_out ^ low_out[l + u];
-          const Amp<Real>*p = row<Real>(psi_in, from), *q = row<Real>(lam_in, from);
+          const Offset at = high ^ low[l + u];
+          Amp<Real>*p = row<Real>(psi, at), *q = row<Real>(lam, at);
           Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
 #pragma GCC unroll 4
           for (int k = 0; k < state.n; k++)
@@ -178,8 +171,8 @@ INLINE void reverse_loop(const ElementwiseCall<Real>& call, const Place<Real>& p
             b = {d.re * b.re + d.im * b.im, d.re * b.im - d.im * b.re};
           }
           if constexpr (Kept) ww[u] = b.re * a.im - b.im * a.re;
-          else *row<Real>(psi_out, to) = a;
-          *row<Real>(lam_out, to) = b;
+          else *p = a;
+          *q = b;
         }
         if constexpr (Compressed) {
           const Vec<Real> s0 = ww[0] + ww[1], d0 = ww[0] - ww[1], s1 = ww[2] + ww[3], d1 = ww[2] - ww[3];
@@ -200,15 +193,8 @@ INLINE void reverse_loop(const ElementwiseCall<Real>& call, const Place<Real>& p
       add_to(acc + std::size_t(W) * call.lane[k].acc, state.x[k]);
       add_to(acc + std::size_t(W) * (call.lane[k].acc + 1), state.y[k]);
     }
-    psi_in += place.psi_stride, psi_out += place.psi_stride, lam_in += place.lam_stride, lam_out += place.lam_stride;
+    psi += place.psi_stride, lam += place.lam_stride;
   }
-}
-
-template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
-void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
-  if (call.low_in == call.low_out && call.high_in == call.high_out)
-    reverse_loop<Real, Kind, N, Compressed, Kept, true>(call, place, sums);
-  else reverse_loop<Real, Kind, N, Compressed, Kept, false>(call, place, sums);
 }
 
 }  // namespace

@@ -31,11 +31,10 @@ struct Rows {
 // by reference, and the rest in here, so that a call on a small state costs next to nothing.
 template <class Real>
 struct Place {
-  const char* psi_in;
-  char* psi_out;
-  const char* lam_in;               // backward only
-  char* lam_out;
-  Offset in_base, out_base;         // XORed into every row's offset: the tile, or a part of it
+  char* psi;
+  char* psi_out;                    // psi, but for diagonals whose result is kept beside their operand
+  char* lam;                        // backward only
+  Offset base;                      // XORed into every row's offset: the tile, or a part of it
   const Real* turn;                 // per-sample rotations: (cosines of the lanes, sines) one after the other
   Real* acc;                        // all accumulators; calls hold indices of vectors into them
   // Units side by side: what above points to is the first one's, the others' follow at these strides (bytes; numbers
@@ -48,7 +47,7 @@ struct Place {
 // (c x0 - s x1, c x1 + s x0) for per-sample ones. Signs are in t already.
 template <class Real>
 struct RotateCall {
-  Rows in_rows, out_rows;
+  Rows rows;
   std::uint32_t n_low, n_high;
   const std::uint8_t* member_lane;  // XOR of lanes of member j (groups whose masks reach into the lanes)
   const std::uint8_t* parity_lane;  // lane part of the parity mask of qubit k
@@ -78,7 +77,7 @@ struct LaneRotation {
 // A diagonal, and the lane rotations after it, over the rows of a tile in blocks of up to 16.
 template <class Real>
 struct ElementwiseCall {
-  const Offset *low_in, *high_in, *low_out, *high_out;
+  const Offset *low, *high;
   std::uint32_t n_low, n_high;
   const Real* table;                // scalar: re, im of each row; factor: tables [variant][low] of vectors; vector: rows
   const Real* high_phase;           // factor: re, im of each high index

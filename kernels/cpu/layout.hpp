@@ -25,7 +25,7 @@ template <class Real> Turn<Real> turn_of(double angle) {
 
 // Scratch memory of one thread.
 struct Worker {
-  Buffer tile, w, sums, contexts, table, variant, phase, turns, observe;
+  Buffer w, sums, contexts, table, variant, phase, turns, observe;
   Buffer lam, kept, segment, acc, unit_angles, expectation, weight;
 };
 
@@ -46,7 +46,6 @@ template <class Real> struct Context {
 template <class Real> struct Call {
   Step::Kind kind;
   int index;
-  bool from_state, to_state;  // its rows are read from and written to the state, else to the buffer of the tile
   bool plain;                 // nothing changes from tile to tile but where it lies
   BackwardCall<Real> group;
   typename Kernels<Real>::Rotate rotate;
@@ -67,7 +66,11 @@ template <class Real> class Layout {
       shape = Shape(plan, context.runs, lane_bits, int(context.W), context.row_bytes, context.kernels.max_group, false, false,
                     context.settings.fusion);
     choose_kept();
-    for (std::size_t i = 0; i < c_.plan.strings.size(); i++) (c_.plan.strings[i].x ? general : diagonal).push_back(int(i));
+    for (StringData string : plan.strings) {
+      string.x = shape.scatter.pair(string.x), string.z = shape.scatter.parity(string.z);
+      strings.push_back(string);
+    }
+    for (std::size_t i = 0; i < strings.size(); i++) (strings[i].x ? general : diagonal).push_back(int(i));
   }
 
   bool prepared() const { return prepared_; }
@@ -93,6 +96,7 @@ template <class Real> class Layout {
 
  public:
   Shape shape;
+  std::vector<StringData> strings;     // their masks by where the rows lie
   bool keep;                           // psi after every set of rotations is stored
   std::vector<int> kept_before;        // [sweep]: place of the state before it among the stored ones, or -1
   int n_kept = 0;
@@ -290,35 +294,21 @@ template <class Real> class Layout {
         }
   }
 
-  // The first step of a visit reads its rows from the state and the last one writes them there.
   void build_calls(const Sweep& sweep, bool back, std::vector<Call<Real>>& calls) {
     const std::vector<Step>& steps = back ? sweep.backward : sweep.forward;
     const bool single = shape.geometries[sweep.geometry].tau_bits == 0;
-    auto only_reads = [&](const Step& step) {
-      return step.kind == Step::kMeasure || (step.kind == Step::kElementwise && shape.elementwise[step.index].measure);
-    };
-    int first = -1, last = -1;
-    for (int k = 0; k < int(steps.size()); k++)
-      if (!only_reads(steps[k])) {
-        if (first < 0) first = k;
-        last = k;
-      }
-    for (int k = 0; k < int(steps.size()); k++) {
-      const bool in_state = single || only_reads(steps[k]);
-      calls.push_back(build_call(steps[k], back, single, in_state || k == first, in_state || k == last));
-    }
+    for (const Step& step : steps) calls.push_back(build_call(step, back, single));
   }
 
-  Call<Real> build_call(const Step& step, bool back, bool single, bool from_state, bool to_state) const {
+  Call<Real> build_call(const Step& step, bool back, bool single) const {
     const Shape& s = shape;
     Call<Real> call{};
-    call.kind = step.kind, call.index = step.index, call.from_state = from_state, call.to_state = to_state;
+    call.kind = step.kind, call.index = step.index;
     auto at = [&](std::size_t i) { return s.offsets.data() + i; };
     if (step.kind == Step::kElementwise) {
       const Elementwise& e = s.elementwise[step.index];
       ElementwiseCall<Real>& c = call.elementwise;
-      const RowTable &in_t = from_state ? e.state : e.tile, &out_t = to_state ? e.state : e.tile;
-      c.low_in = at(in_t.low), c.high_in = at(in_t.high), c.low_out = at(out_t.low), c.high_out = at(out_t.high);
+      c.low = at(e.rows.low), c.high = at(e.rows.high);
       c.n_low = e.n_low, c.n_high = e.n_high;
       c.n_lane = int(e.lanes.size());
       const Phase kind = e.diagonal.kind;
@@ -342,9 +332,7 @@ template <class Real> class Layout {
     }
     const Group& g = s.groups[step.index];
     RotateCall<Real>& c = call.group.psi;
-    const RowTable &in_t = from_state ? g.state : g.tile, &out_t = to_state ? g.state : g.tile;
-    c.in_rows = {at(in_t.low), at(in_t.high), at(in_t.member)};
-    c.out_rows = {at(out_t.low), at(out_t.high), at(out_t.member)};
+    c.rows = {at(g.rows.low), at(g.rows.high), at(g.rows.member)};
     c.n_low = g.n_low, c.n_high = g.n_high;
     c.member_lane = g.member_lane.data(), c.parity_lane = g.parity_lane.data();
     call.plain = g.parts.size() == 1 && !g.parts[0].signs;

@@ -2,7 +2,7 @@
 //
 // A rotation is real, so the planes of real and imaginary parts are independent. Where 2^(K+1) vectors fit into the
 // registers both planes go together (more independent work), else one after the other. All loads of a group precede
-// its stores. Rows may be read from one place and written to another (tile and state), both through XOR offsets.
+// its stores. Rows are found through XOR offsets.
 #pragma once
 #include "vector.hpp"
 
@@ -49,32 +49,28 @@ INLINE void coefficients(const RotateCall<Real>& call, const Real* turns, Vec<Re
   }
 }
 
-template <class Real> INLINE const Vec<Real>& plane(const char* p, Offset o) { return *reinterpret_cast<const Vec<Real>*>(p + o); }
 template <class Real> INLINE Vec<Real>& plane(char* p, Offset o) { return *reinterpret_cast<Vec<Real>*>(p + o); }
 
-template <class Real, int K, bool PerSample, bool Lanes, bool InPlace>
-INLINE void rotate_loop(const RotateCall<Real>& call, const Place<Real>& place) {
+template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call, const Place<Real>& place) {
   constexpr int M = 1 << K;
   constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
   Vec<Real> t[K], c[K];
   if constexpr (!PerSample) coefficients<Real, K, PerSample, Lanes>(call, nullptr, t, c);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
-  const qmltrain::Rows in_rows = call.in_rows, out_rows = InPlace ? call.in_rows : call.out_rows;
-  const Offset in_base = place.in_base, out_base = InPlace ? place.in_base : place.out_base;
-  const char* in = place.psi_in;
-  char* out = InPlace ? const_cast<char*>(place.psi_in) : place.psi_out;
-  for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride) {
+  const qmltrain::Rows rows = call.rows;
+  char* state = place.psi;
+  for (int unit = 0; unit < place.units; unit++, state += place.psi_stride) {
     if constexpr (PerSample)
       coefficients<Real, K, PerSample, Lanes>(call, place.turn + place.turn_stride * std::size_t(unit), t, c);
     for (std::uint32_t h = 0; h < n_high; h++) {
-      const Offset high_in = in_base ^ in_rows.high[h], high_out = out_base ^ out_rows.high[h];
+      const Offset high = place.base ^ rows.high[h];
       for (std::uint32_t l = 0; l < n_low; l++) {
-        const Offset from = high_in ^ in_rows.low[l], to = InPlace ? from : high_out ^ out_rows.low[l];
+        const Offset at = high ^ rows.low[l];
         if constexpr (together) {
           Vec<Real> re[M], im[M];
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
-            const Amp<Real>* p = row<Real>(in, from ^ in_rows.member[j]);
+            const Amp<Real>* p = row<Real>(state, at ^ rows.member[j]);
             re[j] = load(p->re), im[j] = load(p->im);
             if constexpr (Lanes) {
               re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
@@ -89,33 +85,27 @@ INLINE void rotate_loop(const RotateCall<Real>& call, const Place<Real>& place) 
               re[j] = xor_lanes<Real>(re[j], call.member_lane[j]);
               im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
             }
-            *row<Real>(out, to ^ out_rows.member[j]) = {re[j], im[j]};
+            *row<Real>(state, at ^ rows.member[j]) = {re[j], im[j]};
           }
         } else {
           for (std::size_t part = 0; part < 2 * VB; part += VB) {
             Vec<Real> a[M];
 #pragma GCC unroll 16
             for (int j = 0; j < M; j++) {
-              a[j] = load(plane<Real>(in + part, from ^ in_rows.member[j]));
+              a[j] = load(plane<Real>(state + part, at ^ rows.member[j]));
               if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
             }
             butterflies<Real, K, PerSample>(a, t, c);
 #pragma GCC unroll 16
             for (int j = 0; j < M; j++) {
               if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
-              plane<Real>(out + part, to ^ out_rows.member[j]) = a[j];
+              plane<Real>(state + part, at ^ rows.member[j]) = a[j];
             }
           }
         }
       }
     }
   }
-}
-
-// In place (rows are written where they were read) half the addresses are spared.
-template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call, const Place<Real>& place) {
-  if (place.psi_in == place.psi_out && call.in_rows.member == call.out_rows.member) rotate_loop<Real, K, PerSample, Lanes, true>(call, place);
-  else rotate_loop<Real, K, PerSample, Lanes, false>(call, place);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace qmltrain {
 constexpr int kContexts = 16;      // fixed number of partial sums of a sweep over tiles, added in order
 constexpr std::size_t kSkew = 9;   // rows: lam must not lie on the cache sets of psi
 constexpr int kMostBundled = 16;
+constexpr std::size_t kNearBytes = 3 << 20;  // a state of so many bytes is found again in the caches without being asked for
 
 struct Unit { int index, block, first, count; };
 
@@ -60,11 +61,11 @@ template <class Real> struct Run {
   void observe(int u, const double* cotangents, bool per_row, double* expectations);
   void collect(int u, const Real* acc, const Gradients& out, double* unit_sums, double* raw);
 
-  Place<Real> place(const char* from, char* to, std::size_t stride) const {
-    return {from, to, nullptr, nullptr, 0, 0, turn, nullptr, units, stride, 0, 2 * W * n_turns, 0};
+  Place<Real> place(char* state, std::size_t stride) const {
+    return {state, state, nullptr, 0, turn, nullptr, units, stride, 0, 2 * W * n_turns, 0};
   }
-  Place<Real> place(const char* psi_from, char* psi_to, const char* lam_from, char* lam_to, Real* acc) const {
-    return {psi_from, psi_to, lam_from, lam_to, 0, 0, turn, acc, units, psi_stride, lam_stride, 2 * W * n_turns, acc_stride};
+  Place<Real> place(char* state, char* bra, Real* acc) const {
+    return {state, state, bra, 0, turn, acc, units, psi_stride, lam_stride, 2 * W * n_turns, acc_stride};
   }
 
   // ---- forward ---------------------------------------------------------------------------------------------------
@@ -78,10 +79,12 @@ template <class Real> struct Run {
       int slot = 0;
       for (const Call<Real>& call : v.forward[0]) {
         if (call.kind == Step::kRotate) {
-          run_group(call, 0, 0, place(psi, psi, psi_stride));
+          run_group(call, 0, 0, place(psi, psi_stride));
         } else {
           char* next = stored(++slot);
-          run_elementwise(call, 0, 0, place(psi, next, psi_stride), {}, worker);
+          Place<Real> onwards = place(psi, psi_stride);
+          onwards.psi_out = next;
+          run_elementwise(call, 0, 0, onwards, {}, worker);
           psi = next;
         }
       }
@@ -91,6 +94,16 @@ template <class Real> struct Run {
       if (const int kept = v.kept_before[i]; kept >= 0) std::memcpy(stored(kept), psi, rows * row_bytes);
       sweep_forward(i, psi);
     }
+  }
+
+  // Rows of a tile lie further apart than any hardware prefetcher looks: where the state is long, the next tile's rows are
+  // asked for while this one is worked on, a share before each of its calls (all at once they would block each other).
+  bool far() const { return v.state_bytes() > kNearBytes; }
+  void prefetch(const TileGeometry& g, std::size_t tile, std::size_t share, std::size_t shares, const char* state) const {
+    const Offset base = g.tile_base[tile];
+    asm volatile("" ::"r"(state));  // GCC takes a function that only prefetches for one without effects and drops the call
+    for (std::size_t i = share * g.rows.size() / shares; i < (share + 1) * g.rows.size() / shares; i++)
+      for (std::size_t line = 0; line < row_bytes; line += 64) __builtin_prefetch(state + (g.rows[i] ^ base) + line, 1, 2);
   }
 
   // job(context, worker) over the fixed shares of the tiles; by the whole team where this bundle is alone
@@ -109,13 +122,15 @@ template <class Real> struct Run {
     const TileGeometry& g = s.geometries[s.sweeps[index].geometry];
     const std::size_t tiles = g.tile_base.size();
     each_context(tiles, [&](int context, int contexts, Worker& w) {
-      if (tiles > 1) w.tile.reserve((std::size_t(1) << g.tile_bits) * row_bytes);
-      for (std::size_t tile = context * tiles / contexts; tile < (context + 1) * tiles / contexts; tile++)
+      const std::size_t end = (context + 1) * tiles / contexts;
+      for (std::size_t tile = context * tiles / contexts; tile < end; tile++) {
+        const bool ahead = far() && tile + 1 < end;
         for (const Call<Real>& call : calls) {
-          char *from = call.from_state ? state : w.tile.get(), *to = call.to_state ? state : w.tile.get();
-          if (call.kind == Step::kRotate) run_group(call, tile, g.tile_base[tile], place(from, to, psi_stride));
-          else run_elementwise(call, tile, g.tile_base[tile], place(from, to, psi_stride), {}, w);
+          if (ahead) prefetch(g, tile + 1, std::size_t(&call - calls.data()), calls.size(), state);
+          if (call.kind == Step::kRotate) run_group(call, tile, g.tile_base[tile], place(state, psi_stride));
+          else run_elementwise(call, tile, g.tile_base[tile], place(state, psi_stride), {}, w);
         }
+      }
       if (tiles > 1) check(&w == &c.workers[0]);
     });
   }
@@ -124,9 +139,8 @@ template <class Real> struct Run {
 
   // One group of rotations on one tile: forward or inverse on one state, or v and inverse on psi and lam.
   void run_group(const Call<Real>& prepared, std::size_t tile, Offset base, Place<Real> place) {
-    const Offset in_base = prepared.from_state ? base : 0, out_base = prepared.to_state ? base : 0;
     if (prepared.plain) {
-      place.in_base = in_base, place.out_base = out_base;
+      place.base = base;
       if (prepared.reverse) prepared.reverse(prepared.group, place);
       else prepared.rotate(prepared.group.psi, place);
       return;
@@ -134,8 +148,7 @@ template <class Real> struct Run {
     const Group& g = s.groups[prepared.index];
     BackwardCall<Real> call = prepared.group;
     for (const Group::Part& part : g.parts) {
-      place.in_base = in_base ^ (prepared.from_state ? part.state : part.tile);
-      place.out_base = out_base ^ (prepared.to_state ? part.state : part.tile);
+      place.base = base ^ part.offset;
       for (int q = 0; q < g.count; q++) {
         const bool minus = (part.signs >> q & 1) ^ parity_of(tile & s.rotations[g.rotation[q]].tau);
         call.psi.t[q] = minus ? -prepared.group.psi.t[q] : prepared.group.psi.t[q];
@@ -147,7 +160,7 @@ template <class Real> struct Run {
   }
 
   void run_elementwise(const Call<Real>& prepared, std::size_t tile, Offset base, Place<Real> place, Sums<Real> sums, Worker& w) {
-    place.in_base = prepared.from_state ? base : 0, place.out_base = prepared.to_state ? base : 0;
+    place.base = base;
     if (prepared.plain) {
       prepared.kernel(prepared.elementwise, place, sums);
       return;
@@ -158,8 +171,8 @@ template <class Real> struct Run {
       ElementwiseCall<Real> call;
       fill_elementwise(call, prepared, u, tile, w);
       prepared.kernel(call, place, sums);
-      place.psi_in += place.psi_stride, place.psi_out += place.psi_stride;
-      place.lam_in += place.lam_stride, place.lam_out += place.lam_stride, place.acc += place.acc_stride;
+      place.psi += place.psi_stride, place.psi_out += place.psi_stride;
+      place.lam += place.lam_stride, place.acc += place.acc_stride;
       sums.w += sums.w_stride, sums.pair_sums += sums.stride;
     }
   }
@@ -284,7 +297,7 @@ template <class Real> struct Run {
     const std::vector<Call<Real>>& calls = v.backward[index];
     if (calls.empty()) return;
     const TileGeometry& g = s.geometries[sweep.geometry];
-    const std::size_t tiles = g.tile_base.size(), tile_rows = std::size_t(1) << g.tile_bits;
+    const std::size_t tiles = g.tile_base.size();
     const int contexts = int(std::min<std::size_t>(tiles, kContexts));
     const std::size_t count = std::size_t(sweep.acc_count) * W;
     Real* partial = nullptr;
@@ -295,23 +308,23 @@ template <class Real> struct Run {
     }
     each_context(tiles, [&](int context, int n, Worker& w) {
       Real* acc = contexts > 1 ? partial + count * std::size_t(context) - W * std::size_t(sweep.acc_first) : total;
-      if (tiles > 1) w.tile.reserve((2 * tile_rows + 2 * kSkew) * row_bytes);
-      char *tile_psi = w.tile.get(), *tile_lam = tile_psi + (tile_rows + kSkew) * row_bytes;
-      for (std::size_t tile = context * tiles / n; tile < (context + 1) * tiles / n; tile++) {
+      const std::size_t end = (context + 1) * tiles / n;
+      for (std::size_t tile = context * tiles / n; tile < end; tile++) {
         const Offset base = g.tile_base[tile];
+        const bool ahead = far() && tile + 1 < end;
         for (const Call<Real>& call : calls) {
-          char *pf = call.from_state ? psi : tile_psi, *pt = call.to_state ? psi : tile_psi;
-          char *lf = call.from_state ? lam : tile_lam, *lt = call.to_state ? lam : tile_lam;
+          const std::size_t share = std::size_t(&call - calls.data());
+          if (ahead) prefetch(g, tile + 1, share, calls.size(), psi), prefetch(g, tile + 1, share, calls.size(), lam);
           switch (call.kind) {
             case Step::kElementwise:
-              if (v.keep) pf = psi = stored(--slot);
-              elementwise_backward(call, tile, base, place(pf, pt, lf, lt, acc), g.tile_bits, w);
+              if (v.keep) psi = stored(--slot);
+              elementwise_backward(call, tile, base, place(psi, lam, acc), g.tile_bits, w);
               break;
             case Step::kUndo:
-              run_group(call, tile, base, place(pf, pt, psi_stride));
+              run_group(call, tile, base, place(psi, psi_stride));
               [[fallthrough]];
-            case Step::kUndoLam: run_group(call, tile, base, place(lf, lt, lam_stride)); break;
-            default: run_group(call, tile, base, place(pf, pt, lf, lt, acc));
+            case Step::kUndoLam: run_group(call, tile, base, place(lam, lam_stride)); break;
+            default: run_group(call, tile, base, place(psi, lam, acc));
           }
         }
       }

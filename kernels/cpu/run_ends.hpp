@@ -73,7 +73,7 @@ template <class Real> void Run<Real>::write_initial(int u, char* state) {
   if (in.initial) {
     const std::size_t low = (std::size_t(1) << b) - 1;
     for (std::size_t r = 0; r < rows; r++) {
-      Real* p = reinterpret_cast<Real*>(state + r * row_bytes);
+      Real* p = reinterpret_cast<Real*>(state + s.scatter.row(r) * row_bytes);
       for (std::size_t lane = 0; lane < W; lane++) {
         p[lane] = Real(in.initial[(std::size_t(sample_of_lane(unit, lane)) << s.n) + (r << b | (lane & low))]);
         p[W + lane] = 0;
@@ -98,7 +98,7 @@ template <class Real> void Run<Real>::write_initial(int u, char* state) {
   bool cleared = false;
   for (int m : s.initial) {  // rotations within the rows come first
     load(m);
-    const std::size_t mask = s.row_of(s.rotations[m].pair), exchange = std::size_t(s.lane_of(s.rotations[m].pair));
+    const std::size_t mask = s.scatter.row(s.row_of(s.rotations[m].pair)), exchange = std::size_t(s.lane_of(s.rotations[m].pair));
     if (!mask) {
       Real next[16];
       for (std::size_t i = 0; i < W; i++) next[i] = cosine[i] * first[i] + sine[i ^ exchange] * first[i ^ exchange];
@@ -143,7 +143,7 @@ template <class Real> void Run<Real>::observe(int u, const double* cotangents, b
   const Unit& unit = bundle.unit[u];
   const char* state = psi + psi_stride * std::size_t(u);
   char* bra = lam ? lam + lam_stride * std::size_t(u) : nullptr;
-  const auto& strings = c.plan.strings;
+  const auto& strings = v.strings;
   const std::size_t M = strings.size();
   worker.weight.reserve((M + 1) * W * sizeof(Real));
   Real* weight = worker.weight.template as<Real>();
@@ -248,7 +248,7 @@ template <class Real> void Run<Real>::collect(int u, const Real* acc, const Grad
     auto* to = static_cast<std::complex<Real>*>(out.initial);
     for (int i = 0; i < unit.count; i++)
       for (std::size_t r = 0; r < rows; r++) {
-        const Real* p = reinterpret_cast<const Real*>(bra + r * row_bytes);
+        const Real* p = reinterpret_cast<const Real*>(bra + s.scatter.row(r) * row_bytes);
         for (std::size_t low = 0; low < per_sample; low++) {
           const std::size_t lane = std::size_t(i) * per_sample + low;
           to[(std::size_t(unit.first + i) << s.n) + (r << b | low)] = {Real(p[lane] * v.lam_end), Real(p[W + lane] * v.lam_end)};

@@ -100,6 +100,8 @@ Shape::Shape(const PlanData& plan, const Runs& runs, int lane_bits_, int lanes, 
   for (const StringData& s : plan.strings)
     if (s.x) diagonal_strings_ = false;
   for (const PassData& p : plan.passes) operations_left_ += p.count;
+  for (const PassData& p : plan.passes)
+    if (int(p.basis.size()) < n) scatter = Scatter(lane_bits, row_bits);
   for (const PassData& p : plan.passes) add_pass(plan, runs, p);
   resident = true;
   for (const TileGeometry& g : geometries)
@@ -134,7 +136,9 @@ int Shape::add_geometry(const std::vector<Mask>& basis) {
   for (Mask r : reduced) pivots |= Mask(1) << (63 - __builtin_clzll(r));
   for (int q = 0; q < row_bits; q++)
     if (!(pivots >> q & 1)) g.tau_basis.push_back(Mask(1) << q);
-  for (Mask m : span(g.tau_basis, 0, g.tau_basis.size())) g.tile_base.push_back(Offset(m) * row_bytes);
+  for (Mask m : span(g.tau_basis, 0, g.tau_basis.size())) g.tile_base.push_back(Offset(scatter.row(m)) * row_bytes);
+  if (g.tau_bits)
+    for (Mask m : span(g.basis, 0, g.basis.size())) g.rows.push_back(Offset(scatter.row(m)) * row_bytes);
   geometries.push_back(std::move(g));
   return int(geometries.size()) - 1;
 }
@@ -163,13 +167,13 @@ Offset Shape::state_offset(const TileGeometry& g, Mask u) const {
   Mask row = 0;
   for (int i = 0; i < g.tile_bits; i++)
     if (u >> i & 1) row ^= g.basis[i];
-  return Offset(row) * row_bytes;
+  return Offset(scatter.row(row)) * row_bytes;
 }
 
-RowTable Shape::rows(const TileGeometry& g, const std::vector<Mask>& basis, std::size_t low_bits, bool in_state) {
+RowTable Shape::rows(const TileGeometry& g, const std::vector<Mask>& basis, std::size_t low_bits) {
   auto table = [&](std::size_t first, std::size_t count) {
     std::vector<Offset> t;
-    for (Mask u : span(basis, first, count)) t.push_back(in_state ? state_offset(g, u) : Offset(u) * row_bytes);
+    for (Mask u : span(basis, first, count)) t.push_back(state_offset(g, u));
     return intern(t);
   };
   return {table(0, low_bits), table(low_bits, basis.size() - low_bits), 0};
@@ -325,8 +329,8 @@ void Shape::layout(const TileGeometry& g, Elementwise& e, const Runs& runs) {
             [](Mask a, Mask b) { return (a & -a) != (b & -b) ? (a & -a) < (b & -b) : a < b; });
   const std::vector<Mask> basis = dual_basis(functionals);
   const std::size_t low = std::min<std::size_t>(basis.size(), kBlockBits);
-  e.tile = rows(g, basis, low, false);
-  e.state = rows(g, basis, low, true);
+  e.basis = basis;
+  e.rows = rows(g, basis, low);
   e.n_low = 1u << low, e.n_high = 1u << (basis.size() - low);
   auto coordinates = [&](Mask mask) {
     const Mask f = local_parity(g, row_of(mask));
@@ -384,12 +388,12 @@ int Shape::make_group(const TileGeometry& g, const std::vector<int>& members) {
     group.parity_lane[k] = std::uint8_t(lane_of(r.parity));
     if (lane_of(r.pair) || lane_of(r.parity)) group.lanes = true;
   }
-  std::vector<Offset> tile(std::size_t(1) << group.count, 0), state(tile);
-  for (std::size_t j = 0; j < tile.size(); j++) {
+  std::vector<Offset> member(std::size_t(1) << group.count, 0);
+  for (std::size_t j = 0; j < member.size(); j++) {
     Mask u = 0;
     for (int k = 0; k < group.count; k++)
       if (j >> k & 1) u ^= masks[k], group.member_lane[j] ^= std::uint8_t(lane_of(rotations[members[k]].pair));
-    tile[j] = Offset(u) * row_bytes, state[j] = state_offset(g, u);
+    member[j] = state_offset(g, u);
   }
   // Bases: one row of each coset of the span of the masks. Rows of zero parities serve where they are a complement of the
   // span; else any complement does, cut into parts of constant parities.
@@ -417,11 +421,10 @@ int Shape::make_group(const TileGeometry& g, const std::vector<int>& members) {
     }
   }
   const std::size_t low = std::min<std::size_t>(base.size(), 4);
-  group.tile = rows(g, base, low, false);
-  group.state = rows(g, base, low, true);
-  group.tile.member = intern(tile), group.state.member = intern(state);
+  group.rows = rows(g, base, low);
+  group.rows.member = intern(member);
   group.n_low = 1u << low, group.n_high = 1u << (base.size() - low);
-  for (auto& [u, s] : parts) group.parts.push_back({Offset(u) * row_bytes, state_offset(g, u), s});
+  for (auto& [u, s] : parts) group.parts.push_back({state_offset(g, u), s});
   groups.push_back(std::move(group));
   return int(groups.size()) - 1;
 }
@@ -504,17 +507,11 @@ void Shape::finish(const Runs& runs) {
           PhaseTerm t;
           const Mask f = local_parity(g, row_of(mask));
           t.tau = tau_parity(g, row_of(mask));
-          // coordinates: read back through the offsets of the tile rows
-          std::uint32_t c = 0;
-          const int low_bits = __builtin_ctz(e.n_low), high_bits = __builtin_ctz(e.n_high);
-          for (int q = 0; q < low_bits + high_bits; q++) {
-            const Offset o = q < low_bits ? offsets[e.tile.low + (std::size_t(1) << q)]
-                                          : offsets[e.tile.high + (std::size_t(1) << (q - low_bits))];
-            c |= std::uint32_t(parity_of(Mask(o / row_bytes) & f)) << q;
-          }
+          std::uint32_t c = 0;  // coordinates
+          for (std::size_t q = 0; q < e.basis.size(); q++) c |= std::uint32_t(parity_of(e.basis[q] & f)) << q;
           auto [it, fresh] = by_row.try_emplace({c, t.tau}, n_acc);
           if (fresh) {
-            const std::uint32_t from = e.walsh ? c : std::uint32_t(c ? __builtin_ctz(c) : low_bits + high_bits);
+            const std::uint32_t from = e.walsh ? c : std::uint32_t(c ? std::size_t(__builtin_ctz(c)) : e.basis.size());
             e.sums.push_back({from, std::uint32_t(n_acc++), t.tau});
           }
           return it->second;

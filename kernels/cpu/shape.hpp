@@ -2,8 +2,7 @@
 //
 // A pass works on tiles: cosets of the span of its masks. Within a pass, rows have coordinates (tau, u): u counts the rows
 // of a tile, tau the tiles; both are linear in the row's address over GF(2), and so is everything else: pair masks,
-// parities, phase masks and offsets are translated once. While a pass runs, its tile lies in a contiguous buffer; the
-// first kernel of the pass reads from the state and the last one writes back to it, so that gathering costs nothing.
+// parities, phase masks and offsets are translated once. Kernels work on the state in place, through offsets.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -16,6 +15,32 @@
 #include "runs.hpp"
 
 namespace qmltrain {
+
+// Where the rows of a tiled state lie. A tile's rows differ in a few high address bits, which would put them all on the same
+// few sets of the caches; so row r lies at r ^ (r >> 5) ^ (r >> 10) ^ ... The map is linear over GF(2): XORs of offsets stay
+// XORs of offsets. Masks of pairs go along with it, masks of parities against it.
+class Scatter {
+ public:
+  Scatter() = default;
+  Scatter(int lane_bits, int row_bits) : lane_bits_(lane_bits), row_bits_(row_bits), on_(true) {}
+  Mask row(Mask r) const {
+    if (on_)
+      for (Mask moved = r >> kStep; moved; moved >>= kStep) r ^= moved;
+    return r;
+  }
+  Mask pair(Mask m) const { return row(m >> lane_bits_) << lane_bits_ | (m & low()); }
+  Mask parity(Mask m) const {  // parity(f & r) = parity(f' & row(r)), since r = row(r) ^ (row(r) >> 5)
+    if (!on_) return m;
+    const Mask f = m >> lane_bits_, all = (Mask(1) << row_bits_) - 1;
+    return (f ^ (f << kStep & all)) << lane_bits_ | (m & low());
+  }
+
+ private:
+  static constexpr int kStep = 5;  // 32 rows of 128 bytes: a page, and the sets of a first cache
+  Mask low() const { return (Mask(1) << lane_bits_) - 1; }
+  int lane_bits_ = 0, row_bits_ = 0;
+  bool on_ = false;
+};
 
 // indices into Shape::offsets
 struct RowTable { std::size_t low, high, member; };
@@ -34,11 +59,11 @@ struct Group {
   int count = 0;
   std::array<int, kMaxGroup> rotation{};
   bool per_sample = false, lanes = false;
-  RowTable tile, state;  // in the tile buffer, in the state
+  RowTable rows;
   std::uint32_t n_low = 1, n_high = 1;
   std::array<std::uint8_t, 1 << kMaxGroup> member_lane{};
   std::array<std::uint8_t, kMaxGroup> parity_lane{};
-  struct Part { Offset tile, state; int signs; };  // bases of constant sign: offset, sign bit of each rotation
+  struct Part { Offset offset; int signs; };  // bases of constant sign: offset, sign bit of each rotation
   std::vector<Part> parts;
 };
 
@@ -71,7 +96,8 @@ struct Elementwise {
   bool measure = false;                   // v of initial rotations: nothing is turned
   bool general = false;                   // row signs or per-sample angles among the lane rotations
   std::vector<int> v_z;                   // rotations whose v_z is taken here
-  RowTable tile, state;                   // rows of a block and blocks, in the coordinates of this sweep
+  std::vector<Mask> basis;                // rows (in coordinates of the tile) that the bits of a row's number stand for
+  RowTable rows;                          // rows of a block, and blocks
   std::uint32_t n_low = 1, n_high = 1;
   std::vector<SumTarget> sums;            // v_z and gradients of phases
   bool walsh = false;                     // masks are dependent: transform all of w
@@ -94,6 +120,7 @@ struct TileGeometry {
   std::vector<Mask> basis;       // row mask of each tile coordinate, reduced: pivots ascending
   std::vector<Mask> tau_basis;   // row mask (one bit) of each coordinate of the tile's number
   std::vector<Offset> tile_base; // state offset of each tile
+  std::vector<Offset> rows;      // state offsets of a tile's rows, relative to its base
 };
 
 // What a sweep does, in time order: rotations that commute, or an elementwise step.
@@ -123,6 +150,7 @@ class Shape {
   std::size_t row_bytes;
   int n_acc = 0;
   bool resident;                          // every tile is the whole state
+  Scatter scatter;
   std::vector<Offset> offsets;
   std::vector<ShapeRotation> rotations;
   std::vector<int> initial;               // rotations of |0...0> that are written as a product state
@@ -153,7 +181,7 @@ class Shape {
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);
   int make_group(const TileGeometry& g, const std::vector<int>& members);
   void layout(const TileGeometry& g, Elementwise& e, const Runs& runs);
-  RowTable rows(const TileGeometry& g, const std::vector<Mask>& tile_basis, std::size_t low_bits, bool in_state);
+  RowTable rows(const TileGeometry& g, const std::vector<Mask>& tile_basis, std::size_t low_bits);
   std::size_t intern(const std::vector<Offset>& table);
   Mask local_row(const TileGeometry& g, Mask row) const;
   Mask local_parity(const TileGeometry& g, Mask row) const;
