@@ -13,13 +13,16 @@ namespace {
 
 using qmltrain::BackwardCall;
 
+// Member j of a coset has its lanes exchanged by lane[j]; lane[0] is 0.
 template <class Real, bool Lanes> INLINE Vec<Real> fetch(const Vec<Real>& m, const std::uint8_t* lane, int j) {
   Vec<Real> v = load(m);
-  if constexpr (Lanes) v = xor_lanes<Real>(v, lane[j]);
+  if constexpr (Lanes)
+    if (j) v = xor_lanes<Real>(v, lane[j]);
   return v;
 }
 template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, const std::uint8_t* lane, int j) {
-  if constexpr (Lanes) v = xor_lanes<Real>(v, lane[j]);
+  if constexpr (Lanes)
+    if (j) v = xor_lanes<Real>(v, lane[j]);
   m = v;
 }
 
@@ -48,19 +51,49 @@ template <class Real, bool Split> struct Sums2 {
   }
 };
 
-// p, l: the rows of a coset in psi and in lam
-template <class Real, bool Lanes, bool WithX, bool Split>
-INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, Split>& v) {
-#define PLANE(q, part) bell<Real>(fetch<Real, Lanes>(q[0]->part, lane, 0), fetch<Real, Lanes>(q[1]->part, lane, 1), \
-                                  fetch<Real, Lanes>(q[2]->part, lane, 2), fetch<Real, Lanes>(q[3]->part, lane, 3))
-  const Bell<Real> pr = PLANE(p, re), lr = PLANE(l, re);
+template <class Real, bool Lanes> INLINE Bell<Real> fetch_bell(Amp<Real>* const* q, Vec<Real> Amp<Real>::*part, const std::uint8_t* lane) {
+  return bell<Real>(fetch<Real, Lanes>(q[0]->*part, lane, 0), fetch<Real, Lanes>(q[1]->*part, lane, 1),
+                    fetch<Real, Lanes>(q[2]->*part, lane, 2), fetch<Real, Lanes>(q[3]->*part, lane, 3));
+}
+
+// Two rotations are two plane rotations in the Bell basis, of (s, f) by the difference and of (d, e) by the sum of their
+// angles: with R = [[c, -s], [s, c]] for each,
+//     s' = (c1 c2 + s1 s2) s - (s1 c2 - c1 s2) f,   d' = (c1 c2 - s1 s2) d - (s1 c2 + c1 s2) e,   f', e' likewise,
+// as many multiply-adds as in the plain basis, half as many for per-sample ones, and nothing is read again.
+template <class Real> struct BellTurn {
+  Vec<Real> cs, ss, cd, sd;
+  BellTurn(const Vec<Real>* t, const Vec<Real>* c, bool scaled) {
+    const Vec<Real> half = splat(Real(0.5)), c0 = scaled ? splat(Real(1)) : c[0], c1 = scaled ? splat(Real(1)) : c[1];
+    cs = half * (c0 * c1 + t[0] * t[1]), cd = half * (c0 * c1 - t[0] * t[1]);
+    ss = half * (t[0] * c1 - c0 * t[1]), sd = half * (t[0] * c1 + c0 * t[1]);
+  }
+};
+template <class Real, bool Lanes>
+INLINE void put_turned(Amp<Real>* const* q, Vec<Real> Amp<Real>::*part, const Bell<Real>& x, const BellTurn<Real>& turn, const std::uint8_t* lane) {
+  const Vec<Real> s = turn.cs * x.s - turn.ss * x.f, f = turn.cs * x.f + turn.ss * x.s;
+  const Vec<Real> d = turn.cd * x.d - turn.sd * x.e, e = turn.cd * x.e + turn.sd * x.d;
+  put<Real, Lanes>(q[0]->*part, s + d, lane, 0);
+  put<Real, Lanes>(q[1]->*part, e + f, lane, 1);
+  put<Real, Lanes>(q[2]->*part, e - f, lane, 2);
+  put<Real, Lanes>(q[3]->*part, s - d, lane, 3);
+}
+
+// p, l: the rows of a coset in psi and in lam. Turn: then both are rotated and written back.
+template <class Real, bool Lanes, bool WithX, bool Turn, bool Split>
+INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, Split>& v, const BellTurn<Real>& turn) {
+  const Bell<Real> pr = fetch_bell<Real, Lanes>(p, &Amp<Real>::re, lane), lr = fetch_bell<Real, Lanes>(l, &Amp<Real>::re, lane);
   v.sy += lr.e * pr.d; v.dy += lr.f * pr.s; v.less(v.sy, 2, lr.d, pr.e); v.less(v.dy, 3, lr.s, pr.f);
-  const Bell<Real> pi = PLANE(p, im);
+  const Bell<Real> pi = fetch_bell<Real, Lanes>(p, &Amp<Real>::im, lane);
   if constexpr (WithX) { v.sx += lr.e * pi.s; v.dx += lr.f * pi.d; v.sx += lr.s * pi.e; v.dx += lr.d * pi.f; }
-  const Bell<Real> li = PLANE(l, im);
+  if constexpr (Turn) put_turned<Real, Lanes>(l, &Amp<Real>::re, lr, turn, lane);
+  const Bell<Real> li = fetch_bell<Real, Lanes>(l, &Amp<Real>::im, lane);
   v.sy += li.e * pi.d; v.dy += li.f * pi.s; v.less(v.sy, 2, li.d, pi.e); v.less(v.dy, 3, li.s, pi.f);
+  if constexpr (Turn) put_turned<Real, Lanes>(p, &Amp<Real>::im, pi, turn, lane);
   if constexpr (WithX) { v.less(v.sx, 0, li.e, pr.s); v.less(v.dx, 1, li.f, pr.d); v.less(v.sx, 0, li.s, pr.e); v.less(v.dx, 1, li.d, pr.f); }
-#undef PLANE
+  if constexpr (Turn) {
+    put_turned<Real, Lanes>(l, &Amp<Real>::im, li, turn, lane);
+    put_turned<Real, Lanes>(p, &Amp<Real>::re, pr, turn, lane);
+  }
 }
 
 template <class Real, bool Lanes, bool WithX, bool Split>
@@ -92,11 +125,12 @@ template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
 void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
   constexpr int M = 1 << K, W = Vector<Real>::lanes;
   const RotateCall<Real>& g = call.psi;
-  Vec<Real> t[K], c[K];
+  Vec<Real> t[2]{}, c[2]{};
   auto inverse = [&](const Real* turns) {
     coefficients<Real, K, PerSample, Lanes>(g, turns, t, c);
     for (int k = 0; k < K; k++) t[k] = -t[k];
   };
+  constexpr bool in_bell = Undo && K == 2 && kRegisters == 32;  // else the Bell vectors of a coset do not fit the registers
   if constexpr (Undo && !PerSample) inverse(nullptr);
   const std::uint32_t n_low = g.n_low, n_high = g.n_high;
   const Offset *low = g.rows.low, *high = g.rows.high;
@@ -106,6 +140,7 @@ void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
   for (int j = 0; j < M; j++) member[j] = g.rows.member[j] ^ place.base;
   for (int unit = 0; unit < place.units; unit++) {
     if constexpr (Undo && PerSample) inverse(place.turn + place.turn_stride * std::size_t(unit));
+    const BellTurn<Real> turn(t, c, !PerSample);
     Sums2<Real, !Undo && kRegisters == 32> v;
     for (std::uint32_t h = 0; h < n_high; h++)
       for (std::uint32_t l = 0; l < n_low; l++) {
@@ -115,9 +150,9 @@ void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
           p[j] = pinned<Real>(psi, at ^ member[j]);
           q[j] = pinned<Real>(lam, at ^ member[j]);
         }
-        if constexpr (K == 2) v_two<Real, Lanes, WithX>(p, q, g.member_lane, v);
+        if constexpr (K == 2) v_two<Real, Lanes, WithX, in_bell>(p, q, g.member_lane, v, turn);
         else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
-        if constexpr (Undo) {
+        if constexpr (Undo && !in_bell) {
           // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
           asm volatile("" ::: "memory");
           undo<Real, K, PerSample, Lanes>(p, t, c, g.member_lane);

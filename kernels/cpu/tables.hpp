@@ -32,8 +32,7 @@ template <class V> INLINE void walsh_rows(V* a, int bits) {
 // Within each vector over the lowest lane bits.
 template <class Real> INLINE VecInt<Real> walsh_lanes(VecInt<Real> v, int bits) {
   for (int q = 0; q < bits; q++) {
-    VecInt<Real> m;
-    for (int i = 0; i < Vector<Real>::lanes; i++) m[i] = i >> q & 1 ? -1 : 0;
+    const VecInt<Real> m = *reinterpret_cast<const VecInt<Real>*>(kLanes<Real>.odd[q]);
     v = xor_lanes<Real>(v, 1 << q) + ((v ^ m) - m);
   }
   return v;

@@ -50,7 +50,10 @@ template <class Real> INLINE Amp<Real>* row(char* p, Offset o) { return reinterp
 template <class Real> struct LaneTables {
   alignas(VB) Real sign[Vector<Real>::lanes][Vector<Real>::lanes];
   alignas(VB) std::int32_t exchange[VB / 4][VB / 4];
-  constexpr LaneTables() : sign(), exchange() {
+  alignas(VB) typename Int<Real>::type odd[4][Vector<Real>::lanes];  // all ones in the lanes with bit q
+  constexpr LaneTables() : sign(), exchange(), odd() {
+    for (int q = 0; q < 4; q++)
+      for (int i = 0; i < Vector<Real>::lanes; i++) odd[q][i] = i >> q & 1 ? -1 : 0;
     for (int m = 0; m < Vector<Real>::lanes; m++)
       for (int i = 0; i < Vector<Real>::lanes; i++) {
         int bits = i & m, p = 0;
