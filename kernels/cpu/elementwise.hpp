@@ -21,7 +21,7 @@ using qmltrain::kNone;
 using qmltrain::kScalar;
 using qmltrain::kVector;
 
-constexpr int kGeneral = -1;  // number of lane rotations known at run time only; row signs, per-sample angles
+constexpr int kGeneral = -1;  // any masks, row signs, per-sample angles; else lane rotation k is of lane bit k
 
 template <class Real> struct PhaseReader {
   const Real* table;
@@ -67,38 +67,55 @@ template <class Real> INLINE Real row_sign(const LaneRotation<Real>& r, std::uin
   return (r.low_signs >> l & 1) ^ std::uint32_t(parity(h & r.high_parity)) ? Real(-1) : Real(1);
 }
 
-template <class Real, int N> INLINE void turn_lanes(const ElementwiseCall<Real>& call, const LaneState<Real, N>& state, int k,
-                                                    Real sign, Amp<Real>& a) {
-  const int m = call.lane[k].lane_xor;
-  const Vec<Real> pr = xor_lanes<Real>(a.re, m), pi = xor_lanes<Real>(a.im, m);
+// Rotation k of the lanes: by any mask, with row signs (kGeneral), or of lane bit k.
+template <class Real, int N, int K> INLINE Vec<Real> partner(const ElementwiseCall<Real>& call, int k, Vec<Real> v) {
+  if constexpr (N == kGeneral) return xor_lanes<Real>(v, call.lane[k].lane_xor);
+  else return xor_lane_bit<Real, K>(v);
+}
+
+template <class Real, int N, int K = 0>
+INLINE void turn_lanes(const ElementwiseCall<Real>& call, const LaneState<Real, N>& state, std::uint32_t h, std::uint32_t l, Amp<Real>& a) {
   if constexpr (N == kGeneral) {
-    const Vec<Real> s = state.s[k] * sign;
-    a.re = state.c[k] * a.re + s * pr;
-    a.im = state.c[k] * a.im + s * pi;
-  } else {
-    a.re += state.s[k] * pr;
-    a.im += state.s[k] * pi;
+    for (int k = 0; k < state.n; k++) {
+      const Vec<Real> pr = partner<Real, N, 0>(call, k, a.re), pi = partner<Real, N, 0>(call, k, a.im);
+      const Vec<Real> s = state.s[k] * row_sign(call.lane[k], h, l);
+      a.re = state.c[k] * a.re + s * pr;
+      a.im = state.c[k] * a.im + s * pi;
+    }
+  } else if constexpr (K < N) {
+    const Vec<Real> pr = partner<Real, N, K>(call, K, a.re), pi = partner<Real, N, K>(call, K, a.im);
+    a.re += state.s[K] * pr;
+    a.im += state.s[K] * pi;
+    turn_lanes<Real, N, K + 1>(call, state, h, l, a);
   }
 }
 
-template <class Real, int N>
-INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& state, int k, Real sign, Amp<Real>& a, Amp<Real>& b) {
-  const int m = call.lane[k].lane_xor;
-  const Vec<Real> pr = xor_lanes<Real>(a.re, m), pi = xor_lanes<Real>(a.im, m);
-  const Vec<Real> qr = xor_lanes<Real>(b.re, m), qi = xor_lanes<Real>(b.im, m);
-  state.x[k] += b.re * pi;
-  state.x[k] -= b.im * pr;
+// v of a lane rotation and its inverse on psi (a) and lam (b)
+template <class Real, int N, int K = 0>
+INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& state, std::uint32_t h, std::uint32_t l, Amp<Real>& a, Amp<Real>& b) {
   if constexpr (N == kGeneral) {
-    state.y[k] += sign * (b.re * pr + b.im * pi);
-    const Vec<Real> s = state.s[k] * sign, c = state.c[k];
-    a.re = c * a.re - s * pr; a.im = c * a.im - s * pi;
-    b.re = c * b.re - s * qr; b.im = c * b.im - s * qi;
-  } else {
-    state.y[k] += b.re * pr;
-    state.y[k] += b.im * pi;
-    const Vec<Real> s = state.s[k];
+    for (int k = 0; k < state.n; k++) {
+      const Real sign = row_sign(call.lane[k], h, l);
+      const Vec<Real> pr = partner<Real, N, 0>(call, k, a.re), pi = partner<Real, N, 0>(call, k, a.im);
+      const Vec<Real> qr = partner<Real, N, 0>(call, k, b.re), qi = partner<Real, N, 0>(call, k, b.im);
+      state.x[k] += b.re * pi;
+      state.x[k] -= b.im * pr;
+      state.y[k] += sign * (b.re * pr + b.im * pi);
+      const Vec<Real> s = state.s[k] * sign, c = state.c[k];
+      a.re = c * a.re - s * pr; a.im = c * a.im - s * pi;
+      b.re = c * b.re - s * qr; b.im = c * b.im - s * qi;
+    }
+  } else if constexpr (K < N) {
+    const Vec<Real> pr = partner<Real, N, K>(call, K, a.re), pi = partner<Real, N, K>(call, K, a.im);
+    const Vec<Real> qr = partner<Real, N, K>(call, K, b.re), qi = partner<Real, N, K>(call, K, b.im);
+    state.x[K] += b.re * pi;
+    state.x[K] -= b.im * pr;
+    state.y[K] += b.re * pr;
+    state.y[K] += b.im * pi;
+    const Vec<Real> s = state.s[K];
     a.re -= s * pr; a.im -= s * pi;
     b.re -= s * qr; b.im -= s * qi;
+    undo_lanes<Real, N, K + 1>(call, state, h, l, a, b);
   }
 }
 
@@ -125,9 +142,7 @@ void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& p
           const Amp<Real> d = phase<Real, Kind>(reader, l);
           a = {d.re * a.re - d.im * a.im, d.re * a.im + d.im * a.re};
         }
-#pragma GCC unroll 4
-        for (int k = 0; k < state.n; k++)
-          turn_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l) : Real(1), a);
+        turn_lanes<Real, N>(call, state, h, l, a);
         *row<Real>(out, at) = a;
       }
     }
@@ -158,9 +173,7 @@ void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& p
           const Offset at = high ^ low[l + u];
           Amp<Real>*p = row<Real>(psi, at), *q = row<Real>(lam, at);
           Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
-#pragma GCC unroll 4
-          for (int k = 0; k < state.n; k++)
-            undo_lanes<Real, N>(call, state, k, N == kGeneral ? row_sign(call.lane[k], h, l + u) : Real(1), a, b);
+          undo_lanes<Real, N>(call, state, h, l + u, a, b);
           if constexpr (!Kept) ww[u] = b.re * a.im - b.im * a.re;
           if constexpr (Kind == kNone) {
             if constexpr (!Kept) a.re *= scale, a.im *= scale;

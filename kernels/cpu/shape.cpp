@@ -255,11 +255,19 @@ void Shape::add_pass(const PlanData& plan, const Runs& runs, const PassData& pas
         elementwise[e].lanes.push_back({m, lane_of(r.pair), lane_of(r.parity)});
         if (r.sample_index >= 0 || row_of(r.parity)) elementwise[e].general = true;
       }
+      order_lanes(elementwise[e]);
     }
     attachable_ = -1;
     if (!in_rows.empty()) sweeps.back().items.push_back({-1, in_rows, false});
     if (!fusion_) open_sweep(geometry);
   }
+}
+
+// Lane rotation k is of lane bit k, or the step is general.
+void Shape::order_lanes(Elementwise& e) {
+  std::sort(e.lanes.begin(), e.lanes.end(), [](const auto& a, const auto& b) { return a.lane_xor < b.lane_xor; });
+  for (std::size_t k = 0; k < e.lanes.size(); k++)
+    if (e.lanes[k].lane_xor != 1 << k) e.general = true;
 }
 
 void Shape::add_diagonal(const PlanData& plan, const Runs& runs, const OperationData& op) {
@@ -546,6 +554,7 @@ void Shape::finish(const Runs& runs) {
         }
         for (int group : make_groups(g, in_rows, pair)) sweep.backward.push_back({Step::kMeasure, group});
         if (!lanes.lanes.empty()) {
+          order_lanes(lanes);
           layout(g, lanes, runs);
           elementwise.push_back(std::move(lanes));
           sweep.backward.push_back({Step::kElementwise, int(elementwise.size()) - 1});

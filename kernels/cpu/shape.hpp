@@ -94,7 +94,7 @@ struct Elementwise {
   DiagonalShape diagonal;                 // kind kNone: only a factor
   std::vector<LaneRotationShape> lanes;
   bool measure = false;                   // v of initial rotations: nothing is turned
-  bool general = false;                   // row signs or per-sample angles among the lane rotations
+  bool general = false;                   // lane rotations with row signs, per-sample angles, or not of the lane bits in order
   std::vector<int> v_z;                   // rotations whose v_z is taken here
   std::vector<Mask> basis;                // rows (in coordinates of the tile) that the bits of a row's number stand for
   RowTable rows;                          // rows of a block, and blocks
@@ -177,6 +177,7 @@ class Shape {
   void add_diagonal(const PlanData& plan, const Runs& runs, const OperationData& op);
   void open_sweep(int geometry) { sweeps.push_back({geometry, {}, {}, {}, 0, 0, 0}); }
   bool absorb(const std::vector<int>& members);
+  void order_lanes(Elementwise& e);
   void finish(const Runs& runs);
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);
   int make_group(const TileGeometry& g, const std::vector<int>& members);

@@ -89,6 +89,25 @@ template <class Real, class V> INLINE V xor_lanes(V v, int mask) {
 #endif
 }
 
+// Lane i takes lane i ^ 2^Q. Within 128 bits that is a shuffle that runs beside multiply-adds; one of any pattern does not.
+template <class Real, int Q> INLINE Vec<Real> xor_lane_bit(Vec<Real> v) {
+  [[maybe_unused]] constexpr int bit = sizeof(Real) == 4 ? Q : Q + 1;  // of the index of a 32-bit number
+#if VB == 64 && defined(__AVX512F__)
+  const __m512 x = (__m512)v;
+  if constexpr (bit == 0) return (Vec<Real>)_mm512_permute_ps(x, 0xB1);
+  else if constexpr (bit == 1) return (Vec<Real>)_mm512_permute_ps(x, 0x4E);
+  else if constexpr (bit == 2) return (Vec<Real>)_mm512_shuffle_f32x4(x, x, 0xB1);
+  else return (Vec<Real>)_mm512_shuffle_f32x4(x, x, 0x4E);
+#elif VB == 32 && defined(__AVX2__)
+  const __m256 x = (__m256)v;
+  if constexpr (bit == 0) return (Vec<Real>)_mm256_permute_ps(x, 0xB1);
+  else if constexpr (bit == 1) return (Vec<Real>)_mm256_permute_ps(x, 0x4E);
+  else return (Vec<Real>)_mm256_permute2f128_ps(x, x, 1);
+#else
+  return xor_lanes<Real>(v, 1 << Q);
+#endif
+}
+
 INLINE int parity(std::size_t bits) { return __builtin_parityll(bits); }
 
 }  // namespace
