@@ -84,6 +84,30 @@ template <class Real> class Layout {
     prepared_ = true;
   }
 
+  // One vector of phases for each row of a tile: many masks across the lanes, or per-sample phases, whose turns (a vector a
+  // term) the caller gives. `a` is scratch of a number a lane.
+  void vector_phases(int index, std::size_t tile, Turn<Real>* a, Real* table, const Turn<Real>* sample_turns) const {
+    const Elementwise& e = shape.elementwise[std::size_t(index)];
+    const DiagonalShape& d = e.diagonal;
+    const int tile_bits = __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high), b = shape.lane_bits;
+    const std::size_t W = c_.W;
+    std::memset(a, 0, (W << tile_bits) * sizeof(Real));
+    const Turn<Real>* turn = turns.data() + first_turn[std::size_t(index)];
+    for (std::size_t j = 0; j < d.terms.size(); j++) {
+      const PhaseTerm& t = d.terms[j];
+      const Turn<Real> x = parity_of(tile & t.tau) ? Turn<Real>(0) - turn[j] : turn[j];
+      for (std::size_t lane = std::size_t(t.lane); lane < W; lane += std::size_t(1) << b) a[t.e * W + lane] += x;
+    }
+    for (const SampleTerm& t : d.sample) {
+      const bool minus = parity_of(tile & t.where.tau);
+      Turn<Real>* to = a + t.where.e * W;
+      for (std::size_t lane = std::size_t(t.where.lane); lane < W; lane += std::size_t(1) << b)
+        to[lane] += minus ? Turn<Real>(0) - sample_turns[lane] : sample_turns[lane];
+      sample_turns += W;
+    }
+    c_.kernels.vector_table(a, tile_bits, b, Real(scale[std::size_t(index)]), table);
+  }
+
   // States are stored one after the other; the last one is the current state.
   std::size_t state_bytes() const { return c_.row_bytes << shape.row_bits; }
   std::size_t state_stride() const { return state_bytes() + 5 * c_.row_bytes; }
@@ -312,8 +336,8 @@ template <class Real> class Layout {
       c.n_low = e.n_low, c.n_high = e.n_high;
       c.n_lane = int(e.lanes.size());
       const Phase kind = e.diagonal.kind;
-      if (kind == kScalar || kind == kFactor) c.table = tables_.template as<Real>() + e.diagonal.table;
-      call.plain = kind == kNone || (kind == kScalar && single);
+      if (has_table(e.diagonal)) c.table = tables_.template as<Real>() + e.diagonal.table;
+      call.plain = kind == kNone || (single && (kind == kScalar || e.diagonal.whole));
       for (int q = 0; q < c.n_lane; q++) {
         const LaneRotationShape& l = e.lanes[std::size_t(q)];
         const ShapeRotation& r = s.rotations[l.rotation];
@@ -355,11 +379,13 @@ template <class Real> class Layout {
     return zero;
   }
 
+  static bool has_table(const DiagonalShape& d) { return d.kind == kScalar || d.kind == kFactor || d.whole; }
+
   // Diagonals that the whole batch shares.
   void prepare_tables() {
     std::vector<int> todo;
     for (std::size_t i = 0; i < shape.elementwise.size(); i++)
-      if (shape.elementwise[i].diagonal.kind == kScalar || shape.elementwise[i].diagonal.kind == kFactor) todo.push_back(int(i));
+      if (has_table(shape.elementwise[i].diagonal)) todo.push_back(int(i));
     auto one = [&](int which, int thread) { fill_table(todo[std::size_t(which)], c_.workers[std::size_t(thread)]); };
     if (shape.table_size > 1u << 15) c_.team.run(int(todo.size()), one);
     else for (int i = 0; i < int(todo.size()); i++) one(i, 0);
@@ -380,6 +406,14 @@ template <class Real> class Layout {
       std::memset(a, 0, std::max(rows, W) * sizeof(Real));
       for (std::size_t j = 0; j < d.terms.size(); j++) a[d.terms[j].tau << tile_bits | d.terms[j].e] += turn[j];
       c_.kernels.scalar_table(a, s.row_bits, Real(scale[std::size_t(index)]), table);
+      return;
+    }
+    if (d.whole) {
+      const int tile_bits = __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high);
+      const std::size_t size = W << tile_bits, tiles = std::size_t(1) << (s.row_bits - tile_bits);
+      worker.turns.reserve(size * sizeof(Real));
+      for (std::size_t tile = 0; tile < tiles; tile++)
+        vector_phases(index, tile, worker.turns.template as<Turn<Real>>(), table + 2 * size * tile, nullptr);
       return;
     }
     const std::size_t variants = std::size_t(1) << d.crossing.size(), size = W * e.n_low;

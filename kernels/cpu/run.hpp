@@ -193,7 +193,10 @@ template <class Real> struct Run {
     switch (e.diagonal.kind) {
       case kScalar: call.table += std::size_t(2) * tile * e.n_low * e.n_high; break;
       case kFactor: factor_tile(call, e, prepared.index, tile, w); break;
-      case kVector: vector_tile(call, e, prepared.index, u, tile, w); break;
+      case kVector:
+        if (e.diagonal.whole) call.table += 2 * W * tile * e.n_low * e.n_high;
+        else vector_tile(call, e, prepared.index, u, tile, w);
+        break;
       default: break;
     }
   }
@@ -224,30 +227,13 @@ template <class Real> struct Run {
     call.high_phase = table, call.variant = variant;
   }
 
-  // One vector of phases a row: many masks across the lanes, or per-sample phases.
+  // Phases that are worked out for every tile: per-sample ones, and those whose table would be too long to keep.
   void vector_tile(ElementwiseCall<Real>& call, const Elementwise& e, int index, int u, std::size_t tile, Worker& w) {
-    const DiagonalShape& d = e.diagonal;
-    const int tile_bits = __builtin_ctz(e.n_low) + __builtin_ctz(e.n_high);
-    const std::size_t n = W << tile_bits;
+    const std::size_t n = W * e.n_low * e.n_high;
     w.turns.reserve(n * sizeof(Real)), w.table.reserve(2 * n * sizeof(Real));
-    Turn<Real>* a = w.turns.template as<Turn<Real>>();
-    std::memset(a, 0, n * sizeof(Real));
-    const Turn<Real>* turns = v.turns.data() + v.first_turn[index];
-    for (std::size_t j = 0; j < d.terms.size(); j++) {
-      const PhaseTerm& t = d.terms[j];
-      const Turn<Real> x = parity_of(tile & t.tau) ? Turn<Real>(0) - turns[j] : turns[j];
-      for (std::size_t lane = std::size_t(t.lane); lane < W; lane += std::size_t(1) << b) a[t.e * W + lane] += x;
-    }
     std::size_t term = n_sample_terms * std::size_t(u);
     for (int i = 0; i < index; i++) term += s.elementwise[std::size_t(i)].diagonal.sample.size();
-    for (const SampleTerm& t : d.sample) {
-      const Turn<Real>* x = sample_turn + W * term++;
-      const bool minus = parity_of(tile & t.where.tau);
-      Turn<Real>* to = a + t.where.e * W;
-      for (std::size_t lane = std::size_t(t.where.lane); lane < W; lane += std::size_t(1) << b)
-        to[lane] += minus ? Turn<Real>(0) - x[lane] : x[lane];
-    }
-    k.vector_table(a, tile_bits, b, Real(v.scale[index]), w.table.template as<Real>());
+    v.vector_phases(index, tile, w.turns.template as<Turn<Real>>(), w.table.template as<Real>(), sample_turn + W * term);
     call.table = w.table.template as<Real>();
   }
 

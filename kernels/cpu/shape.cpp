@@ -380,7 +380,13 @@ void Shape::layout(const TileGeometry& g, Elementwise& e, const Runs& runs) {
       d.kind = kVector;
     }
   }
-  if (d.kind == kVector) any_vector_phase = true;
+  const std::size_t numbers = 2 * std::size_t(lanes_) << row_bits;
+  if (d.kind == kVector && d.sample.empty() && whole_bytes_ + numbers * (row_bytes / (2 * std::size_t(lanes_))) <= kWholeTableBytes) {
+    d.whole = true;
+    d.table = table_size;
+    table_size += numbers;
+    whole_bytes_ += numbers * (row_bytes / (2 * std::size_t(lanes_)));
+  }
 }
 
 int Shape::make_group(const TileGeometry& g, const std::vector<int>& members) {

@@ -87,7 +87,8 @@ struct DiagonalShape {
   std::vector<PhaseTerm> terms;           // kScalar, kVector: all; kFactor: see the three lists
   std::vector<int> low, high, crossing;   // kFactor
   std::vector<SampleTerm> sample;
-  std::size_t table = 0;                  // numbers before this one in the step's tables (kScalar, kFactor)
+  bool whole = false;                     // kVector: the table of all tiles is made once a step
+  std::size_t table = 0;                  // numbers before this one in the step's tables (kScalar, kFactor, whole)
 };
 
 struct Elementwise {
@@ -140,6 +141,7 @@ struct RawRow { int acc, lane_mask, row; char what; int rotation, elementwise; M
 struct SampleRow { int acc, lane_mask, slot; double coefficient; int rotation, elementwise; Mask mask; };
 
 constexpr int kMostUnscaled = 48;
+constexpr std::size_t kWholeTableBytes = 32 << 20;  // of all steps; TABLE_BYTES of qmltrain/engines/cpu/program.py
 
 class Shape {
  public:
@@ -163,7 +165,6 @@ class Shape {
   std::vector<SampleRow> sample_rows;
   std::size_t table_size = 0;             // numbers
   std::uint32_t longest_elementwise = 1;  // rows of the largest tile
-  bool any_vector_phase = false;
 
   const std::vector<AngleData>& sample_angles() const { return angles_; }  // of the per-sample rotations
   Offset lane_mask() const { return (Offset(1) << lane_bits) - 1; }
@@ -198,6 +199,7 @@ class Shape {
   std::vector<AngleData> angles_;
   int operations_left_ = 0;
   std::map<std::vector<Offset>, std::size_t> interned_;
+  std::size_t whole_bytes_ = 0;
 };
 
 }  // namespace qmltrain

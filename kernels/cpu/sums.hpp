@@ -48,6 +48,8 @@ INLINE Vec<double> add_pairs(Vec<double> a, Vec<double> b) {
 #if VB == 64 && defined(__AVX512F__)
   const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
   return (Vec<double>)_mm512_permutex2var_pd((__m512d)a, even, (__m512d)b) + (Vec<double>)_mm512_permutex2var_pd((__m512d)a, odd, (__m512d)b);
+#elif VB == 32 && defined(__AVX2__)
+  return (Vec<double>)_mm256_permute4x64_pd(_mm256_hadd_pd((__m256d)a, (__m256d)b), 0xD8);
 #else
   constexpr int n = Vector<double>::lanes;
   Vec<double> r;
@@ -60,6 +62,11 @@ INLINE Vec<float> add_pairs(Vec<float> a, Vec<float> b) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return (Vec<float>)_mm512_permutex2var_ps((__m512)a, even, (__m512)b) + (Vec<float>)_mm512_permutex2var_ps((__m512)a, odd, (__m512)b);
+#elif VB == 32 && defined(__AVX2__)
+  const __m256d pairs = _mm256_castps_pd(_mm256_hadd_ps((__m256)a, (__m256)b));
+  return (Vec<float>)_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xD8));
+#elif VB == 16 && defined(__SSE2__)
+  return (Vec<float>)(_mm_shuffle_ps((__m128)a, (__m128)b, 0x88) + _mm_shuffle_ps((__m128)a, (__m128)b, 0xDD));
 #else
   constexpr int n = Vector<float>::lanes;
   Vec<float> r;
