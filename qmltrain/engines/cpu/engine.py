@@ -9,7 +9,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose, default_interval, gib
 from qmltrain.engines.cpu.extension import chosen_set, load
-from qmltrain.engines.cpu.program import CpuProgram, Setting
+from qmltrain.engines.cpu.program import CpuProgram, Setting, most_in_unit
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     DEFAULT_GRADIENT,
@@ -23,7 +23,7 @@ from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
 
 MAX_QUBITS = 32
-TILE_ROW_BITS = 8  # rows of a tile: two states of 2^8 rows stay near the first cache
+KEPT_QUBITS = 8  # circuits of so few may keep psi of every layer
 KEPT_BYTES = 3 << 20  # states of all layers of a unit: kept, not un-applied, where they stay near the second cache
 
 
@@ -73,13 +73,11 @@ class CpuEngine:
         row_samples = {"avx512": 16, "avx2": 8, "baseline": 4}[chosen_set(self.extension)]
         if precision == "complex128":
             row_samples //= 2
-        # samples of one unit of work: its lanes, less those that hold qubits (as in Engine::lane_bits_of)
-        lane_bits = max(0, min(n - 12, row_samples.bit_length() - 1))
-        unit = row_samples >> lane_bits
+        unit = most_in_unit(n, row_samples)
         mode, interval, reason = choose(gradient, plan.n_steps, unit * state_bytes, memory, _samples(unit))
         kept = _kept_states(plan)
         kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode
-        may_keep = options.fusion and n <= TILE_ROW_BITS and kept * row_samples * state_bytes <= KEPT_BYTES
+        may_keep = options.fusion and n <= KEPT_QUBITS and kept * row_samples * state_bytes <= KEPT_BYTES
         if may_keep and (gradient == GradientOptions("auto") or (mode == "checkpoint" and interval == 1)):
             mode, interval, kernel_mode = "checkpoint", 1, "keep"
             size = gib(kept * unit * state_bytes)
@@ -93,7 +91,7 @@ class CpuEngine:
             threads,
             options.fusion,
             chosen_set(self.extension),
-            self.tile_row_bits or TILE_ROW_BITS,
+            self.tile_row_bits,
             self.lane_bits,
             mode,
             interval,

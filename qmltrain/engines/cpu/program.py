@@ -30,7 +30,7 @@ class Setting:
     threads: int
     fusion: bool
     instruction_set: str
-    tile_row_bits: int
+    tile_row_bits: int | None
     lane_bits: int | None
     mode: Literal["reversible", "checkpoint"]
     interval: int | None
@@ -40,9 +40,21 @@ class Setting:
     lanes: int
 
 
-def tile_rows(row_bits: int, most: int) -> int:
-    """Bits of a tile: as few tiles as `most` allows, of even size, so that rotations go in pairs."""
-    if row_bits <= most:
+TILE_ROW_BITS = 8  # rows of a tile: two states of 2^8 rows stay near the first cache
+RESIDENT_ROW_BITS = 12  # psi and lambda of 2^12 rows stay in the second cache: one tile, one pass
+TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take; kWholeTableBytes of shape.hpp
+
+
+def most_in_unit(n_qubits: int, lanes: int) -> int:
+    """Most samples that one unit of work may hold: its lanes, less those that hold qubits (Engine::lane_bits_of)."""
+    return lanes >> max(0, min(n_qubits - 13, lanes.bit_length() - 1))
+
+
+def tile_rows(row_bits: int, override: int | None = None) -> int:
+    """Bits of a tile: all where that is one tile in the second cache; else as few tiles as `TILE_ROW_BITS` allows, of
+    even size, so that rotations go in pairs. `override`: at most so many, whatever the caches."""
+    most = override or TILE_ROW_BITS
+    if row_bits <= (override or RESIDENT_ROW_BITS):
         return row_bits
     count = ceil(row_bits / most)
     bits = ceil(row_bits / count)
@@ -92,9 +104,8 @@ class CpuProgram:
             interval = setting.kernel_interval
             stored = 1 + (ceil(max(1, plan.n_steps) / interval) if interval else 0)
             working = 1 + (interval if setting.kernel_mode == "checkpoint" else 0)
-        lane_bits = max(0, min(plan.n_qubits - 12, setting.lanes.bit_length() - 1))
-        unit = setting.lanes >> lane_bits
-        tables = self.dtype.itemsize * (plan.n_steps + 1) << min(plan.n_qubits, 12)
+        unit = most_in_unit(plan.n_qubits, setting.lanes)
+        tables = (self.dtype.itemsize * (plan.n_steps + 1) << min(plan.n_qubits, 13)) + TABLE_BYTES
         fixed = (
             tables + setting.threads * unit * working * state + 16 * setting.lanes * self.dtype.itemsize * self.n_raw
         )
@@ -111,7 +122,7 @@ class CpuProgram:
             lane_bits = self._kernel.lane_bits(samples)
             if not self._kernel.has_shape(lane_bits):
                 rows = self.plan.n_qubits - lane_bits
-                tile = (rows if rows <= 12 else tile_rows(rows, self.setting.tile_row_bits)) + lane_bits
+                tile = tile_rows(rows, self.setting.tile_row_bits) + lane_bits
                 plan = compile_plan(self.circuit, self.strings, tile_bits=tile, low_bits=lane_bits)
                 self._kernel.add_shape(plan_data(self.extension, plan), lane_bits)
         self._ready.add(batch)
