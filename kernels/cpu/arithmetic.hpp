@@ -7,6 +7,7 @@ namespace {
 
 typedef Vec<double> VD;
 typedef VecInt<double> VL;
+typedef VecBits<double> VU;
 constexpr int kDoubles = Vector<double>::lanes;
 
 INLINE VD pick(VL mask, VD a, VD b) { return (VD)(((VL)a & mask) | ((VL)b & ~mask)); }
@@ -32,8 +33,8 @@ INLINE void sine_cosine(VD x, VD& s, VD& c) {
   VD sn, cs;
   sine_cosine_poly(r, sn, cs);
   const VL odd = (q & 1) != 0;
-  s = (VD)((VL)pick(odd, cs, sn) ^ ((q & 2) << 62));
-  c = (VD)((VL)pick(odd, sn, cs) ^ (((q + 1) & 2) << 62));
+  s = (VD)((VU)pick(odd, cs, sn) ^ (((VU)q & 2) << 62));
+  c = (VD)((VU)pick(odd, sn, cs) ^ ((((VU)q + 1) & 2) << 62));
 }
 
 // atan2(y, x), with atan2(0, 0) = 0 (Cephes rational approximation of atan on [0, tan(pi/8)]).

@@ -30,25 +30,27 @@ template <class V> INLINE void walsh_rows(V* a, int bits) {
 }
 
 // Within each vector over the lowest lane bits.
-template <class Real> INLINE VecInt<Real> walsh_lanes(VecInt<Real> v, int bits) {
+template <class Real> INLINE VecBits<Real> walsh_lanes(VecBits<Real> v, int bits) {
   for (int q = 0; q < bits; q++) {
-    const VecInt<Real> m = *reinterpret_cast<const VecInt<Real>*>(kLanes<Real>.odd[q]);
+    const VecBits<Real> m = *reinterpret_cast<const VecBits<Real>*>(kLanes<Real>.odd[q]);
     v = xor_lanes<Real>(v, 1 << q) + ((v ^ m) - m);
   }
   return v;
 }
 
 // e^{-2 pi i a / 2^bits}: quadrant from the two top bits, then polynomials on |x| <= pi / 4 (Cephes coefficients).
-INLINE void sine_cosine_turns(VecInt<float> a, Vec<float>& s, Vec<float>& c) {
+INLINE void sine_cosine_turns(VecBits<float> a, Vec<float>& s, Vec<float>& c) {
   typedef VecInt<float> VI;
+  typedef VecBits<float> VU;
   typedef Vec<float> VF;
-  const VI q = (a + (1 << 29)) >> 30, rest = a - (q << 30);
+  const VU q = (a + (1u << 29)) >> 30;
+  const VI rest = (VI)(a - (q << 30));
   const VF x = __builtin_convertvector(rest, VF) * 1.4629180792671596e-9f, z = x * x;  // 2 pi / 2^32
   const VF sn = x + x * z * (-1.6666654611e-1f + z * (8.3321608736e-3f - z * 1.9515295891e-4f));
   const VF cs = 1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
   const VI odd = (q & 1) != 0;
-  s = (VF)(((odd & (VI)cs) | (~odd & (VI)sn)) ^ ((q & 2) << 30));
-  c = (VF)(((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 30));
+  s = (VF)((VU)((odd & (VI)cs) | (~odd & (VI)sn)) ^ ((q & 2) << 30));
+  c = (VF)((VU)((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 30));
 }
 INLINE void sine_cosine_poly(Vec<double> x, Vec<double>& sn, Vec<double>& cs) {
   const Vec<double> z = x * x;
@@ -57,22 +59,24 @@ INLINE void sine_cosine_poly(Vec<double> x, Vec<double>& sn, Vec<double>& cs) {
   cs = 1.0 - 0.5 * z + z * z * (4.16666666666665929218e-2 + z * (-1.38888888888730564116e-3 + z * (2.48015872888517045348e-5 +
        z * (-2.75573141792967388112e-7 + z * (2.08757008419747316778e-9 + z * -1.13585365213876817300e-11)))));
 }
-INLINE void sine_cosine_turns(VecInt<double> a, Vec<double>& s, Vec<double>& c) {
+INLINE void sine_cosine_turns(VecBits<double> a, Vec<double>& s, Vec<double>& c) {
   typedef VecInt<double> VI;
+  typedef VecBits<double> VU;
   typedef Vec<double> VD;
-  const VI q = (a + (std::int64_t(1) << 61)) >> 62, rest = a - (q << 62);
+  const VU q = (a + (std::uint64_t(1) << 61)) >> 62;
+  const VI rest = (VI)(a - (q << 62));
   VD sn, cs;
   sine_cosine_poly(__builtin_convertvector(rest, VD) * 3.4061215800865545e-19, sn, cs);  // 2 pi / 2^64
   const VI odd = (q & 1) != 0;
-  s = (VD)(((odd & (VI)cs) | (~odd & (VI)sn)) ^ ((q & 2) << 62));
-  c = (VD)(((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 62));
+  s = (VD)((VU)((odd & (VI)cs) | (~odd & (VI)sn)) ^ ((q & 2) << 62));
+  c = (VD)((VU)((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 62));
 }
 
 // scalar_table: `turns` holds 2^bits angles by mask (one for each row); table gets re, im pairs times scale.
 // Short tables are padded to a vector by the caller.
 template <class Real> void scalar_table(void* turns, int bits, Real scale, Real* table) {
   constexpr int W = Vector<Real>::lanes;
-  VecInt<Real>* a = static_cast<VecInt<Real>*>(turns);
+  VecBits<Real>* a = static_cast<VecBits<Real>*>(turns);
   const int in_lanes = bits < Vector<Real>::lane_bits ? bits : Vector<Real>::lane_bits;
   const std::size_t n = std::size_t(1) << (bits - in_lanes);
   for (std::size_t i = 0; i < n; i++) a[i] = walsh_lanes<Real>(a[i], in_lanes);
@@ -92,7 +96,7 @@ template <class Real> void scalar_table(void* turns, int bits, Real scale, Real*
 // coefficients in the first 2^lane_bits lanes of each sample.
 template <class Real> void vector_table(void* turns, int bits, int lane_bits, Real scale, Real* table) {
   constexpr int W = Vector<Real>::lanes;
-  VecInt<Real>* a = static_cast<VecInt<Real>*>(turns);
+  VecBits<Real>* a = static_cast<VecBits<Real>*>(turns);
   const std::size_t n = std::size_t(1) << bits;
   if (lane_bits)
     for (std::size_t i = 0; i < n; i++) a[i] = walsh_lanes<Real>(a[i], lane_bits);

@@ -14,17 +14,19 @@ namespace {
 using qmltrain::Offset;
 
 template <class Real> struct Int;
-template <> struct Int<float> { using type = std::int32_t; };
-template <> struct Int<double> { using type = std::int64_t; };
+template <> struct Int<float> { using type = std::int32_t; using bits = std::uint32_t; };
+template <> struct Int<double> { using type = std::int64_t; using bits = std::uint64_t; };
 
 template <class Real> struct Vector {
   typedef Real type __attribute__((vector_size(VB)));
   typedef typename Int<Real>::type integer __attribute__((vector_size(VB)));
+  typedef typename Int<Real>::bits unsigned_integer __attribute__((vector_size(VB)));
   static constexpr int lanes = VB / int(sizeof(Real));
   static constexpr int lane_bits = lanes == 16 ? 4 : lanes == 8 ? 3 : lanes == 4 ? 2 : 1;
 };
 template <class Real> using Vec = typename Vector<Real>::type;
 template <class Real> using VecInt = typename Vector<Real>::integer;
+template <class Real> using VecBits = typename Vector<Real>::unsigned_integer;  // wraps around
 
 template <class Real> struct Amp { Vec<Real> re, im; };
 
@@ -50,10 +52,10 @@ template <class Real> INLINE Amp<Real>* row(char* p, Offset o) { return reinterp
 template <class Real> struct LaneTables {
   alignas(VB) Real sign[Vector<Real>::lanes][Vector<Real>::lanes];
   alignas(VB) std::int32_t exchange[VB / 4][VB / 4];
-  alignas(VB) typename Int<Real>::type odd[4][Vector<Real>::lanes];  // all ones in the lanes with bit q
+  alignas(VB) typename Int<Real>::bits odd[4][Vector<Real>::lanes];  // all ones in the lanes with bit q
   constexpr LaneTables() : sign(), exchange(), odd() {
     for (int q = 0; q < 4; q++)
-      for (int i = 0; i < Vector<Real>::lanes; i++) odd[q][i] = i >> q & 1 ? -1 : 0;
+      for (int i = 0; i < Vector<Real>::lanes; i++) odd[q][i] = i >> q & 1 ? ~typename Int<Real>::bits(0) : 0;
     for (int m = 0; m < Vector<Real>::lanes; m++)
       for (int i = 0; i < Vector<Real>::lanes; i++) {
         int bits = i & m, p = 0;

@@ -36,7 +36,7 @@ def hea(n: int, layers: int, batch: int) -> dict:
             for k, name in enumerate(("rx", "ry", "rz")):
                 gates.append([name, [q], [["parameter", 1.0, 3 * (layer * n + q) + k]]])
         gates += [["cz", [q, (q + 1) % n], []] for q in range(n)]
-    return _case(f"hea {n},{layers},{batch}", n, batch, gates, 3 * n * layers, n, layers)
+    return _case(f"hea {n},{layers},{batch}", n, batch, gates, 3 * n * layers, n)
 
 
 def strongly_entangling(n: int, layers: int, batch: int) -> dict:
@@ -86,12 +86,10 @@ def qaoa(n: int, layers: int, batch: int) -> dict:
     return _case(f"ring qaoa {n},{layers},{batch}", n, batch, gates, 2 * layers, 0)
 
 
-def _case(
-    name: str, n: int, batch: int, gates: list, parameters: int, features: int, layers: int | None = None
-) -> dict:
+def _case(name: str, n: int, batch: int, gates: list, parameters: int, features: int) -> dict:
     return {
         "name": name, "qubits": n, "batch": batch, "gates": gates, "n_parameters": parameters, "n_features": features,
-        "layers": layers, "seed": 7,
+        "seed": 7,
     }  # fmt: skip
 
 

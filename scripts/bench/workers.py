@@ -113,46 +113,68 @@ def lightning(case: dict) -> Step:
     return step
 
 
+def period(gates: list) -> tuple[int, int]:
+    """(prefix, length): after `prefix` gates the rest repeats with `length` gates, as far as names and qubits go."""
+    shape = [(name, tuple(qubits)) for name, qubits, _ in gates]
+    for length in range(1, len(shape) // 2 + 1):
+        for prefix in range(len(shape) % length, len(shape) - 2 * length + 1, length):
+            if all(shape[k] == shape[k + length] for k in range(prefix, len(shape) - length)):
+                return prefix, length
+    return len(gates), 1
+
+
 def tensorcircuit(case: dict) -> Step:
-    """TensorCircuit-NG on JAX, complex64: vmap over samples, scan over the layers of an HEA, jit."""
+    """TensorCircuit-NG on JAX, complex64: vmap over samples, scan over layers that are alike, jit."""
     import jax
     import jax.numpy as jnp
     import tensorcircuit as tc
 
-    if case["layers"] is None:
-        raise NotImplementedError("only the HEA, whose layers it can scan")
-    n, layers = case["qubits"], case["layers"]
+    n, gates = case["qubits"], case["gates"]
     tc.set_backend("jax")
     tc.set_dtype("complex64")
     theta, x, w = values(case)
     index = np.arange(2**n)  # qubit 0 is the most significant bit there
     diagonal = jnp.asarray(sum(w[j] * (1 - 2 * (index >> (n - 1 - j) & 1)) for j in range(len(w))), jnp.float32)
 
+    # every gate's angle at once: factor * theta, factor * x or factor * (pi - x_i)(pi - x_j)
+    specs = [angles[0] if angles else ["parameter", 0.0, 0] for _, _, angles in gates]
+    kinds = np.array([["parameter", "feature", "product"].index(spec[0]) for spec in specs])
+    factors = jnp.asarray([spec[1] for spec in specs], jnp.float32)
+    first, second = (jnp.asarray([spec[k] if len(spec) > k else 0 for spec in specs]) for k in (2, 3))
+
+    def angles_of(angles, row):  # noqa: ANN001, ANN202
+        at = [angles[jnp.where(kinds == 0, first, 0)], row[jnp.where(kinds > 0, first, 0)]]
+        product = (np.pi - at[1]) * (np.pi - row[jnp.where(kinds == 2, second, 0)])
+        return factors * jnp.where(kinds == 0, at[0], jnp.where(kinds == 1, at[1], product))
+
+    def apply(circuit, part, found):  # noqa: ANN001, ANN202
+        for k, (name, qubits, angles) in enumerate(part):
+            getattr(circuit, name)(*qubits, **({"theta": found[k]} if angles else {}))
+        return circuit.state()
+
+    prefix, length = period(gates)
+    if prefix + length > 300:
+        raise NotImplementedError(f"{prefix + length} gates that are not alike take XLA many minutes to compile")
+    body = gates[prefix : prefix + length]
+
     def expectation(angles, row):  # noqa: ANN001, ANN202
-        circuit = tc.Circuit(n)
-        for q in range(n):
-            circuit.ry(q, theta=row[q])
+        found = angles_of(angles, row)
+        state = apply(tc.Circuit(n), gates[:prefix], found)
+        if prefix < len(gates):
 
-        def layer(state, of_layer):  # noqa: ANN001, ANN202
-            c = tc.Circuit(n, inputs=state)
-            for q in range(n):
-                c.rx(q, theta=of_layer[q, 0])
-                c.ry(q, theta=of_layer[q, 1])
-                c.rz(q, theta=of_layer[q, 2])
-            for q in range(n):
-                c.cz(q, (q + 1) % n)
-            return c.state(), None
+            def layer(state, of_layer):  # noqa: ANN001, ANN202
+                return apply(tc.Circuit(n, inputs=state), body, of_layer), None
 
-        state, _ = jax.lax.scan(layer, circuit.state(), angles)
+            state, _ = jax.lax.scan(layer, state, found[prefix:].reshape(-1, length))
         return jnp.sum(diagonal * (jnp.real(state) ** 2 + jnp.imag(state) ** 2))
 
     batched = jax.vmap(expectation, in_axes=(None, 0))
     function = jax.jit(jax.value_and_grad(lambda angles, rows: jnp.mean(batched(angles, rows))))
-    angles, rows = jnp.asarray(theta.reshape(layers, n, 3), jnp.float32), jnp.asarray(x, jnp.float32)
+    angles, rows = jnp.asarray(theta, jnp.float32), jnp.asarray(x, jnp.float32)
 
     def step() -> tuple[float, np.ndarray]:
         value, gradient = function(angles, rows)
-        return float(value), np.asarray(gradient, float).reshape(-1)
+        return float(value), np.asarray(gradient, float)
 
     return step
 
