@@ -1,0 +1,46 @@
+"""The C++ engine where states are long and circuits deep: rounding, drift, memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cpu import CpuEngine, unavailable_reason
+from qmltrain.engines.memory import available_bytes
+from qmltrain.training.angles import AngleMap
+from tests.engines.cases import hea
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")]
+
+
+def gradients(n_qubits: int, layers: int, entangler: str = "cz") -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Gradient (S,) and drift in both precisions, of one sample and four Z's."""
+    circuit = hea(n_qubits, layers, entangler)
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(0, 2 * np.pi, circuit.n_parameters)
+    slots = AngleMap(circuit).values(theta, rng.uniform(0, np.pi, (1, n_qubits)))
+    strings = tuple(PauliString(0, 1 << q) for q in range(4))
+    found, drift = {}, {}
+    for precision in ("complex64", "complex128"):
+        program = CpuEngine().compile(circuit, strings, precision)
+        back = program.forward(slots).backward(np.array([[0.5, -1.0, 0.3, 0.8]]))
+        found[precision] = program.slot_gradient(back.block_sums_GR.sum(axis=0), slots.shared_S)
+        drift[precision] = float(back.drift_B.max())
+    return found, drift
+
+
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+def test_a_hundred_layers_of_20_qubits_round_within_the_bound(entangler):
+    found, drift = gradients(20, 100, entangler)
+    exact = found["complex128"]
+    assert np.linalg.norm(found["complex64"] - exact) <= 2e-5 * np.linalg.norm(exact)
+    assert drift["complex64"] <= 2e-5 and drift["complex128"] <= 1e-12
+
+
+@pytest.mark.skipif(available_bytes() < 6 << 30, reason="needs 6 GiB")
+def test_26_qubits():
+    found, drift = gradients(26, 2)
+    exact = found["complex128"]
+    assert np.linalg.norm(found["complex64"] - exact) <= 2e-5 * np.linalg.norm(exact)
+    assert drift["complex64"] <= 2e-5 and drift["complex128"] <= 1e-12
