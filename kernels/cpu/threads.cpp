@@ -34,19 +34,22 @@ void Team::run(int count, const std::function<void(int, int)>& job) {
   }
   if (workers_.empty()) {
     owner_ = int(getpid());
-    ticket_ = 0;
+    ticket_ = 0, inside_ = 0;
     for (int t = 1; t < threads_; t++) workers_.emplace_back([this, t] { work(t); });
   }
   job_ = &job, count_ = count, error_ = nullptr;
   next_.store(0, std::memory_order_relaxed);
-  busy_.store(threads_ - 1, std::memory_order_relaxed);
+  open_.store(true);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     ticket_.fetch_add(1, std::memory_order_release);
   }
   wake_.notify_all();
   take(0);
-  for (int k = 0; busy_.load(std::memory_order_acquire); k++) relax(k);
+  // All jobs are taken. Threads that are at one are waited for; one that has not woken up finds the round closed. (It
+  // counts itself in before it looks whether the round is open, this thread closes before it counts: one sees the other.)
+  open_.store(false);
+  for (int k = 0; inside_.load(); k++) relax(k);
   if (error_) std::rethrow_exception(error_);
 }
 
@@ -70,8 +73,9 @@ void Team::work(int thread) {
     }
     seen = ticket_.load(std::memory_order_acquire);
     if (quit_) return;
-    take(thread);
-    busy_.fetch_sub(1, std::memory_order_release);
+    inside_.fetch_add(1);
+    if (open_.load()) take(thread);
+    inside_.fetch_sub(1);
   }
 }
 

@@ -31,8 +31,8 @@ class Team {
   std::vector<std::thread> workers_;
   const std::function<void(int, int)>* job_ = nullptr;
   int count_ = 0;
-  std::atomic<int> next_{0}, busy_{0}, ticket_{0};
-  std::atomic<bool> quit_{false};
+  std::atomic<int> next_{0}, inside_{0}, ticket_{0};
+  std::atomic<bool> open_{false}, quit_{false};
   std::exception_ptr error_;
   std::mutex mutex_;
   std::condition_variable wake_;

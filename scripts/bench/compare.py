@@ -6,6 +6,8 @@ Each tool lives in its own interpreter (``--python TOOL=PATH``: qmltrain, lightn
 uses this one). All are pinned to one core and measured in turns, so that whatever else the machine does hits all alike:
 compare ratios. Losses and gradients must agree. ``--json FILE`` writes everything measured.
 
+``--settings`` compares qmltrain with itself instead: two threads (on two cores), AVX2 and the baseline instruction set.
+
 Unit: ns per sample x gate x amplitude of one training step (loss and gradient of all parameters).
 """
 
@@ -101,12 +103,22 @@ OTHERS = [
 ]
 
 
-class Worker:
-    """One tool's process."""
+SETTINGS = {
+    "qmltrain": (1, {}),
+    "two threads": (2, {}),
+    "avx2": (1, {"QMLTRAIN_SIMD": "avx2"}),
+    "baseline": (1, {"QMLTRAIN_SIMD": "baseline"}),
+}
 
-    def __init__(self, tool: str, python: str, threads: int) -> None:
-        self.tool, self.threads = tool, threads
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+
+class Worker:
+    """One tool's process, on `threads` cores from `core` on (-1: anywhere). `label` names its results."""
+
+    def __init__(
+        self, tool: str, python: str, threads: int, core: int, label: str = "", extra: dict[str, str] | None = None
+    ) -> None:
+        self.tool, self.threads = label or tool, threads
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads)) | (extra or {})
         if threads == 1:
             environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         environment["PYTHONPATH"] = str(HERE.parents[1])
@@ -114,6 +126,8 @@ class Worker:
             [python, str(HERE / "workers.py"), tool],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )  # fmt: skip
+        if core >= 0:
+            os.sched_setaffinity(self.process.pid, set(range(core, core + threads)))
 
     def ask(self, request: dict) -> dict:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -161,20 +175,27 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], metavar="TOOL=PATH")
     parser.add_argument("--cases", choices=["hea", "others", "all"], default="all")
     parser.add_argument("--only", help="run only cases whose name contains this text")
-    parser.add_argument("--core", type=int, default=0, help="pin everything to this core (one thread); -1: do not pin")
+    parser.add_argument("--core", type=int, default=0, help="pin everything to the cores from this on; -1: do not pin")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--settings", action="store_true", help="qmltrain with other settings, not other tools")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each tool in a round")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    if arguments.core >= 0 and arguments.threads == 1:
-        os.sched_setaffinity(0, {arguments.core})
-    tools = {"qmltrain": sys.executable} | dict(item.split("=", 1) for item in arguments.python)
-    workers = [Worker(tool, python, arguments.threads) for tool, python in tools.items()]
+    if arguments.settings:
+        workers = [
+            Worker("qmltrain", sys.executable, threads, arguments.core, label, extra)
+            for label, (threads, extra) in SETTINGS.items()
+        ]
+    else:
+        pythons = {"qmltrain": sys.executable} | dict(item.split("=", 1) for item in arguments.python)
+        workers = [Worker(tool, python, arguments.threads, arguments.core) for tool, python in pythons.items()]
+    tools = [worker.tool for worker in workers]
     cases = [hea(*size) for size in HEA] if arguments.cases != "others" else []
     cases += OTHERS if arguments.cases != "hea" else []
     results = {}
-    print("| " + " | ".join(["circuit n,layers,batch", *tools, "best other / qmltrain"]) + " |")
+    ratio_of = "times of the others / qmltrain" if arguments.settings else "best other / qmltrain"
+    print("| " + " | ".join(["circuit n,layers,batch", *tools, ratio_of]) + " |")
     print("|---" * (len(tools) + 2) + "|", flush=True)
     for case in cases:
         if arguments.only and arguments.only not in case["name"]:
@@ -182,8 +203,12 @@ def main() -> None:
         found = measure(case, workers, arguments.rounds, arguments.seconds)
         results[case["name"]] = found
         cells = [f"{found[t]['median_ns']:.3f}" if t in found else "-" for t in tools]
+        own = found["qmltrain"]["median_ns"]
         others = [r["median_ns"] for t, r in found.items() if t != "qmltrain"]
-        ratio = f"{min(others) / found['qmltrain']['median_ns']:.1f}" if others else "-"
+        if arguments.settings:
+            ratio = ", ".join(f"{other / own:.2f}" for other in others)
+        else:
+            ratio = f"{min(others) / own:.1f}" if others else "-"
         print(f"| {case['name']} | " + " | ".join(cells) + f" | {ratio} |", flush=True)
         if arguments.json:
             header = {"date": date.today().isoformat(), "machine": platform.processor() or platform.machine()}
