@@ -244,7 +244,7 @@ class PreprocessConfig:
 @dataclass
 class OptimizerConfig:
     name: str = option("adam", "sgd | adam | adamw | lbfgs (full batch)", TEXT)
-    learning_rate: float = option(0.05, "step size", POSITIVE)
+    learning_rate: float = option(0.05, "step size (lbfgs finds its own)", POSITIVE)
     momentum: float | None = option(None, "sgd: momentum (null: 0)", BELOW_ONE)
     beta_1: float | None = option(None, "adam, adamw: decay of the mean (null: 0.9)", BELOW_ONE)
     beta_2: float | None = option(None, "adam, adamw: decay of the square (null: 0.999)", BELOW_ONE)
@@ -290,7 +290,7 @@ class GradientConfig:
 @dataclass
 class TrainConfig:
     epochs: int = option(25, "passes over the training split", COUNT)
-    batch_size: int = option(32, "samples of one step", COUNT)
+    batch_size: int = option(32, "samples of one step (lbfgs takes all, in every step)", COUNT)
     max_steps: int | None = option(None, "stop after this many steps (null: epochs alone decide)", COUNT)
     monitor: str = option("val/loss", "what chooses the best parameters: a metric of the validation split", MONITOR)
     patience: int | None = option(None, "early stopping: epochs without improvement (null: never)", COUNT)

@@ -37,6 +37,7 @@ from qmltrain.studies.setup import (
     options,
     user_code,
 )
+from qmltrain.studies.unused import check_unused
 from qmltrain.training.baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
@@ -179,8 +180,7 @@ class Session:
             problem.model.n_parameters,
         )
         full_batch = isinstance(self.optimizer, FullBatchOptimizer)
-        if full_batch and optimizer.clip_norm is not None:
-            raise InputError(f"optimizer.clip_norm: not used by {optimizer.name}; leave it null")
+        check_unused(config, full_batch=full_batch, has_data=problem.has_data)
         self.data = TrainingData(problem, full_batch)
         train = config.train
         total = train.epochs * self.data.n_batches

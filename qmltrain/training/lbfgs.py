@@ -1,14 +1,17 @@
 """L-BFGS on the full batch, one iteration a call, resumable between any two of them.
 
-Nocedal, Wright, Numerical Optimization (2nd ed.), algorithms 7.4 (two-loop recursion), 3.5 and 3.6 (line search to
-the strong Wolfe conditions). SciPy's L-BFGS-B runs to its end in one call and keeps its history inside, so a run
-that was stopped could not go on with the same bits; here the history is the state. The dot products are NumPy sums:
-BLAS would make the last bits depend on the number of threads.
+SciPy's minimize(method="L-BFGS-B") runs to its end in one call and keeps its history inside, so a run that was stopped
+could not go on with the same bits. Its public parts can: `scipy.optimize.LbfgsInvHessProduct` multiplies with the
+inverse Hessian estimate (two-loop recursion: Nocedal, Wright, Numerical Optimization, 2nd ed., algorithm 7.4),
+`scipy.optimize.line_search` finds a step that meets the strong Wolfe conditions (algorithms 3.5 and 3.6). What is ours
+is the state between two iterations, and when to end. SciPy's dot products are BLAS, whose last bits depend on the
+number of threads: it is held at one.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,21 +30,19 @@ from qmltrain.training.optimizers import (
 HISTORY = 10  # pairs kept; each costs two rows of parameters
 SUFFICIENT_DECREASE = 1e-4  # c_1 of the Wolfe conditions
 CURVATURE = 0.9  # c_2
-MAX_EVALUATIONS = 20  # of one line search
+MAX_ROUNDS = 10  # of the line search: lengths tried until a minimum is bracketed; inside the bracket as many again
 GRADIENT_TOLERANCE = 1e-5  # largest entry: SciPy's default as well
 LOSS_TOLERANCE = 1e7 * float(np.finfo(np.float64).eps)  # relative decrease: SciPy's default as well
 MIN_CURVATURE = 1e-10  # pairs with s.y <= MIN_CURVATURE y.y are not kept: they would spoil the definiteness
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """The point at `length` along the search direction; `slope` is the derivative along it."""
+class _Point:
+    """Parameters with their loss and its gradient."""
 
-    length: float
     parameters_P: FloatArray
     loss: float
     gradient_P: FloatArray
-    slope: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class LBFGS(FullBatchOptimizer):
     def __init__(self, n_parameters: int) -> None:
         self.n_parameters = n_parameters
         self._iterations = 0
-        self._point: _Trial | None = None
+        self._point: _Point | None = None
         self._pairs: tuple[_Pair, ...] = ()
 
     def step(self, parameters_P: FloatArray, evaluate: Evaluate) -> FullBatchStep:
@@ -100,7 +101,7 @@ class LBFGS(FullBatchOptimizer):
 
     def state(self) -> State:
         """Rows of `steps` and `changes` are the pairs, oldest first; `point` is empty before the first step."""
-        point = self._point or _Trial(0.0, np.empty(0), math.nan, np.empty(0), 0.0)
+        point = self._point or _Point(np.empty(0), math.nan, np.empty(0))
         shape = (len(self._pairs), self.n_parameters)
         return {
             "iterations": np.array(self._iterations, dtype=np.int64),
@@ -121,110 +122,96 @@ class LBFGS(FullBatchOptimizer):
         check_state(self.name, state, {"iterations": (number, np.dtype(np.int64)), **expected})
         own = {name: np.array(value) for name, value in state.items()}
         self._iterations = int(own["iterations"])
-        self._point = _Trial(0.0, own["point"], float(own["loss"]), own["gradient"], 0.0) if started else None
+        self._point = _Point(own["point"], float(own["loss"]), own["gradient"]) if started else None
         self._pairs = tuple(_Pair(*rows) for rows in zip(own["steps"], own["changes"], strict=True))
 
-    def _start(self, evaluate: Evaluate, parameters_P: FloatArray) -> tuple[_Trial, int]:
+    def _start(self, evaluate: Evaluate, parameters_P: FloatArray) -> tuple[_Point, int]:
         """The point to go on from, and the evaluations that took."""
         if parameters_P.shape != (self.n_parameters,) or parameters_P.dtype != np.float64:
             raise ValueError(
                 f"lbfgs: expected float64 ({self.n_parameters},), found {parameters_P.dtype} {parameters_P.shape}"
             )
         if self._point is None:
-            return _Trial(0.0, parameters_P.copy(), *_checked(evaluate, parameters_P), 0.0), 1
+            return _Point(parameters_P.copy(), *_checked(evaluate, parameters_P)), 1
         if not np.array_equal(parameters_P, self._point.parameters_P):
             raise ValueError("lbfgs: the parameters are not those the last iteration ended at")
         return self._point, 0
 
-    def _arrive(self, point: _Trial, pairs: tuple[_Pair, ...], evaluations: int, finished: str | None) -> FullBatchStep:
+    def _arrive(self, point: _Point, pairs: tuple[_Pair, ...], evaluations: int, finished: str | None) -> FullBatchStep:
         self._point, self._pairs = point, pairs
         return FullBatchStep(point.parameters_P.copy(), point.loss, point.gradient_P.copy(), evaluations, finished)
 
 
-def _descend(evaluate: Evaluate, start: _Trial, pairs: tuple[_Pair, ...]) -> tuple[_Trial | None, int]:
+_SMALL_GRADIENT = f"the largest entry of the gradient is at most {GRADIENT_TOLERANCE:g}"
+_NOT_CONVERGED = "The line search algorithm|Rounding errors prevent the line search"  # what SciPy warns of
+
+
+def _descend(evaluate: Evaluate, start: _Point, pairs: tuple[_Pair, ...]) -> tuple[_Point | None, int]:
     """(the point that a line search along the quasi-Newton direction finds, or None; evaluations made)."""
-    direction_P = _direction(start.gradient_P, pairs)
-    first_length = 1.0 if pairs else min(1.0, 1.0 / global_norm(direction_P))  # a first move of at most 1 radian
-    return _line_search(evaluate, start, direction_P, first_length)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        return _line_search(evaluate, start, _direction(start.gradient_P, pairs))
 
 
 def _direction(gradient_P: FloatArray, pairs: tuple[_Pair, ...]) -> FloatArray:
-    """Minus the inverse Hessian estimate times the gradient (two-loop recursion)."""
-    direction_P = -gradient_P
-    weights = []
-    for pair in reversed(pairs):
-        weight = _dot(pair.step_P, direction_P) / _dot(pair.step_P, pair.change_P)
-        direction_P = direction_P - weight * pair.change_P
-        weights.append(weight)
-    if pairs:
-        newest = pairs[-1]
-        direction_P = direction_P * (_dot(newest.step_P, newest.change_P) / _dot(newest.change_P, newest.change_P))
-    for pair, weight in zip(pairs, reversed(weights), strict=True):
-        correction = _dot(pair.change_P, direction_P) / _dot(pair.step_P, pair.change_P)
-        direction_P = direction_P + (weight - correction) * pair.step_P
-    return direction_P
+    """Minus the inverse Hessian estimate times the gradient; a first move of at most 1 radian along the gradient.
+
+    SciPy's operator starts the recursion from the identity I, where gamma I with gamma = s.y / y.y of the newest pair
+    belongs (equation 7.20). With H(S, Y, gamma I) = gamma H(S / sqrt(gamma), sqrt(gamma) Y, I) it does.
+    """
+    from scipy.optimize import LbfgsInvHessProduct
+
+    if not pairs:
+        return -gradient_P * min(1.0, 1.0 / global_norm(gradient_P))
+    newest = pairs[-1]
+    gamma = _dot(newest.step_P, newest.change_P) / _dot(newest.change_P, newest.change_P)
+    steps = np.array([pair.step_P for pair in pairs]) / math.sqrt(gamma)
+    changes = np.array([pair.change_P for pair in pairs]) * math.sqrt(gamma)
+    return -gamma * LbfgsInvHessProduct(steps, changes).matvec(gradient_P)
 
 
-_SMALL_GRADIENT = f"the largest entry of the gradient is at most {GRADIENT_TOLERANCE:g}"
-
-
-def _line_search(
-    evaluate: Evaluate, start: _Trial, direction_P: FloatArray, first_length: float
-) -> tuple[_Trial | None, int]:
+def _line_search(evaluate: Evaluate, start: _Point, direction_P: FloatArray) -> tuple[_Point | None, int]:
     """(a point along the direction that meets the strong Wolfe conditions, evaluations made).
 
-    Algorithm 3.5, lengths doubling until a minimum is bracketed, then 3.6 inside. Where the conditions cannot be met
-    within `MAX_EVALUATIONS`, the lowest point with sufficient decrease serves, or None where there is none.
+    Where SciPy finds none in its rounds, the lowest of the points it tried serves that has sufficient decrease, or
+    None where no one has.
     """
+    from scipy.optimize import line_search
+
     slope = _dot(start.gradient_P, direction_P)
     if slope >= 0.0:
         return None, 0
-    start = _Trial(0.0, start.parameters_P, start.loss, start.gradient_P, slope)
+    trials: dict[bytes, _Point] = {}  # SciPy asks for loss and gradient one after the other; we have both at once
 
-    def trial(length: float) -> _Trial:
-        parameters_P = start.parameters_P + length * direction_P
-        loss, gradient_P = _checked(evaluate, parameters_P)
-        return _Trial(length, parameters_P, loss, gradient_P, _dot(gradient_P, direction_P))
+    def at(parameters_P: FloatArray) -> _Point:
+        key = parameters_P.tobytes()
+        if key not in trials:
+            trials[key] = _Point(parameters_P.copy(), *_checked(evaluate, parameters_P))
+        return trials[key]
 
-    def too_high(point: _Trial) -> bool:
-        return point.loss > start.loss + SUFFICIENT_DECREASE * point.length * slope
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _NOT_CONVERGED, RuntimeWarning)
+        length, *_, found = line_search(
+            lambda parameters_P: at(parameters_P).loss,
+            lambda parameters_P: at(parameters_P).gradient_P,
+            start.parameters_P,
+            direction_P,
+            start.gradient_P,
+            start.loss,
+            c1=SUFFICIENT_DECREASE,
+            c2=CURVATURE,
+            maxiter=MAX_ROUNDS,
+        )
+    if found is not None:
+        return at(start.parameters_P + length * direction_P), len(trials)
 
-    low, length = start, first_length
-    high: _Trial | None = None  # the other end of the interval, once there is one
-    for used in range(1, MAX_EVALUATIONS + 1):
-        point = trial(length)
-        if too_high(point) or point.loss >= low.loss:
-            high = point
-        elif abs(point.slope) <= CURVATURE * -slope:
-            return point, used
-        else:
-            # A lower point. Where its slope rises towards `high` (at first: towards longer steps), the minimum lies
-            # on its other side, that of the old lowest point.
-            towards = 1.0 if high is None else high.length - low.length
-            if point.slope * towards >= 0.0:
-                high = low
-            low = point
-        if high is None:
-            length = 2.0 * length
-            continue
-        if abs(high.length - low.length) <= 1e-14 * max(high.length, low.length):
-            break
-        length = _between(low, high)
-    return (low if low.length > 0.0 else None), used
+    def enough(point: _Point) -> bool:
+        along = _dot(start.gradient_P, point.parameters_P - start.parameters_P)
+        return point.loss < start.loss and point.loss <= start.loss + SUFFICIENT_DECREASE * along
 
-
-def _between(low: _Trial, high: _Trial) -> float:
-    """The minimum of the cubic through both losses and slopes (equation 3.59), kept off the interval's ends."""
-    width = high.length - low.length
-    d_1 = low.slope + high.slope - 3.0 * (high.loss - low.loss) / width
-    square = d_1 * d_1 - low.slope * high.slope
-    fraction = 0.5
-    if square >= 0.0:
-        d_2 = math.copysign(math.sqrt(square), width)
-        denominator = high.slope - low.slope + 2.0 * d_2
-        if denominator != 0.0:
-            fraction = 1.0 - (high.slope + d_2 - d_1) / denominator
-    return low.length + min(max(fraction, 0.1), 0.9) * width
+    lower = [point for point in trials.values() if enough(point)]
+    return min(lower, key=lambda point: point.loss, default=None), len(trials)
 
 
 def _checked(evaluate: Evaluate, parameters_P: FloatArray) -> tuple[float, FloatArray]:

@@ -254,7 +254,8 @@ def test_a_model_without_data_takes_no_samples(tmp_path):
     nothing = dict.fromkeys(("encoding__repeats", "dataset__n_samples", "dataset__noise", "dataset__generator_seed"))
     directory = trained(
         tmp_path, dataset__name="none", encoding__name="none", observable__name="ising", head__name="raw",
-        loss__name="expectation", optimizer__name="lbfgs", schedule__name="constant", **nothing,
+        loss__name="expectation", optimizer__name="lbfgs", schedule__name="constant",
+        train__batch_size=32, **nothing,
     )  # fmt: skip
     model = qmltrain.load(directory)
     energy = float(open_run(directory).epochs["train/loss"].iloc[-1])

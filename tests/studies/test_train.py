@@ -172,7 +172,7 @@ def test_a_damaged_snapshot_falls_back_to_the_one_before(whole, tmp_path, monkey
     [
         {"optimizer__name": "sgd", "optimizer__momentum": 0.9},
         {"optimizer__name": "adamw", "optimizer__clip_norm": 0.1},
-        {"optimizer__name": "lbfgs", "schedule__name": "constant"},
+        {"optimizer__name": "lbfgs", "schedule__name": "constant", "train__batch_size": 32},
         {"gradient__mode": "checkpoint", "gradient__checkpoint_interval": 1},
         {"train__max_steps": 7, "run__parameters_every": 3},
         {"train__patience": 1, "optimizer__learning_rate": 1.0},

@@ -306,6 +306,43 @@ def test_each_iteration_meets_the_strong_wolfe_conditions(seed: int) -> None:
         parameters, loss, gradient = step.parameters_P, step.loss, step.gradient_P
 
 
+@pytest.mark.parametrize("n_parameters", [3, 12])
+def test_the_direction_is_that_of_the_bfgs_matrix(n_parameters: int) -> None:
+    """Equation 7.19 of Nocedal and Wright multiplied out, from gamma I (7.20), with the pairs of the state."""
+    optimizer, parameters = OPTIMIZERS["lbfgs"](n_parameters), np.linspace(-1.0, 1.5, n_parameters)
+    for _ in range(HISTORY + 3):
+        parameters = optimizer.step(parameters, rosenbrock).parameters_P
+    state = optimizer.state()
+    steps, changes = state["steps"], state["changes"]
+    inverse = np.eye(n_parameters) * (steps[-1] @ changes[-1]) / (changes[-1] @ changes[-1])
+    for s, y in zip(steps, changes, strict=True):
+        left = np.eye(n_parameters) - np.outer(s, y) / (s @ y)
+        inverse = left @ inverse @ left.T + np.outer(s, s) / (s @ y)
+    after = optimizer.step(parameters, rosenbrock)
+    move, expected = after.parameters_P - parameters, -inverse @ state["gradient"]
+    length = np.linalg.norm(move) / np.linalg.norm(expected)
+    np.testing.assert_allclose(move, length * expected, rtol=1e-6, atol=1e-9 * length * np.linalg.norm(expected))
+
+
+def test_lbfgs_has_the_same_bits_for_any_number_of_blas_threads() -> None:
+    """OpenBLAS divides dot products of more than 10,000 numbers among its threads."""
+    from threadpoolctl import threadpool_limits
+
+    start = np.random.default_rng(0).uniform(-1.5, 1.5, size=30_001)
+    found = []
+    for n_threads in (1, 2, 3):
+        optimizer, parameters = OPTIMIZERS["lbfgs"](len(start)), start
+        with threadpool_limits(n_threads, user_api="blas"):
+            for _ in range(4):
+                parameters = optimizer.step(parameters, quartic_alone).parameters_P
+        found.append(parameters.tobytes())
+    assert found[0] == found[1] == found[2]
+
+
+def quartic_alone(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    return float(np.sum(parameters**4 - np.cos(3 * parameters))), 4 * parameters**3 + 3 * np.sin(3 * parameters)
+
+
 def test_lbfgs_keeps_a_bounded_history_and_is_done_at_a_minimum() -> None:
     steps, _ = minimise(rosenbrock, np.full(9, -1.0))
     optimizer, parameters = OPTIMIZERS["lbfgs"](9), np.full(9, -1.0)
