@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qmltrain.circuit.basis_states import basis_state_sum, check_projected_qubits
 from qmltrain.circuit.hamiltonians import hamiltonian, heisenberg, ising, maxcut
-from qmltrain.circuit.observables import OBSERVABLES, Observables, PauliString, from_sums, pauli_string
+from qmltrain.circuit.observables import OBSERVABLES, Observables, from_sums, pauli_string
 from qmltrain.circuit.pauli_text import parse_pauli_sum
 from qmltrain.circuit.target_state import target_state
 from qmltrain.circuit.user_function import call_user_function
 from qmltrain.errors import InputError
-
-MAX_PROJECTOR_STRINGS = 2**10
 
 
 def z(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
@@ -42,8 +41,8 @@ def projector(n_qubits: int, *, states: Sequence[int | str], qubits: Sequence[in
 
     An outcome is a bit string, its leftmost bit the highest of the qubits, or a whole number whose bit j is the j-th
     of the qubits, which must be listed upwards. The projector is expanded as the product of (1 +- Z)/2 into 2^k
-    strings for k qubits; refused where those are more than 1024 (k > 10). Also refused: outcomes out of range, of
-    another length, or listed twice.
+    strings for k qubits; refused beyond 16 qubits. Also refused: outcomes out of range, of another length, or listed
+    twice.
     """
     chosen = _qubits(n_qubits, qubits)
     if chosen != sorted(chosen):
@@ -51,18 +50,14 @@ def projector(n_qubits: int, *, states: Sequence[int | str], qubits: Sequence[in
             f"observable.qubits: projector reads qubits upwards, found {chosen}; write {sorted(chosen)}, the leftmost "
             "bit of a state being the highest qubit"
         )
-    if 2 ** len(chosen) > MAX_PROJECTOR_STRINGS:
-        raise InputError(
-            f"observable.qubits: a projector on {len(chosen)} qubits is a sum of {2 ** len(chosen)} Pauli strings, "
-            f"{MAX_PROJECTOR_STRINGS} are allowed; read at most {MAX_PROJECTOR_STRINGS.bit_length() - 1} qubits"
-        )
+    check_projected_qubits(len(chosen), "observable.qubits: a projector")
     if isinstance(states, str) or not isinstance(states, Sequence) or not states:
         raise InputError(f'observable.states: a list of outcomes is needed, such as ["00", "11"]; found {states!r}')
     outcomes = [_outcome(state, number, len(chosen)) for number, state in enumerate(states)]
     for number, outcome in enumerate(outcomes):
         if outcome in outcomes[:number]:
             raise InputError(f"observable.states[{number}]: outcome {outcome:0{len(chosen)}b} is listed twice")
-    return from_sums([(f"P(|{outcome:0{len(chosen)}b}>)", _expand(chosen, outcome)) for outcome in outcomes])
+    return from_sums([(f"P(|{outcome:0{len(chosen)}b}>)", basis_state_sum(chosen, outcome)) for outcome in outcomes])
 
 
 def parity(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
@@ -83,20 +78,15 @@ def python(n_qubits: int, *, function: str) -> Observables:
     for string in result.strings:
         if (string.x_mask | string.z_mask) >> n_qubits:
             raise InputError(f"observable.function: {function} uses qubits beyond 0..{n_qubits - 1} in {string}")
+    for gate in result.diagonalizing_gates:
+        if any(not 0 <= qubit < n_qubits for qubit in gate.qubits) or not all(a.is_constant for a in gate.angles):
+            raise InputError(
+                f"observable.function: {function} has the diagonalizing gate {gate.name} on {gate.qubits}; its angles "
+                f"must be constant, its qubits in 0..{n_qubits - 1}"
+            )
     if not result.n_observables:
         raise InputError(f"observable.function: {function} returned no observables")
     return result
-
-
-def _expand(qubits: Sequence[int], outcome: int) -> list[tuple[float, PauliString]]:
-    """prod_j (1 + (-1)^{bit j} Z_j) / 2 as a sum over all subsets of the qubits."""
-    terms = [(1.0, 0)]
-    for position, qubit in enumerate(qubits):
-        sign = -1.0 if outcome >> position & 1 else 1.0
-        terms = [(value / 2, mask) for value, mask in terms] + [
-            (sign * value / 2, mask | 1 << qubit) for value, mask in terms
-        ]
-    return [(value, PauliString(0, mask)) for value, mask in terms]
 
 
 def _outcome(state: int | str, number: int, n_bits: int) -> int:

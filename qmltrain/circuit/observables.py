@@ -1,14 +1,16 @@
 """Observables: K Hermitian operators, each a real sum of Pauli strings.
 
-Every observable the field uses is such a sum (projectors expand into strings of Z); engines therefore measure
-strings only, each once, and ``expval_BK = expval_BM @ coefficients_KM.T`` is applied in one place.
+Every observable the field uses is such a sum, if need be in another basis (projectors expand into strings of Z);
+engines therefore measure strings only, each once, and ``expval_BK = expval_BM @ coefficients_KM.T`` is applied in one
+place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.errors import InputError
 
 
@@ -28,16 +30,25 @@ class PauliString:
 class Observables:
     """K observables over M strings: `coefficients` is a K-tuple of mappings string index -> coefficient.
 
-    `names` has one name an observable ("Z0", "P(|011>)"), for files and messages.
+    `names` has one name an observable ("Z0", "P(|011>)"), for files and messages. `diagonalizing_gates`, of constant
+    angles, are applied after the circuit and before the strings are measured: with V their product, observable k is
+    ``V^dagger (sum_m c_km P_m) V``.
     """
 
     strings: tuple[PauliString, ...]
     coefficients: tuple[Mapping[int, float], ...]
     names: tuple[str, ...]
+    diagonalizing_gates: tuple[Gate, ...] = ()
 
     @property
     def n_observables(self) -> int:
         return len(self.coefficients)
+
+    def measured(self, circuit: Circuit) -> Circuit:
+        """`circuit` followed by the diagonalizing gates: what an engine runs before it measures the strings."""
+        if not self.diagonalizing_gates:
+            return circuit
+        return replace(circuit, gates=circuit.gates + self.diagonalizing_gates)
 
 
 def pauli_string(letters: Mapping[int, str]) -> PauliString:
@@ -51,7 +62,9 @@ def pauli_string(letters: Mapping[int, str]) -> PauliString:
     return PauliString(x, z)
 
 
-def from_sums(sums: list[tuple[str, list[tuple[float, PauliString]]]]) -> Observables:
+def from_sums(
+    sums: list[tuple[str, list[tuple[float, PauliString]]]], diagonalizing_gates: tuple[Gate, ...] = ()
+) -> Observables:
     """Observables from named sums of (coefficient, string); equal strings are measured once."""
     index: dict[PauliString, int] = {}
     coefficients, names = [], []
@@ -62,7 +75,7 @@ def from_sums(sums: list[tuple[str, list[tuple[float, PauliString]]]]) -> Observ
             row[column] = row.get(column, 0.0) + float(value)
         coefficients.append(row)
         names.append(name)
-    return Observables(tuple(index), tuple(coefficients), tuple(names))
+    return Observables(tuple(index), tuple(coefficients), tuple(names), diagonalizing_gates)
 
 
 ObservableBuilder = Callable[..., Observables]

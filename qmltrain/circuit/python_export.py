@@ -18,6 +18,7 @@ _PENNYLANE = {
     "cp": "ControlledPhaseShift", "crx": "CRX", "cry": "CRY", "crz": "CRZ", "swap": "SWAP", "rxx": "IsingXX",
     "ryy": "IsingYY", "rzz": "IsingZZ", "ccx": "Toffoli", "ccz": "CCZ", "cswap": "CSWAP", "multi_rz": "MultiRZ",
 }  # fmt: skip
+_DIAGONALIZE = "before the observables are measured"
 _PENNYLANE_ADJOINT = {"sdg": "S", "tdg": "T", "sxdg": "SX"}
 
 
@@ -38,6 +39,7 @@ def to_pennylane(
     for terms in observables.coefficients:
         words = ", ".join(_word(observables.strings[index]) for index in terms)
         sums.append(f"    qml.dot({[float(value) for value in terms.values()]}, [{words}]),")
+    turned = [line for gate in observables.diagonalizing_gates for line in _pennylane(gate, _angles(gate, (), ""))]
     lines = [
         *(f"# {note}" for note in notes),
         "# Wire q is qubit q of qmltrain, so that expectation values agree. PennyLane counts wire 0 as the highest bit",
@@ -51,6 +53,7 @@ def to_pennylane(
         "",
         "def circuit(x):",
         *(f"    {line}" for line in body or ["pass"]),
+        *(["", "", f"def diagonalize():  # {_DIAGONALIZE}", *(f"    {line}" for line in turned)] if turned else []),
         "",
         "",
         "OBSERVABLES = [",
@@ -61,6 +64,7 @@ def to_pennylane(
         '@qml.qnode(qml.device("default.qubit", wires=N_QUBITS))',
         "def expectations(x):",
         "    circuit(x)",
+        *(["    diagonalize()"] if turned else []),
         "    return [qml.expval(observable) for observable in OBSERVABLES]",
     ]
     return "\n".join(lines) + "\n"
@@ -73,6 +77,9 @@ def to_qiskit(
     body = []
     for gate in circuit.gates:
         body += _qiskit(gate, _angles(gate, parameters_P, "{}.arccos()"))
+    turned = [
+        line for gate in observables.diagonalizing_gates for line in _qiskit(gate, _angles(gate, (), ""), "diagonalize")
+    ]
     sums = [_sparse(observables, row, circuit.n_qubits) for row in range(observables.n_observables)]
     prepare = ["    prepared = QuantumCircuit(circuit.num_qubits)"]
     if circuit.amplitude_encoded:
@@ -89,6 +96,7 @@ def to_qiskit(
         f'x = [Parameter(f"x{{i}}") for i in range({circuit.n_features})]',
         f"circuit = QuantumCircuit({circuit.n_qubits})",
         *body,
+        *([f"diagonalize = QuantumCircuit({circuit.n_qubits})  # {_DIAGONALIZE}", *turned] if turned else []),
         "",
         "OBSERVABLES = [",
         *(f"    {line}," for line in sums),
@@ -99,6 +107,7 @@ def to_qiskit(
         *prepare,
         '    values = {p: float(x[int(p.name.removeprefix("x"))]) for p in circuit.parameters}',
         "    final = Statevector(prepared).evolve(circuit.assign_parameters(values))",
+        *(["    final = final.evolve(diagonalize)"] if turned else []),
         "    return np.array([final.expectation_value(observable).real for observable in OBSERVABLES])",
     ]
     return "\n".join(lines) + "\n"
@@ -141,21 +150,22 @@ def _pennylane(gate: Gate, angles: list[str]) -> list[str]:
     return [f"qml.{_PENNYLANE[name]}({', '.join([*angles, wires])})"]
 
 
-def _qiskit(gate: Gate, angles: list[str]) -> list[str]:
+def _qiskit(gate: Gate, angles: list[str], circuit: str = "circuit") -> list[str]:
     qubits = ", ".join(map(str, gate.qubits))
     if gate.name not in ("multi_rz", "pauli_rot"):
-        return [f"circuit.{gate.name}({', '.join([*angles, qubits])})"]
+        return [f"{circuit}.{gate.name}({', '.join([*angles, qubits])})"]
     letters = gate.pauli or "Z" * len(gate.qubits)
-    to_z = {"X": ("circuit.h({})",) * 2, "Y": ("circuit.rx(np.pi / 2, {})", "circuit.rx(-np.pi / 2, {})")}
+    to_z = {"X": ("h({})",) * 2, "Y": ("rx(np.pi / 2, {})", "rx(-np.pi / 2, {})")}
     turned = [(q, to_z[letter]) for q, letter in zip(gate.qubits, letters, strict=True) if letter in to_z]
-    parity = [f"circuit.cx({a}, {b})" for a, b in zip(gate.qubits, gate.qubits[1:], strict=False)]
-    return [
+    parity = [f"cx({a}, {b})" for a, b in zip(gate.qubits, gate.qubits[1:], strict=False)]
+    calls = [
         *(to.format(q) for q, (to, _) in turned),
         *parity,
-        f"circuit.rz({angles[0]}, {gate.qubits[-1]})",
+        f"rz({angles[0]}, {gate.qubits[-1]})",
         *reversed(parity),
         *(back.format(q) for q, (_, back) in turned),
     ]
+    return [f"{circuit}.{call}" for call in calls]
 
 
 def _letters(string: PauliString) -> list[tuple[str, int]]:

@@ -5,42 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.circuit.amplitude import NORM_TOLERANCE
-from qmltrain.circuit.observables import Observables, PauliString, from_sums
+from qmltrain.circuit.basis_states import basis_state_sum, check_projected_qubits
+from qmltrain.circuit.observables import Observables, from_sums
+from qmltrain.circuit.state_preparation import unprepare
 from qmltrain.errors import InputError
-
-MAX_TARGET_QUBITS = 5  # 4^5 Pauli strings
 
 
 def target_state(n_qubits: int, *, path: str) -> Observables:
     """``|t><t|`` for the 2^n amplitudes t in a .npy file, real or complex, of norm 1; named by the file's name.
 
-    Amplitude z is that of basis state z, qubit q being bit q of z. Expanded into ``sum_P <t|P|t> / 2^n P``, up to 4^n
-    Pauli strings, hence refused beyond 5 qubits: there, write the fidelity as another observable (a GHZ state's
-    stabilisers, say). Also refused: another length or norm, NaN.
+    Amplitude z is that of basis state z, qubit q being bit q of z. With V the gates that take t to |0...0>
+    (`qmltrain.circuit.state_preparation`), ``|t><t| = V^dagger |0...0><0...0| V``: V is applied after the circuit, then
+    the basis state 0 is projected on. Refused: more than 16 qubits, another length or norm, NaN.
     """
-    if n_qubits > MAX_TARGET_QUBITS:
-        raise InputError(
-            f"observable.name: target_state on {n_qubits} qubits is a sum of {4**n_qubits} Pauli strings; at most "
-            f"{MAX_TARGET_QUBITS} qubits are possible"
-        )
-    amplitudes_N = _read(path, 2**n_qubits)
-    size = len(amplitudes_N)
-    index = np.arange(size)
-    terms = []
-    for x_mask in range(size):
-        # <t|X^x Z^z|t> for all z at once: a Walsh-Hadamard transform of conj(t_(k xor x)) t_k.
-        overlaps = _walsh_hadamard(np.conj(amplitudes_N[index ^ x_mask]) * amplitudes_N)
-        for z_mask in range(size):
-            # Y = i X Z on each qubit where both bits are set.
-            value = float((1j ** (x_mask & z_mask).bit_count() * overlaps[z_mask]).real) / size
-            if abs(value) > 1e-15:
-                terms.append((value, PauliString(x_mask, z_mask)))
-    return from_sums([(Path(path).stem, terms)])
+    check_projected_qubits(n_qubits, "observable.name: target_state")
+    amplitudes_N = read_target_state(path, n_qubits)
+    return from_sums([(Path(path).stem, basis_state_sum(range(n_qubits), 0))], unprepare(amplitudes_N))
 
 
-def _read(path: str, size: int) -> np.ndarray:
+def read_target_state(path: str, n_qubits: int) -> NDArray[np.complex128]:
+    """The amplitudes in a .npy file, (2^n,); raises InputError as `target_state`."""
+    size = 2**n_qubits
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -53,11 +41,3 @@ def _read(path: str, size: int) -> np.ndarray:
     if not abs(norm - 1.0) <= NORM_TOLERANCE:
         raise InputError(f"observable.path: the state in {path} has norm {norm:.6g} where 1 is needed; divide by it")
     return amplitudes_N / norm
-
-
-def _walsh_hadamard(values_N: np.ndarray) -> np.ndarray:
-    """sum_k (-1)^popcount(z & k) v_k for every z."""
-    for bit in range(len(values_N).bit_length() - 1):
-        pairs = values_N.reshape(-1, 2, 1 << bit)
-        values_N = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
-    return values_N

@@ -142,11 +142,7 @@ class InterpreterTape:
             state = self._apply(state, position)
         self._count_passes(program.plan, states=1)
         self.state = state
-        self.expectations_BM = np.stack(
-            [np.sum((state.conj() * self._string(state, s)).real, axis=1) for s in program.plan.strings],
-            axis=1,
-            dtype=np.float64,
-        )
+        self.expectations_BM = self._expectations(state)
 
     def _count_passes(self, plan: Plan, states: int) -> None:
         self.program.count.bytes += 2 * states * self.start.nbytes * len(plan.passes)
@@ -194,6 +190,30 @@ class InterpreterTape:
             weights[:, mask] += angles_BT[:, k]
         return walsh_hadamard(weights)
 
+    def _expectations(self, state: State) -> FloatArray:
+        """(B, M). Those of all strings of Z at once: the Walsh-Hadamard transform of the probabilities."""
+        strings = self.program.plan.strings
+        found_BM = np.empty((len(state), len(strings)))
+        if any(not string.x_mask for string in strings):
+            sums_BN = walsh_hadamard(np.square(state.real, dtype=np.float64) + np.square(state.imag, dtype=np.float64))
+        for column, string in enumerate(strings):
+            if string.x_mask:
+                found_BM[:, column] = np.sum((state.conj() * self._string(state, string)).real, axis=1)
+            else:
+                found_BM[:, column] = string.sign * sums_BN[:, string.z_mask]
+        return found_BM
+
+    def _bra(self, state: State, cotangent_BM: FloatArray) -> State:
+        """sum_m c_m P_m psi."""
+        weights_BN = np.zeros(state.shape)
+        bra = np.zeros_like(state)
+        for column, string in enumerate(self.program.plan.strings):
+            if string.x_mask:
+                bra += cotangent_BM[:, column, None].astype(self.program.dtype) * self._string(state, string)
+            else:
+                weights_BN[:, string.z_mask] += string.sign * cotangent_BM[:, column]
+        return bra + walsh_hadamard(weights_BN).astype(self.program.dtype) * state
+
     def _string(self, state: State, string: PhysicalString) -> State:
         """P psi: amplitude at z goes to z ^ x_mask with sign * i^n_y * (-1)^parity(z & z_mask)."""
         factor = string.sign * 1j**string.n_y * self._z_sign(string.z_mask)
@@ -205,9 +225,7 @@ class InterpreterTape:
         batch = self.slots.batch
         raw_BR = np.zeros((batch, preparation.n_raw))
         per_sample_BS = np.zeros((batch, plan.n_per_sample_slots))
-        state, bra = self.state, np.zeros_like(self.state)
-        for column, string in enumerate(plan.strings):
-            bra += cotangent_BM[:, column, None].astype(program.dtype) * self._string(state, string)
+        state, bra = self.state, self._bra(self.state, cotangent_BM)
         recompute = program.forecast.mode == "checkpoint"
         segment: dict[int, State] = {}
         drift_B = np.zeros(batch)

@@ -20,7 +20,8 @@ from qmltrain.studies.resume import stored_config
 from qmltrain.studies.setup import EVALUATION_ROWS, build_problem, derive_seeds, open_source
 from qmltrain.studies.shots import check_shots
 from qmltrain.studies.train import check_same_data
-from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained, with_stored_files
+from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained
+from qmltrain.studies.user_files import with_stored_files
 from qmltrain.training.trainer import split_metrics
 
 ALL = "all"  # the split of another data set
@@ -73,7 +74,7 @@ def run(
     config.engine = dataclasses.replace(config.engine, **engine)
     snapshot = best_snapshot(directory)
     same_engine = not {"name", "precision"} & engine.keys()
-    with with_stored_files(config, directory) as own:
+    with with_stored_files(config, directory, snapshot.arrays) as own:
         trained = build_trained(own, directory, snapshot, snapshot.state["choices"] if same_engine else None)
         problem = None if dataset else build_problem(own, snapshot.arrays)
     if problem is None:

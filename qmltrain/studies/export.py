@@ -46,6 +46,8 @@ def source(trained: TrainedModel, to: str) -> str:
         notes.append(f"Its head ({model.head.name}) acts on the expectation values and is not part of the circuit.")
     notes = [" ".join(note.split()) for note in notes]  # each one line
     if to == "qasm3":
+        if model.observables.diagonalizing_gates:
+            notes.append("They are measured after further gates (the target state to |0...0>), which are not here.")
         notes.append("Qubit q[k] is qubit k of qmltrain, bit k of a basis state's index (q[0] the lowest).")
         return to_qasm3(model.circuit, parameters_P, notes)
     state = state_source(model.circuit.n_qubits, model.amplitude.pad_with, model.amplitude.normalize)

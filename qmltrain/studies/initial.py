@@ -14,6 +14,7 @@ from qmltrain.runs.views import open_run
 from qmltrain.studies.resume import stored_config
 from qmltrain.studies.setup import PREPROCESS_PREFIX, build_model
 from qmltrain.studies.trained import best_snapshot
+from qmltrain.studies.user_files import with_stored_files
 from qmltrain.training.identity_blocks import identity_blocks
 from qmltrain.training.initialization import initial_parameters
 from qmltrain.training.model import Model
@@ -47,7 +48,8 @@ def grown_parameters(config: Config, model: Model, generator: np.random.Generato
     snapshot = best_snapshot(directory)
     stored = {k.removeprefix(PREPROCESS_PREFIX): v for k, v in snapshot.arrays.items()}
     class_names = open_run(directory).attributes["class_names"]
-    old = build_model(old_config, Preprocessor.from_state(stored).n_features, len(class_names) or None)
+    with with_stored_files(old_config, directory, snapshot.arrays) as own:
+        old = build_model(own, Preprocessor.from_state(stored).n_features, len(class_names) or None)
     old_P = snapshot.arrays.get("best_theta", snapshot.arrays["theta"])
     n_old = old.circuit.n_parameters
     same = old.circuit.n_qubits == model.circuit.n_qubits and old.circuit.amplitude_encoded == (

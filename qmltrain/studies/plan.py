@@ -17,9 +17,9 @@ _TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown where the engine's ow
 def run(config: Config, context: CommandContext) -> int:
     """Print the plan."""
     model = build_model(config, *build_source_shape(config))
-    circuit = model.circuit
+    circuit, measured = model.circuit, model.measured_circuit
     begun = time.perf_counter()
-    plan = compile_plan(circuit, model.observables.strings, tile_bits=_TILE_BITS, low_bits=_LOW_BITS)
+    plan = compile_plan(measured, model.observables.strings, tile_bits=_TILE_BITS, low_bits=_LOW_BITS)
     seconds = time.perf_counter() - begun
     shape = composition(plan)
     amplitude = 8 if config.engine.precision == "complex64" else 16

@@ -15,8 +15,9 @@ from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.views import open_run
 from qmltrain.studies.compare import SURROUNDINGS, first_difference
 from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import check_user_code, derive_seeds, open_source
+from qmltrain.studies.setup import derive_seeds, open_source
 from qmltrain.studies.train import train
+from qmltrain.studies.user_files import check_user_code
 
 
 def run(path: Path, context: CommandContext, *, directory: Path | None = None) -> int:

@@ -6,22 +6,16 @@ Nothing is written here, and everything that can be wrong with a config or its d
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qmltrain.circuit.assemble import assemble, assemble_observables, call_builder, options_with_defaults
 from qmltrain.circuit.encodings import ENCODINGS
-from qmltrain.circuit.user_file import read_text
-from qmltrain.circuit.user_function import load_user_function
-from qmltrain.config import Config, DatasetConfig, RunConfig
+from qmltrain.config import Config, RunConfig
 from qmltrain.data.batches import BatchOrder, PreparedData
-from qmltrain.data.files import digest
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.preprocessing import Preprocessor
@@ -228,7 +222,7 @@ def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | Non
     interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
     memory = None if engine_config.memory_gib is None else int(engine_config.memory_gib * GIB)
     program = selection.engine.compile(
-        model.circuit,
+        model.measured_circuit,
         model.observables.strings,
         engine_config.precision,  # type: ignore[arg-type]
         GradientOptions(mode, interval),
@@ -258,39 +252,6 @@ class TrainingData:
             return "train", self.problem.stream(self.problem.split.train)
         rows = self.problem.split.validation
         return ("val", self.problem.stream(rows)) if len(rows) else None
-
-
-def user_code(config: Config) -> dict[str, str]:
-    """Text and SHA-256 of every function and circuit file of the user's own that the config runs, by config key."""
-    found = {}
-    for group in ("encoding", "ansatz", "observable", "dataset"):
-        node = getattr(config, group)
-        if node.name == "python" and node.function:
-            _, source, checksum = load_user_function(node.function)
-            found[f"{group}.function"] = f"# {node.function} sha256 {checksum}\n{source}"
-    for key, path in (("ansatz.path", config.ansatz.path), ("observable.path", config.observable.path)):
-        if key == "observable.path" and config.observable.name == "target_state" and path:
-            found[key] = f"# {path} sha256 {digest([Path(path)])}\n"  # numbers, not text
-        elif path:
-            text = read_text(path, key)
-            found[key] = f"# {path} sha256 {hashlib.sha256(text.encode()).hexdigest()}\n{text}"
-    return found
-
-
-def check_user_code(config: Config, stored: str | None, directory: Path, functions_alone: bool = False) -> None:
-    """Raise InputError where what makes the circuit is no longer what it was in the run; `stored` is its attribute.
-
-    `functions_alone` passes over the circuit's text files.
-    """
-    before = json.loads(stored) if stored else {}
-    for key, text in user_code(dataclasses.replace(config, dataset=DatasetConfig())).items():
-        if functions_alone and not key.endswith(".function"):
-            continue
-        if key in before and before[key] != text:
-            raise InputError(
-                f"{key}: {before[key].splitlines()[0].split()[1]} has changed since the run in {directory} began; "
-                "restore it (the run file holds its text, attribute user_code), or train again"
-            )
 
 
 def build_source_shape(config: Config) -> tuple[int, int | None]:

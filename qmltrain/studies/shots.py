@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.interpreter import InterpreterEngine
+from qmltrain.engines.interpreter import InterpreterEngine, walsh_hadamard
 from qmltrain.engines.protocol import EngineOptions, FloatArray, Precision
 from qmltrain.errors import InputError
 from qmltrain.training.gradients import chunk_size
@@ -41,7 +41,7 @@ class ShotSampler:
         self.model = model
         strings = model.observables.strings
         self._program = InterpreterEngine().compile(
-            model.circuit, strings, precision, options=EngineOptions(memory_bytes=memory_bytes)
+            model.measured_circuit, strings, precision, options=EngineOptions(memory_bytes=memory_bytes)
         )
         self._diagonal = np.array([string.is_diagonal for string in strings])
         self._chunk = chunk_size(self._program.forecast)
@@ -69,11 +69,12 @@ class ShotSampler:
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(row),)))
             if self._diagonal.any():
                 outcomes = _measure(np.abs(tape.state[sample].astype(np.complex128)) ** 2, shots, generator)
+                counts_N = np.bincount(outcomes, minlength=tape.state.shape[1]).astype(np.float64)
+                # the state lies in physical addresses; there too a string of Z is a sign by parity
+                sums_N = walsh_hadamard(counts_N[None])[0]
                 for column in np.flatnonzero(self._diagonal):
-                    # the state lies in physical addresses; there too a string of Z is a sign by parity
                     string = self._program.plan.strings[column]
-                    parity = np.bitwise_count(outcomes & string.z_mask) & 1
-                    strings_bM[sample, column] = string.sign * float(np.mean(1.0 - 2.0 * parity))
+                    strings_bM[sample, column] = string.sign * sums_N[string.z_mask] / shots
             others = np.flatnonzero(~self._diagonal)
             chances = np.clip((1.0 + strings_bM[sample, others]) / 2.0, 0.0, 1.0)  # rounding may leave [0, 1]
             strings_bM[sample, others] = 2.0 * generator.binomial(shots, chances) / shots - 1.0

@@ -32,12 +32,11 @@ from qmltrain.studies.setup import (
     Problem,
     TrainingData,
     build_problem,
-    check_user_code,
     compile_model,
     options,
-    user_code,
 )
 from qmltrain.studies.unused import check_unused
+from qmltrain.studies.user_files import check_user_code, user_arrays, user_code
 from qmltrain.training.baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
@@ -171,6 +170,7 @@ class Session:
     ) -> None:
         self.config, self.context, self.directory = config, context, directory
         self.problem, self.compiled, self.stop = problem, compiled, stop
+        self.user_arrays = user_arrays(config)
         optimizer = config.optimizer
         self.optimizer = call_builder(
             OPTIMIZERS,
@@ -291,6 +291,7 @@ class Session:
                 **state.arrays(),
                 **{OPTIMIZER_PREFIX + name: value for name, value in self.optimizer.state().items()},
                 **self.problem.preprocessing_state(),
+                **self.user_arrays,
             },
             {
                 "training": state.scalars(),

@@ -6,11 +6,8 @@ The run's own files are all that is read: its data set is not opened, and need n
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,9 +25,10 @@ from qmltrain.errors import EngineUnavailableError, InputError
 from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
 from qmltrain.runs.views import open_run
 from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import GIB, PREPROCESS_PREFIX, Compiled, build_model, check_user_code, compile_model
+from qmltrain.studies.setup import GIB, PREPROCESS_PREFIX, Compiled, build_model, compile_model
 from qmltrain.studies.shots import ShotSampler
 from qmltrain.studies.train import SNAPSHOTS
+from qmltrain.studies.user_files import check_user_code, with_stored_files
 from qmltrain.training.model import Model
 
 
@@ -50,7 +48,7 @@ def load(
     validate(config)
     snapshot = best_snapshot(directory)
     choices = None if engine or precision else snapshot.state["choices"]
-    with with_stored_files(config, directory) as own:
+    with with_stored_files(config, directory, snapshot.arrays) as own:
         return build_trained(own, directory, snapshot, choices)
 
 
@@ -61,24 +59,6 @@ def best_snapshot(directory: Path) -> Snapshot:
     if snapshot is None:
         raise InputError(f"{directory}: no snapshot was saved yet; let the run go on for run.save_every steps")
     return snapshot
-
-
-@contextmanager
-def with_stored_files(config: Config, directory: Path) -> Iterator[Config]:
-    """`config` with the text files that make its circuit as the run stored them, for as long as the block lasts.
-
-    So a run can be used where they are no longer, and the circuit is the run's own though they have changed since.
-    """
-    stored = json.loads(open_run(directory).attributes.get("user_code") or "{}")
-    with tempfile.TemporaryDirectory(prefix="qmltrain-") as folder:
-        for group in ("ansatz", "observable"):
-            if f"{group}.path" not in stored:
-                continue
-            node = getattr(config, group)
-            copy = Path(folder, f"{group}-{Path(node.path).name}")
-            copy.write_text(stored[f"{group}.path"].partition("\n")[2], encoding="utf-8", newline="")
-            config = dataclasses.replace(config, **{group: dataclasses.replace(node, path=str(copy))})
-        yield config
 
 
 def build_trained(

@@ -54,6 +54,11 @@ class Model:
         self._plain = shape[0] == shape[1] and bool(np.array_equal(self.coefficients_KM, np.eye(shape[0])))
 
     @property
+    def measured_circuit(self) -> Circuit:
+        """The circuit that an engine runs: with the gates that the observables need before strings are measured."""
+        return self.observables.measured(self.circuit)
+
+    @property
     def n_parameters(self) -> int:
         return self.circuit.n_parameters + self.head.n_parameters
 

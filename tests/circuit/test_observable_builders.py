@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from qmltrain.circuit.assemble import assemble_observables
+from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.gates import PAULI
 from qmltrain.circuit.observable_builders import OBSERVABLES
 from qmltrain.circuit.observables import Observables, PauliString
 from qmltrain.errors import InputError
+from tests.circuit.dense import unitary
 
 USER_MODULE = """
+from qmltrain.circuit.angle import parameter
+from qmltrain.circuit.circuit import Gate
 from qmltrain.circuit.observables import Observables, from_sums, pauli_string
 
 def parity(n_qubits):
@@ -25,6 +29,9 @@ def beyond(n_qubits):
 
 def nothing(n_qubits):
     return Observables((), (), ())
+
+def turned(n_qubits):
+    return from_sums([("X", [(1.0, pauli_string({0: "Z"}))])], (Gate("ry", (0,), (parameter(0),)),))
 
 def wrong(n_qubits):
     return [1.0]
@@ -53,7 +60,8 @@ def matrix(observables: Observables, number: int, n: int) -> np.ndarray:
             ]
             product = np.kron(PAULI[letter], product)
         total += coefficient * product
-    return total
+    turn = unitary(Circuit(n, observables.diagonalizing_gates), np.empty(0), np.empty(0))
+    return turn.conj().T @ total @ turn
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -122,11 +130,11 @@ def test_projector_on_some_qubits() -> None:
     np.testing.assert_allclose(np.diag(matrix(observables, 1, 3)), [0, 0, 0, 0, 1, 0, 1, 0], atol=1e-15)
 
 
-def test_projector_of_ten_qubits_is_the_largest() -> None:
-    assert len(assemble_observables(10, "projector", {"states": [0]}).strings) == 1024
-    with pytest.raises(InputError, match="on 11 qubits is a sum of 2048 Pauli strings, 1024 are allowed; read at most"):
-        assemble_observables(11, "projector", {"states": [0]})
-    assert len(assemble_observables(11, "projector", {"states": ["00"], "qubits": [0, 10]}).strings) == 4
+def test_projector_of_sixteen_qubits_is_the_largest() -> None:
+    assert len(assemble_observables(16, "projector", {"states": [0]}).strings) == 2**16
+    with pytest.raises(InputError, match=r"^observable\.qubits: a projector on 17 qubits .* 131072 strings"):
+        assemble_observables(17, "projector", {"states": [0]})
+    assert len(assemble_observables(17, "projector", {"states": ["00"], "qubits": [0, 16]}).strings) == 4
 
 
 @pytest.mark.parametrize(
@@ -153,6 +161,7 @@ def test_projector_of_ten_qubits_is_the_largest() -> None:
         ("projector", {"states": ["00"], "qubits": [2, 0]}, r"^observable\.qubits: .*write \[0, 2\]"),
         ("python", {"function": "user_observables_for_tests:wrong"}, r"returned list; return Observables"),
         ("python", {"function": "user_observables_for_tests:beyond"}, r"uses qubits beyond 0\.\.2"),
+        ("python", {"function": "user_observables_for_tests:turned"}, r"diagonalizing gate ry on \(0,\); its angles"),
         ("python", {"function": "user_observables_for_tests:nothing"}, r"returned no observables"),
     ],
 )

@@ -26,6 +26,7 @@ KINDS = {
     "zz_feature_map": {"encoding__name": "zz_feature_map", "ansatz__name": "efficient_su2"},
     "chebyshev": {"encoding__name": "chebyshev", "encoding__repeats": None, "preprocess__range": [-0.9, 0.9]},
     "amplitude": {"encoding__name": "amplitude", "encoding__repeats": None, "encoding__pad_with": 0.2},
+    "target": {"observable__name": "target_state", "encoding__name": "angle", "encoding__repeats": None},
     "sums": {"observable__name": "pauli", "observable__terms": ["0.5*Z0 Z1 + 0.25*X1 + 2", "Y0 Y1 - Z1"]},
 }  # fmt: skip
 
@@ -33,7 +34,11 @@ KINDS = {
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, Path]:
     found = {}
+    target = tmp_path_factory.mktemp("target") / "state.npy"
+    np.save(target, np.exp(1j * np.arange(8) ** 2) * np.arange(1, 9) / math.sqrt(204))
     for kind, changes in KINDS.items():
+        if kind == "target":
+            changes = {**changes, "observable__path": str(target)}
         config = moons(tmp_path_factory.mktemp(kind), train__epochs=1, circuit__n_qubits=3, **changes)
         assert train.run(config, CONTEXT) == 0
         found[kind] = run_directory(config)
@@ -80,8 +85,15 @@ def test_qiskit_gives_the_same_expectations(runs, kind, tmp_path):
     check_python(runs[kind], exported(runs[kind], "qiskit", tmp_path))
 
 
+def test_what_is_measured_after_further_gates_says_so(runs, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    assert "measured after further gates" in exported(runs["target"], "qasm3", tmp_path)
+    assert "measured after further gates" not in exported(runs["sums"], "qasm3", other)
+
+
 @pytest.mark.field
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"amplitude", "chebyshev"}))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"amplitude", "chebyshev", "target"}))
 def test_qiskit_reads_the_openqasm(runs, kind, tmp_path):
     """Not arccos: Qiskit's reader takes no functions of inputs."""
     pytest.importorskip("qiskit_qasm3_import")
@@ -98,7 +110,7 @@ def test_qiskit_reads_the_openqasm(runs, kind, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"amplitude"}))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"amplitude", "target"}))
 def test_our_own_reader_reads_the_openqasm(runs, kind, tmp_path):
     pytest.importorskip("openqasm3", reason="needs the extra qasm")
     from qmltrain.circuit.qasm_import import read_program

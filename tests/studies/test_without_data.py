@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import qmltrain
 from qmltrain.config import Config
 from qmltrain.errors import InputError, InterruptedRun
 from qmltrain.runs.views import open_run
@@ -102,6 +103,28 @@ def test_fidelity_reaches_the_target(tmp_path):
                          loss__name="fidelity", ansatz__layers=3)  # fmt: skip
     assert train.run(config, CONTEXT) == 0
     assert summary_of(open_run(run_directory(config)).attributes)["train/loss"] == pytest.approx(0, abs=1e-6)
+
+
+def test_fidelity_on_ten_qubits_is_used_where_the_target_is_gone(tmp_path, capsys):
+    """W state, 2^10 amplitudes; the run's own files are all that is read afterwards."""
+    path = tmp_path / "w.npy"
+    state = np.zeros(2**10)
+    state[2 ** np.arange(10)] = np.sqrt(0.1)
+    np.save(path, state)
+    config = adam(tmp_path, observable__name="target_state", observable__path=str(path), loss__name="fidelity",
+                  circuit__n_qubits=10, ansatz__layers=1)  # fmt: skip
+    assert train.run(config, CONTEXT) == 0
+    view = open_run(run_directory(config))
+    found = summary_of(view.attributes)["train/loss"]
+    assert found < view.epochs["train/loss"].iloc[0] and view.attributes["observable_names"] == ["w"]
+    path.unlink()
+    capsys.readouterr()
+    assert evaluate.run(run_directory(config), CONTEXT) == 0
+    assert f"{found:.4f}" in capsys.readouterr().out
+    model = qmltrain.load(run_directory(config))
+    assert model.observable_names == ("w",)
+    assert model.expectations()[0, 0] == pytest.approx(1 - found, abs=1e-12)
+    assert model.expectations(shots=10_000)[0, 0] == pytest.approx(1 - found, abs=0.03)
 
 
 @pytest.mark.parametrize("kind", ["hamiltonian", "target_state"])
