@@ -355,7 +355,7 @@ class StudyConfig:
 
     parameters: str | None = option(None, "gradient: .npy, .npz or .h5 with the parameters (null: train.initial)", TEXT)
     per_sample: bool = option(False, "gradient: also the gradient of every sample alone")
-    output: str | None = option(None, "gradient: HDF5 file to write (null: gradient.h5)", TEXT)
+    output: str | None = option(None, "gradient: new HDF5 file; a missing folder is made (null: gradient.h5)", TEXT)
     rows: int | None = option(None, "gradient: first samples of the training split (null: all)", COUNT)
 
 

@@ -8,21 +8,14 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.checks import (
-    check_finite,
-    check_labels,
-    check_rows,
-    check_same_length,
-    check_sample_layout,
-    name_classes,
-    numbered_class_names,
-)
+from qmltrain.data.checks import check_finite, check_rows
 from qmltrain.data.files import check_digest, digest, find_file
+from qmltrain.data.labelled import describe, labelled
 from qmltrain.data.protocol import FloatArray, LabelArray, PartArray, Task
 from qmltrain.data.splits import parse_parts
 from qmltrain.errors import InputError
@@ -43,6 +36,7 @@ class ArraySource:
     code_sha256: str = ""
     parts: PartArray | None = None
     feature_names: tuple[str, ...] = ()
+    in_memory: ClassVar[bool] = True
 
     @property
     def n_samples(self) -> int:
@@ -89,28 +83,12 @@ def array_source(
     feature_names: tuple[str, ...] = (),
 ) -> ArraySource:
     """Check both arrays and wrap them; `where` and `keys` name them in messages. Texts as labels become classes."""
-    check_sample_layout(x.shape, x.dtype, f"{where}: {keys[0]}")
-    y, named = name_classes(y, task, f"{where}: {keys[1]}")
-    if named:
-        class_names = named
-    found_task, labels = check_labels(y, task, f"{where}: {keys[1]}")
-    check_same_length(len(x), len(labels), where)
+    known = labelled(x.shape, x.dtype, y, where, task=task, keys=keys, class_names=class_names, parts=parts)
     check_finite(x, np.arange(len(x)), f"{where}: {keys[0]}")
-    names = numbered_class_names(labels, found_task) if class_names is None else class_names
-    line = description or describe(name, len(x), x.shape[1:], found_task, names, where)
-    if parts is not None:
-        check_same_length(len(x), len(parts), f"{where}: split")
-    return ArraySource(name, x, labels, found_task, names, line, files, code, code_sha256, parts, feature_names)
-
-
-def describe(
-    name: str, n_samples: int, sample_shape: tuple[int, ...], task: Task, class_names: tuple[str, ...], where: str = ""
-) -> str:
-    """One line: "digits: 1797 samples of 8 x 8, 10 classes"."""
-    shape = " x ".join(str(length) for length in sample_shape)
-    kind = f"{len(class_names)} classes" if task == "classification" else "regression"
-    origin = f" from {where}" if where and where != name else ""
-    return f"{name}: {n_samples} samples of {shape}, {kind}{origin}"
+    line = description or describe(name, len(x), known.sample_shape, known.task, known.class_names, where)
+    return ArraySource(
+        name, x, known.labels, known.task, known.class_names, line, files, code, code_sha256, parts, feature_names
+    )
 
 
 def npz(

@@ -15,7 +15,8 @@ from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.errors import InputError
 
-CACHE_BYTES = 2**30
+CACHE_BYTES = 2**30  # of features that are kept beside samples in memory
+STREAMED_CACHE_BYTES = 2**26  # beside samples that are read from a file because memory is short
 
 
 class BatchOrder:
@@ -60,8 +61,9 @@ class Batch(NamedTuple):
 class PreparedData:
     """Features and labels of a Source by row.
 
-    Features of all rows are computed once and kept where they take at most `cache_bytes`; otherwise each batch is read
-    and transformed when it is asked for. Both give the same bits. With a `target_scaler`, labels are scaled targets.
+    Features of all rows are computed once and kept where they take at most `cache_bytes` (None: 1 GiB, of samples that
+    are not in memory themselves 64 MiB); otherwise each batch is read and transformed when it is asked for. Both give
+    the same bits. With a `target_scaler`, labels are scaled targets.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class PreparedData:
         preprocessor: Preprocessor,
         target_scaler: TargetScaler | None = None,
         *,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int | None = None,
     ) -> None:
+        if cache_bytes is None:
+            cache_bytes = CACHE_BYTES if source.in_memory else STREAMED_CACHE_BYTES
         self.source = source
         self.preprocessor = preprocessor
         labels = source.labels()

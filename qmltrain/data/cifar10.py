@@ -36,10 +36,10 @@ def cifar10(*, path: str, root: str | None = None, sha256: str | None = None) ->
     else:
         if sha256 is not None:
             raise InputError(f"dataset.sha256: {place} is a folder; give a single file, or leave it null")
-        files = sorted(place.glob("data_batch_*.bin*"))
+        files = _batches(place, "data_batch_*.bin")
         if not files:
             raise InputError(f"dataset.path: {place} has no data_batch_*.bin; unpack the binary version of CIFAR-10")
-        tests = sorted(place.glob("test_batch.bin*"))[:1]
+        tests = _batches(place, "test_batch.bin")
         parts = [TRAIN] * len(files) + [TEST] * len(tests)
         files += tests
     batches = [_read(file) for file in files]
@@ -56,6 +56,15 @@ def cifar10(*, path: str, root: str | None = None, sha256: str | None = None) ->
         keys=("images", "labels"),
         parts=None if parts is None else np.repeat(np.array(parts, dtype=np.int8), [len(batch) for batch in batches]),
     )
+
+
+def _batches(folder: Path, pattern: str) -> list[Path]:
+    """Files of the pattern in order, gzipped or not; InputError where one is there both ways and would count twice."""
+    files = sorted([*folder.glob(pattern), *folder.glob(pattern + ".gz")])
+    for file in files:
+        if file.with_name(file.name + ".gz") in files:
+            raise InputError(f"dataset.path: {file} is there and gzipped as well; remove one of the two")
+    return files
 
 
 def _read(file: Path) -> NDArray[np.uint8]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qmltrain.data.arrays import ArraySource, array_source, describe
+from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.labelled import describe
 from qmltrain.errors import InputError
 
 

@@ -9,18 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.arrays import describe
-from qmltrain.data.checks import (
-    check_finite,
-    check_labels,
-    check_rows,
-    check_same_length,
-    check_sample_layout,
-    name_classes,
-    numbered_class_names,
-)
+from qmltrain.data.checks import check_finite, check_rows
 from qmltrain.data.files import check_digest, digest, find_file
-from qmltrain.data.protocol import FloatArray, LabelArray, PartArray
+from qmltrain.data.labelled import describe, labelled
+from qmltrain.data.protocol import FloatArray, LabelArray
 from qmltrain.data.splits import parse_parts
 from qmltrain.data.unpacked import unpacked
 from qmltrain.errors import InputError
@@ -31,6 +23,7 @@ class HDF5Source:
 
     name = "hdf5"
     code = code_sha256 = ""
+    in_memory = False
 
     def __init__(self, file: Path, x_key: str, y_key: str, task: str | None, split_key: str | None = None) -> None:
         import h5py
@@ -43,18 +36,17 @@ class HDF5Source:
         self.path = file
         self._samples = self._dataset(x_key, "x_key")  # not read here
         self._where = f"{file}: {x_key}"
-        check_sample_layout(self._samples.shape, self._samples.dtype, self._where)
-        label_values, named = name_classes(self._values(y_key, "y_key"), task, f"{file}: {y_key}")
-        self.task, self._labels = check_labels(label_values, task, f"{file}: {y_key}")
-        self.n_samples: int = int(self._samples.shape[0])
-        check_same_length(self.n_samples, len(self._labels), str(file))
-        self.sample_shape = tuple(int(length) for length in self._samples.shape[1:])
-        self.class_names = named or numbered_class_names(self._labels, self.task)
+        labels = self._values(y_key, "y_key")
         split_key = split_key or ("split" if "split" in self._file else None)
-        self.parts: PartArray | None = None
+        parts = None
         if split_key is not None:
-            self.parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
-            check_same_length(self.n_samples, len(self.parts), f"{file}: {split_key}")
+            parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
+        known = labelled(
+            self._samples.shape, self._samples.dtype, labels, str(file),
+            task=task, keys=(x_key, y_key), parts=parts, split_key=split_key or "split",
+        )  # fmt: skip
+        self.n_samples, self.sample_shape, self.task = known.n_samples, known.sample_shape, known.task
+        self._labels, self.class_names, self.parts = known.labels, known.class_names, known.parts
         self.description = describe(
             self.name, self.n_samples, self.sample_shape, self.task, self.class_names, str(file)
         )

@@ -38,6 +38,7 @@ class JoinedSource:
         if first.parts is not None and np.any(first.parts == TEST):
             raise InputError("dataset.test_path: the data at dataset.path has test rows of its own; leave it null")
         self.first, self.test = first, test
+        self.in_memory = first.in_memory and test.in_memory
         self.name, self.task = first.name, first.task
         self.n_samples = first.n_samples + test.n_samples
         self.sample_shape, self.class_names = first.sample_shape, first.class_names

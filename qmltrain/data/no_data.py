@@ -27,6 +27,7 @@ class NoData:
     code: str = ""
     code_sha256: str = ""
     parts: PartArray | None = None
+    in_memory: bool = True
 
     @cached_property
     def checksum(self) -> str:

@@ -20,7 +20,8 @@ class Source(Protocol):
     `class_names` has one name a class (empty for regression); `checksum` is the SHA-256 of the file's content, of the
     arrays' bytes where there is no file; `description` is one line for the log; `code` is the text of the user's
     function that made the data (entry `python`) and `code_sha256` its SHA-256, both else empty. `parts` says of each
-    row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not.
+    row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not. `in_memory`:
+    the samples are; else they are read from a file that may be larger than memory.
     """
 
     @property
@@ -52,6 +53,9 @@ class Source(Protocol):
 
     @property
     def code_sha256(self) -> str: ...
+
+    @property
+    def in_memory(self) -> bool: ...
 
     def labels(self) -> LabelArray:
         """All labels, (n_samples,): class indices int64, or targets float64. Not to be written to."""

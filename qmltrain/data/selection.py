@@ -28,7 +28,7 @@ class SelectedSource:
         self.sample_shape = base.sample_shape
         self.task: Task = base.task
         self.parts = None if base.parts is None else base.parts[rows]
-        self.code, self.code_sha256 = base.code, base.code_sha256
+        self.code, self.code_sha256, self.in_memory = base.code, base.code_sha256, base.in_memory
         kept = f", {len(class_names)} classes" if base.task == "classification" else ""
         self.description = f"{base.description}; selected {len(rows)} samples{kept}"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.data.arrays import ArraySource, array_source, describe
+from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.labelled import describe
 from qmltrain.errors import InputError
 
 

@@ -83,6 +83,36 @@ def v_multiply_adds(run: Run) -> int:
 
 
 @dataclass(frozen=True)
+class TableCost:
+    """Of the diagonals' tables, beside `Cost`: real additions of the Walsh-Hadamard transforms that turn the angles of
+    a diagonal's strings into a phase for every amplitude (and, going back, `w` into the gradient of every angle), and
+    sines with cosines. `once` for the whole batch where angles are shared, `a_sample` where they are the sample's own.
+    """
+
+    additions_once: int
+    sines_once: int
+    additions_a_sample: int
+    sines_a_sample: int
+
+
+def table_cost(plan: Plan) -> TableCost:
+    """Forward and backward. A transform costs t additions an amplitude in tiles of 2^t, whatever the number of strings:
+    so all pairs of qubits cost what neighbours cost.
+    """
+    size = 1 << plan.n_qubits
+    transform = min(plan.tile_bits, plan.n_qubits) * size
+    once = own = gradients = 0
+    for one in plan.passes:
+        for operation in one.operations:
+            if isinstance(operation, Diagonal):
+                once += bool(operation.shared)
+                own += bool(operation.per_sample)
+                gradients += any(has_gradient(term) for term in (*operation.shared, *operation.per_sample))
+    # the tables of the backward sweep are made anew
+    return TableCost(2 * once * transform, 2 * once * size, (2 * own + gradients) * transform, 2 * own * size)
+
+
+@dataclass(frozen=True)
 class Composition:
     """What a plan holds, for `qmltrain plan`."""
 

@@ -89,3 +89,15 @@ def _effective(config: Mapping[str, Any], exclude: Iterable[str]) -> dict[str, A
 
 def _word(value: Any) -> str:
     return "null" if value is None else json.dumps(value)
+
+
+def why_not_writable(directory: Path) -> str | None:
+    """What is in the way of writing into `directory`, which may yet have to be made; None where nothing is."""
+    place = directory
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is not a directory"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"{place} cannot be written to"
+    return None

@@ -8,13 +8,48 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.runs.atomic import new_file, write_at
+
 METRICS_NAME = "metrics.jsonl"
+
+
+class MetricsLog:
+    """The log of a live run at `path`. Its methods raise OSError where the disk does not take what they write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+
+    def open(self, metrics: Mapping[str, NDArray[Any]], epochs: Mapping[str, NDArray[Any]]) -> None:
+        """Write the log anew from the tables (quantity -> column) and go on at its end."""
+        with new_file(self.path) as descriptor:
+            write_at(descriptor, log_lines(metrics, epochs), 0)
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def append(self, quantities: Iterable[str], row: Iterable[Any]) -> None:
+        """One line."""
+        line = log_line(quantities, row)
+        while line:  # one write; more only where the disk took a part of it
+            line = line[os.write(self._descriptor, line) :]
+
+    def sync(self) -> None:
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """At any time, and more than once."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # what a close could still report, `sync` has reported
+                os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def log_line(quantities: Iterable[str], row: Iterable[Any]) -> bytes:

@@ -3,9 +3,9 @@
 Three files in the run directory belong to it:
 
 - ``run.h5``: laid out once at its full size (`layout.py`), its space reserved; after that every row is a plain write at
-  a known offset, and last of all the counter ``valid_rows``. A kill at any moment leaves a file that opens, with every
-  row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary error, not a crash of
-  the interpreter, and readers may open the file whenever they like.
+  a known offset, and last of all the counter ``valid_rows`` (`rows.py`). A kill at any moment leaves a file that opens,
+  with every row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary error, not
+  a crash of the interpreter, and readers may open the file whenever they like.
 - ``metrics.jsonl``: the same metrics as text (`metrics_log.py`).
 - ``status.json``: what changes while the run lives: status, sessions, automatic choices (`status_file.py`).
 
@@ -15,10 +15,9 @@ place.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,21 +26,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.errors import InputError, StorageError
-from qmltrain.runs.atomic import new_file, read_at, remove_stale_temporaries, storage_errors, write_at
+from qmltrain.runs.atomic import new_file, remove_stale_temporaries, storage_errors
 from qmltrain.runs.attributes import collect_session, utc_now
 from qmltrain.runs.layout import (
     FILE_NAME,
     SCHEMA_VERSION,
     TABLES,
     UNFINISHED,
-    VALID_ROWS,
-    Column,
     check_attributes,
     lay_out,
     make_tables,
 )
-from qmltrain.runs.metrics_log import METRICS_NAME, log_line, log_lines
+from qmltrain.runs.metrics_log import METRICS_NAME, MetricsLog
 from qmltrain.runs.reading import Layout, read_layout
+from qmltrain.runs.rows import RowFile, capacities, space_errors
 from qmltrain.runs.snapshots import SUFFIX
 from qmltrain.runs.status_file import encode_status, read_status_file, write_status_file
 
@@ -51,7 +49,6 @@ GRADIENTS = ("none", "norms", "full")
 _SETTINGS = ("n_steps", "n_epochs", "n_layers", "n_parameters", "gradients", "gradients_every", "parameters_every")
 _OWNED = frozenset({"schema_version", "run_id", "status", "metrics", "epoch_metrics", "sessions", *_SETTINGS})
 _SESSION_STATE = ("status", "updated_utc", "steps", "epochs", "ended_utc")
-_COPY_BYTES = 1 << 24  # sealing copies this much at a time
 
 
 class RunStore:
@@ -72,24 +69,19 @@ class RunStore:
         self.path = directory / FILE_NAME
         self.attributes = layout.attributes
         self._layout = layout
-        self._capacity = capacities(layout.attributes)
-        self._rows = dict(zip(TABLES, rows, strict=True))
         self._live = live
         self._evaluation: dict[str, NDArray[Any]] = {}
         self._last_parameters_step: int | None = None
         self._failed = False
-        self._descriptor = self._log = -1
+        self._file = RowFile(self.path, layout, rows)
+        self._log = MetricsLog(directory / METRICS_NAME)
         try:
             with self._writing(self.path):
-                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-                self._write_counter()
-                if self._rows["parameters"]:
-                    self._last_parameters_step = int(self._read_table("parameters")["step"][-1])
-            log_path = directory / METRICS_NAME
-            with self._writing(log_path):
-                with new_file(log_path) as descriptor:
-                    write_at(descriptor, log_lines(self._read_table("metrics"), self._read_table("epochs")), 0)
-                self._log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+                self._file.open()
+                if self._file.rows["parameters"]:
+                    self._last_parameters_step = int(self._file.read("parameters")["step"][-1])
+            with self._writing(self._log.path):
+                self._log.open(self._file.read("metrics"), self._file.read("epochs"))
             self._write_status("running")
         except BaseException:
             self.abandon()
@@ -164,7 +156,7 @@ class RunStore:
             remove_stale_temporaries(directory)
         rows = [0] * len(TABLES)
         names = {"parameters/names": list(parameter_names)} if parameter_names else {}
-        with _space_errors(path, attributes), new_file(path) as descriptor:
+        with space_errors(path, attributes), new_file(path) as descriptor:
             lay_out(descriptor, tables, capacities(attributes), rows, attributes, names)
         return cls(directory, read_layout(path), rows, {"sessions": [{**collect_session(), "from_step": 0}]})
 
@@ -202,12 +194,12 @@ class RunStore:
     @property
     def steps(self) -> int:
         """Steps stored so far, which is also the number of the last."""
-        return self._rows["metrics"]
+        return self._file.rows["metrics"]
 
     @property
     def epochs(self) -> int:
         """Epochs stored so far, which is also the number of the last."""
-        return self._rows["epochs"]
+        return self._file.rows["epochs"]
 
     @property
     def wants_layer_norms(self) -> bool:
@@ -237,22 +229,24 @@ class RunStore:
         Raises ValueError where the step is not the next one, a quantity is missing or unknown, or an array that the
         settings ask for is missing or misshapen; StorageError where the disk does not take it.
         """
-        self._check_next("step", step, self.steps, self._capacity["metrics"])
-        rows = {"metrics": (step, *self._values("metrics", metrics))}
+        self._check_next("step", step, self.steps, self._file.capacity["metrics"])
+        rows: dict[str, tuple[Any, ...]] = {"metrics": (step, *self._layout.row_values("metrics", metrics))}
         arrays = {"layer_norms": layer_norms} if self.wants_layer_norms else {}
         if self.wants_gradient(step):
             arrays["gradients"] = gradient
         if self.wants_parameters(step):
             arrays["parameters"] = parameters
-        self._append({**rows, **{table: (step, self._array(table, array)) for table, array in arrays.items()}})
+        for table, array in arrays.items():
+            rows[table] = (step, self._layout.row_array(table, array))
+        self._append(rows)
         self._append_log("metrics", rows["metrics"])
 
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Stores one finished epoch and the step it ended with; raises as `append_step`."""
-        self._check_next("epoch", epoch, self.epochs, self._capacity["epochs"])
+        self._check_next("epoch", epoch, self.epochs, self._file.capacity["epochs"])
         if step != self.steps:
             raise ValueError(f"epoch {epoch} ends with step {step}, but the last step stored is {self.steps}")
-        row = (epoch, step, *self._values("epochs", metrics))
+        row = (epoch, step, *self._layout.row_values("epochs", metrics))
         self._append({"epochs": row})
         self._append_log("epochs", row)
 
@@ -261,10 +255,10 @@ class RunStore:
         last = self._last_parameters_step
         if last is not None and step < last:
             raise ValueError(f"parameters of step {step} after those of step {last}")
-        row = (step, self._array("parameters", theta))
+        row = (step, self._layout.row_array("parameters", theta))
         if step == last:
             with self._writing(self.path):
-                self._write_row("parameters", self._rows["parameters"] - 1, row)
+                self._file.replace_last("parameters", row)
         else:
             self._append({"parameters": row})
 
@@ -302,9 +296,9 @@ class RunStore:
     def sync(self) -> None:
         """Puts the rows so far on the disk itself; comes before a snapshot is saved."""
         with self._writing(self.path):
-            os.fsync(self._descriptor)
-        with self._writing(self.directory / METRICS_NAME):
-            os.fsync(self._log)
+            self._file.sync()
+        with self._writing(self._log.path):
+            self._log.sync()
 
     def close(self, status: str = COMPLETED) -> None:
         """Ends the session. ``completed`` seals the file: trimmed to its rows, with all attributes and evaluations, it
@@ -323,11 +317,8 @@ class RunStore:
 
     def abandon(self) -> None:
         """Lets go of the files without writing anything; at any time, and more than once."""
-        for descriptor in (self._descriptor, self._log):
-            if descriptor >= 0:
-                with suppress(OSError):  # what a close could still report, `sync` has reported
-                    os.close(descriptor)
-        self._descriptor = self._log = -1
+        self._file.close()
+        self._log.close()
         self._failed = True
 
     def __enter__(self) -> Self:
@@ -356,62 +347,16 @@ class RunStore:
         if number > capacity:
             raise ValueError(f"{noun} {number}: the run was laid out for {capacity}")
 
-    def _values(self, table: str, metrics: Mapping[str, float]) -> list[float]:
-        names = [column.quantity for column in self._layout.tables[table].columns if column.metric]
-        if metrics.keys() != set(names):
-            raise ValueError(f"{table}: found {sorted(metrics)}, the run was laid out for {sorted(names)}")
-        return [float(metrics[name]) for name in names]
-
-    def _array(self, table: str, array: ArrayLike | None) -> NDArray[np.float64]:
-        width = self._layout.tables[table].columns[1].width
-        if array is None:
-            raise ValueError(f"{table}: the run's settings ask for them, but they were not given")
-        values = np.ascontiguousarray(array, "<f8")
-        if values.shape != (width,):
-            raise ValueError(f"{table}: found shape {values.shape}, the run was laid out for ({width},)")
-        return values
-
     def _append(self, rows: Mapping[str, tuple[Any, ...]]) -> None:
-        """Writes the rows, then the counter: a row counts only when all of it is in the file."""
-        for table in rows:
-            if self._rows[table] >= self._capacity[table]:
-                raise ValueError(f"{table}: the run was laid out for {self._capacity[table]} rows")
+        self._file.check_room(rows)
         with self._writing(self.path):
-            for table, row in rows.items():
-                self._write_row(table, self._rows[table], row)
-            for table in rows:
-                self._rows[table] += 1
-            self._write_counter()
+            self._file.append(rows)
         if "parameters" in rows:
             self._last_parameters_step = int(rows["parameters"][0])
 
     def _append_log(self, table: str, row: tuple[Any, ...]) -> None:
-        line = log_line([column.quantity for column in self._layout.tables[table].columns], row)
-        with self._writing(self.directory / METRICS_NAME):
-            while line:  # one write; more only where the disk took a part of it
-                line = line[os.write(self._log, line) :]
-
-    def _write_row(self, table: str, index: int, row: tuple[Any, ...]) -> None:
-        for column, value in zip(self._layout.tables[table].columns, row, strict=True):
-            data = np.asarray(value, column.dtype).tobytes()
-            if data:
-                write_at(self._descriptor, data, self._offset(column) + index * column.row_bytes)
-
-    def _write_counter(self) -> None:
-        counts = np.array([self._rows[name] for name in TABLES], "<i8")
-        write_at(self._descriptor, counts.tobytes(), self._layout.offsets[VALID_ROWS])
-
-    def _offset(self, column: Column) -> int:
-        return self._layout.offsets[column.path]
-
-    def _read_table(self, table: str) -> dict[str, NDArray[Any]]:
-        """The valid rows of a table's one-dimensional columns, by quantity."""
-        count, columns = self._rows[table], {}
-        for column in self._layout.tables[table].columns:
-            if column.width is None:
-                data = read_at(self._descriptor, count * column.row_bytes, self._offset(column)) if count else b""
-                columns[column.quantity] = np.frombuffer(data, column.dtype)
-        return columns
+        with self._writing(self._log.path):
+            self._log.append([column.quantity for column in self._layout.tables[table].columns], row)
 
     def _write_status(self, status: str) -> None:
         state = {"status": status, "updated_utc": utc_now(), "steps": self.steps, "epochs": self.epochs}
@@ -424,39 +369,7 @@ class RunStore:
         arrays: dict[str, Any] = dict(self._evaluation)
         if self._layout.parameter_names:
             arrays["parameters/names"] = self._layout.parameter_names
-        tables, rows = self._layout.tables, self._rows
         with new_file(self.path) as descriptor:
-            offsets = lay_out(descriptor, tables, rows, list(rows.values()), attributes, arrays)
-            for table in tables.values():
-                for column in table.columns:
-                    length = rows[table.name] * column.row_bytes
-                    for begin in range(0, length, _COPY_BYTES):
-                        data = read_at(self._descriptor, min(_COPY_BYTES, length - begin), self._offset(column) + begin)
-                        write_at(descriptor, data, offsets[column.path] + begin)
-
-
-def capacities(attributes: Mapping[str, Any]) -> dict[str, int]:
-    """The rows that each table of a run is laid out for."""
-    steps, epochs, every = attributes["n_steps"], attributes["n_epochs"], attributes.get("parameters_every")
-    return {
-        "metrics": steps,
-        "epochs": epochs,
-        "layer_norms": steps,
-        "gradients": math.ceil(steps / attributes["gradients_every"]),
-        "parameters": (epochs if every is None else steps // every) + 2,  # and the initial and the final ones
-    }
-
-
-@contextmanager
-def _space_errors(path: Path, attributes: Mapping[str, Any]) -> Iterator[None]:
-    """Says how much space a run needs, and what makes it less, where it is not there."""
-    try:
-        yield
-    except OSError as error:
-        rows = capacities(attributes)
-        n_rows = rows["parameters"] + (rows["gradients"] if attributes["gradients"] == "full" else 0)
-        raise StorageError(
-            f"cannot reserve {path} ({8e-6 * attributes['n_parameters'] * n_rows:.1f} MB of gradients and parameters): "
-            f"{error.strerror or error}; free space, choose another run.root, or store less with run.gradients=norms, "
-            "run.gradients_every or run.parameters_every"
-        ) from error
+            rows = self._file.rows
+            offsets = lay_out(descriptor, self._layout.tables, rows, list(rows.values()), attributes, arrays)
+            self._file.copy(descriptor, offsets)

@@ -11,16 +11,20 @@ from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
 from qmltrain.runs.arrays import read_array, write_arrays
 from qmltrain.runs.attributes import collect_attributes
+from qmltrain.runs.directory import why_not_writable
 from qmltrain.studies.setup import Compiled, Problem, build_problem, compile_model
 
 DEFAULT_OUTPUT = "gradient.h5"
 
 
 def run(config: Config, context: CommandContext) -> int:
-    """Write the file and print what is in it. An existing file is not replaced."""
+    """Write the file and print what is in it. An existing file is not replaced; a missing folder is made."""
     output = Path(config.study.output or DEFAULT_OUTPUT)
     if output.exists():
         raise InputError(f"study.output: {output} exists already; remove it or choose another name")
+    reason = why_not_writable(output.parent)
+    if reason is not None:  # said before the work, not after it
+        raise InputError(f"study.output: {reason}; choose another place")
     problem = build_problem(config)
     compiled = compile_model(config, problem.model)
     theta_P = load_parameters(config.study.parameters, problem)

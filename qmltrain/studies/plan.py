@@ -8,8 +8,9 @@ from qmltrain.config import CommandContext, Config
 from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.cost import backward_cost, composition, forward_cost
+from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
 from qmltrain.studies.setup import build_model, build_source_shape, compile_model
+from qmltrain.training.model import Model
 
 _TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown where the engine's own has no tiles
 
@@ -23,8 +24,8 @@ def run(config: Config, context: CommandContext) -> int:
     seconds = time.perf_counter() - begun
     shape = composition(plan)
     amplitude = 8 if config.engine.precision == "complex64" else 16
-    forward, backward = forward_cost(plan, amplitude), backward_cost(plan, amplitude)
-    batch = config.train.batch_size
+    forward, backward, tables = forward_cost(plan, amplitude), backward_cost(plan, amplitude), table_cost(plan)
+    batch = 1 if config.dataset.name == "none" else config.train.batch_size
     gates = len(circuit.gates)
     rows = [
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
@@ -36,6 +37,12 @@ def run(config: Config, context: CommandContext) -> int:
             f"at most {shape.largest_diagonal} in one diagonal",
         ),
         (
+            "phase tables",
+            f"{tables.additions_once:.3g} additions and {tables.sines_once:.3g} sines a step, "
+            f"{tables.additions_a_sample:.3g} and {tables.sines_a_sample:.3g} a sample",
+        ),
+        ("measured", _measured(model)),
+        (
             "passes",
             f"{shape.passes} over memory, tiles of 2^{plan.tile_bits} amplitudes "
             f"({gates / max(1, shape.passes):.3g} gates a pass)",
@@ -45,7 +52,7 @@ def run(config: Config, context: CommandContext) -> int:
         (
             "one step",
             f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
-            f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} samples",
+            f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} sample{'s' * (batch > 1)}",
         ),
         ("one state", gib(amplitude << circuit.n_qubits)),
         ("planned in", f"{seconds:.2f} s"),
@@ -60,3 +67,13 @@ def run(config: Config, context: CommandContext) -> int:
     memory = forecast.fixed_bytes + in_flight // BLOCK * forecast.block_bytes
     print(f"{'memory':<15}{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}")
     return 0
+
+
+def _measured(model: Model) -> str:
+    """Observables and what is measured for them."""
+    observables = model.observables
+    n_strings, diagonal = len(observables.strings), sum(string.is_diagonal for string in observables.strings)
+    after = len(observables.diagonalizing_gates)
+    noun = "observable" if observables.n_observables == 1 else "observables"
+    text = f"{observables.n_observables} {noun} from {n_strings} Pauli strings, {diagonal} of Z alone"
+    return text + f", after {after} more gates" * (after > 0)

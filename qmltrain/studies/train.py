@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import warnings
@@ -19,7 +18,7 @@ from qmltrain.cluster.signals import StopRequest
 from qmltrain.config import CommandContext, Config, to_dict, to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.runs.attributes import collect_attributes
-from qmltrain.runs.directory import check_same_run, default_directory
+from qmltrain.runs.directory import check_same_run, default_directory, why_not_writable
 from qmltrain.runs.layout import FILE_NAME
 from qmltrain.runs.lock import RunLock
 from qmltrain.runs.reading import run_status
@@ -99,13 +98,9 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
 
 def check_directory(directory: Path) -> None:
     """Raise InputError where a run cannot live in `directory`; it is made later, when everything else is right."""
-    place = directory
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir():
-        raise InputError(f"run.dir: {place} is not a directory; choose another run.dir or run.root")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"run.dir: {place} cannot be written to; choose another run.dir or run.root")
+    reason = why_not_writable(directory)
+    if reason is not None:
+        raise InputError(f"run.dir: {reason}; choose another run.dir or run.root")
 
 
 def make_directory(directory: Path) -> None:

@@ -164,11 +164,17 @@ def test_bad_cifar10_is_refused(tmp_path):
     content = path.read_bytes()
     for bad, message in (
         (content[:-1], r"30729 bytes are not whole records of 3073"),
+        (content + b"\0", r"30731 bytes are not whole records of 3073"),
         (b"", r"0 bytes are not whole records"),
         (bytes([10]) + content[1:], r"record 0 has label 10; allowed are 0 to 9"),
     ):
         path.write_bytes(bad)
         refused(message, "cifar10", options)
+    path.write_bytes(content)
+    write_cifar10(tmp_path / "data_batch_1.bin.gz", 10)
+    refused(r"^dataset\.path: .*data_batch_1\.bin is there and gzipped as well", "cifar10", {"path": str(tmp_path)})
+    (tmp_path / "data_batch_1.bin.gz").rename(tmp_path / "data_batch_2.bin.part")
+    assert build_source("cifar10", {"path": str(tmp_path)}).n_samples == 10  # a half-written download is none
     (tmp_path / "empty").mkdir()
     refused(r"^dataset\.path: .*has no data_batch", "cifar10", {"path": str(tmp_path / "empty")})
     refused(r"^dataset\.path: no file", "cifar10", {"path": str(tmp_path / "absent")})

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tracemalloc
-from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 
 from qmltrain.data.batches import BatchOrder, PreparedData
 from qmltrain.data.checks import CHUNK_BYTES
@@ -49,35 +45,3 @@ def test_memory_is_a_few_chunks(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 5 * CHUNK_BYTES
-
-
-PROGRAM = """
-import re, sys
-from pathlib import Path
-import numpy as np
-from qmltrain.data.batches import BatchOrder, PreparedData
-from qmltrain.data.preprocessing import Preprocessor
-from qmltrain.data.sources import build_source
-from qmltrain.data.splits import split
-
-source = build_source("hdf5", {"path": sys.argv[1]})
-parts = split(source.labels(), source.task, 0.1, 0.1, np.random.default_rng(0))
-fitted = Preprocessor.fit(source, parts.train, resize=14, pca=16, scale="min_max")
-data = PreparedData(source, fitted, cache_bytes=0)
-for batch in data.stream(BatchOrder(parts.train, 64, 0).batches(0)[:200]):
-    pass
-# Not ru_maxrss, in which a new process counts the memory of the one that started it.
-print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-def test_two_gib_under_500_mib(tmp_path):
-    file = write_images(tmp_path / "data.h5", 700_000, 28, np.float32)
-    with h5py.File(file) as opened:
-        assert opened["x"].nbytes > 2 * 2**30
-    command = [sys.executable, "-c", PROGRAM, str(file)]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
-    assert int(done.stdout) < 500 * 2**20

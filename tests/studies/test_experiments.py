@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qmltrain.cli import main
 from qmltrain.cli.composing import compose_config
 from qmltrain.paths import configs_directory
 from qmltrain.runs.views import open_run
@@ -32,8 +33,9 @@ def data(tmp_path_factory):
     labels = (np.arange(80) % 10).astype(np.uint8)
     write_idx(folder / "t10k-images-idx3-ubyte.gz", generator.integers(0, 256, (80, 28, 28), dtype=np.uint8))
     write_idx(folder / "t10k-labels-idx1-ubyte.gz", labels)
-    write_cifar10(folder / "data_batch_1.bin", 60, seed=1)
-    write_cifar10(folder / "test_batch.bin", 20, seed=2)
+    for number in range(1, 6):
+        write_cifar10(folder / f"data_batch_{number}.bin", 20, seed=number)
+    write_cifar10(folder / "test_batch.bin", 20, seed=6)
     return folder
 
 
@@ -52,6 +54,31 @@ def test_it_runs(name, data, tmp_path, monkeypatch):
         assert summary["train/loss"] <= view.metrics["train/loss"].iloc[0]
     else:
         assert "baseline/r2" in summary or "baseline/accuracy" in summary
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content[:-1], "61459 bytes are not whole records of 3073"),
+        (lambda content: content + bytes(7), "61467 bytes are not whole records of 3073"),
+        (lambda content: content[:3073] + b"\x0b" + content[3074:], "record 1 has label 11; allowed are 0 to 9"),
+    ],
+    ids=["truncated", "oversized", "wrong label"],
+)
+def test_a_bad_batch_of_cifar10_is_one_line(data, tmp_path, monkeypatch, capsys, change, message):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in data.glob("*.bin"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    bad = folder / "data_batch_3.bin"
+    bad.write_bytes(change(bad.read_bytes()))
+    monkeypatch.setenv("QMLTRAIN_DATA", str(folder))
+    monkeypatch.chdir(tmp_path)
+    assert main(["experiment=cifar10", *SMALLER["cifar10"], "engine=interpreter"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("qmltrain: error: ") and captured.err.count("\n") == 1
+    assert message in captured.err and "data_batch_3.bin" in captured.err
+    assert captured.out == "" and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow

@@ -54,6 +54,15 @@ def test_gradient_reads_parameters_from_any_file(tmp_path, kind):
         assert len(file["losses"]) == 5
 
 
+def test_gradient_makes_a_missing_folder_and_refuses_an_impossible_one_before_it_begins(tmp_path, monkeypatch):
+    output = tmp_path / "deep" / "er" / "gradient.h5"
+    assert gradient.run(moons(tmp_path, study__rows=5, study__output=str(output)), CONTEXT) == 0
+    assert output.is_file()
+    monkeypatch.setattr(gradient, "compute", lambda *_: pytest.fail("computed what cannot be written"))
+    with pytest.raises(InputError, match=r"^study\.output: .*gradient\.h5 is not a directory; choose another place"):
+        gradient.run(moons(tmp_path, study__output=str(output / "below.h5")), CONTEXT)
+
+
 def test_gradient_refuses_bad_input_and_overwrites_nothing(tmp_path):
     output = tmp_path / "gradient.h5"
     output.write_text("precious")
@@ -98,3 +107,43 @@ def test_circuit_draws_and_names(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "q0:" in printed and "q1:" in printed
     assert "encoding.0" in printed and "head." in printed
+
+
+def lines_of_plan(config, capsys) -> dict[str, str]:
+    assert plan.run(config, CONTEXT) == 0
+    return {line[:15].strip(): line[15:] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_plan_shows_that_many_strings_cost_no_more_than_few(tmp_path, capsys):
+    """All pairs of six qubits in one diagonal: more terms, the same rotations, passes and tables."""
+    shown = {
+        entanglement: lines_of_plan(
+            moons(
+                tmp_path, dataset__name="make_classification", dataset__noise=None, dataset__n_features=6,
+                circuit__n_qubits=6, encoding__name="zz_feature_map", encoding__entanglement=entanglement,
+            ),
+            capsys,
+        )
+        for entanglement in ("full", "linear")
+    }  # fmt: skip
+    full, linear = shown["full"], shown["linear"]
+    assert " 42 per sample" in full["phase terms"]  # 2 repeats of 15 pairs and 6 qubits
+    assert " 22 per sample" in linear["phase terms"]
+    for row in ("fused to", "phase tables", "multiply-adds", "bytes moved"):
+        assert full[row] == linear[row]
+    # two diagonals of the samples' own, forward, backward and gradients: 6 transforms of 6 x 64 additions; 4 x 64 sines
+    assert full["phase tables"].endswith("2.3e+03 and 256 a sample")
+
+
+def test_plan_shows_re_uploading_in_proportion(tmp_path, capsys):
+    rows = {repeats: lines_of_plan(moons(tmp_path, encoding__repeats=repeats), capsys) for repeats in (10, 40)}
+    found = [float(rows[repeats]["multiply-adds"].split()[0]) for repeats in (10, 40)]
+    assert 3.8 < found[1] / found[0] < 4.2
+
+
+def test_plan_shows_what_is_measured(tmp_path, capsys):
+    np.save(tmp_path / "state.npy", np.array([0.6, 0, 0, 0.8j]))
+    row = lines_of_plan(
+        moons(tmp_path, observable__name="target_state", observable__path=str(tmp_path / "state.npy")), capsys
+    )
+    assert row["measured"].startswith("1 observable from 4 Pauli strings, 4 of Z alone, after ")
