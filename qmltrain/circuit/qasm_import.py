@@ -11,21 +11,21 @@ measured. What depends on a measurement, `reset`, `def` and timing is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
 from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Gate
+from qmltrain.circuit.qasm_calls import INCLUDES, Definition, GateCalls
 from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError, to_angle
-from qmltrain.circuit.qasm_gates import GATES, Operation, controlled, inverse, power
-from qmltrain.circuit.qasm_values import LARGEST_COUNT, Scope, Values, whole_number, words
+from qmltrain.circuit.qasm_gates import Operation
+from qmltrain.circuit.qasm_values import LARGEST_COUNT, Scope, whole_number, words
 from qmltrain.errors import InputError
 
 INSTALL = "pip install 'qmltrain[qasm]'"
-INCLUDES = ("stdgates.inc", "qelib1.inc")
 
 
 @dataclass(frozen=True)
@@ -74,33 +74,20 @@ def _place(error: BaseException) -> str:
     return f": {' '.join(str(error).split())}" if str(error) else ""
 
 
-@dataclass(frozen=True)
-class _Definition:
-    """A `gate` of the program."""
-
-    parameters: tuple[str, ...]
-    qubits: tuple[str, ...]
-    body: Sequence[Any]
-    number: int  # in the order of definitions: a body may call earlier ones alone
-
-
-class _Reader(Values):
+class _Reader(GateCalls):
     """Walks the statements once."""
 
     def __init__(self, where: str, version_2: bool) -> None:
-        super().__init__(version_2)
-        self.where = where
+        super().__init__(where, version_2)
         self.gates: list[Gate] = []
         self.n_qubits = 0
-        self.definitions: dict[str, _Definition] = {}
         self.measured: set[int] = set()
-        self.turns = 0
 
     # statements
 
     def statements(self, statements: Sequence[Any], scope: Scope) -> None:
         for statement in statements:
-            with self._at(statement):
+            with self.at(statement):
                 self._statement(statement, scope)
 
     def _statement(self, statement: Any, scope: Scope) -> None:
@@ -168,7 +155,7 @@ class _Reader(Values):
         name = statement.name.name
         if name in self.definitions:
             raise InputError(f"gate {name} is defined twice")
-        self.definitions[name] = _Definition(
+        self.definitions[name] = Definition(
             tuple(argument.name for argument in statement.arguments),
             tuple(qubit.name for qubit in statement.qubits),
             statement.body,
@@ -184,7 +171,7 @@ class _Reader(Values):
         else:
             raise InputError("a loop goes over a range [a:b] or a set {a, b, ...} of integers")
         for value in values:
-            self._count_turn()
+            self.count_turn()
             self.statements(statement.block, {**scope, name: Expression.number(int(value))})
 
     def _QuantumMeasurementStatement(self, statement: Any, scope: Scope) -> None:
@@ -196,7 +183,7 @@ class _Reader(Values):
         self.measured.update(self._qubits(measurement.qubit, scope))
 
     def _QuantumPhase(self, statement: Any, scope: Scope) -> None:
-        self._emit(self._phase(statement, scope, lambda qubit: self._single(qubit, scope)))
+        self._emit(self.phase(statement, scope, lambda qubit: self._single(qubit, scope)))
 
     def _QuantumGate(self, statement: Any, scope: Scope) -> None:
         places = [self._qubits(qubit, scope) for qubit in statement.qubits]
@@ -205,111 +192,7 @@ class _Reader(Values):
             raise InputError(f"{statement.name.name}: registers of different sizes {sorted(lengths)}")
         for turn in range(max(lengths, default=1)):  # one gate for each qubit of the registers
             qubits = tuple(place[0] if len(place) == 1 else place[turn] for place in places)
-            self._emit(self._operations(statement, qubits, scope, len(self.definitions)))
-
-    # gates
-
-    def _operations(
-        self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int
-    ) -> list[Operation]:
-        """The operations of one gate call on given qubits, modifiers carried out."""
-        name = statement.name.name
-        self._count_turn()
-        modifiers = [self._modifier(modifier, scope) for modifier in statement.modifiers]
-        n_controls = sum(count for kind, count in modifiers if kind in ("ctrl", "negctrl"))
-        if n_controls >= len(qubits) and n_controls:
-            raise InputError(f"{name}: {len(qubits)} qubits are too few for {n_controls} controls")
-        if len(set(qubits)) != len(qubits):
-            raise InputError(f"{name}: a qubit is given twice")
-        angles = [self.evaluate(argument, scope) for argument in statement.arguments]
-        operations = self._call(name, angles, qubits[n_controls:], callable_below)
-        return self._modified(operations, modifiers, qubits[:n_controls])
-
-    def _phase(self, statement: Any, scope: Scope, qubit_of: Callable[[Any], int]) -> list[Operation]:
-        qubits = tuple(qubit_of(qubit) for qubit in statement.qubits)
-        modifiers = [self._modifier(modifier, scope) for modifier in statement.modifiers]
-        if sum(count for kind, count in modifiers if kind in ("ctrl", "negctrl")) != len(qubits):
-            raise InputError("gphase: takes one qubit for each control")
-        phase = Operation("gphase", (), (self.evaluate(statement.argument, scope),))
-        return self._modified([phase], modifiers, qubits)
-
-    def _modified(
-        self, operations: list[Operation], modifiers: list[tuple[str, int]], controls: tuple[int, ...]
-    ) -> list[Operation]:
-        """Modifiers act from the gate outwards, the last one first; the first one's controls come first."""
-        left = list(controls)
-        for kind, count in reversed(modifiers):
-            if kind == "inv":
-                operations = inverse(operations)
-            elif kind == "pow":
-                operations = power(operations, count)
-            else:
-                for _ in range(count):
-                    control = left.pop()
-                    operations = controlled(operations, control)
-                    if kind == "negctrl":
-                        flip = Operation("x", (control,))
-                        operations = [flip, *operations, flip]
-            if len(operations) > LARGEST_COUNT:
-                raise InputError(f"more than {LARGEST_COUNT} gates")
-        return operations
-
-    def _modifier(self, modifier: Any, scope: Scope) -> tuple[str, int]:
-        kind = modifier.modifier.name
-        if kind == "inv":
-            return kind, 0
-        value = (
-            1 if modifier.argument is None else whole_number(self.evaluate(modifier.argument, scope), f"{kind}(...)")
-        )
-        if kind != "pow" and value < 1 or abs(value) > LARGEST_COUNT:
-            raise InputError(f"{kind}({value}) is not possible")
-        return kind, value
-
-    def _call(
-        self, name: str, angles: list[Expression], qubits: tuple[int, ...], callable_below: int
-    ) -> list[Operation]:
-        definition = self.definitions.get(name)
-        if definition is not None and definition.number >= callable_below:
-            raise InputError(f"gate {name} calls itself, or a gate that is defined later")
-        if definition is None and name not in GATES:
-            raise InputError(f"gate {name!r} is not known: neither in {' or '.join(INCLUDES)} nor defined before")
-        if definition is None:
-            n_angles, n_qubits, ours, convert = GATES[name]
-        else:
-            n_angles, n_qubits = len(definition.parameters), len(definition.qubits)
-        if (len(angles), len(qubits)) != (n_angles, n_qubits):
-            raise InputError(
-                f"gate {name} takes {n_angles} angles and {n_qubits} qubits, found {len(angles)} and {len(qubits)}"
-            )
-        if definition is None:
-            return [Operation(ours, qubits, tuple(convert(angles)))]
-        scope: Scope = dict(zip(definition.parameters, angles, strict=True))
-        places = dict(zip(definition.qubits, qubits, strict=True))
-        found: list[Operation] = []
-        outside, self.names_are_inputs = self.names_are_inputs, False
-        for statement in definition.body:
-            found += self._in_gate(statement, scope, places, definition.number)
-            if len(found) > LARGEST_COUNT:
-                raise InputError(f"more than {LARGEST_COUNT} gates")
-        self.names_are_inputs = outside
-        return found
-
-    def _in_gate(self, statement: Any, scope: Scope, places: dict[str, int], number: int) -> list[Operation]:
-        def place(qubit: Any) -> int:
-            if qubit.name not in places:
-                raise InputError(f"qubit {qubit.name!r} is not an argument of the gate")
-            return places[qubit.name]
-
-        with self._at(statement):
-            kind = type(statement).__name__
-            if kind == "QuantumBarrier":
-                return []
-            if kind == "QuantumPhase":
-                return self._phase(statement, scope, place)
-            if kind != "QuantumGate":
-                raise InputError(f"{words(kind)} cannot stand in the definition of a gate")
-            return self._operations(statement, tuple(place(qubit) for qubit in statement.qubits), scope, number)
-        raise AssertionError
+            self._emit(self.operations(statement, qubits, scope, len(self.definitions)))
 
     def _emit(self, operations: Sequence[Operation]) -> None:
         if len(self.gates) + len(operations) > LARGEST_COUNT:
@@ -380,23 +263,6 @@ class _Reader(Values):
         if len(found) > LARGEST_COUNT:
             raise InputError(f"a range of more than {LARGEST_COUNT}")
         return found
-
-    def _count_turn(self) -> None:
-        self.turns += 1
-        if self.turns > LARGEST_COUNT:
-            raise InputError(f"more than {LARGEST_COUNT} gates and turns of loops")
-
-    @contextmanager
-    def _at(self, statement: Any) -> Iterator[None]:
-        """Messages get the file and the line, once."""
-        try:
-            yield
-        except (InputError, NotAnAngleError) as error:
-            if str(error).startswith(self.where):
-                raise
-            line = statement.span.start_line if statement.span else "?"
-            raise InputError(f"{self.where}, line {line}: {error}") from error
-
 
 def _angle(expression: Expression, gate: str) -> Angle:
     try:

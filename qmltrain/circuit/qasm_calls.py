@@ -1,0 +1,155 @@
+"""Gate calls of an OpenQASM program: definitions of its own and modifiers, down to operations on given qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError
+from qmltrain.circuit.qasm_gates import GATES, Operation, controlled, inverse, power
+from qmltrain.circuit.qasm_values import LARGEST_COUNT, Scope, Values, whole_number, words
+from qmltrain.errors import InputError
+
+INCLUDES = ("stdgates.inc", "qelib1.inc")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A `gate` of the program."""
+
+    parameters: tuple[str, ...]
+    qubits: tuple[str, ...]
+    body: Sequence[Any]
+    number: int  # in the order of definitions: a body may call earlier ones alone
+
+
+class GateCalls(Values):
+    """What is known of gates at a point of the program; `where` (config key and file) opens messages."""
+
+    def __init__(self, where: str, version_2: bool) -> None:
+        super().__init__(version_2)
+        self.where = where
+        self.definitions: dict[str, Definition] = {}
+        self.turns = 0
+
+    def operations(
+        self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int
+    ) -> list[Operation]:
+        """The operations of one gate call on given qubits, modifiers carried out."""
+        name = statement.name.name
+        self.count_turn()
+        modifiers = [self._modifier(modifier, scope) for modifier in statement.modifiers]
+        n_controls = sum(count for kind, count in modifiers if kind in ("ctrl", "negctrl"))
+        if n_controls >= len(qubits) and n_controls:
+            raise InputError(f"{name}: {len(qubits)} qubits are too few for {n_controls} controls")
+        if len(set(qubits)) != len(qubits):
+            raise InputError(f"{name}: a qubit is given twice")
+        angles = [self.evaluate(argument, scope) for argument in statement.arguments]
+        operations = self._call(name, angles, qubits[n_controls:], callable_below)
+        return self._modified(operations, modifiers, qubits[:n_controls])
+
+    def phase(self, statement: Any, scope: Scope, qubit_of: Callable[[Any], int]) -> list[Operation]:
+        """A phase, with controls that of qubits; `qubit_of` finds them."""
+        qubits = tuple(qubit_of(qubit) for qubit in statement.qubits)
+        modifiers = [self._modifier(modifier, scope) for modifier in statement.modifiers]
+        if sum(count for kind, count in modifiers if kind in ("ctrl", "negctrl")) != len(qubits):
+            raise InputError("gphase: takes one qubit for each control")
+        phase = Operation("gphase", (), (self.evaluate(statement.argument, scope),))
+        return self._modified([phase], modifiers, qubits)
+
+    def _modified(
+        self, operations: list[Operation], modifiers: list[tuple[str, int]], controls: tuple[int, ...]
+    ) -> list[Operation]:
+        """Modifiers act from the gate outwards, the last one first; the first one's controls come first."""
+        left = list(controls)
+        for kind, count in reversed(modifiers):
+            if kind == "inv":
+                operations = inverse(operations)
+            elif kind == "pow":
+                operations = power(operations, count)
+            else:
+                for _ in range(count):
+                    control = left.pop()
+                    operations = controlled(operations, control)
+                    if kind == "negctrl":
+                        flip = Operation("x", (control,))
+                        operations = [flip, *operations, flip]
+            if len(operations) > LARGEST_COUNT:
+                raise InputError(f"more than {LARGEST_COUNT} gates")
+        return operations
+
+    def _modifier(self, modifier: Any, scope: Scope) -> tuple[str, int]:
+        kind = modifier.modifier.name
+        if kind == "inv":
+            return kind, 0
+        value = (
+            1 if modifier.argument is None else whole_number(self.evaluate(modifier.argument, scope), f"{kind}(...)")
+        )
+        if kind != "pow" and value < 1 or abs(value) > LARGEST_COUNT:
+            raise InputError(f"{kind}({value}) is not possible")
+        return kind, value
+
+    def _call(
+        self, name: str, angles: list[Expression], qubits: tuple[int, ...], callable_below: int
+    ) -> list[Operation]:
+        definition = self.definitions.get(name)
+        if definition is not None and definition.number >= callable_below:
+            raise InputError(f"gate {name} calls itself, or a gate that is defined later")
+        if definition is None and name not in GATES:
+            raise InputError(f"gate {name!r} is not known: neither in {' or '.join(INCLUDES)} nor defined before")
+        if definition is None:
+            n_angles, n_qubits, ours, convert = GATES[name]
+        else:
+            n_angles, n_qubits = len(definition.parameters), len(definition.qubits)
+        if (len(angles), len(qubits)) != (n_angles, n_qubits):
+            raise InputError(
+                f"gate {name} takes {n_angles} angles and {n_qubits} qubits, found {len(angles)} and {len(qubits)}"
+            )
+        if definition is None:
+            return [Operation(ours, qubits, tuple(convert(angles)))]
+        scope: Scope = dict(zip(definition.parameters, angles, strict=True))
+        places = dict(zip(definition.qubits, qubits, strict=True))
+        found: list[Operation] = []
+        outside, self.names_are_inputs = self.names_are_inputs, False
+        for statement in definition.body:
+            found += self._in_gate(statement, scope, places, definition.number)
+            if len(found) > LARGEST_COUNT:
+                raise InputError(f"more than {LARGEST_COUNT} gates")
+        self.names_are_inputs = outside
+        return found
+
+    def _in_gate(self, statement: Any, scope: Scope, places: dict[str, int], number: int) -> list[Operation]:
+        def place(qubit: Any) -> int:
+            if qubit.name not in places:
+                raise InputError(f"qubit {qubit.name!r} is not an argument of the gate")
+            return places[qubit.name]
+
+        with self.at(statement):
+            kind = type(statement).__name__
+            if kind == "QuantumBarrier":
+                return []
+            if kind == "QuantumPhase":
+                return self.phase(statement, scope, place)
+            if kind != "QuantumGate":
+                raise InputError(f"{words(kind)} cannot stand in the definition of a gate")
+            return self.operations(statement, tuple(place(qubit) for qubit in statement.qubits), scope, number)
+        raise AssertionError
+
+    def count_turn(self) -> None:
+        """One more gate or turn of a loop: a short program may stand for a great many."""
+        self.turns += 1
+        if self.turns > LARGEST_COUNT:
+            raise InputError(f"more than {LARGEST_COUNT} gates and turns of loops")
+
+    @contextmanager
+    def at(self, statement: Any) -> Iterator[None]:
+        """Messages get the file and the line, once."""
+        try:
+            yield
+        except (InputError, NotAnAngleError) as error:
+            if str(error).startswith(self.where):
+                raise
+            line = statement.span.start_line if statement.span else "?"
+            raise InputError(f"{self.where}, line {line}: {error}") from error
