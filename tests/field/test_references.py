@@ -116,7 +116,8 @@ def test_the_cases_tell_something_apart() -> None:
 
 def test_every_entry_with_a_template_elsewhere_has_references_of_three_sizes() -> None:
     # Not templates of those two libraries: the Sim circuits, the QCNN of a tutorial, our own re-uploading, and the
-    # feature maps of Qadence. Their gate lists are written out in tests/circuit.
+    # feature maps of Qadence. Their gate lists are written out in tests/circuit, and they are derived a second time in
+    # test_second_derivation.
     without = {"sim_2", "sim_13", "sim_14", "sim_15", "sim_19", "qcnn", "qasm", "python", "none"}
     without |= {"reuploading", "fourier", "chebyshev"}
     sizes: dict[str, set[int]] = {}
