@@ -33,6 +33,7 @@ RUNS_OF = {"compare": 2}  # words of a path verb that are runs; else 1
 VALUE_FLAGS = {
     "predictions": (("evaluate",), "FILE", "label, prediction and scores of every sample, to .csv or .npz"),
     "over": (("collect",), "KEY,...", "mean, deviation and 95 % interval over runs that differ in these keys alone"),
+    "from": (("train",), "RUN", "repeat RUN instead of composing a config: the same as `qmltrain repeat RUN`"),
     "to": (("export",), "FORMAT", "qasm3, pennylane or qiskit"),
     "output": (("collect", "export"), "FILE", "where to write (default: standard output)"),
 }
@@ -129,6 +130,10 @@ def parse_arguments(argv: list[str]) -> Arguments:
     found = parser.parse_intermixed_args(argv)
     words: list[str] = found.words
     verb = words.pop(0) if words and words[0] in VERBS else "train"
+    repeated = getattr(found, "from") if verb == "train" else None
+    if repeated is not None:
+        setattr(found, "from", None)
+        verb, words = "repeat", [repeated, *words]
     arguments = Arguments(
         verb,
         words,

@@ -133,6 +133,11 @@ def test_a_stopped_repetition_goes_on(whole, tmp_path, monkeypatch):
     assert repeat.run(whole, CONTEXT, directory=tmp_path / "again") == 0
 
 
+def test_train_from_a_run_is_its_repetition(whole, tmp_path, capsys):
+    assert main(["train", "--from", str(whole), f"run.dir={tmp_path / 'again'}"]) == 0
+    assert "to the bit" in capsys.readouterr().out
+
+
 def test_automatic_choices_are_repeated(whole, tmp_path, monkeypatch):
     choices = open_run(whole).attributes["choices"]
     import qmltrain.engines.selection as selection
@@ -150,6 +155,9 @@ def test_automatic_choices_are_repeated(whole, tmp_path, monkeypatch):
         (["repeat", "absent"], "there is no run here"),
         (["repeat", "RUN", "run.dir=RUN"], "is the run itself"),
         (["repeat", "RUN", "train.epochs=3"], "beside the run it takes run.dir"),
+        (["train", "--from", "RUN", "train.epochs=3"], "beside the run it takes run.dir"),
+        (["--from", "absent"], "there is no run here"),
+        (["plan", "--from", "RUN"], "--from: not used by plan, but by train"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(whole, words, message, in_empty_directory, capsys):
