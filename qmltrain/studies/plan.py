@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import time
 
+from qmltrain.circuit.assemble import call_builder
 from qmltrain.config import CommandContext, Config
 from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
-from qmltrain.studies.setup import build_model, build_source_shape, compile_model
+from qmltrain.studies.setup import (
+    build_model,
+    build_source_shape,
+    compile_model,
+    derive_seeds,
+    open_source,
+    split_rows,
+)
+from qmltrain.training.gradients import string_bytes
 from qmltrain.training.model import Model
+from qmltrain.training.optimizers import OPTIMIZERS
 
 _TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown where the engine's own has no tiles
 
@@ -25,7 +35,7 @@ def run(config: Config, context: CommandContext) -> int:
     shape = composition(plan)
     amplitude = 8 if config.engine.precision == "complex64" else 16
     forward, backward, tables = forward_cost(plan, amplitude), backward_cost(plan, amplitude), table_cost(plan)
-    batch = 1 if config.dataset.name == "none" else config.train.batch_size
+    step, batch = _step(config)
     gates = len(circuit.gates)
     rows = [
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
@@ -50,7 +60,7 @@ def run(config: Config, context: CommandContext) -> int:
         ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
         ("bytes moved", f"{gib(forward.bytes)} forward, {gib(backward.bytes)} backward, a sample"),
         (
-            "one step",
+            step,
             f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
             f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} sample{'s' * (batch > 1)}",
         ),
@@ -64,9 +74,21 @@ def run(config: Config, context: CommandContext) -> int:
     print(f"{'engine':<15}{compiled.selection.engine.describe()} ({compiled.selection.reason})")
     print(f"{'gradient':<15}{forecast.mode}, checkpoint interval {forecast.checkpoint_interval}; {forecast.reason}")
     in_flight = min(chunk, -(-batch // BLOCK) * BLOCK)
-    memory = forecast.fixed_bytes + in_flight // BLOCK * forecast.block_bytes
+    memory = forecast.fixed_bytes + in_flight // BLOCK * (forecast.block_bytes + string_bytes(len(plan.strings)))
     print(f"{'memory':<15}{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}")
     return 0
+
+
+def _step(config: Config) -> tuple[str, int]:
+    """What an optimiser does at a time, and the samples in it: all training samples where it takes the full batch,
+    which may be evaluated several times in a step."""
+    optimizer = call_builder(OPTIMIZERS, "optimizer", config.optimizer.name, {}, 1)
+    if config.dataset.name == "none":
+        return "one evaluation" if optimizer.full_batch else "one step", 1
+    if not optimizer.full_batch:
+        return "one step", config.train.batch_size
+    seeds = derive_seeds(config.run)
+    return "one evaluation", len(split_rows(config, open_source(config, seeds), seeds).train)
 
 
 def _measured(model: Model) -> str:

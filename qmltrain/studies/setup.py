@@ -228,7 +228,8 @@ def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | Non
         GradientOptions(mode, interval),
         EngineOptions(engine_config.threads, memory, engine_config.fusion),
     )
-    return Compiled(selection, program, Evaluator(model, program, chunk_size(program.forecast)))
+    chunk = chunk_size(program.forecast, len(model.observables.strings))
+    return Compiled(selection, program, Evaluator(model, program, chunk))
 
 
 class TrainingData:

@@ -44,7 +44,7 @@ class ShotSampler:
             model.measured_circuit, strings, precision, options=EngineOptions(memory_bytes=memory_bytes)
         )
         self._diagonal = np.array([string.is_diagonal for string in strings])
-        self._chunk = chunk_size(self._program.forecast)
+        self._chunk = chunk_size(self._program.forecast, len(strings))
 
     def expectations(
         self, theta_P: FloatArray, x_BF: FloatArray, rows: NDArray[np.int64], shots: int, seed: int

@@ -141,6 +141,12 @@ def test_plan_shows_re_uploading_in_proportion(tmp_path, capsys):
     assert 3.8 < found[1] / found[0] < 4.2
 
 
+def test_plan_counts_the_samples_of_a_step(tmp_path, capsys):
+    assert "for 17 samples" in lines_of_plan(moons(tmp_path), capsys)["one step"]
+    full = lines_of_plan(moons(tmp_path, optimizer__name="lbfgs"), capsys)
+    assert "for 36 samples" in full["one evaluation"] and "one step" not in full
+
+
 def test_plan_shows_what_is_measured(tmp_path, capsys):
     np.save(tmp_path / "state.npy", np.array([0.6, 0, 0, 0.8j]))
     row = lines_of_plan(

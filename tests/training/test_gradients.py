@@ -127,7 +127,10 @@ def test_chunks_fill_the_memory_and_no_more():
     def forecast(memory: int) -> Forecast:
         return Forecast(100, 1000, "reversible", None, "", memory)
 
-    assert chunk_size(forecast(2100)) == 32
-    assert chunk_size(forecast(2099)) == 16
+    assert chunk_size(forecast(2100), 0) == 32
+    assert chunk_size(forecast(2099), 0) == 16
     with pytest.raises(MemoryLimitError, match="use fewer qubits"):
-        chunk_size(forecast(1099))
+        chunk_size(forecast(1099), 0)
+    # 16 samples x 3 arrays x 8 bytes a string, beside 1000 of a block
+    assert chunk_size(forecast(100 + 2 * 1384), 1) == 32
+    assert chunk_size(forecast(99 + 2 * 1384), 1) == 16
