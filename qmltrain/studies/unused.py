@@ -39,7 +39,7 @@ _OF_SAMPLES = ("train.batch_size", "dataset.validation", "dataset.test", "prepro
 
 def _of_full_batch(config: Config) -> Iterator[tuple[str, str]]:
     optimizer = f"optimizer.name={config.optimizer.name}"
-    for key in ("optimizer.learning_rate", "schedule.warmup_steps"):
+    for key in ("optimizer.learning_rate", "schedule.warmup_steps", "schedule.final_fraction"):
         yield key, f"{optimizer}, which finds its step sizes itself"
     yield "optimizer.clip_norm", optimizer
     yield "train.batch_size", f"{optimizer}, which takes all training samples in every step"

@@ -192,6 +192,7 @@ def test_expectation_with_data_is_the_mean_over_the_samples(tmp_path):
         ({"loss__delta": 1.0}, r"^loss\.delta: not used by expectation"),
         ({"optimizer__learning_rate": 0.1}, r"^optimizer\.learning_rate: found 0\.1; not .*its default, 0\.05"),
         ({"schedule__warmup_steps": 5}, r"^schedule\.warmup_steps: found 5; not used by optimizer\.name=lbfgs"),
+        ({"schedule__name": "cosine", "schedule__final_fraction": 0.1}, r"^schedule\.final_fraction: found 0\.1"),
         ({"schedule__name": "step"}, r"^schedule\.name: found step; not used by .*choose schedule=constant"),
         ({"optimizer__clip_norm": 0.5}, r"^optimizer\.clip_norm: found 0\.5; not used by .*lbfgs; .* default, null"),
         ({"train__batch_size": 64}, r"^train\.batch_size: found 64; not used by .*; leave it at its default, 32"),
