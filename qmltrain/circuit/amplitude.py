@@ -52,6 +52,26 @@ def amplitude_state(
     return state_BN
 
 
+def check_amplitude_rows(
+    features_BF: NDArray[np.float64], rows_B: NDArray[np.int64], n_qubits: int, pad_with: float, normalize: bool
+) -> None:
+    """Raise InputError for the first sample that `amplitude_state` would refuse, by its row in the data set.
+
+    Takes no memory for states, so a whole data set can be checked before anything is written.
+    """
+    padded = (2**n_qubits - features_BF.shape[1]) * pad_with**2
+    squares_B = np.einsum("bf,bf->b", features_BF, features_BF) + padded
+    if normalize:
+        bad_B = ~features_BF.any(axis=1) & (padded == 0.0)
+        reason = "is all zero and cannot be normalised; drop it or set encoding.pad_with"
+    else:
+        bad_B = ~(np.abs(np.sqrt(squares_B) - 1.0) <= NORM_TOLERANCE)
+        found = np.sqrt(squares_B[int(np.argmax(bad_B))]) if len(squares_B) else 1.0
+        reason = f"has norm {found:.6g} where 1 is needed; set encoding.normalize=true"
+    if bad_B.any():
+        raise InputError(f"encoding.name: amplitude: row {rows_B[int(np.argmax(bad_B))]} of the data set {reason}")
+
+
 def _refuse(bad_B: NDArray[np.bool_], reason: str) -> None:
     if bad_B.any():
         row, count = int(np.argmax(bad_B)), int(bad_B.sum())

@@ -9,6 +9,7 @@ from qmltrain.circuit.circuit import MAX_QUBITS, Circuit, Gate
 from qmltrain.errors import InputError
 
 NO_LAYER = -1
+MAX_GATES = 10_000_000  # some gigabytes of Python objects; refused where they are added, before memory is full
 
 
 class CircuitBuilder:
@@ -45,8 +46,10 @@ class CircuitBuilder:
         """Append one gate; a plain number is a constant angle in radians.
 
         `qubits` in the gate's own order (controls first); `pauli` as in `Gate`. What cannot be is reported by
-        `build`, with the gate's position.
+        `build`, with the gate's position. Raises InputError for more than `MAX_GATES`.
         """
+        if len(self._gates) >= MAX_GATES:
+            raise InputError(f"circuit: more than {MAX_GATES} gates; choose fewer ansatz.layers or encoding.repeats")
         on = (qubits,) if isinstance(qubits, int) else tuple(qubits)
         of = tuple(angle if isinstance(angle, Angle) else constant(angle) for angle in angles)
         self._gates.append(Gate(name, on, of, pauli))

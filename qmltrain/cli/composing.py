@@ -95,9 +95,20 @@ def search_path(config_directory: str | None) -> list[str]:
     for path in sorted(folder.rglob("*.yaml")):
         name = path.relative_to(folder)
         if (ours / name).is_file():
-            raise InputError(f"--config-dir: {path}: qmltrain ships a {name} already; give yours another name")
+            raise InputError(f"--config-dir: {path}: {name} ships with qmltrain already; give yours another name")
+        _check_group_file(path)
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return [f"hydra.searchpath=['file://{quoted}']"]
+
+
+def _check_group_file(path: Path) -> None:
+    """Raise InputError where Hydra would not say which file is wrong, or what is missing in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"--config-dir: {path}: is not UTF-8 text (byte {error.start}); save it as such") from error
+    if path.parent.name == "experiment" and not re.search(r"^#\s*@package\s+_global_\s*$", text, re.MULTILINE):
+        raise InputError(f"--config-dir: {path}: an experiment begins with the line '# @package _global_'; add it")
 
 
 @contextmanager
@@ -119,7 +130,8 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
     if isinstance(error, OverrideParseException):
-        detail = error.message.splitlines()[0]
+        detail = error.message.splitlines()[0].removeprefix("LexerNoViableAltException: ")
+        detail = "it holds a special character" if detail == error.override else detail
         return f"{error.override}: not understood ({detail}); write key=value, and put special characters in quotes"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, entry = error.missing_cfg_file.rpartition("/")
@@ -127,8 +139,15 @@ def _explain(error: Exception, overrides: list[str]) -> str:
             return f"{group.lstrip('/')}: found {entry!r}; allowed: {', '.join(sorted(error.options))}"
     for override in overrides:
         key, value = _key(override), override.partition("=")[2]
+        if not key:
+            return f"{override}: found no key before the '='; write key=value"
         if not _is_known(key):
             return _unknown(key)
+        if override.startswith("~") and "." in key:
+            return f"{override}: an option cannot be taken away; leave the word out to keep its default"
+        if "Config group override must be a string" in str(error) and _is_group(key) and not _is_entry(value):
+            entries = ", ".join(sorted(path.stem for path in (configs_directory() / key).glob("*.yaml")))
+            return f"{key}: found {value!r}; allowed: {entries}"
         if f"Ambiguous value for argument '{override}'" in str(error):
             return f"{key}: found {value!r}, several values; add -m to sweep over them, or write a list as [{value}]"
         if override.startswith("+") and "Multiple values for" in str(error):
@@ -154,9 +173,18 @@ def _key(override: str) -> str:
 
 def _is_known(key: str) -> bool:
     head = re.split(r"[./\[]", key)[0]
-    if head == "hydra" or key in GROUPS or key == "experiment":
+    if head == "hydra" or _is_group(key):
         return True
     return any(key == full or key.startswith(f"{full}[") for full in known_keys())
+
+
+def _is_group(key: str) -> bool:
+    return key in GROUPS or key == "experiment"
+
+
+def _is_entry(value: str) -> bool:
+    """Whether Hydra reads `value` as text, which the name of an entry must be."""
+    return re.fullmatch(r"(?i)null|true|false|nan|inf|[-+]?[\d.].*", value) is None
 
 
 def _unknown(key: str) -> str:

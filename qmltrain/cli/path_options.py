@@ -22,7 +22,7 @@ def path_arguments(arguments: Arguments) -> tuple[list[Path], dict[str, Any], li
         if name in options:
             options[name] = Path(options[name])
     if "over" in options:
-        options["over"] = [key for key in options["over"].split(",") if key]
+        options["over"] = options["over"].split(",")
     composed = []
     for word in overrides:
         key, _, value = word.partition("=")

@@ -71,10 +71,12 @@ QUBIT = between(0, 39)
 FINITE = Rule(_is_number, "a finite number")
 POSITIVE = Rule(lambda value: _is_number(value) and value > 0, "a finite number above 0")
 NOT_NEGATIVE = Rule(lambda value: _is_number(value) and value >= 0, "a finite number, 0 or more")
+GIBIBYTES = Rule(lambda value: _is_number(value) and 0 < value <= 2**30, "a number above 0, at most 2^30")
+ANGLE = Rule(lambda value: _is_number(value) and 0 < value <= 1e6, "a number above 0, at most 1e6 (radians)")
 FRACTION = Rule(lambda value: _is_number(value) and 0 <= value <= 1, "0 to 1")
 BELOW_ONE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "0 or more and below 1")
 SPLIT = Rule(lambda value: _is_number(value) and 0 <= value < 1, "0 (none) or more and below 1")
-TEXT = Rule(lambda value: isinstance(value, str) and bool(value.strip()), "a name")
+TEXT = Rule(lambda value: isinstance(value, str) and bool(value.strip()), "text that is not empty")
 SHA256 = Rule(
     lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
     "64 hexadecimal digits",

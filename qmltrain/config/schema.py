@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qmltrain.config.rules import (
+    ANGLE,
     BELOW_ONE,
     CLASS_WEIGHTS,
     COUNT,
@@ -20,6 +21,7 @@ from qmltrain.config.rules import (
     FINITE,
     FRACTION,
     FREEZE,
+    GIBIBYTES,
     LABEL,
     LARGEST_COUNT,
     MONITOR,
@@ -69,7 +71,7 @@ class EncodingConfig:
         None,
         "reuploading: encoding blocks, each followed by the ansatz (null: 1); iqp, qaoa_embedding (null: 1) and "
         "*_feature_map (null: 2): repetitions",
-        COUNT,
+        between(1, 1_000_000),
     )
     trainable: str | None = option(None, "reuploading: none | weights | weights_and_biases (null: weights)")
     pad_with: float | None = option(None, "amplitude: value of the missing amplitudes (null: 0)", FINITE)
@@ -271,7 +273,7 @@ class EngineConfig:
     )
     precision: str = option("complex64", "complex64 | complex128", one_of("complex64", "complex128"))
     threads: int = option(0, "0: SLURM_CPUS_PER_TASK, else all cores that this process may use", between(0, 4096))
-    memory_gib: float | None = option(None, "memory for states, GiB (null: what the device has)", POSITIVE)
+    memory_gib: float | None = option(None, "memory for states, GiB (null: what the device has)", GIBIBYTES)
     fusion: bool = option(True, "false: one gate a pass, to compare")
 
 
@@ -302,7 +304,7 @@ class TrainConfig:
         one_of("uniform", "normal", "zeros", "beta", "identity", "from_run"),
     )
     initial_scale: float | None = option(
-        None, "uniform, beta, identity: [-s, s] (null: pi); normal: standard deviation (null: 0.1)", POSITIVE
+        None, "uniform, beta, identity: [-s, s] (null: pi); normal: standard deviation (null: 0.1)", ANGLE
     )
     initial_shape: list[float] | None = option(
         None, "beta: [alpha, beta] of the distribution (null: [2, 2])", each(POSITIVE)

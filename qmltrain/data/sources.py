@@ -72,7 +72,14 @@ def build_source(name: str, options: Mapping[str, Any], test_path: str | None = 
         return source
     if "path" not in inspect.signature(SOURCES[name]).parameters:
         raise InputError(f"dataset.test_path: not used by {name}; only data sets of a file (dataset.path) take it")
-    return JoinedSource(source, _build(name, {**options, "path": test_path, "labels_path": None, "sha256": None}))
+    try:
+        test = _build(name, {**options, "path": test_path, "labels_path": None, "sha256": None})
+    except InputError as error:
+        message = str(error)
+        if not message.startswith("dataset.path:"):
+            raise
+        raise InputError(f"dataset.test_path:{message.removeprefix('dataset.path:')}") from error
+    return JoinedSource(source, test)
 
 
 def _build(name: str, options: Mapping[str, Any]) -> Source:

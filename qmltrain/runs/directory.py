@@ -94,8 +94,11 @@ def _word(value: Any) -> str:
 def why_not_writable(directory: Path) -> str | None:
     """What is in the way of writing into `directory`, which may yet have to be made; None where nothing is."""
     place = directory
-    while not place.exists():
-        place = place.parent
+    try:
+        while not place.exists():
+            place = place.parent
+    except OSError as error:  # a name that the file system refuses
+        return f"{place.name[:40]}... cannot be used: {str(error.strerror).lower()}"
     if not place.is_dir():
         return f"{place} is not a directory"
     if not os.access(place, os.W_OK | os.X_OK):

@@ -19,8 +19,9 @@ def run(config: Config, context: CommandContext) -> int:
     print(draw(model.circuit, max_columns=width))
     print()
     found = counts(model.circuit)
+    layers = "layer" if found.n_layers == 1 else "layers"
     gates = ", ".join(f"{count} {name}" for name, count in found.gates.items())
-    print(f"gates       {found.n_gates} ({gates}), depth {found.depth}, {found.n_layers} layers")
+    print(f"gates       {found.n_gates} ({gates}), depth {found.depth}, {found.n_layers} {layers}")
     print(
         f"qubits      {found.n_qubits}, features {found.n_features}, observables {', '.join(model.observables.names)}"
     )

@@ -41,7 +41,9 @@ def run(folder: Path, context: CommandContext, *, over: Sequence[str] = (), outp
     for key in over:
         if key not in known_keys():
             near = nearest_key(key)
-            raise InputError(f"--over: {key} is no config key" + (f"; did you mean {near}?" if near else ""))
+            raise InputError(f"--over: {key!r} is no config key" + (f"; did you mean {near}?" if near else ""))
+    if output is not None and output.exists():
+        raise InputError(f"--output: {output} exists already; remove it or choose another name")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"--output: there is no folder {output.parent}; make it first")
     runs, unfinished = read_runs(find_runs(folder))

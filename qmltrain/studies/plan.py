@@ -72,7 +72,9 @@ def run(config: Config, context: CommandContext) -> int:
     compiled = compile_model(config, model)
     forecast, chunk = compiled.program.forecast, compiled.evaluator.chunk
     print(f"{'engine':<15}{compiled.selection.engine.describe()} ({compiled.selection.reason})")
-    print(f"{'gradient':<15}{forecast.mode}, checkpoint interval {forecast.checkpoint_interval}; {forecast.reason}")
+    every = forecast.checkpoint_interval
+    kept = "no state kept on the way" if every is None else f"a state kept every {every} layers"
+    print(f"{'gradient':<15}{forecast.mode}, {kept}; {forecast.reason}")
     in_flight = min(chunk, -(-batch // BLOCK) * BLOCK)
     memory = forecast.fixed_bytes + in_flight // BLOCK * (forecast.block_bytes + string_bytes(len(plan.strings)))
     print(f"{'memory':<15}{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}")

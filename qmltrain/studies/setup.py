@@ -23,9 +23,11 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.data.sources import build_source, select
 from qmltrain.data.splits import Split, split, split_as_given
+from qmltrain.engines.checkpointing import gib
+from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.training.class_weights import ClassWeighted, class_weights
 from qmltrain.training.gradients import Evaluator, chunk_size
 from qmltrain.training.heads import HEADS, check_head, observable_range
@@ -33,6 +35,7 @@ from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
 
 GIB = 1 << 30
+_GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
 EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
 PREPROCESS_PREFIX = "preprocess/"
 NOT_PROJECTORS = ("z", "parity", "ising", "heisenberg", "maxcut")  # whatever their options
@@ -114,8 +117,23 @@ def options(node: Any, *leave_out: str) -> dict[str, Any]:
 def open_source(config: Config, seeds: Seeds) -> Source:
     """The data set of a config, with its classes and subsample chosen."""
     dataset = config.dataset
+    check_generated_size(dataset)
     source = build_source(dataset.name, options(dataset, *_SELECTION_OPTIONS), dataset.test_path)
     return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
+
+
+def check_generated_size(dataset: DatasetConfig) -> None:
+    """Raise MemoryLimitError, before anything is allocated, for more generated samples than memory holds."""
+    if dataset.n_samples is None and dataset.n_features is None:
+        return
+    n_samples, n_features = dataset.n_samples or 1, dataset.n_features or 2
+    needed = 8 * n_samples * (_GENERATOR_COPIES * n_features + 2)  # two columns: labels and the order of the samples
+    available = available_bytes()
+    if needed > available:
+        raise MemoryLimitError(
+            f"dataset.n_samples: {n_samples} samples of {n_features} features take about {gib(needed)} to generate, "
+            f"of {gib(available)}; choose fewer"
+        )
 
 
 def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None) -> Problem:
@@ -142,6 +160,10 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
     if n_classes is None and model.loss.supervised:
         scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
     data = PreparedData(source, preprocessor, scaler)
+    if not own and model.circuit.amplitude_encoded:  # a run that goes on has been through this
+        every = np.arange(source.n_samples)
+        for batch in data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
+            model.check_features(batch.features_BF, batch.rows)
     return Problem(config, seeds, source, parts, data, scaler, n_classes, model)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qmltrain.circuit.amplitude import amplitude_state
+from qmltrain.circuit.amplitude import amplitude_state, check_amplitude_rows
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.circuit.observables import Observables
@@ -92,6 +92,12 @@ class Model:
         if not self.circuit.amplitude_encoded:
             return None
         return amplitude_state(x_BF, self.circuit.n_qubits, self.amplitude.pad_with, self.amplitude.normalize)
+
+    def check_features(self, features_BF: FloatArray, rows_B: np.ndarray) -> None:
+        """Raise InputError, with its row in the data set, for a sample that the circuit cannot encode."""
+        if self.circuit.amplitude_encoded:
+            options = self.amplitude
+            check_amplitude_rows(features_BF, rows_B, self.circuit.n_qubits, options.pad_with, options.normalize)
 
     def expectations(self, strings_BM: FloatArray) -> FloatArray:
         """Expectations of the observables (B, K) from those of the Pauli strings."""

@@ -49,7 +49,9 @@ class Lines:
             return
         self.last = now
         rate = (step - self.start) / max(1e-9, now - self.begun)
-        parts = [f"step {step}/{self.total}", *(f"{name} {value:.4g}" for name, value in values.items())]
+        width = len(str(self.total))
+        parts = [f"step {step:>{width}}/{self.total}"]
+        parts += [f"{name} {figure(value)}" for name, value in values.items()]
         parts.append(f"{rate:.3g} step/s")
         parts.append(f"left {duration((self.total - step) / max(rate, 1e-9))}")
         self.message("  ".join(parts))
@@ -70,7 +72,7 @@ class Bar:
         self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, file=sys.stderr)
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
-        self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
+        self.bar.set_postfix({name: figure(value) for name, value in values.items()}, refresh=False)
         self.bar.update(step - self.bar.n)
 
     def message(self, text: str) -> None:
@@ -87,6 +89,11 @@ def make_progress(mode: ProgressMode, total: int, start: int, seconds: float) ->
     if mode == "bar":
         return Bar(total, start)
     return Lines(total, start, seconds) if mode == "lines" else Silent()
+
+
+def figure(value: float) -> str:
+    """Four decimals, so that lines stand in columns; significant digits where four decimals would show none."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3e}"
 
 
 def duration(seconds: float) -> str:

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
+from qmltrain.errors import NonFiniteError
 from qmltrain.training.gradients import BatchGradient, Evaluator, StepAbandoned
 from qmltrain.training.losses import Loss
 from qmltrain.training.metrics import evaluate, metric_names
 from qmltrain.training.optimizers import FullBatchOptimizer, Optimizer, clip_by_global_norm, global_norm
-from qmltrain.training.progress import Progress, Silent
+from qmltrain.training.progress import Progress, Silent, figure
 
 STEP_METRICS = ("train/loss", "gradient_norm", "learning_rate", "drift")
+_NOT_SHOWN = ("balanced_accuracy", "f1_macro", "roc_auc")  # in an epoch's line; all are in the run file
 
 
 class Store(Protocol):
@@ -173,8 +175,14 @@ class Trainer:
         if isinstance(self.optimizer, FullBatchOptimizer):
             theta_P, result, norm, state.ending = self._full_batch_step(state, self.optimizer, features_BF, targets_B)
         else:
-            result = self._gradient(state.theta_P, features_BF, targets_B, self.stop)
-            clipped_P, norm = clip_by_global_norm(result.gradient_P, self.plan.clip_norm)
+            try:
+                result = self._gradient(state.theta_P, features_BF, targets_B, self.stop)
+                clipped_P, norm = clip_by_global_norm(result.gradient_P, self.plan.clip_norm)
+            except NonFiniteError as error:
+                raise NonFiniteError(
+                    f"step {state.step + 1}: {error}; lower optimizer.learning_rate or train.initial_scale, or set "
+                    "optimizer.clip_norm"
+                ) from error
             theta_P = self.optimizer.step(state.theta_P, clipped_P, learning_rate)
             if self.plan.frozen_P is not None:  # weight decay moves parameters without a gradient
                 theta_P = np.where(self.plan.frozen_P, state.theta_P, theta_P)
@@ -244,8 +252,9 @@ class Trainer:
         self._judge(state, metrics)
         if judged is not None and judged[0] == "train":
             return  # an epoch is one step, which has a line of its own
-        shown = [f"{name} {value:.4g}" for name, value in metrics.items() if not name.endswith(("f1_macro", "roc_auc"))]
-        self.progress.message(f"epoch {state.epoch}/{self.plan.epochs}  " + "  ".join(shown))
+        shown = [f"{name} {figure(value)}" for name, value in metrics.items() if not name.endswith(_NOT_SHOWN)]
+        width = len(str(self.plan.epochs))
+        self.progress.message(f"epoch {state.epoch:>{width}}/{self.plan.epochs}  " + "  ".join(shown))
 
     def _judge(self, state: TrainingState, metrics: Mapping[str, float]) -> None:
         """Keep the best parameters. Without a validation split the last ones are; NaN is never better than a number."""

@@ -91,3 +91,12 @@ def test_place_names_are_distinct() -> None:
         *["ansatz.3.ry.0", "ansatz.3.ry.1", "ansatz.3.ry_2.0"],
         *["ansatz.3.crx.0_1", "ansatz.3.crx.1_0", "ansatz.3.crx_2.0_1", "ansatz.3.ry_3.0"],
     ]
+
+
+def test_more_gates_than_memory_could_hold_are_refused_while_they_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qmltrain.circuit.builder.MAX_GATES", 5)
+    builder = CircuitBuilder(1)
+    for _ in range(5):
+        builder.add("h", 0)
+    with pytest.raises(InputError, match=r"more than 5 gates; choose fewer ansatz\.layers or encoding\.repeats"):
+        builder.add("h", 0)

@@ -53,7 +53,19 @@ MISTAKES = [
     (["run.dir=a=b"], ["run.dir=a=b", "quotes"]),
     (["trian"], ["'trian'", "train"]),
     (["+experiment=digits"], ["experiment=digits", "without +"]),
-    (["circuit=4"], ["config"]),
+    (["circuit=4"], ["circuit", "'4'", "default"]),
+    (["dataset=null"], ["dataset", "'null'", "digits"]),
+    (["experiment=nan"], ["experiment", "'nan'", "digits_amplitude"]),
+    (["=3"], ["=3", "key=value"]),
+    (["~train.epochs"], ["~train.epochs", "leave the word out"]),
+    (["ansatz=größe"], ["ansatz=größe", "quotes"]),
+    (["engine.memory_gib=1e300"], ["engine.memory_gib", "1e+300", "2^30"]),
+    (["train.initial_scale=1e308"], ["train.initial_scale", "1e+308", "1e6"]),
+    (["run.dir=" + 300 * "a"], ["run.dir", "name too long"]),
+    (["encoding.repeats=2000000000"], ["encoding.repeats", "2000000000", "1000000"]),
+    (["run.dir=''"], ["run.dir", "''", "not empty"]),
+    (["dataset=make_moons", "dataset.n_samples=2000000000"], ["dataset.n_samples", "2000000000", "GiB"]),
+    (["dataset=make_blobs", "dataset.n_features=2000000000"], ["2000000000 features", "GiB"]),
     (["-m", "ansatz=foo,hea"], ["ansatz", "'foo'"]),
     (["-m", "ansatz.layers=1,many"], ["ansatz.layers", "many"]),
     (["--config-dir", "nowhere"], ["--config-dir", "nowhere"]),
@@ -122,9 +134,51 @@ def test_a_row_of_zeros_cannot_be_amplitudes(qmltrain):
         "circuit.n_qubits=2",
     ]
     ended = qmltrain(*words, "run.progress=none", "train.epochs=1", "train.batch_size=4")
-    assert ended.code == 2, ended.err
-    assert [line for line in ended.err.splitlines() if line.startswith("qmltrain: error: ")]
-    assert "Traceback" not in ended.err
+    assert ended.code == 2 and ended.err.count("\n") == 1, ended.err
+    assert "encoding.name: amplitude: row 7 of the data set is all zero" in ended.err
+    assert not Path("runs").exists()
+
+
+def test_rows_of_another_norm_are_refused_before_anything_is_written(qmltrain):
+    x = np.full((40, 4), 0.5)
+    x[0], x[9] = 0.5 + 1e-8, 0.625
+    np.savez("norms.npz", x=x, y=np.arange(40) % 2)
+    words = ["dataset=npz", "dataset.path=norms.npz", "preprocess=amplitudes", "preprocess.normalize=false"]
+    ended = qmltrain(*words, "encoding=amplitude", "encoding.normalize=false", "circuit.n_qubits=2")
+    assert ended.code == 2 and ended.err.count("\n") == 1, ended.err
+    assert "row 9 of the data set has norm 1.25 where 1 is needed" in ended.err
+    assert not Path("runs").exists()
+
+
+def test_a_test_file_that_is_not_there_is_named_by_its_own_key(qmltrain):
+    np.savez("data.npz", x=np.random.default_rng(0).normal(size=(40, 4)), y=np.arange(40) % 2)
+    ended = qmltrain("dataset=npz", "dataset.path=data.npz", "dataset.test_path=gone.npz", "preprocess=angles")
+    assert ended.code == 2 and "dataset.test_path: no file" in ended.err and "gone.npz" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("content", "holds"),
+    [
+        (b"train:\n  epochs: 3\n", "an experiment begins with the line '# @package _global_'"),
+        (b"\xff\xfe\x00", "is not UTF-8 text (byte 0)"),
+        (b"# @package _global_\ntrain: [1\n", "mine.yaml"),
+        (b"# @package _global_\nfoo: !!python/object/apply:os.getcwd []\n", "mine.yaml"),
+    ],
+)
+def test_a_bad_file_of_the_users_own_is_named(qmltrain, content, holds):
+    Path("own/experiment").mkdir(parents=True)
+    Path("own/experiment/mine.yaml").write_bytes(content)
+    ended = qmltrain("--config-dir", "own", "experiment=mine")
+    assert ended.code == 2 and ended.err.count("\n") == 1 and holds in ended.err, ended.err
+    assert "mine.yaml" in ended.err and not Path("runs").exists()
+
+
+def test_numbers_that_overflow_in_training_name_the_step_and_what_to_lower(qmltrain):
+    ended = qmltrain(
+        "dataset=iris", "preprocess.pca=4", "circuit.n_qubits=4", "run.progress=none", "optimizer.learning_rate=1e308"
+    )
+    assert ended.code == 1 and ended.err.count("\n") == 1, ended.err
+    assert "error: step 2: " in ended.err and "optimizer.learning_rate" in ended.err
 
 
 def test_verbose_shows_the_traceback_before_the_line(qmltrain):

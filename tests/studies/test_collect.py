@@ -133,7 +133,8 @@ def test_what_is_left_out_is_said(sweep, tmp_path, monkeypatch, capsys):
     [
         (["absent"], "absent: is not a folder"),
         (["empty"], "empty: there is no run in it"),
-        (["SWEEP", "--over", "run.sead"], "run.sead is no config key; did you mean run.seed?"),
+        (["SWEEP", "--over", "run.sead"], "'run.sead' is no config key; did you mean run.seed?"),
+        (["SWEEP", "--over", ""], "'' is no config key"),
         (["SWEEP", "--output", "absent/x.csv"], "there is no folder absent"),
         (["points"], "points.jsonl: is damaged"),
         (["nothing"], "names no run"),
