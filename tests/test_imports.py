@@ -29,7 +29,7 @@ BELOW = {
     "model": {"studies"},
     "studies": {"training", "engines", "fusion", "circuit", "data", "runs", "cluster", "config"},
     "info": {"engines"},
-    "cli": {"studies", "config", "paths", "info"},
+    "cli": {"studies", "cluster", "config", "paths", "info"},
     "__main__": {"cli"},
     "__init__": {"runs", "model"},
 }

@@ -11,12 +11,17 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 
-from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments
+from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments, verb_help
+from qmltrain.cluster.signals import SCHEDULER_SIGNALS, StopRequest
 from qmltrain.config import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INPUT, InterruptedRun, QmltrainError
 
 EXIT_KEYBOARD = 130
+# They listen to signals from the first moment: importing takes seconds on a cluster, and a job that is preempted then
+# must end with 75 as well.
+TRAINING_VERBS = ("train", "resume", "repeat")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,7 +74,7 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     from qmltrain.paths import configs_directory
 
     if arguments.help:
-        sys.stdout.write(help_text(configs_directory()))
+        sys.stdout.write(verb_help(arguments.verb) if arguments.verb_named else help_text(configs_directory()))
         return EXIT_DONE
     if arguments.version:
         from qmltrain import __version__
@@ -77,6 +82,11 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
         print(f"qmltrain {__version__}")
         return EXIT_DONE
     _find_modules_here()
+    with StopRequest(SCHEDULER_SIGNALS) if arguments.verb in TRAINING_VERBS else nullcontext():
+        return _run_verb(arguments, command_line)
+
+
+def _run_verb(arguments: Arguments, command_line: list[str]) -> int:
     if arguments.verb in COMPOSED_VERBS:
         return _run_composed(arguments, command_line)
     if arguments.verb in PATH_VERBS:

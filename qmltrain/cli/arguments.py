@@ -40,6 +40,24 @@ VALUE_FLAGS = {
 PLAIN_VERBS = {"info": "versions, devices, what is missing and how to get it"}
 VERBS = (*COMPOSED_VERBS, *PATH_VERBS, *PLAIN_VERBS)
 CONFIG_KINDS = ("job", "hydra", "all")
+EXAMPLES = (
+    "qmltrain experiment=digits",
+    "qmltrain experiment=digits ansatz=strongly_entangling optimizer.learning_rate=0.02 run.seed=1",
+    "qmltrain dataset=make_moons dataset.n_samples=500 preprocess=angles circuit.n_qubits=4 encoding.repeats=3",
+    "qmltrain -m experiment=digits encoding.repeats=2,4,6 run.seed=0,1,2",
+    "qmltrain circuit circuit.n_qubits=4 preprocess.pca=4 encoding=angle ansatz.layers=2",
+    "qmltrain plan circuit.n_qubits=20 encoding=none ansatz.layers=1000",
+    "qmltrain gradient experiment=digits study.rows=64 study.per_sample=true study.output=gradient.h5",
+    "qmltrain --cfg job experiment=digits_amplitude",
+    "qmltrain resume runs/digits-1a2b3c4d",
+    "qmltrain evaluate runs/digits-1a2b3c4d dataset=npz dataset.path=new.npz --predictions new.csv",
+    "qmltrain collect runs --over run.seed --output table.csv",
+    "qmltrain repeat runs/digits-1a2b3c4d",
+    "qmltrain compare runs/digits-1a2b3c4d runs/digits-5e6f7a8b",
+    "qmltrain export runs/digits-1a2b3c4d --to qiskit --output digits_qiskit.py",
+    "qmltrain plot runs/digits-1a2b3c4d",
+    "qmltrain info",
+)
 
 HELP = """\
 qmltrain: exact batch training of parametrised quantum circuits
@@ -64,7 +82,7 @@ flags:
   --config-dir DIR       groups of your own: DIR/ansatz/mine.yaml makes ansatz=mine, DIR/experiment/x.yaml experiment=x
   -v, --verbose          show the traceback of an error
   --version              print the version
-  -h, --help             print this
+  -h, --help             print this; with a verb (qmltrain evaluate --help) what that verb takes
 
 flags of single verbs:
 {value_flags}
@@ -74,27 +92,34 @@ groups and their entries:
 {groups}
 
 examples:
-  qmltrain experiment=digits
-  qmltrain experiment=digits ansatz=strongly_entangling optimizer.learning_rate=0.02 run.seed=1
-  qmltrain dataset=make_moons dataset.n_samples=500 preprocess=angles circuit.n_qubits=4 encoding.repeats=3
-  qmltrain -m experiment=digits encoding.repeats=2,4,6 run.seed=0,1,2
-  qmltrain circuit circuit.n_qubits=4 preprocess.pca=4 encoding=angle ansatz.layers=2
-  qmltrain plan circuit.n_qubits=20 encoding=none ansatz.layers=1000
-  qmltrain gradient experiment=digits study.rows=64 study.per_sample=true study.output=gradient.h5
-  qmltrain --cfg job experiment=digits_amplitude
-  qmltrain resume runs/digits-1a2b3c4d
-  qmltrain evaluate runs/digits-1a2b3c4d dataset=npz dataset.path=new.npz --predictions new.csv
-  qmltrain collect runs --over run.seed --output table.csv
+{examples}
 
 exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after a snapshot (run it again)
 Every key, its default and what it means: docs/config.md
 """
 
 
+VERB_HELP = """\
+qmltrain {verb}: {meaning}
+
+usage:
+{usage}
+
+flags:
+{flags}
+
+examples:
+{examples}
+
+All verbs, groups and exit codes: qmltrain --help. Every key, its default and what it means: docs/config.md
+"""
+
+
 @dataclass(frozen=True)
 class Arguments:
     """The parsed command line. `words` are overrides for a composed verb; for a path verb its paths, then overrides
-    (`evaluate` and `repeat` take some). `values` are the given ones of `VALUE_FLAGS`."""
+    (`evaluate` and `repeat` take some). `values` are the given ones of `VALUE_FLAGS`. `verb_named`: the verb was
+    written, not taken by default."""
 
     verb: str
     words: list[str]
@@ -105,6 +130,7 @@ class Arguments:
     verbose: bool = False
     help: bool = False
     version: bool = False
+    verb_named: bool = True
     values: dict[str, str] = field(default_factory=dict)
 
 
@@ -129,7 +155,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
     # `~key` and `+key=value` are words; so is everything after `--`.
     found = parser.parse_intermixed_args(argv)
     words: list[str] = found.words
-    verb = words.pop(0) if words and words[0] in VERBS else "train"
+    verb_named = bool(words) and words[0] in VERBS
+    verb = words.pop(0) if verb_named else "train"
     repeated = getattr(found, "from") if verb == "train" else None
     if repeated is not None:
         setattr(found, "from", None)
@@ -144,6 +171,7 @@ def parse_arguments(argv: list[str]) -> Arguments:
         verbose=found.verbose,
         help=found.help,
         version=found.version,
+        verb_named=verb_named,
         values={name: value for name in VALUE_FLAGS if (value := getattr(found, name)) is not None},
     )
     if not (arguments.help or arguments.version):
@@ -192,13 +220,6 @@ def _check_path_words(verb: str, words: list[str]) -> None:
 
 def help_text(configs: Path) -> str:
     """The whole help; entries of the groups are listed from `configs`."""
-
-    def table(rows: dict[str, str]) -> str:
-        return "\n".join(
-            textwrap.fill(f"{name:<22} {text}", 118, initial_indent="  ", subsequent_indent=" " * 25)
-            for name, text in rows.items()
-        )
-
     groups = {
         folder.name: " ".join(sorted(path.stem for path in folder.glob("*.yaml")))
         for folder in sorted(configs.iterdir())
@@ -207,9 +228,53 @@ def help_text(configs: Path) -> str:
     flags = VALUE_FLAGS.items()
     return HELP.format(
         path_verbs="|".join(PATH_VERBS),
-        composed=table(COMPOSED_VERBS),
-        paths=table(PATH_VERBS),
-        plain=table(PLAIN_VERBS),
-        value_flags=table({f"--{name} {shape}": f"{'|'.join(v)}: {text}" for name, (v, shape, text) in flags}),
-        groups=table(groups),
+        composed=_table(COMPOSED_VERBS),
+        paths=_table(PATH_VERBS),
+        plain=_table(PLAIN_VERBS),
+        value_flags=_table({f"--{name} {shape}": f"{'|'.join(v)}: {text}" for name, (v, shape, text) in flags}),
+        groups=_table(groups),
+        examples="\n".join(f"  {example}" for example in EXAMPLES),
+    )
+
+
+def verb_help(verb: str) -> str:
+    """What one verb takes: its usage, its flags, its examples."""
+    meaning = (COMPOSED_VERBS | PATH_VERBS | PLAIN_VERBS)[verb]
+    flags = {f"--{name} {shape}": text for name, (verbs, shape, text) in VALUE_FLAGS.items() if verb in verbs}
+    if verb in COMPOSED_VERBS:
+        usage = f"[{verb}]" if verb == "train" else verb
+        usage += " [group=entry] [group.key=value] ..."
+        flags |= {
+            "-m, --multirun": "run every combination of comma-separated values, one after the other",
+            "--cfg job": "print the composed config and stop (also: hydra, all)",
+            "--config-dir DIR": "groups of your own: DIR/ansatz/mine.yaml makes ansatz=mine",
+        }
+    elif verb in PATH_VERBS:
+        first, colon, rest = meaning.partition(": ")
+        named = bool(colon) and first.isupper()  # the words it takes, where they are not one run
+        usage = f"{verb} {first if named else 'RUN'}"
+        meaning = rest if named else meaning
+        usage += "".join(f" [{key}=...]" for key in OVERRIDES_OF.get(verb, ()))
+    else:
+        usage = verb
+        flags["--warm-up"] = "compile every CUDA kernel for this GPU into the cache, so that jobs start at once"
+    flags["-v, --verbose"] = "show the traceback of an error"
+    own = [example for example in EXAMPLES if _verb_of(example) == verb]
+    return VERB_HELP.format(
+        verb=verb,
+        meaning=meaning,
+        usage=f"  qmltrain {usage} [flags]",
+        flags=_table(flags),
+        examples="\n".join(f"  {example}" for example in own),
+    )
+
+
+def _verb_of(example: str) -> str:
+    return next((word for word in example.split() if word in VERBS), "train")
+
+
+def _table(rows: dict[str, str]) -> str:
+    return "\n".join(
+        textwrap.fill(f"{name:<22} {text}", 118, initial_indent="  ", subsequent_indent=" " * 25)
+        for name, text in rows.items()
     )

@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+SCHEDULER_SIGNALS = STOP_SIGNALS[:3]  # what does not come from a keyboard
 EXIT_SECOND_INTERRUPT = 130  # 128 + SIGINT, as shells report it
 
 _FIRST_INTERRUPT = b"\nStopping after this step, with a snapshot. Ctrl-C again: leave at once.\n"
@@ -27,11 +28,14 @@ class StopRequest:
       last snapshot is whole, its rows are in the file, and the kernel gives its lock back.
     - A forked child does nothing of this: the first signal it gets restores the earlier handler and is delivered again.
     - The earlier handlers are back when the block is left.
+    - Where another StopRequest is entered already, what it has heard counts: the command listens with one of its own
+      (to `SCHEDULER_SIGNALS`) while it imports and between the points of a sweep, when there is no training yet.
 
     Python delivers signals to the main thread only; entering in another raises ValueError.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: tuple[signal.Signals, ...] = STOP_SIGNALS) -> None:
+        self.signals = signals
         self.requested: str | None = None
         self._interrupts = 0
         self._process = os.getpid()
@@ -39,10 +43,13 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         self.requested, self._interrupts, self._process = None, 0, os.getpid()
-        for number in STOP_SIGNALS:
+        for number in self.signals:
             if number == signal.SIGINT and signal.getsignal(number) == signal.SIG_IGN:
                 continue
-            self._earlier[number] = signal.signal(number, self._handle)
+            self._earlier[number] = earlier = signal.signal(number, self._handle)
+            outer = getattr(earlier, "__self__", None)
+            if isinstance(outer, StopRequest):
+                self.requested = self.requested or outer.requested
         return self
 
     def __exit__(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -15,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import qmltrain.cli
-from qmltrain import __version__
-from qmltrain.cli.arguments import HELP, PATH_VERBS, VERBS, parse_arguments
+from qmltrain import __version__, cli
+from qmltrain.cli.arguments import EXAMPLES, PATH_VERBS, VALUE_FLAGS, VERBS, parse_arguments
 from qmltrain.cli.composing import compose_config
 from qmltrain.config import CommandContext, Config
 from qmltrain.errors import InputError, InterruptedRun, NonFiniteError, QmltrainError
@@ -106,13 +105,24 @@ def test_exit_codes_and_the_one_line(qmltrain, called, answer, code, line):
 
 def test_help_names_every_verb_flag_and_group(qmltrain):
     text = qmltrain("--help").out
-    assert text == qmltrain("train", "-h").out
+    assert text == qmltrain("-h").out
     for word in (*VERBS, "-m", "--cfg", "--config-dir", "-v", "--version", "reuploading", "digits_amplitude", "75"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("example", re.findall(r"^  (qmltrain [^[\n]*=[^[\n]*)$", HELP, flags=re.M))
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_of_its_own(qmltrain, verb):
+    text = qmltrain(verb, "--help").out
+    assert text.startswith(f"qmltrain {verb}: ") and f"\n  qmltrain {verb if verb != 'train' else '[train]'}" in text
+    examples = text.partition("examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert examples and all(line.strip() in EXAMPLES for line in examples)
+    for name, (verbs, _, _) in VALUE_FLAGS.items():
+        assert (f"--{name} " in text) == (verb in verbs), name
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if "=" in example])
 def test_every_example_of_the_help_composes(example):
     arguments = parse_arguments(shlex.split(example)[1:])
     if arguments.verb in PATH_VERBS:
@@ -139,6 +149,26 @@ def test_info_says_what_is_here_and_what_is_missing(qmltrain):
     for word in (__version__, "numpy", "h5py", "HDF5", "hydra-core", "cpu engine", "gpu", "memory", "cores"):
         assert word in ended.out
     assert "unknown" not in ended.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("words", [["train", "train.epochs=1"], ["-m", "train.epochs=1,2"]], ids=["one", "sweep"])
+def test_a_signal_that_comes_while_the_command_imports_stops_the_run_with_a_snapshot(
+    qmltrain, monkeypatch, number, words
+):
+    import_verb = cli.verb_function
+
+    def interrupted_import(verb):
+        os.kill(os.getpid(), number)
+        return import_verb(verb)
+
+    monkeypatch.setattr(cli, "verb_function", interrupted_import)
+    small = ["dataset=iris", "preprocess.pca=2", "circuit.n_qubits=2", "run.progress=none"]
+    ended = qmltrain(*words, *small)
+    assert ended.code == 75 and f"stopped by {number.name} after step 0, snapshot saved" in ended.err, ended.err
+    [directory] = Path("runs").iterdir()
+    assert [path.name for path in directory.glob("snapshots/step-*")]
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_a_module_beside_the_user_is_found_and_hides_nothing(qmltrain, called, monkeypatch):

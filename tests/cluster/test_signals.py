@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from qmltrain.cluster.signals import EXIT_SECOND_INTERRUPT, STOP_SIGNALS, StopRequest
+from qmltrain.cluster.signals import EXIT_SECOND_INTERRUPT, SCHEDULER_SIGNALS, STOP_SIGNALS, StopRequest
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -151,3 +151,24 @@ def test_a_forked_child_is_as_if_there_were_no_request(number: signal.Signals) -
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == number
         assert stop.requested is None
+
+
+def test_what_an_outer_request_heard_counts_for_one_that_is_entered_later() -> None:
+    with StopRequest(SCHEDULER_SIGNALS) as outer:
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # left to the keyboard
+        with StopRequest() as inner:
+            assert inner.requested is None
+        signal.raise_signal(signal.SIGUSR1)
+        with StopRequest() as inner:
+            assert inner.requested == outer.requested == "SIGUSR1"
+            signal.raise_signal(signal.SIGTERM)
+            assert inner.requested == outer.requested == "SIGUSR1"
+    with StopRequest() as later:
+        assert later.requested is None
+
+
+def test_a_signal_that_only_the_inner_request_could_act_on_reaches_the_outer_as_well() -> None:
+    with StopRequest(SCHEDULER_SIGNALS) as outer:
+        with StopRequest():
+            signal.raise_signal(signal.SIGTERM)
+        assert outer.requested == "SIGTERM"  # so that the next point of a sweep does not begin
