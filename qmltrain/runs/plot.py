@@ -13,13 +13,17 @@ from qmltrain.runs.atomic import storage_errors
 from qmltrain.runs.views import RunView, open_run
 
 FORMATS = (".png", ".svg", ".pdf")
+COLOURS = {"train": "tab:blue", "val": "tab:orange", "test": "tab:green"}  # a split has one colour in every panel
+OTHERS = {"encoding": "tab:red", "head": "black"}  # groups of parameters that are no layers
+SMOOTHED_POINTS = 50  # longer curves of gradient norms are averaged down to about as many windows
 
 
 def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     """Draws the run at ``path`` (finished or not) into ``out``, a .png, .svg or .pdf; returns its path.
 
-    One panel each for the quantities whose names end with ``loss`` and with ``accuracy`` (of steps as thin lines, of
-    epochs as lines with points), and one for the gradient norm of each layer; panels without data are left out.
+    One panel each for the loss and the accuracy of each split (of steps as thin lines, of epochs as lines with
+    points), and one for the gradient norm of each layer, where many steps are shown by their moving average; panels
+    without data are left out.
     Raises InputError where there is no run, the ending is another, or matplotlib is missing.
     """
     out = Path(out)
@@ -44,23 +48,28 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     all_axes = figure.subplots(1, n_panels, squeeze=False)[0]
     for axes, curves in zip(all_axes, panels, strict=False):
         for label, (steps, values, of_epochs) in curves.items():
-            style = {"marker": "o", "markersize": 3} if of_epochs else {"linewidth": 0.7, "alpha": 0.7}
-            axes.plot(steps, values, label=label, **style)
+            style = {"marker": "o", "markersize": 3} if of_epochs else {"linewidth": 0.6, "alpha": 0.4}
+            axes.plot(steps, values, label=label, color=COLOURS.get(label.partition("/")[0]), **style)
         axes.set_ylabel(next(iter(curves)).split(" (")[0].rsplit("/", 1)[-1])
         axes.legend(fontsize="small")
     if norms:
         axes = all_axes[-1]
-        steps, values = norms["layer_norms_step"], norms["layer_norms"]
-        shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, values.shape[1]))
-        spread = set(np.linspace(0, values.shape[1] - 1, 5).round().astype(int).tolist())  # of many layers name a few
-        for layer, (name, shade) in enumerate(zip(run.layer_names, shades, strict=True)):
-            axes.plot(steps, values[:, layer], color=shade, linewidth=0.9, label=name if layer in spread else None)
+        window = max(1, len(norms["layer_norms_step"]) // SMOOTHED_POINTS)
+        steps, values = _moving_average(norms["layer_norms_step"], norms["layer_norms"], window)
+        layers = [name for name in run.layer_names if name.startswith("layer.")]
+        shades = dict(zip(layers, matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(layers))), strict=True))
+        spread = {layers[k] for k in np.linspace(0, len(layers) - 1, 5).round().astype(int)} if layers else set()
+        for name, of_layer in zip(run.layer_names, values.T, strict=True):  # of many layers the legend names a few
+            style = {"color": shades[name]} if name in shades else {"color": OTHERS.get(name, "gray"), "linestyle": ":"}
+            label = name if name in spread or name not in shades else None
+            axes.plot(steps, of_layer, linewidth=1.2, label=label, **style)
         if np.any(values > 0):
             axes.set_yscale("log")
-        axes.set_ylabel("gradient norm of each layer")
+        axes.set_ylabel("gradient norm" + (f", mean of {window} steps" if window > 1 else ""))
         axes.legend(fontsize="small")
     for axes in all_axes:
         axes.set_xlabel("step")
+        axes.grid(alpha=0.25)
     figure.suptitle(f"{run.path.parent.name} ({run.status})")
     with storage_errors("write", out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,13 +77,22 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     return out
 
 
-def _curves(run: RunView, ending: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], bool]]:
-    """Quantities whose names end so: label -> (steps, values, whether they are of epochs); empty ones left out."""
+def _moving_average(
+    steps: NDArray[np.int64], values: NDArray[np.float64], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means of `window` neighbouring rows of steps (n,) and values (n, layers): n - window + 1 rows."""
+    sums = np.cumsum(np.concatenate([np.zeros((1, values.shape[1] + 1)), np.column_stack([steps, values])]), axis=0)
+    means = (sums[window:] - sums[:-window]) / window
+    return means[:, 0], means[:, 1:]
+
+
+def _curves(run: RunView, metric: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], bool]]:
+    """That metric of every split: label -> (steps, values, whether they are of epochs); empty ones left out."""
     curves = {}
     for table in ("metrics", "epochs"):
         columns = run.table(table)
         for name, values in columns.items():
-            if name.endswith(ending) and np.any(np.isfinite(values)):
+            if name.rpartition("/")[2] == metric and np.any(np.isfinite(values)):
                 label = f"{name} (epoch)" if table == "epochs" else f"{name} (step)"
                 curves[label] = (columns["step"], values, table == "epochs")
     return curves

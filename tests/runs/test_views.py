@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError
-from qmltrain.runs.plot import FORMATS, plot_run
+from qmltrain.runs.plot import FORMATS, _moving_average, plot_run
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from tests.runs.session import N_STEPS, PARAMETER_NAMES, run_session
@@ -101,6 +101,15 @@ def test_plot(run_directory: Path, ending: str) -> None:
     data = out.read_bytes()
     assert data.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[ending])
     assert len(data) > 5000
+
+
+def test_gradient_norms_of_many_steps_are_drawn_by_their_moving_average() -> None:
+    steps, values = np.arange(1, 8), np.arange(14.0).reshape(7, 2) ** 2
+    for window in (1, 3, 7):
+        centres, means = _moving_average(steps, values, window)
+        expected = [values[k : k + window].mean(axis=0) for k in range(8 - window)]
+        np.testing.assert_allclose(means, expected, rtol=1e-12)
+        np.testing.assert_allclose(centres, [steps[k : k + window].mean() for k in range(8 - window)])
 
 
 def test_plot_refuses_other_endings_and_empty_runs(tmp_path: Path) -> None:
