@@ -35,7 +35,7 @@ VALUE_FLAGS = {
     "over": (("collect",), "KEY,...", "mean, deviation and 95 % interval over runs that differ in these keys alone"),
     "from": (("train",), "RUN", "repeat RUN instead of composing a config: the same as `qmltrain repeat RUN`"),
     "to": (("export",), "FORMAT", "qasm3, pennylane or qiskit"),
-    "output": (("collect", "export"), "FILE", "where to write (default: standard output)"),
+    "output": (("collect", "export"), "FILE", "the new file to write (default: standard output)"),
 }
 PLAIN_VERBS = {"info": "versions, devices, what is missing and how to get it"}
 VERBS = (*COMPOSED_VERBS, *PATH_VERBS, *PLAIN_VERBS)

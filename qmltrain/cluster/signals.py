@@ -1,8 +1,8 @@
-"""Signals that ask a run to stop: they set a flag, and the training loop looks at it between two steps.
+"""Signals that ask a run to stop: they set a flag, and the training looks at it between two chunks of samples.
 
 SLURM sends USR1 or USR2 some time before the limit (``sbatch --signal``), TERM at the limit and when a job is cancelled
-or preempted, and a person at the keyboard sends INT. All four mean: finish the step, save a snapshot, leave with exit
-code 75. A second INT means: now.
+or preempted, and a person at the keyboard sends INT. All four mean: finish the chunk, save a snapshot of the last whole
+step, leave with exit code 75. A second INT means: now.
 """
 
 from __future__ import annotations

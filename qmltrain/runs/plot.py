@@ -55,15 +55,16 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     if norms:
         axes = all_axes[-1]
         window = max(1, len(norms["layer_norms_step"]) // SMOOTHED_POINTS)
-        steps, values = _moving_average(norms["layer_norms_step"], norms["layer_norms"], window)
+        centres, means = _moving_average(norms["layer_norms_step"], norms["layer_norms"], window)
         layers = [name for name in run.layer_names if name.startswith("layer.")]
         shades = dict(zip(layers, matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(layers))), strict=True))
         spread = {layers[k] for k in np.linspace(0, len(layers) - 1, 5).round().astype(int)} if layers else set()
-        for name, of_layer in zip(run.layer_names, values.T, strict=True):  # of many layers the legend names a few
-            style = {"color": shades[name]} if name in shades else {"color": OTHERS.get(name, "gray"), "linestyle": ":"}
-            label = name if name in spread or name not in shades else None
-            axes.plot(steps, of_layer, linewidth=1.2, label=label, **style)
-        if np.any(values > 0):
+        for name, of_layer in zip(run.layer_names, means.T, strict=True):  # of many layers the legend names a few
+            is_layer = name in shades
+            color = shades[name] if is_layer else OTHERS.get(name, "gray")
+            shown = name if name in spread or not is_layer else None
+            axes.plot(centres, of_layer, linewidth=1.2, label=shown, color=color, linestyle="-" if is_layer else ":")
+        if np.any(means > 0):
             axes.set_yscale("log")
         axes.set_ylabel("gradient norm" + (f", mean of {window} steps" if window > 1 else ""))
         axes.legend(fontsize="small")

@@ -1,1 +1,1 @@
-"""What a user asks for, one module a verb: train, gradient, plan, circuit, evaluate, resume, plot."""
+"""What a user asks for, one module a verb; `setup`, `initial`, `trained`, `shots` and `report` serve several."""

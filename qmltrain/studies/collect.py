@@ -37,7 +37,11 @@ class Finished:
 
 
 def run(folder: Path, context: CommandContext, *, over: Sequence[str] = (), output: Path | None = None) -> int:
-    """Write the table to `output`, else print it. Runs that are not complete are listed on stderr and left out."""
+    """Write the table to the new file `output`, else print it.
+
+    Runs that are not complete are listed on stderr and left out. Raises InputError for a key that is none, an `output`
+    that exists, and where there is no completed run.
+    """
     for key in over:
         if key not in known_keys():
             near = nearest_key(key)

@@ -39,7 +39,7 @@ def run(config: Config, context: CommandContext) -> int:
     print(f"gradient   {output}")
     print(f"loss       {attributes['loss']:.6g} (mean over {len(rows)} samples)")
     print(f"norm       {np.linalg.norm(arrays['gradient']):.6g} of {len(theta_P)} parameters")
-    print(f"drift      {attributes['drift']:.2e} (distance of the un-applied states from the input states)")
+    print(f"drift      {attributes['drift']:.2e} (un-applied states from where they return to; 0: all were kept)")
     return 0
 
 

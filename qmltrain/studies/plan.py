@@ -22,7 +22,7 @@ from qmltrain.training.gradients import string_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
 
-_TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown where the engine's own has no tiles
+_TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown; engines choose tiles of their own
 
 
 def run(config: Config, context: CommandContext) -> int:
@@ -54,7 +54,7 @@ def run(config: Config, context: CommandContext) -> int:
         ("measured", _measured(model)),
         (
             "passes",
-            f"{shape.passes} over memory, tiles of 2^{plan.tile_bits} amplitudes "
+            f"{shape.passes} over memory where a tile holds 2^{plan.tile_bits} amplitudes "
             f"({gates / max(1, shape.passes):.3g} gates a pass)",
         ),
         ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
