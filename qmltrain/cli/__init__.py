@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -57,7 +58,8 @@ def describe_error(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         cannot_use = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
         place = f"{error.filename}: " if error.filename else ""
-        code = EXIT_INPUT if isinstance(error, cannot_use) else EXIT_ERROR
+        refused = isinstance(error, cannot_use) or error.errno in (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+        code = EXIT_INPUT if refused else EXIT_ERROR
         return code, f"error: {place}{error.strerror or text or type(error).__name__}"
     if isinstance(error, MemoryError):
         return EXIT_ERROR, f"error: out of memory: {text or 'set engine.memory_gib or a smaller batch'}"

@@ -57,7 +57,8 @@ class Layout:
 def open_for_reading(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file at ``path``, without HDF5's locks: a live run may be read, on any file system.
 
-    Raises InputError where there is no file, StorageError where it is not readable or of another schema version.
+    Raises InputError where there is no file, one that is no run file, or one of another schema version; StorageError
+    where it is damaged.
     """
     import h5py
 
@@ -70,9 +71,9 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
     with file:
         version = file.attrs.get("schema_version")
         if version is None or VALID_ROWS not in file:
-            raise StorageError(f"{path}: an HDF5 file, but not a run file")
+            raise InputError(f"{path}: an HDF5 file, but not a run file")
         if version != SCHEMA_VERSION:
-            raise StorageError(
+            raise InputError(
                 f"{path}: schema version {version}; this program reads {SCHEMA_VERSION}: use the version that wrote it"
                 f" ({file.attrs.get('qmltrain_version', 'unknown')})"
             )

@@ -20,11 +20,11 @@ DEFAULT_OUTPUT = "gradient.h5"
 def run(config: Config, context: CommandContext) -> int:
     """Write the file and print what is in it. An existing file is not replaced; a missing folder is made."""
     output = Path(config.study.output or DEFAULT_OUTPUT)
-    if output.exists():
-        raise InputError(f"study.output: {output} exists already; remove it or choose another name")
     reason = why_not_writable(output.parent)
     if reason is not None:  # said before the work, not after it
-        raise InputError(f"study.output: {reason}; choose another place")
+        raise InputError(f"study.output: {reason}; choose another")
+    if output.exists():
+        raise InputError(f"study.output: {output} exists already; remove it or choose another name")
     problem = build_problem(config)
     compiled = compile_model(config, problem.model)
     theta_P = load_parameters(config.study.parameters, problem)

@@ -91,6 +91,11 @@ def test_every_verb_exists():
             2,
             "qmltrain: error: /root/x: Permission denied",
         ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "multirun"),
+            2,
+            "qmltrain: error: multirun: Read-only file system",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "qmltrain: error: No space left on device"),
         (MemoryError("Unable to allocate 4 TiB"), 1, "qmltrain: error: out of memory: Unable to allocate 4 TiB"),
         (ZeroDivisionError("x"), 1, "qmltrain: error: internal: ZeroDivisionError: x (-v shows where)"),

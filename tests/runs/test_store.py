@@ -334,13 +334,13 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
     path.unlink()
     with h5py.File(path, "w") as file:
         file["x"] = 1
-    with pytest.raises(StorageError, match="not a run file"):
+    with pytest.raises(InputError, match="not a run file"):
         open_run(path)
     path.unlink()
     create(tmp_path).close()
     with h5py.File(path, "r+") as file:
         file.attrs["schema_version"] = 99
-    with pytest.raises(StorageError, match="schema version 99; this program reads 1"):
+    with pytest.raises(InputError, match="schema version 99; this program reads 1"):
         open_run(tmp_path)
 
 

@@ -153,3 +153,12 @@ def test_plan_shows_what_is_measured(tmp_path, capsys):
         moons(tmp_path, observable__name="target_state", observable__path=str(tmp_path / "state.npy")), capsys
     )
     assert row["measured"].startswith("1 observable from 4 Pauli strings, 4 of Z alone, after ")
+
+
+def test_gradient_refuses_a_place_that_cannot_be_written_before_it_computes(tmp_path, monkeypatch):
+    monkeypatch.setattr(gradient, "build_problem", lambda config: pytest.fail("computed before it was refused"))
+    (tmp_path / "file").write_text("precious")
+    for name, reason in (("file/gradient.h5", "is not a directory"), (f"{300 * 'a'}/gradient.h5", "cannot be used")):
+        with pytest.raises(InputError, match=rf"^study\.output: .*{reason}.*; choose another$"):
+            gradient.run(moons(tmp_path, study__output=str(tmp_path / name)), CONTEXT)
+    assert (tmp_path / "file").read_text() == "precious"
