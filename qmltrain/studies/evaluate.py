@@ -96,10 +96,9 @@ def run(
     if shots is not None:
         print(f"shots      {shots} a sample, seed {seed}")
     for name, value in summary.items():
-        if not name.startswith("test/"):
-            print(f"{name:<24}{value:.4f}")
-    for line in result_lines(summary):
-        print(line)
+        print(f"{name:<24}{value:.4f}")
+    if "train/loss" in summary:  # without data: the lowest value, with more digits
+        print(*result_lines(summary), sep="\n")
     if predictions is not None:
         print(f"samples    {predictions}")
     return 0
