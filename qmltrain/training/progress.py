@@ -52,7 +52,7 @@ class Lines:
         width = len(str(self.total))
         parts = [f"step {step:>{width}}/{self.total}"]
         parts += [f"{name} {figure(value)}" for name, value in values.items()]
-        parts.append(f"{rate:.3g} step/s")
+        parts.append(f"{rate:.0f} step/s" if rate >= 100 else f"{rate:.3g} step/s")
         parts.append(f"left {duration((self.total - step) / max(rate, 1e-9))}")
         self.message("  ".join(parts))
 
