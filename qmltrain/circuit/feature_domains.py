@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.errors import InputError
@@ -28,34 +28,43 @@ class FeatureDomain:
             }
         )
 
-    def check(self, x_BF: ArrayLike) -> None:
-        """Raise InputError, naming sample and feature, where the circuit is not defined at a value of `x_BF` (B, F)."""
+    @property
+    def restricted(self) -> bool:
+        """Whether there are finite values that a feature cannot take."""
+        return self.bits or bool(self._under_arccos)
+
+    def check(self, x_BF: ArrayLike, rows_B: NDArray[np.int64] | None = None) -> None:
+        """Raise InputError, naming sample and feature, where the circuit is not defined at a value of `x_BF` (B, F).
+
+        `rows_B` are the samples' numbers in the data set (null: 0, 1, ...).
+        """
         features_BF = np.asarray(x_BF, dtype=np.float64)
         if features_BF.ndim != 2 or features_BF.shape[1] != self.n_features:
             raise InputError(
                 f"features: the circuit takes {self.n_features} features a sample, found an array of shape "
                 f"{features_BF.shape}"
             )
-        _refuse(~np.isfinite(features_BF), features_BF, "is not finite; clean the data")
+        rows_B = np.arange(len(features_BF)) if rows_B is None else rows_B
+        _refuse(~np.isfinite(features_BF), features_BF, rows_B, "is not finite; clean the data")
         if self._under_arccos:
             outside_BF = np.zeros(features_BF.shape, dtype=bool)
             outside_BF[:, self._under_arccos] = np.abs(features_BF[:, self._under_arccos]) > 1.0
             _refuse(
-                outside_BF, features_BF, "is outside [-1, 1], where arccos is defined; set preprocess.range=[-1, 1]"
+                outside_BF,
+                features_BF,
+                rows_B,
+                "is outside [-1, 1], where arccos is defined; set preprocess.range=[-1, 1]",
             )
         if self.bits:
             bits_BF = (features_BF == 0.0) | (features_BF == 1.0)
-            _refuse(~bits_BF, features_BF, "is neither 0 nor 1, as the basis encoding needs; binarise the data")
+            _refuse(~bits_BF, features_BF, rows_B, "is neither 0 nor 1, as the basis encoding needs; binarise the data")
 
 
-def check_feature_values(circuit: Circuit, x_BF: ArrayLike, encoding_name: str = "") -> None:
-    """`FeatureDomain.check` in one call."""
-    FeatureDomain(circuit, encoding_name).check(x_BF)
-
-
-def _refuse(bad_BF: np.ndarray, features_BF: np.ndarray, reason: str) -> None:
+def _refuse(bad_BF: np.ndarray, features_BF: np.ndarray, rows_B: np.ndarray, reason: str) -> None:
     if bad_BF.any():
         row, column = (int(index) for index in np.argwhere(bad_BF)[0])
         count = int(bad_BF.sum())
         others = f" ({count - 1} more)" if count > 1 else ""
-        raise InputError(f"features: sample {row}, feature {column}: {features_BF[row, column]:.6g} {reason}{others}")
+        raise InputError(
+            f"features: sample {rows_B[row]}, feature {column}: {features_BF[row, column]:.6g} {reason}{others}"
+        )

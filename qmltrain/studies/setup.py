@@ -160,7 +160,7 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
     if n_classes is None and model.loss.supervised:
         scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
     data = PreparedData(source, preprocessor, scaler)
-    if not own and model.circuit.amplitude_encoded:  # a run that goes on has been through this
+    if not own and model.restricts_features:  # a run that goes on has been through this
         every = np.arange(source.n_samples)
         for batch in data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
             model.check_features(batch.features_BF, batch.rows)

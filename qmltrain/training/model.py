@@ -93,8 +93,14 @@ class Model:
             return None
         return amplitude_state(x_BF, self.circuit.n_qubits, self.amplitude.pad_with, self.amplitude.normalize)
 
+    @property
+    def restricts_features(self) -> bool:
+        """Whether there are finite features that the circuit cannot encode."""
+        return self.circuit.amplitude_encoded or self.domain.restricted
+
     def check_features(self, features_BF: FloatArray, rows_B: np.ndarray) -> None:
         """Raise InputError, with its row in the data set, for a sample that the circuit cannot encode."""
+        self.domain.check(features_BF, rows_B)
         if self.circuit.amplitude_encoded:
             options = self.amplitude
             check_amplitude_rows(features_BF, rows_B, self.circuit.n_qubits, options.pad_with, options.normalize)

@@ -7,7 +7,7 @@ import pytest
 
 from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.encodings import ENCODINGS
-from qmltrain.circuit.feature_domains import check_feature_values
+from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.errors import InputError
 
 
@@ -17,26 +17,26 @@ def circuit_of(name: str, n_features: int = 2):
 
 @pytest.mark.parametrize("name", sorted(set(ENCODINGS) - {"python"}))
 def test_bits_suit_every_encoding(name: str) -> None:
-    check_feature_values(circuit_of(name), [[0.0, 1.0], [1.0, 1.0]], name)
+    FeatureDomain(circuit_of(name), name).check([[0.0, 1.0], [1.0, 1.0]])
 
 
 @pytest.mark.parametrize("name", sorted(set(ENCODINGS) - {"python"}))
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_suit_none(name: str, value: float) -> None:
     with pytest.raises(InputError, match=r"^features: sample 1, feature 0: (nan|inf) is not finite"):
-        check_feature_values(circuit_of(name), [[0.0, 1.0], [value, 1.0]], name)
+        FeatureDomain(circuit_of(name), name).check([[0.0, 1.0], [value, 1.0]])
 
 
 def test_arccos_and_bits_have_their_ranges() -> None:
-    check_feature_values(circuit_of("chebyshev"), [[-1.0, 0.3]])
+    FeatureDomain(circuit_of("chebyshev")).check([[-1.0, 0.3]])
     with pytest.raises(InputError, match=r"sample 0, feature 1: -1\.5 is outside \[-1, 1\]"):
-        check_feature_values(circuit_of("chebyshev"), [[1.0, -1.5]])
-    check_feature_values(circuit_of("fourier"), [[5.0, -1.5]])
+        FeatureDomain(circuit_of("chebyshev")).check([[1.0, -1.5]])
+    FeatureDomain(circuit_of("fourier")).check([[5.0, -1.5]])
     with pytest.raises(InputError, match=r"sample 0, feature 1: 0\.5 is neither 0 nor 1.* \(1 more\)$"):
-        check_feature_values(circuit_of("basis"), [[1.0, 0.5], [2.0, 0.0]], "basis")
+        FeatureDomain(circuit_of("basis"), "basis").check([[1.0, 0.5], [2.0, 0.0]])
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2,), (1, 1)])
 def test_the_number_of_features_is_the_circuits(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="the circuit takes 2 features a sample"):
-        check_feature_values(circuit_of("angle"), np.zeros(shape))
+        FeatureDomain(circuit_of("angle")).check(np.zeros(shape))
