@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments, verb_help
 from qmltrain.cluster.signals import SCHEDULER_SIGNALS, StopRequest
 from qmltrain.config import CommandContext
-from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INPUT, InterruptedRun, QmltrainError
+from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, QmltrainError
 
 EXIT_KEYBOARD = 130
 # They listen to signals from the first moment: importing takes seconds on a cluster, and a job that is preempted then
@@ -122,7 +122,10 @@ def _run_composed(arguments: Arguments, command_line: list[str]) -> int:
 
 def _find_modules_here() -> None:
     """A user's module beside them is found, as with `python -m`; last, so that it hides nothing."""
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the directory that this runs in is no longer there; change to another") from None
     if here not in sys.path:
         sys.path.append(here)
 

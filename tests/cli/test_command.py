@@ -182,6 +182,16 @@ def test_a_module_beside_the_user_is_found_and_hides_nothing(qmltrain, called, m
     assert sys.path[-1] == os.getcwd()
 
 
+def test_a_working_directory_that_is_gone(qmltrain, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ended = qmltrain("circuit")
+    monkeypatch.chdir(tmp_path)
+    assert ended.code == 2 and "is no longer there; change to another" in ended.err and ended.err.count("\n") == 1
+
+
 def test_nothing_is_written_by_composing(qmltrain, called):
     qmltrain("experiment=digits")
     assert not list(Path().iterdir())

@@ -336,3 +336,21 @@ def test_a_perceptron_on_request(tmp_path, capsys):
     assert "perceptron" in capsys.readouterr().out
     with pytest.raises(InputError, match="train.perceptron: needs train.baseline"):
         train.run(moons(tmp_path, train__perceptron=True), CONTEXT)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_samples(whole):
+    view = open_run(whole)
+    steps_BL = view.metrics["train/loss"].to_numpy().reshape(4, 3)
+    sizes = np.array([17, 17, 2])  # 36 training samples in batches of 17
+    np.testing.assert_allclose(view.epochs["train/loss"], steps_BL @ sizes / 36, rtol=1e-12)
+
+
+def test_the_optimiser_gets_the_clipped_gradient(tmp_path):
+    rate, limit = 0.5, 1e-3
+    view = open_run(complete(
+        tmp_path, optimizer__name="sgd", optimizer__learning_rate=rate, optimizer__clip_norm=limit,
+        schedule__name="constant", run__parameters_every=1,
+    ))  # fmt: skip
+    moved = np.linalg.norm(np.diff(np.asarray(view.parameters), axis=0), axis=1)
+    assert (view.metrics["gradient_norm"] > limit).all()  # stored as it was before
+    np.testing.assert_allclose(moved, rate * limit, rtol=1e-9)
