@@ -18,6 +18,7 @@ from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from qmltrain.studies import evaluate, resume, train
 from qmltrain.studies.report import summary_of
+from qmltrain.studies.setup import build_problem, compile_model
 from qmltrain.studies.train import SNAPSHOTS, run_directory
 from qmltrain.training.trainer import STEP_METRICS
 from tests.studies.small import CONTEXT, moons
@@ -354,3 +355,16 @@ def test_the_optimiser_gets_the_clipped_gradient(tmp_path):
     moved = np.linalg.norm(np.diff(np.asarray(view.parameters), axis=0), axis=1)
     assert (view.metrics["gradient_norm"] > limit).all()  # stored as it was before
     np.testing.assert_allclose(moved, rate * limit, rtol=1e-9)
+
+
+def test_the_training_accuracy_of_an_epoch_counts_every_batch(tmp_path):
+    config = moons(tmp_path, optimizer__learning_rate=1e-15)  # so that all batches are judged by the same parameters
+    assert train.run(config, CONTEXT) == 0
+    problem = build_problem(config)
+    rows = problem.split.train
+    outputs = compile_model(config, problem.model).evaluator.outputs(
+        problem.initial_theta(), problem.data.features(rows)
+    )
+    hits = problem.model.loss.predict(outputs)[0] == problem.data.labels(rows)
+    assert 0 < hits.sum() < len(rows)
+    assert open_run(run_directory(config)).epochs["train/accuracy"].tolist() == [hits.mean()] * 4
