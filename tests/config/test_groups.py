@@ -147,7 +147,7 @@ def test_mistakes_in_a_file_of_the_user_are_told_in_one_line(tmp_path, text, wor
 def test_a_file_of_the_user_that_ours_would_hide_is_refused(tmp_path):
     (tmp_path / "ansatz").mkdir()
     (tmp_path / "ansatz" / "hea.yaml").write_text("name: hea\n")
-    with pytest.raises(InputError, match=r"ships a ansatz/hea.yaml"):
+    with pytest.raises(InputError, match=r"ansatz/hea.yaml ships with qmltrain already"):
         compose_config([], str(tmp_path))
     with pytest.raises(InputError, match="not a folder"):
         compose_config([], str(tmp_path / "none"))
