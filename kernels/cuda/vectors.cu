@@ -188,26 +188,29 @@ KERNEL __launch_bounds__(256) distances(const Complex* psi, const Real* initial,
 }
 EXPORT_KERNEL(distances)
 
-// bra[z] = sum_m cotangent[sample][m] (P_m psi)[z], strings as in expectations, sorted by x.
-// grid: ceil(samples * 2^n / 256); block: 256
-KERNEL __launch_bounds__(256) start_bra(const Complex* psi, Complex* bra, const int4* string, int strings,
-                                        const Real* cotangent, int address_bits, long long total) {
+// bra[z] = sum_m cotangent[sample][column_m] (P_m psi)[z] for samples < batch, zero for others; strings as in
+// expectations, sorted by x, column_m the place of string m in the caller's order. cotangent: (batch, strings) double
+// grid: ceil(total / 256); block: 256
+KERNEL __launch_bounds__(256)
+    start_bra(const Complex* psi, Complex* bra, const int4* string, const int* column, int strings,
+              const double* cotangent, int address_bits, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
   const long long sample = i >> address_bits;
   const unsigned z = (unsigned)(i & ((1ll << address_bits) - 1));
   const Complex* state = psi + (sample << address_bits);
-  const Real* weights = cotangent + sample * strings;
+  const double* weights = cotangent + sample * strings;
   Complex sum, source = state[z];
   sum.x = sum.y = 0;
   unsigned x = 0;
-  for (int m = 0; m < strings; ++m) {
+  for (int m = 0; m < (sample < batch ? strings : 0); ++m) {
     const int4 p = __ldg(string + m);
     if ((unsigned)p.x != x) {
       x = (unsigned)p.x;
       source = state[z ^ x];
     }
-    const Real c = parity((z ^ x) & (unsigned)p.y) ? -weights[m] : weights[m];
+    const Real weight_m = (Real)weights[__ldg(column + m)];
+    const Real c = parity((z ^ x) & (unsigned)p.y) ? -weight_m : weight_m;
     const Real real = c * p.z, imaginary = c * p.w;
     sum.x = multiply_add(real, source.x, multiply_add(-imaginary, source.y, sum.x));
     sum.y = multiply_add(real, source.y, multiply_add(imaginary, source.x, sum.y));

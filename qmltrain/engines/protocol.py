@@ -6,14 +6,18 @@ S' per-sample slots, R raw gradient sums (engine's own layout), G blocks of `BLO
     tape.expectations_BM; tape.backward(cotangent_BM) -> Backward               once a chunk
     program.slot_gradient(total_R) -> gradient_S                                once a step
 
+An engine whose states live on a device of its own may offer `begin_step` beside these: a training step whose
+expectations, cotangents and sums stay there (`Step`; `qmltrain.engines.steps` offers the same for every other engine).
+
 Raw sums are linear in the gradient and come one row a block of 16 samples (by index in the batch), so that the
 caller can add blocks in one fixed order whatever the chunks, threads or ranks (`qmltrain.training.reduction`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +30,7 @@ BLOCK = 16  # samples whose gradients are summed inside an engine; chunks are mu
 Precision = Literal["complex64", "complex128"]
 GradientMode = Literal["auto", "reversible", "checkpoint"]
 FloatArray = NDArray[np.float64]
+Array = Any  # an array of the array API standard: NumPy's, CuPy's, ...
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,9 @@ class Forecast:
     memory_bytes: int
 
 
+ChunkFunction = Callable[..., tuple[Array, ...]]  # (tape, *inputs) -> arrays of float64, see Step.chunk
+
+
 @dataclass
 class Backward:
     """Gradients of ``sum_bm cotangent_bm * expectation_bm``.
@@ -118,6 +126,30 @@ class Program(Protocol):
 
     def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
         """Raw sums over the batch -> gradient of the shared slots (S,)."""
+        ...
+
+
+class Step(Protocol):
+    """One step over a batch in chunks: work is queued chunk by chunk and comes back at once."""
+
+    def chunk(
+        self,
+        function: ChunkFunction,
+        per_sample_bS: FloatArray,
+        initial_bN: FloatArray | None,
+        inputs: tuple[NDArray[Any], ...],
+    ) -> None:
+        """Queue ``function(tape, *inputs)`` for a chunk of b samples.
+
+        `inputs` (float64 or int64, from the host) reach the function as arrays of the namespace where the states are,
+        and so do the tape's expectations, what `tape.backward` takes and what it gives. The function must be pure: no
+        values on the host, no branches on values. It may be recorded and replayed for later chunks of the same shapes,
+        told apart by the identity of the function alone.
+        """
+        ...
+
+    def results(self) -> list[tuple[FloatArray, ...]]:
+        """What the function gave for each chunk, on the host. Waits once for everything that was queued."""
         ...
 
 

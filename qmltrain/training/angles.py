@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.angle import Angle, Feature
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.engines.protocol import FloatArray, SlotValues
+from qmltrain.engines.protocol import Array, FloatArray, SlotValues
 from qmltrain.errors import InputError
+from qmltrain.training.reduction import array_namespace
 
 IntArray = NDArray[np.int64]
 
@@ -59,14 +60,21 @@ class AngleMap:
 
     def values(self, theta_P: FloatArray, x_BF: FloatArray) -> SlotValues:
         """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1]."""
-        extended = np.concatenate([theta_P, (1.0, 0.0)])
-        shared, per_sample = self._shared, self._per_sample
-        shared_S = shared.scale * extended[shared.weight] + extended[shared.bias] + shared.offset
-        per_sample_BS = per_sample.scale * extended[per_sample.weight] * self._feature_values(x_BF)
-        per_sample_BS += extended[per_sample.bias] + per_sample.offset
-        return SlotValues(shared_S, per_sample_BS)
+        return SlotValues(self.shared(theta_P), self.per_sample(theta_P, x_BF))
 
-    def _feature_values(self, x_BF: FloatArray) -> FloatArray:
+    def shared(self, theta_P: FloatArray) -> FloatArray:
+        """(S,) values of the shared slots."""
+        extended, columns = _extended(theta_P), self._shared
+        return columns.scale * extended[columns.weight] + extended[columns.bias] + columns.offset
+
+    def per_sample(self, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
+        """(B, S') values of the per-sample slots. Raises as `values` does."""
+        extended, columns = _extended(theta_P), self._per_sample
+        result_BS: FloatArray = columns.scale * extended[columns.weight] * self.feature_values(x_BF)
+        result_BS += extended[columns.bias] + columns.offset
+        return result_BS
+
+    def feature_values(self, x_BF: FloatArray) -> FloatArray:
         """(B, S') f(x) of every per-sample slot."""
         if self._only_linear:
             return x_BF[:, self._linear]
@@ -81,12 +89,20 @@ class AngleMap:
         """Whether any per-sample angle has a trainable weight or bias."""
         return self._has_trainable_encoding
 
+    def encoding_factors(self, x_BF: FloatArray) -> FloatArray:
+        """(B, S') scale * f(x) of every per-sample slot: what `encoding_terms` takes beside the gradients."""
+        return self._per_sample.scale * self.feature_values(x_BF)
+
     def encoding_sums(self, gradient_BS: FloatArray, x_BF: FloatArray) -> FloatArray:
         """(B, 2 S'): what of each sample's per-sample slot gradients enters weights, then biases.
 
         Linear, so it may be summed over samples in any fixed order before `encoding_gradient`.
         """
-        return np.concatenate([gradient_BS * self._per_sample.scale * self._feature_values(x_BF), gradient_BS], axis=1)
+        return self.encoding_terms(gradient_BS, self.encoding_factors(x_BF))
+
+    def encoding_terms(self, gradient_BS: Array, factors_BS: Array) -> Array:
+        """`encoding_sums` from `encoding_factors`, on the array namespace of the gradients."""
+        return array_namespace(gradient_BS).concat([gradient_BS * factors_BS, gradient_BS], axis=1)
 
     def encoding_gradient(self, sums_2S: FloatArray) -> FloatArray:
         """Sums (2 S',) or (B, 2 S') of `encoding_sums` -> (P,) or (B, P)."""
@@ -104,13 +120,18 @@ class AngleMap:
 
     def input_gradient(self, gradient_BS: FloatArray, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
         """Gradient of the per-sample slots (B, S') -> (B, F) with respect to the features."""
-        extended = np.concatenate([theta_P, (1.0, 0.0)])
+        extended = _extended(theta_P)
         factor_BS = gradient_BS * self._per_sample.scale * extended[self._per_sample.weight]
         result = np.zeros_like(x_BF, dtype=np.float64)
         for column, feature in enumerate(self._features):
             for index, derivative in _derivatives(feature, x_BF):
                 result[:, index] += factor_BS[:, column] * derivative
         return result
+
+
+def _extended(theta_P: FloatArray) -> FloatArray:
+    """What `_Columns.weight` and `.bias` point into."""
+    return np.concatenate([theta_P, (1.0, 0.0)])
 
 
 def _value(feature: Feature, x_BF: FloatArray) -> FloatArray:

@@ -24,6 +24,7 @@ class ClassWeighted(Loss):
         self.name, self.n_outputs, self.signed = loss.name, loss.n_outputs, loss.signed
         self.loss = loss
         self.weights_C = np.asarray(weights_C, dtype=np.float64)
+        self._placed: dict[tuple[Any, Any], Array] = {}  # the weights beside the outputs, moved there once
 
     def value(self, outputs_BC: Array, targets_B: Array) -> Array:
         return self.loss.value(outputs_BC, targets_B) * self._weights(outputs_BC, targets_B)
@@ -36,8 +37,10 @@ class ClassWeighted(Loss):
 
     def _weights(self, outputs_BC: Array, targets_B: Array) -> Array:
         xp = array_namespace(outputs_BC)
-        weights_C = xp.asarray(self.weights_C, dtype=outputs_BC.dtype)
-        return xp.take(weights_C, xp.asarray(targets_B, dtype=xp.int64))
+        place = (xp, outputs_BC.dtype)
+        if place not in self._placed:
+            self._placed[place] = xp.asarray(self.weights_C, dtype=outputs_BC.dtype)
+        return xp.take(self._placed[place], xp.asarray(targets_B, dtype=xp.int64))
 
 
 def class_weights(given: Any, labels_B: NDArray[Any], n_classes: int | None) -> NDArray[np.float64]:

@@ -2,6 +2,10 @@
 
 Chunks bound the memory: no state outlives its chunk. They are multiples of 16 samples, and every sum over samples
 follows the tree of `qmltrain.training.reduction`, so neither chunks nor threads change a bit.
+
+What happens to a chunk is one pure function of arrays (`Evaluator._gradient_of`): expectations, head, loss, the sweep
+back, sums of blocks. A `Step` runs it where the states are, on NumPy's arrays or a device's, and brings the results of
+all chunks back at once.
 """
 
 from __future__ import annotations
@@ -12,12 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from qmltrain.engines.checkpointing import gib
-from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Program, Tape
+from qmltrain.engines.protocol import BLOCK, Array, Backward, ChunkFunction, FloatArray, Forecast, Program, Tape
+from qmltrain.engines.steps import begin_step
 from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.model import Model
-from qmltrain.training.reduction import TreeSum, block_sums, tree_sum
+from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
 
 LARGEST_CHUNK = 4096  # samples; more gains nothing and keeps Ctrl-C waiting
+_FUNCTIONS_KEPT = 64  # chunk functions of an Evaluator, by batch size and place in the tree
 
 
 class StepAbandoned(Exception):  # noqa: N818 - a request, not an error
@@ -78,6 +84,7 @@ class Evaluator:
         self.model = model
         self.program = program
         self.chunk = chunk
+        self._functions: dict[object, ChunkFunction] = {}
 
     def _chunks(self, n_samples: int, stop: Callable[[], bool] | None) -> Iterator[slice]:
         for first in range(0, n_samples, self.chunk):
@@ -85,22 +92,71 @@ class Evaluator:
                 raise StepAbandoned
             yield slice(first, min(first + self.chunk, n_samples))
 
-    def _forward(self, theta_P: FloatArray, x_BF: FloatArray) -> tuple[Tape, FloatArray, FloatArray]:
-        """The tape, observable expectations (B, K) and head outputs (B, C) of one chunk."""
-        self.model.domain.check(x_BF)
-        circuit_P, head_P = self.model.split(theta_P)
-        slots = self.model.angles.values(circuit_P, x_BF)
-        tape = self.program.forward(slots, self.model.initial_state(x_BF))
-        expectations_BK = self.model.expectations(tape.expectations_BM)
-        return tape, expectations_BK, self.model.head.forward(head_P, expectations_BK)
-
     def outputs(self, theta_P: FloatArray, x_BF: FloatArray, stop: Callable[[], bool] | None = None) -> FloatArray:
         """Head outputs (B, C), no gradient."""
-        return np.concatenate([self._forward(theta_P, x_BF[rows])[2] for rows in self._chunks(len(x_BF), stop)])
+
+        def outputs_of(tape: Tape, head_P: Array) -> tuple[Array, ...]:
+            return (self.model.head.forward(head_P, self.model.expectations(tape.expectations_BM)),)
+
+        return self._forward("outputs", outputs_of, theta_P, x_BF, stop)
 
     def expectations(self, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
         """Expectations of the observables (B, K)."""
-        return np.concatenate([self._forward(theta_P, x_BF[rows])[1] for rows in self._chunks(len(x_BF), None)])
+
+        def expectations_of(tape: Tape, head_P: Array) -> tuple[Array, ...]:
+            return (self.model.expectations(tape.expectations_BM),)
+
+        return self._forward("expectations", expectations_of, theta_P, x_BF, None)
+
+    def _forward(
+        self,
+        name: str,
+        function: ChunkFunction,
+        theta_P: FloatArray,
+        x_BF: FloatArray,
+        stop: Callable[[], bool] | None,
+    ) -> FloatArray:
+        model = self.model
+        function = self._kept(name, function)
+        circuit_P, head_P = model.split(theta_P)
+        step = begin_step(self.program, model.angles.shared(circuit_P))
+        for rows in self._chunks(len(x_BF), stop):
+            x_bF = x_BF[rows]
+            model.domain.check(x_bF)
+            step.chunk(function, model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF), (head_P,))
+        return np.concatenate([found for (found,) in step.results()])
+
+    def _kept(self, key: object, function: ChunkFunction) -> ChunkFunction:
+        """The function first given under `key`: steps tell functions apart by identity."""
+        if key not in self._functions and len(self._functions) >= _FUNCTIONS_KEPT:
+            self._functions.clear()
+        return self._functions.setdefault(key, function)
+
+    def _gradient_of(self, batch: int, sizes: tuple[int, ...]) -> ChunkFunction:
+        """What happens to a chunk of a batch, whose blocks make nodes of `sizes` in the tree of sums.
+
+        Takes the tape, head parameters, targets and, with trainable encodings, `AngleMap.encoding_factors`. Gives
+        outputs (b, C), losses (b,), whether loss and cotangent are finite (b,), drift (b,), and sums of nodes (L, R):
+        raw sums, head, encoding.
+        """
+        model = self.model
+
+        def gradient_of(tape: Tape, head_P: Array, targets_b: Array, *factors: Array) -> tuple[Array, ...]:
+            expectations_bK = model.expectations(tape.expectations_BM)
+            outputs_bC = model.head.forward(head_P, expectations_bK)
+            losses_b = model.loss.value(outputs_bC, targets_b)
+            cotangent_bC = model.loss.cotangent(outputs_bC, targets_b) / batch
+            cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
+            back = tape.backward(model.string_cotangent(cotangent_bK))
+            sums = [back.block_sums_GR]
+            if model.head.n_parameters:
+                sums.append(model.head.block_gradients(head_P, expectations_bK, cotangent_bC))
+            if factors:
+                sums.append(block_sums(model.angles.encoding_terms(back.per_sample_BS, factors[0])))
+            finite_b = _finite(losses_b, cotangent_bC)
+            return (outputs_bC, losses_b, finite_b, back.drift_B, *(node_sums(blocks, sizes) for blocks in sums))
+
+        return gradient_of
 
     def gradient(
         self,
@@ -112,30 +168,35 @@ class Evaluator:
         """Mean loss over the batch and its gradient. Raises NonFiniteError, StepAbandoned."""
         model, batch = self.model, len(x_BF)
         circuit_P, head_P = model.split(theta_P)
-        raw, encoding, head = TreeSum(), TreeSum(), TreeSum()
-        outputs, losses, drift = [], [], 0.0
+        shared_S = model.angles.shared(circuit_P)
+        step = begin_step(self.program, shared_S)
+        targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
+        layouts = []
         for rows in self._chunks(batch, stop):
-            x_bF, targets_b = x_BF[rows], targets_B[rows]
-            tape, expectations_bK, outputs_bC = self._forward(theta_P, x_bF)
-            outputs.append(outputs_bC)
-            losses.append(model.loss.value(outputs_bC, targets_b))
-            cotangent_bC = model.loss.cotangent(outputs_bC, targets_b) / batch
-            _check_finite(losses[-1], cotangent_bC, rows.start)
-            cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
-            back = tape.backward(model.string_cotangent(cotangent_bK))
-            raw.add(back.block_sums_GR)
-            if model.head.n_parameters:
-                head.add(model.head.block_gradients(head_P, expectations_bK, cotangent_bC))
+            x_bF = x_BF[rows]
+            model.domain.check(x_bF)
+            sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
+            layouts.append(sizes)
+            inputs = [head_P, targets_B[rows]]
             if model.angles.has_trainable_encoding:
-                encoding.add(block_sums(model.angles.encoding_sums(back.per_sample_BS, x_bF)))
-            drift = max(drift, float(np.max(back.drift_B, initial=0.0)))
+                inputs.append(model.angles.encoding_factors(x_bF))
+            function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
+            per_sample_bS, initial_bN = model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF)
+            step.chunk(function, per_sample_bS, initial_bN, tuple(inputs))
+        outputs, losses, finite, drifts, *sums = zip(*step.results(), strict=True)
         losses_B = np.concatenate(losses)
-        shared_S = model.angles.values(circuit_P, x_BF[:1]).shared_S
-        gradient_P = model.angles.shared_gradient(self.program.slot_gradient(raw.total(), shared_S))
+        _check_finite(losses_B, np.concatenate(finite))
+        totals = []
+        for nodes in sums:
+            tree = TreeSum()
+            for sizes, sums_LR in zip(layouts, nodes, strict=True):
+                tree.add_nodes(sizes, sums_LR)
+            totals.append(tree.total())
+        gradient_P = model.angles.shared_gradient(self.program.slot_gradient(totals[0], shared_S))
         if model.angles.has_trainable_encoding:
-            gradient_P = gradient_P + model.angles.encoding_gradient(encoding.total())
+            gradient_P = gradient_P + model.angles.encoding_gradient(totals[-1])
         if model.head.n_parameters:
-            gradient_P = np.concatenate([gradient_P, head.total()])
+            gradient_P = np.concatenate([gradient_P, totals[1]])
         if not np.all(np.isfinite(gradient_P)):
             first = int(np.flatnonzero(~np.isfinite(gradient_P))[0])
             raise NonFiniteError(
@@ -143,7 +204,16 @@ class Evaluator:
                 "lower optimizer.learning_rate or set optimizer.clip_norm"
             )
         loss = float(tree_sum(losses_B[:, None])[0] / batch)
+        drift = float(np.max(np.concatenate(drifts), initial=0.0))
         return BatchGradient(loss, gradient_P, np.concatenate(outputs), losses_B, drift)
+
+    def _sample_tape(self, theta_P: FloatArray, x_bF: FloatArray) -> tuple[Tape, FloatArray, FloatArray]:
+        """A tape on the host, observable expectations (b, K) and head outputs (b, C) of one chunk."""
+        self.model.domain.check(x_bF)
+        circuit_P, head_P = self.model.split(theta_P)
+        tape = self.program.forward(self.model.angles.values(circuit_P, x_bF), self.model.initial_state(x_bF))
+        expectations_bK = self.model.expectations(tape.expectations_BM)
+        return tape, expectations_bK, self.model.head.forward(head_P, expectations_bK)
 
     def sample_gradients(self, theta_P: FloatArray, x_BF: FloatArray, targets_B: np.ndarray) -> SampleGradients:
         """Gradients of each sample's own loss (not divided by the batch)."""
@@ -152,7 +222,7 @@ class Evaluator:
         parameters, features = [], []
         for rows in self._chunks(len(x_BF), None):
             x_bF, targets_b = x_BF[rows], targets_B[rows]
-            tape, expectations_bK, outputs_bC = self._forward(theta_P, x_bF)
+            tape, expectations_bK, outputs_bC = self._sample_tape(theta_P, x_bF)
             cotangent_bC = model.loss.cotangent(outputs_bC, targets_b)
             cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
             amplitude = model.circuit.amplitude_encoded
@@ -176,10 +246,17 @@ class Evaluator:
         return gradient_bP
 
 
-def _check_finite(losses_b: FloatArray, cotangent_bC: FloatArray, first_row: int) -> None:
-    bad = np.flatnonzero(~(np.isfinite(losses_b) & np.all(np.isfinite(cotangent_bC), axis=1)))
+def _finite(losses_b: Array, cotangent_bC: Array) -> Array:
+    """(b,) 1 where loss and cotangent of a sample are finite, else 0; float64."""
+    xp = array_namespace(losses_b)
+    finite_b = xp.isfinite(losses_b) & xp.all(xp.isfinite(cotangent_bC), axis=1)
+    return xp.asarray(finite_b, dtype=losses_b.dtype)
+
+
+def _check_finite(losses_B: FloatArray, finite_B: FloatArray) -> None:
+    bad = np.flatnonzero(finite_B == 0)
     if len(bad):
         raise NonFiniteError(
-            f"loss of sample {first_row + int(bad[0])} of the batch is {losses_b[bad[0]]}; "
+            f"loss of sample {bad[0]} of the batch is {losses_B[bad[0]]}; "
             "lower optimizer.learning_rate or set optimizer.clip_norm"
         )

@@ -2,8 +2,9 @@
 
 A head is built for a number of observables and outputs, ``HEADS[name](n_observables, n_outputs)``, and is a pure
 function of its parameters: it holds none. All is written on the array namespace of the expectations (array API), in
-float64, so it runs where they are; `parameters_P` may stay on the host. Sums follow the fixed tree of
-`qmltrain.training.reduction`: the bits of a sample, and of a block of 16, do not depend on the chunk it came in.
+float64, so it runs where they are, and no value is ever looked at on the host; `parameters_P` may come from there.
+Sums follow the fixed tree of `qmltrain.training.reduction`: the bits of a sample, and of a block of 16, do not depend
+on the chunk it came in.
 
 Shape letters: B batch (of a chunk), K observables, C outputs, P parameters of the head, G blocks of `BLOCK` samples.
 """
@@ -116,10 +117,10 @@ class Scaled(Head):
         return np.ones(1)
 
     def forward(self, parameters_P: Array, expectations_BK: Array) -> Array:
-        return expectations_BK * float(parameters_P[0])
+        return expectations_BK * _beside(parameters_P, expectations_BK)[0:1]
 
     def backward(self, parameters_P: Array, expectations_BK: Array, cotangent_BC: Array) -> Array:
-        return cotangent_BC * float(parameters_P[0])
+        return cotangent_BC * _beside(parameters_P, cotangent_BC)[0:1]
 
     def sample_gradients(self, parameters_P: Array, expectations_BK: Array, cotangent_BC: Array) -> Array:
         return tree_sum((cotangent_BC * expectations_BK).T)[:, None]
@@ -162,10 +163,15 @@ class Linear(Head):
 
     def _weight_and_bias(self, parameters_P: Array, like: Array) -> tuple[Array, Array]:
         xp = array_namespace(like)
-        parameters_P = xp.asarray(parameters_P, dtype=like.dtype)
+        parameters_P = _beside(parameters_P, like)
         n_weights = self.n_outputs * self.n_observables
         weight_CK = xp.reshape(parameters_P[:n_weights], (self.n_outputs, self.n_observables))
         return weight_CK, parameters_P[n_weights:]
+
+
+def _beside(parameters_P: Array, like: Array) -> Array:
+    """The parameters as an array of the namespace and dtype of `like`; no copy where they are."""
+    return array_namespace(like).asarray(parameters_P, dtype=like.dtype)
 
 
 HeadBuilder = Callable[..., Head]

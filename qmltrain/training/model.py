@@ -7,6 +7,7 @@ simulator comes in through a Program (`qmltrain.training.gradients`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from qmltrain.circuit.amplitude import amplitude_state, check_amplitude_rows
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.circuit.observables import Observables
-from qmltrain.engines.protocol import FloatArray
+from qmltrain.engines.protocol import Array, FloatArray
 from qmltrain.training.angles import AngleMap
 from qmltrain.training.heads import Head
 from qmltrain.training.losses import Loss
-from qmltrain.training.reduction import ordered_matmul
+from qmltrain.training.reduction import array_namespace, ordered_matmul
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Model:
         for row, terms in enumerate(self.observables.coefficients):
             for column, value in terms.items():
                 self.coefficients_KM[row, column] = value
+        self._placed: dict[Any, Array] = {}  # the coefficients beside the expectations, moved there once
         self._plain = shape[0] == shape[1] and bool(np.array_equal(self.coefficients_KM, np.eye(shape[0])))
 
     @property
@@ -105,13 +107,19 @@ class Model:
             options = self.amplitude
             check_amplitude_rows(features_BF, rows_B, self.circuit.n_qubits, options.pad_with, options.normalize)
 
-    def expectations(self, strings_BM: FloatArray) -> FloatArray:
-        """Expectations of the observables (B, K) from those of the Pauli strings."""
-        return strings_BM if self._plain else ordered_matmul(strings_BM, self.coefficients_KM.T)
+    def expectations(self, strings_BM: Array) -> Array:
+        """Expectations of the observables (B, K) from those of the Pauli strings, on their array namespace."""
+        return strings_BM if self._plain else ordered_matmul(strings_BM, self._coefficients(strings_BM).T)
 
-    def string_cotangent(self, cotangent_BK: FloatArray) -> FloatArray:
+    def string_cotangent(self, cotangent_BK: Array) -> Array:
         """d loss / d string expectations (B, M)."""
-        return cotangent_BK if self._plain else ordered_matmul(cotangent_BK, self.coefficients_KM)
+        return cotangent_BK if self._plain else ordered_matmul(cotangent_BK, self._coefficients(cotangent_BK))
+
+    def _coefficients(self, like: Array) -> Array:
+        xp = array_namespace(like)
+        if xp not in self._placed:
+            self._placed[xp] = xp.asarray(self.coefficients_KM, dtype=like.dtype)
+        return self._placed[xp]
 
     def input_state_gradient(self, bra_BN: np.ndarray, x_BF: FloatArray) -> FloatArray:
         """d loss / d features (B, F) of an amplitude-encoded circuit from the bra at the start.

@@ -11,6 +11,7 @@ the array namespace of the input. Shape letters: G blocks, R values a block, B s
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -31,7 +32,12 @@ def array_namespace(array: Array) -> ModuleType:
     try:
         return array.__array_namespace__()
     except AttributeError:
-        raise TypeError(f"expected an array of the array API standard, found {type(array).__name__}") from None
+        pass
+    # CuPy 14 has the standard's functions in its main namespace, but its arrays do not say so
+    package = sys.modules.get(type(array).__module__.partition(".")[0])
+    if package is None or not hasattr(package, "permute_dims"):
+        raise TypeError(f"expected an array of the array API standard, found {type(array).__name__}")
+    return package
 
 
 def tree_sum(values_GR: Array) -> Array:
@@ -63,6 +69,28 @@ def block_sums(values_BR: Array) -> Array:
         values_BR = xp.concat([values_BR, xp.zeros((missing, n_values), dtype=values_BR.dtype)])
     blocks = xp.reshape(values_BR, ((n_samples + missing) // BLOCK, BLOCK, n_values))
     return tree_sum(xp.permute_dims(blocks, (1, 0, 2)))
+
+
+def node_sizes(first_block: int, n_blocks: int) -> tuple[int, ...]:
+    """Sizes of the largest whole nodes of the tree over `n_blocks` blocks from `first_block` on, in order."""
+    sizes = []
+    while n_blocks:
+        size = 1 << (n_blocks.bit_length() - 1)
+        if first_block:
+            size = min(size, first_block & -first_block)  # nodes start at multiples of their size
+        sizes.append(size)
+        first_block, n_blocks = first_block + size, n_blocks - size
+    return tuple(sizes)
+
+
+def node_sums(blocks_GR: Array, sizes: tuple[int, ...]) -> Array:
+    """(G, R) -> (L, R): `tree_sum` over consecutive groups of blocks, one a node, for `TreeSum.add_nodes`."""
+    xp = array_namespace(blocks_GR)
+    sums, start = [], 0
+    for size in sizes:
+        sums.append(tree_sum(blocks_GR[start : start + size, ...])[None, ...])
+        start += size
+    return sums[0] if len(sums) == 1 else xp.concat(sums)
 
 
 def ordered_matmul(a_BI: Array, b_IJ: Array) -> Array:
@@ -109,13 +137,13 @@ class TreeSum:
         """
         if blocks_GR.dtype != np.float64 or blocks_GR.ndim != 2:
             raise ValueError(f"TreeSum: expected float64 (G, R), found {blocks_GR.dtype} {blocks_GR.shape}")
-        position, n_blocks = 0, blocks_GR.shape[0]
-        while position < n_blocks:
-            size = 1 << ((n_blocks - position).bit_length() - 1)
-            if self.next_block:
-                size = min(size, self.next_block & -self.next_block)  # nodes start at multiples of their size
-            self._push(Node(self.next_block, size, tree_sum(blocks_GR[position : position + size])))
-            position += size
+        sizes = node_sizes(self.next_block, blocks_GR.shape[0])
+        self.add_nodes(sizes, node_sums(blocks_GR, sizes) if sizes else blocks_GR)
+
+    def add_nodes(self, sizes: tuple[int, ...], sums_LR: FloatArray) -> None:
+        """Add blocks whose nodes were summed elsewhere: `node_sums` with ``sizes = node_sizes(next_block, ...)``."""
+        for size, sum_R in zip(sizes, sums_LR, strict=True):
+            self._push(Node(self.next_block, size, sum_R))
 
     def merge(self, following: TreeSum) -> None:
         """Append the blocks of `following`, which must start where this one ends (ranks: in rank order)."""

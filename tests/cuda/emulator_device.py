@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import weakref
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 
@@ -85,6 +86,30 @@ def _free(libc: ctypes.CDLL, address: ctypes.c_void_p, n_bytes: int) -> None:
     libc.free(address)
 
 
+class _Held(np.ndarray):
+    """An array that keeps the buffer alive which it and its views are in."""
+
+    owner: object = None
+
+    def __array_finalize__(self, other: object) -> None:
+        self.owner = getattr(other, "owner", None)
+
+
+class _Pinned:
+    def __init__(self, n_bytes: int) -> None:
+        self.array = np.zeros(n_bytes, np.uint8)
+        self.pointer = self.array.ctypes.data
+
+
+class _Past:
+    """An event: everything has happened already."""
+
+    done = True
+
+    def synchronize(self) -> None:
+        pass
+
+
 class EmulatorDevice:
     """Runs a launch at once; `order` of threads and blocks as in the emulator."""
 
@@ -100,6 +125,10 @@ class EmulatorDevice:
         self.order, self.variant, self.seed, self.kernels = order, variant, seed, kernels
         self.limits = DeviceLimits("emulator", "80", shared_bytes, memory_bytes, 4)
         self.launches: list[tuple[Kernel, int, int, int]] = []
+        self.reads = self.synchronizations = 0
+
+    arrays = np
+    has_graphs = False
 
     def allocate(self, n_bytes: int) -> HostBuffer:
         return HostBuffer(n_bytes)
@@ -115,6 +144,7 @@ class EmulatorDevice:
         return result
 
     def read(self, buffer, dtype, shape) -> np.ndarray:  # noqa: ANN001
+        self.reads += 1
         n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         return self._bytes(buffer, n_bytes).copy().view(dtype).reshape(shape)
 
@@ -124,6 +154,37 @@ class EmulatorDevice:
 
     def clear(self, buffer: HostBuffer) -> None:
         buffer.memory[:] = 0
+
+    def pinned(self, n_bytes: int) -> _Pinned:
+        return _Pinned(n_bytes)
+
+    def send(self, target: HostBuffer, source: _Pinned, n_bytes: int, after: _Past) -> _Past:
+        self._bytes(target, n_bytes)[:] = source.array[:n_bytes]
+        return _Past()
+
+    def fetch(self, target: _Pinned, source, n_bytes: int) -> None:  # noqa: ANN001
+        target.array[:n_bytes] = self._bytes(source, n_bytes)
+
+    def record(self) -> _Past:
+        return _Past()
+
+    def wait(self, event: _Past) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        self.synchronizations += 1
+
+    def array(self, buffer, dtype, shape) -> np.ndarray:  # noqa: ANN001
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        held = self._bytes(buffer, n_bytes).view(_Held)
+        held.owner = buffer
+        return held.view(dtype).reshape(shape)
+
+    def memory_of(self, array: np.ndarray) -> HostBuffer:
+        return self.upload(array)
+
+    def queueing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def compile(self, kernel: Kernel) -> None:
         self._library(kernel)

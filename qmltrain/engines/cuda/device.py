@@ -1,4 +1,7 @@
-"""What the engine asks of a device, and nothing more: memory, copies and launches.
+"""What the engine asks of a device, and nothing more: memory, copies, launches, events, arrays and graphs.
+
+Work is queued on two streams: *compute* (launches, array operations, results) and *copy* (inputs that are sent while
+kernels run). Each does its work in order; between them only events order anything.
 
 `qmltrain.engines.cuda.cupy_device` is the GPU; the tests bring an emulator that runs the same kernels on the CPU, so
 that the same engine passes the same matrix without a GPU.
@@ -6,14 +9,16 @@ that the same engine passes the same matrix without a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from qmltrain.engines.protocol import Precision
+from qmltrain.engines.protocol import Array, Precision
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,52 @@ class View:
         return self.buffer.pointer + self.offset
 
 
-class Device(Protocol):
-    """Work is queued in order; `read` waits for it."""
+class Pinned(Protocol):
+    """Page-locked host memory, which a device copies from and to on its own: `array` is (n_bytes,) uint8."""
 
-    limits: DeviceLimits
+    array: NDArray[np.uint8]
+    pointer: int
 
-    def allocate(self, n_bytes: int) -> Buffer:
-        """Raises MemoryLimitError with the numbers."""
+
+class Event(Protocol):
+    """A point in the order of a stream."""
+
+    @property
+    def done(self) -> bool: ...
+
+    def synchronize(self) -> None:
+        """Wait on the host until the stream has come there."""
         ...
 
-    def upload(self, array: NDArray[Any]) -> Buffer: ...
 
-    def read(self, buffer: Buffer | View, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]: ...
+class Graph(Protocol):
+    """Captured work on fixed memory. `result` is what the captured function gave."""
+
+    result: Any
+
+    def launch(self) -> None:
+        """Queue all of it on the compute stream."""
+        ...
+
+
+class Device(Protocol):
+    """Work is queued in order on the compute stream unless something else is said."""
+
+    limits: DeviceLimits
+    arrays: ModuleType | Any  # the array namespace of `array`
+    has_graphs: bool
+
+    def allocate(self, n_bytes: int) -> Buffer:
+        """Memory for the compute stream. Raises MemoryLimitError with the numbers."""
+        ...
+
+    def upload(self, array: NDArray[Any]) -> Buffer:
+        """A copy that lives on; `array` may be changed at once."""
+        ...
+
+    def read(self, buffer: Buffer | View, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Wait for everything queued and copy to the host."""
+        ...
 
     def copy(self, target: Buffer, source: Buffer) -> None: ...
 
@@ -86,6 +125,50 @@ class Device(Protocol):
 
     def compile(self, kernel: Kernel) -> None:
         """Compile now what a launch would compile later."""
+        ...
+
+    def pinned(self, n_bytes: int) -> Pinned: ...
+
+    def send(self, target: Buffer, source: Pinned, n_bytes: int, after: Event) -> Event:
+        """Copy to the device on the copy stream, not before `after`; the event of its end.
+
+        `source` may be changed when that event is done, `target` be used by the compute stream when it has waited.
+        """
+        ...
+
+    def fetch(self, target: Pinned, source: Buffer | View, n_bytes: int) -> None:
+        """Copy to the host on the compute stream; `target` is good after `synchronize`."""
+        ...
+
+    def record(self) -> Event:
+        """An event here on the compute stream."""
+        ...
+
+    def wait(self, event: Event) -> None:
+        """What is queued on the compute stream from now on happens after `event`. The host does not wait."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait on the host for the compute stream."""
+        ...
+
+    def array(self, buffer: Buffer | View, dtype: DTypeLike, shape: tuple[int, ...]) -> Array:
+        """The memory as an array of `arrays`; it stays alive as long as the array."""
+        ...
+
+    def memory_of(self, array: Array) -> Buffer:
+        """The memory of an array (a copy where it is not contiguous)."""
+        ...
+
+    def queueing(self) -> AbstractContextManager[Any]:
+        """Inside, operations on arrays are queued on the compute stream, and errors are ours in one line."""
+        ...
+
+    def capture(self, queue: Callable[[], Any]) -> Graph:
+        """`queue` once for real, so that its memory is at hand and everything compiled, then once into a graph.
+
+        It must not allocate beyond that memory, copy from unpinned host memory, or wait for anything.
+        """
         ...
 
 

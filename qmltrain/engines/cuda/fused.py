@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.cuda.device import Buffer, Device, Kernel, pointer, real_of, structure
+from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of, structure
 from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks, tile_shared_bytes
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.preparation import Preparation
@@ -68,9 +69,9 @@ class FusedValues:
     """Angles of one chunk on the device."""
 
     table: Buffer
-    shear: Buffer
+    shear: Buffer | View
     sample_shear: Buffer | None
-    angle: Buffer | None
+    angle: Buffer | View | None
     sample_angle: Buffer | None
 
 
@@ -141,8 +142,9 @@ class FusedSchedule:
                 source.append(zero)
                 coefficient.append(0.0)
                 offset.append(place)
-        self.source = np.array(source, dtype=np.int64)
-        self.coefficient, self.offset = np.array(coefficient), np.array(offset)
+        # the last one is a zero that unused table entries point to
+        self.source = np.array([*source, zero], dtype=np.int64)
+        self.coefficient, self.offset = np.array([*coefficient, 0.0]), np.array([*offset, 0.0])
         self.has_general = bool(np.any(self.program.records_K[:, FLAGS] & HAS_APPLY))
         self.sample_angles = _Affine(self.device, [(angle, False) for angle in self.angles.per_sample])
         self.sample_shears = _Affine(self.device, list(self.program.sample_shears))
@@ -186,13 +188,25 @@ class FusedSchedule:
     def sample_bytes(self) -> int:
         return self.real.itemsize * (2 * self.sample_shears.columns + self.sample_angles.columns)
 
-    def values(self, slots: SlotValues) -> FusedValues:
-        device, program, preparation = self.device, self.program, self.preparation
-        samples = self.padded(slots.batch)
-        runs = preparation.run_angles(slots.shared_S)
-        radians = self.coefficient * preparation.sources(slots.shared_S, runs)[self.source] + self.offset
+    def shared_arrays(self, shared_S: FloatArray) -> tuple[NDArray[Any], ...]:
+        """Half turns of all numbered angles and one zero (double), {tan(beta/4), sin(beta/2)} of the rotations in the
+        order of the records, and the half turns again as Real where general diagonals read them."""
+        preparation = self.preparation
+        runs = preparation.run_angles(shared_S)
+        radians = self.coefficient * preparation.sources(shared_S, runs)[self.source] + self.offset
         half_turns = _half_turns(radians)
-        uploaded = device.upload(np.append(half_turns, 0.0))
+        shear = np.zeros((4 * len(self.program.records_K) + 4, 2), dtype=self.real)
+        shear[self.shear_place] = _shears(self.shear_sign * runs.beta[self.shear_run])
+        return (half_turns, shear, half_turns.astype(self.real)) if self.has_general else (half_turns, shear)
+
+    def sample_arrays(self, slots: SlotValues) -> tuple[NDArray[Any], ...]:
+        """The per-sample slots (B, S'), where any are read."""
+        return (slots.per_sample_BS,) if self.sample_shears.columns or self.sample_angles.columns else ()
+
+    def place(self, buffers: Sequence[Buffer | View], batch: int) -> FusedValues:
+        device, program = self.device, self.program
+        half_turns, shear, *others = buffers
+        angle = others.pop(0) if self.has_general else None
         tables = len(program.table_range)
         table = device.allocate(tables * (program.threads + 16) * amplitude_bytes(self.precision))
         device.launch(
@@ -203,21 +217,23 @@ class FusedSchedule:
             (
                 pointer(self.static["table_range"]),
                 pointer(self.static["table_entry"]),
-                pointer(uploaded),
+                pointer(half_turns),
                 pointer(table),
                 np.int32(program.threads),
             ),
         )
-        shear = np.zeros((4 * len(program.records_K) + 4, 2), dtype=self.real)
-        shear[self.shear_place] = _shears(self.shear_sign * runs.beta[self.shear_run])
         sample_shear = sample_angle = None
-        if self.sample_shears.columns or self.sample_angles.columns:
-            on_device = device.upload(slots.per_sample_BS)
-            size = (self.plan.n_per_sample_slots, slots.batch, samples)
-            sample_shear = self.sample_shears.prepared(device, "sample_shears", self.precision, on_device, *size)
-            sample_angle = self.sample_angles.prepared(device, "sample_half_turns", self.precision, on_device, *size)
-        angle = device.upload(np.append(half_turns, 0.0).astype(self.real)) if self.has_general else None
-        return FusedValues(table, device.upload(shear), sample_shear, angle, sample_angle)
+        if others:
+            slots, size = others[0], (self.plan.n_per_sample_slots, batch, self.padded(batch))
+            sample_shear = self.sample_shears.prepared(device, "sample_shears", self.precision, slots, *size)
+            sample_angle = self.sample_angles.prepared(device, "sample_half_turns", self.precision, slots, *size)
+        return FusedValues(table, shear, sample_shear, angle, sample_angle)
+
+    def seconds(self, samples: int) -> float:
+        program = self.program
+        tiles = samples << program.tile_count_bits >> program.pack_bits
+        work = tiles * len(program.records_K) << program.tile_bits
+        return 3 * 0.1 * work / (_WORK_A_MULTIPROCESSOR * self.device.limits.multiprocessors)  # backward: psi and bra
 
     def forward(self, index: int, psi: Buffer, values: FusedValues, samples: int, from_zero: bool) -> None:
         self._launch("tile_pass_forward", index, psi, None, values, samples, None, from_zero)
@@ -279,7 +295,14 @@ class _Affine:
         self.affine = device.upload(np.array(affine, dtype=np.float64))
 
     def prepared(
-        self, device: Device, kernel: str, precision: Precision, slots: Buffer, n_slots: int, batch: int, samples: int
+        self,
+        device: Device,
+        kernel: str,
+        precision: Precision,
+        slots: Buffer | View,
+        n_slots: int,
+        batch: int,
+        samples: int,
     ) -> Buffer | None:
         """(samples, columns) shears or half turns; None without columns."""
         if not self.columns:

@@ -1,13 +1,16 @@
-"""A compiled circuit on a device: the sweeps over the passes of a schedule, forward and in all gradient modes."""
+"""A compiled circuit on a device: its memory, where states are kept, and sweeps with results on the host or there."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from qmltrain.engines.checkpointing import choose
-from qmltrain.engines.cuda.device import Buffer, Device, View, real_of
+from qmltrain.engines.cuda.device import Device, Pinned, real_of
 from qmltrain.engines.cuda.geometry import amplitude_bytes
-from qmltrain.engines.cuda.schedule import IntArray, Schedule
+from qmltrain.engines.cuda.schedule import Schedule, gather_slots
+from qmltrain.engines.cuda.staging import Staging, staged_bytes
+from qmltrain.engines.cuda.step import CudaStep, GraphCache
+from qmltrain.engines.cuda.sweep import Chosen, Sweep
 from qmltrain.engines.cuda.vectors import Vectors
 from qmltrain.engines.protocol import (
     BLOCK,
@@ -46,7 +49,7 @@ class CudaProgram:
             gradient, self.plan.n_steps, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), f"{BLOCK} samples"
         )
         self.cuts = _cuts([one.rotations for one in schedule.passes], self.plan.n_steps, interval)
-        longest = max((end - start for start, end in self._segments()), default=1)
+        longest = max((end - start for start, end in self.segments()), default=1)
         kept = len(self.cuts)
         states = 2 + kept + (longest if mode == "checkpoint" else 0)
         block_bytes = states * state_bytes + self.scratch_values(samples) * self.real.itemsize
@@ -55,9 +58,21 @@ class CudaProgram:
         block_bytes += samples * (
             schedule.sample_bytes() + 16 * self.vectors.n_strings << max(0, schedule.address_bits - 12)
         )
+        # two places of inputs: per-sample slots and targets, initial states, and the shared angles
+        inputs = 8 * BLOCK * (self.plan.n_per_sample_slots + 1)
         if self.plan.amplitude_encoded:
-            block_bytes += samples * self.real.itemsize << self.plan.n_qubits
-        self.forecast = Forecast(schedule.fixed_bytes, block_bytes, mode, interval, reason, memory_bytes)
+            inputs += BLOCK * self.real.itemsize << self.plan.n_qubits
+        block_bytes += 2 * inputs
+        shared = schedule.shared_arrays(np.zeros(self.plan.n_shared_slots))
+        fixed_bytes = schedule.fixed_bytes + 2 * sum(staged_bytes(array.nbytes) for array in shared)
+        self.forecast = Forecast(fixed_bytes, block_bytes, mode, interval, reason, memory_bytes)
+        self.slot_columns = columns.slot_columns(self.plan.n_per_sample_slots)
+        self.placed_slot_columns = [
+            tuple(device.array(device.upload(part), part.dtype, part.shape) for part in pair)
+            for pair in self.slot_columns
+        ]
+        self.staging, self.graphs = Staging(device), GraphCache()
+        self._result_places: list[Pinned] = []
 
     def scratch_values(self, samples: int) -> int:
         """Most gradient sums that one pass writes."""
@@ -66,11 +81,22 @@ class CudaProgram:
             (samples * schedule.rows_a_sample(i) * one.columns for i, one in enumerate(schedule.passes)), default=0
         )
 
-    def _segments(self) -> list[tuple[int, int]]:
+    def segments(self) -> list[tuple[int, int]]:
         """Passes [start, end) between cuts."""
         n_passes = len(self.schedule.passes)
         starts = sorted({0, *self.cuts})
         return list(zip(starts, [*starts[1:], n_passes], strict=True))
+
+    def result_place(self, number: int, n_bytes: int) -> Pinned:
+        """Pinned memory for the results of chunk `number` of a step; the same for the next step."""
+        if number == len(self._result_places):
+            self._result_places.append(self.device.pinned(n_bytes))
+        elif self._result_places[number].array.nbytes < n_bytes:
+            self._result_places[number] = self.device.pinned(n_bytes)
+        return self._result_places[number]
+
+    def begin_step(self, shared_S: FloatArray) -> CudaStep:
+        return CudaStep(self, shared_S)
 
     def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> CudaTape:
         if self.plan.amplitude_encoded != (initial_BN is not None):
@@ -96,158 +122,40 @@ def _cuts(rotations: list[int], n_steps: int, interval: int | None) -> list[int]
 
 
 class CudaTape:
-    """See `qmltrain.engines.protocol.Tape`."""
+    """See `qmltrain.engines.protocol.Tape`: a sweep whose results come to the host as they are made."""
 
     def __init__(self, program: CudaProgram, slots: SlotValues, initial_BN: FloatArray | None) -> None:
-        self.program, self.slots = program, slots
-        self.batch = slots.batch
-        schedule, device = program.schedule, program.device
-        self.samples = schedule.padded(self.batch)
-        self.state_bytes = self.samples * amplitude_bytes(program.precision) << schedule.address_bits
-        self.values = schedule.values(slots)
-        self.initial: Buffer | None = None
-        self.kept: dict[int, Buffer] = {}
-        self.psi: Buffer | None = device.allocate(self.state_bytes)
+        self.program, self.slots, self.batch = program, slots, slots.batch
+        device, schedule = program.device, program.schedule
+        arrays = (*schedule.shared_arrays(slots.shared_S), *schedule.sample_arrays(slots))
+        values = schedule.place([device.upload(array) for array in arrays], self.batch)
+        initial = None
         if initial_BN is not None:
-            self.initial = device.upload(np.ascontiguousarray(initial_BN, dtype=program.real))
-        from_zero = schedule.starts_itself and initial_BN is None
-        if not from_zero or 0 in program.cuts or not schedule.passes:
-            program.vectors.start(self.psi, self.initial, self.batch, self.samples)
-        cuts = set(program.cuts)
-        for index in range(len(schedule.passes)):
-            if index in cuts:
-                self.kept[index] = self._copy(self.psi)
-            schedule.forward(index, self.psi, self.values, self.samples, from_zero and index == 0)
-        self.expectations_BM = program.vectors.expectations(self.psi, self.batch)
-
-    def _copy(self, state: Buffer) -> Buffer:
-        result = self.program.device.allocate(self.state_bytes)
-        self.program.device.copy(result, state)
-        return result
+            initial = device.upload(np.ascontiguousarray(initial_BN, dtype=program.real))
+        self.sweep = Sweep(program, values, initial, self.batch)
+        shape = (self.batch, program.vectors.n_strings)
+        self.expectations_BM: FloatArray = device.read(self.sweep.expectations, np.float64, shape)
 
     def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
-        if self.psi is None:
-            raise RuntimeError("a tape can be played back once")
-        program, schedule, device = self.program, self.program.schedule, self.program.device
-        psi, self.psi = self.psi, None
-        bra = device.allocate(self.state_bytes)
-        program.vectors.bra(psi, bra, cotangent_BM, self.samples)
-        sums = _Sums(program, self.batch, self.samples, per_sample_shared)
-        if program.forecast.mode == "checkpoint":
-            self._backward_from_checkpoints(psi, bra, sums)
-        else:
-            for index in range(len(schedule.passes) - 1, -1, -1):
-                self._backward_pass(index, psi, bra, sums)
-                if index in self.kept:
-                    device.copy(psi, self.kept.pop(index))
-        program.vectors.distances(psi, self.initial, self.batch, sums.drift)
-        return sums.finish(self.slots, self._states(bra) if initial else None)
-
-    def _backward_pass(self, index: int, psi: Buffer, bra: Buffer, sums: _Sums) -> None:
-        self.program.schedule.backward(index, psi, bra, self.values, self.samples, sums.scratch)
-        sums.collect(index)
-
-    def _backward_from_checkpoints(self, psi: Buffer, bra: Buffer, sums: _Sums) -> None:
-        """Recompute each segment with its pass boundaries; un-apply only inside a pass."""
-        schedule, device = self.program.schedule, self.program.device
-        segments = self.program._segments()
-        for start, end in reversed(segments):
-            boundaries: list[Buffer] = []  # psi before passes start + 1, ..., end - 1
-            if end - start > 1:
-                working = self._copy(self.kept[start])
-                for index in range(start, end - 1):
-                    schedule.forward(index, working, self.values, self.samples, False)
-                    boundaries.append(self._copy(working))
-            for index in range(end - 1, start - 1, -1):
-                self._backward_pass(index, psi, bra, sums)
-                device.copy(psi, boundaries.pop() if index > start else self.kept.pop(start))
-
-    def _states(self, buffer: Buffer) -> np.ndarray:
-        schedule = self.program.schedule
-        dtype = np.dtype(self.program.precision)
-        states = self.program.device.read(buffer, dtype, (self.samples, 1 << schedule.address_bits))
-        return states[: self.batch, : 1 << self.program.plan.n_qubits]
-
-
-class Chosen:
-    """Which columns of the sums go where, pass by pass, on the device: see `Vectors.sum_rows`."""
-
-    def __init__(self, device: Device, schedule: Schedule, columns: IntArray, places: IntArray) -> None:
-        """`columns` ascending over all passes; `places` in the output, -1 - t for minus the sum."""
-        starts = np.array([one.first_column for one in schedule.passes], dtype=np.int64)
-        # passes without columns start where the next one does: the last of equal starts is the owner
-        owner = np.searchsorted(starts, columns, side="right") - 1
-        self.first = np.searchsorted(owner, np.arange(len(starts) + 1)).tolist()
-        pairs = np.stack([columns - starts[owner], places], axis=1).astype(np.int32)
-        self.pairs = device.upload(pairs) if len(pairs) else None
-
-    def of(self, index: int) -> tuple[View | None, int]:
-        """Pairs of pass `index` and their number."""
-        first, end = self.first[index], self.first[index + 1]
-        return (None if self.pairs is None else View(self.pairs, 8 * first)), end - first
-
-
-class _Sums:
-    """Gradient sums of one backward sweep: a scratch for the rows of a pass, and totals by block and by sample."""
-
-    def __init__(self, program: CudaProgram, batch: int, samples: int, per_sample_shared: bool) -> None:
-        self.program, self.batch, self.samples = program, batch, samples
-        schedule, device = program.schedule, program.device
-        self.scratch = device.allocate(max(1, program.scratch_values(samples)) * program.real.itemsize)
-        n_raw = schedule.preparation.n_raw
-        # (name, rows, columns) in one piece: one copy to the host
-        self.parts = {
-            "blocks": (-(-batch // BLOCK), n_raw),
-            "slots": (batch, len(schedule.column_map.sample_column)),
-            "shared": (batch if per_sample_shared else 0, n_raw),
-            "drift": (batch, 1),
-        }
-        sizes = [rows * columns for rows, columns in self.parts.values()]
-        self.result = device.allocate(8 * sum(sizes))
-        device.clear(self.result)
-        ends = np.cumsum([0, *sizes]).tolist()
-        self.views = {name: View(self.result, 8 * end) for name, end in zip(self.parts, ends, strict=False)}
-        self.ends = ends
-        self.drift = self.views["drift"]
-
-    def collect(self, index: int) -> None:
-        """Add up the rows of pass `index`: samples in blocks of 16, and each sample where it is wanted."""
-        program = self.program
-        self._sum(index, program.raw_chosen, "blocks", BLOCK)
-        self._sum(index, program.sample_chosen, "slots", 1)
-        if self.parts["shared"][0]:
-            self._sum(index, program.raw_chosen, "shared", 1)
-
-    def _sum(self, index: int, chosen: Chosen, name: str, samples_a_group: int) -> None:
-        schedule = self.program.schedule
-        pairs, count = chosen.of(index)
-        if pairs is None or not count:
-            return
-        rows_a_sample = schedule.rows_a_sample(index)
-        row_stride, column_stride = schedule.strides(index, self.samples * rows_a_sample)
-        self.program.vectors.sum_rows(
-            self.scratch,
-            self.views[name],
-            self.batch * rows_a_sample,
-            samples_a_group * rows_a_sample,
-            pairs,
-            count,
-            row_stride,
-            column_stride,
-            self.parts[name][1],
-        )
-
-    def finish(self, slots: SlotValues, initial_BN: np.ndarray | None) -> Backward:
-        schedule = self.program.schedule
-        flat = self.program.device.read(self.result, np.float64, (self.ends[-1],))
+        program, device = self.program, self.program.device
+        schedule, plan = program.schedule, program.plan
+        cotangent = device.upload(np.ascontiguousarray(cotangent_BM, dtype=np.float64))
+        sums = self.sweep.backward(cotangent, per_sample_shared)
+        flat = device.read(sums.result, np.float64, (sums.ends[-1],))
         blocks, by_sample, shared, drift = (
             part.reshape(shape)
-            for part, shape in zip(np.split(flat, self.ends[1:-1]), self.parts.values(), strict=True)
+            for part, shape in zip(np.split(flat, sums.ends[1:-1]), sums.parts.values(), strict=True)
         )
+        shared_BS = schedule.preparation.slot_gradient(shared, self.slots.shared_S) if per_sample_shared else None
+        states = None
+        if initial:
+            shape = (self.sweep.samples, 1 << schedule.address_bits)
+            states = device.read(self.sweep.bra, np.dtype(program.precision), shape)
+            states = states[: self.batch, : 1 << plan.n_qubits]
         return Backward(
             block_sums_GR=blocks,
-            per_sample_BS=schedule.column_map.per_sample(by_sample, self.program.plan.n_per_sample_slots),
+            per_sample_BS=gather_slots(np, by_sample, program.slot_columns),
             drift_B=np.sqrt(drift[:, 0]),
-            shared_BS=schedule.preparation.slot_gradient(shared, slots.shared_S) if len(shared) else None,
-            initial_BN=initial_BN,
+            shared_BS=shared_BS,
+            initial_BN=states,
         )

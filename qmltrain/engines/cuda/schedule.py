@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.cuda.device import Buffer
+from qmltrain.engines.cuda.device import Buffer, View
 from qmltrain.engines.preparation import Preparation
-from qmltrain.engines.protocol import FloatArray, SlotValues
+from qmltrain.engines.protocol import Array, FloatArray, SlotValues
 from qmltrain.fusion.plan import Plan
 
 IntArray = NDArray[np.int64]
@@ -43,12 +44,28 @@ class ColumnMap:
             np.array([f for _, _, f in sample], dtype=np.float64),
         )
 
-    def per_sample(self, chosen: FloatArray, n_slots: int) -> FloatArray:
-        """(B, sample columns) -> (B, n_slots): several columns of one slot are added in their order."""
-        result = np.zeros((len(chosen), n_slots))
-        for k, slot in enumerate(self.sample_slot):
-            result[:, slot] += chosen[:, k] * self.sample_factor[k]
-        return result
+    def slot_columns(self, n_slots: int) -> list[tuple[IntArray, FloatArray]]:
+        """For `gather_slots`: the first column of every slot and its factor, the second column of every slot, ..."""
+        end = len(self.sample_column)  # a column of zeros
+        found: list[tuple[IntArray, FloatArray]] = []
+        seen = [0] * n_slots
+        for column, slot in enumerate(self.sample_slot.tolist()):
+            if seen[slot] == len(found):
+                found.append((np.full(n_slots, end, dtype=np.int64), np.zeros(n_slots)))
+            index, factor = found[seen[slot]]
+            index[slot], factor[slot] = column, self.sample_factor[column]
+            seen[slot] += 1
+        return found or [(np.full(n_slots, end, dtype=np.int64), np.zeros(n_slots))]
+
+
+def gather_slots(xp: Any, chosen_BC: Array, slot_columns: Sequence[tuple[Array, Array]]) -> Array:
+    """(B, sample columns) -> (B, n_slots): several columns of one slot are added in their order."""
+    extended = xp.concat([chosen_BC, xp.zeros((chosen_BC.shape[0], 1), dtype=chosen_BC.dtype)], axis=1)
+    total = None
+    for index, factor in slot_columns:
+        part = xp.take(extended, index, axis=1) * factor[None, :]
+        total = part if total is None else total + part
+    return total
 
 
 @dataclass(frozen=True)
@@ -84,12 +101,24 @@ class Schedule(Protocol):
 
     def strides(self, index: int, rows: int) -> tuple[int, int]: ...
 
-    def values(self, slots: SlotValues) -> Any:
-        """The angles of one chunk on the device; only the schedule knows what is in them."""
+    def shared_arrays(self, shared_S: FloatArray) -> tuple[NDArray[Any], ...]:
+        """What the device needs of the shared angles, computed on the host once a step."""
+        ...
+
+    def sample_arrays(self, slots: SlotValues) -> tuple[NDArray[Any], ...]:
+        """What it needs beside that of the angles of one chunk."""
+        ...
+
+    def place(self, buffers: Sequence[Buffer | View], batch: int) -> Any:
+        """The angles of one chunk from both kinds of arrays, on the device; only the schedule knows what is in them."""
         ...
 
     def sample_bytes(self) -> int:
         """Bytes of per-sample angles."""
+        ...
+
+    def seconds(self, samples: int) -> float:
+        """About how long forward and backward sweep take, on a slow card of as many multiprocessors."""
         ...
 
     def forward(self, index: int, psi: Buffer, values: Any, samples: int, from_zero: bool) -> None: ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of
 from qmltrain.engines.cuda.geometry import blocks
@@ -28,6 +27,7 @@ class Vectors:
         self.order = sorted(range(len(strings)), key=lambda m: (strings[m].x_mask, strings[m].z_mask))
         self.n_strings = len(strings)
         self.strings = device.upload(np.array([_encoded(strings[m]) for m in self.order] or [(0,) * 4], dtype=np.int32))
+        self.column = device.upload(np.array(self.order or [0], dtype=np.int32))  # of a string in the cotangents
         # sums of rows that keep their columns: string `order[k]` stands at column k
         self.by_string = device.upload(np.array([(k, m) for k, m in enumerate(self.order)] or [(0, 0)], dtype=np.int32))
 
@@ -37,7 +37,7 @@ class Vectors:
         if grid:
             self.device.launch(Kernel("vectors", name, self.precision), grid, _THREADS, shared_bytes, arguments)
 
-    def start(self, psi: Buffer, initial: Buffer | None, batch: int, samples: int) -> None:
+    def start(self, psi: Buffer, initial: Buffer | View | None, batch: int, samples: int) -> None:
         """psi becomes |0> or the real amplitudes `initial` (batch, 2^n); rows from `batch` on are zero or |0>."""
         total = samples << self.address_bits
         self._launch(
@@ -57,10 +57,11 @@ class Vectors:
         rows_a_sample = 1 << max(0, self.address_bits - _PART_BITS)
         return blocks(samples << self.address_bits, 1 << _PART_BITS), samples * rows_a_sample, rows_a_sample
 
-    def expectations(self, psi: Buffer, batch: int) -> NDArray[np.float64]:
-        """(batch, M) expectation values in the order of the strings."""
+    def expectations(self, psi: Buffer, batch: int) -> Buffer:
+        """(batch, M) double: expectation values in the order of the strings."""
+        totals = self.device.allocate(8 * batch * self.n_strings)
         if not self.n_strings:
-            return np.zeros((batch, 0))
+            return totals
         grid, rows, rows_a_sample = self._rows(batch)
         out = self.device.allocate(rows * self.n_strings * self.real.itemsize)
         self._launch(
@@ -75,17 +76,13 @@ class Vectors:
             np.int64(rows),
             pointer(out),
         )
-        totals = self.device.allocate(8 * batch * self.n_strings)
         self.sum_rows(
             out, totals, rows, rows_a_sample, self.by_string, self.n_strings, self.n_strings, 1, self.n_strings
         )
-        return self.device.read(totals, np.float64, (batch, self.n_strings))
+        return totals
 
-    def bra(self, psi: Buffer, bra: Buffer, cotangent_BM: NDArray[np.float64], samples: int) -> None:
-        """bra = sum_m cotangent_m P_m psi; samples beyond the batch get zero."""
-        weights = np.zeros((samples, max(1, self.n_strings)), dtype=self.real)
-        weights[: len(cotangent_BM), : self.n_strings] = self._sorted(cotangent_BM)
-        uploaded = self.device.upload(weights)
+    def bra(self, psi: Buffer, bra: Buffer, cotangent: Buffer | View, batch: int, samples: int) -> None:
+        """bra = sum_m cotangent_m P_m psi, cotangent (batch, M) double; samples beyond the batch get zero."""
         total = samples << self.address_bits
         self._launch(
             "start_bra",
@@ -94,16 +91,15 @@ class Vectors:
             pointer(psi),
             pointer(bra),
             pointer(self.strings),
+            pointer(self.column),
             np.int32(self.n_strings),
-            pointer(uploaded),
+            pointer(cotangent),
             np.int32(self.address_bits),
+            np.int64(batch),
             np.int64(total),
         )
 
-    def _sorted(self, values_BM: NDArray[np.float64]) -> NDArray[np.float64]:
-        return values_BM if self.order == list(range(self.n_strings)) else values_BM[:, self.order]
-
-    def distances(self, psi: Buffer, initial: Buffer | None, batch: int, out: Buffer | View) -> None:
+    def distances(self, psi: Buffer, initial: Buffer | View | None, batch: int, out: Buffer | View) -> None:
         """out (batch,) double: |psi - start|^2 of each sample."""
         grid, rows, rows_a_sample = self._rows(batch)
         parts = self.device.allocate(rows * self.real.itemsize)

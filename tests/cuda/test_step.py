@@ -1,0 +1,267 @@
+"""Training steps on the device: heads and losses there, one synchronisation a step, streams and graphs.
+
+Through `CupyDevice` and a stand-in for CuPy whose kernels run in the emulator, whose arrays refuse to come to the host
+unasked, and whose streams work as late as CUDA allows (`tests.cuda.fake_streams`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from qmltrain.engines.cuda import CudaEngine, availability
+from qmltrain.engines.cuda import step as cuda_step
+from qmltrain.engines.cuda.cupy_device import CupyDevice
+from qmltrain.engines.steps import HostStep
+from qmltrain.errors import NonFiniteError
+from qmltrain.training import gradients
+from qmltrain.training.class_weights import ClassWeighted
+from qmltrain.training.gradients import Evaluator
+from qmltrain.training.heads import HEADS
+from qmltrain.training.losses import LOSSES
+from tests.cuda import fake_cupy
+from tests.cuda.emulator_device import compiler
+from tests.cuda.fake_arrays import HostRoundTripError
+from tests.training.test_gradients import MODELS, inputs, make
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
+LATE = [(False, False), (True, False), (False, True), (True, True)]  # compute stream, copy stream
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """Makes the stand-in; every call a fresh one."""
+
+    def install(lazy: tuple[bool, ...] = (False, False)):  # noqa: ANN202
+        module = fake_cupy.make(lazy=lazy)
+        monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: object())
+        return module
+
+    return install
+
+
+def evaluator(model, chunk: int = 64, **options) -> Evaluator:  # noqa: ANN001, ANN003
+    engine = CudaEngine(CupyDevice())
+    return Evaluator(model, engine.compile(model.circuit, model.observables.strings, "complex128", **options), chunk)
+
+
+def on_the_host(run: Evaluator, *arguments, monkeypatch):  # noqa: ANN001, ANN002, ANN202
+    """The same kernels, with head, loss and sums in NumPy."""
+    with monkeypatch.context() as patch:
+        patch.setattr(gradients, "begin_step", HostStep)
+        return run.gradient(*arguments)
+
+
+def assert_same(found, expected, atol: float = 1e-14) -> None:  # noqa: ANN001
+    for name in ("gradient_P", "outputs_BC", "losses_B", "loss", "drift"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-13, atol=atol, err_msg=name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_on_the_device_is_the_step_on_the_host(cupy, name, monkeypatch):
+    cupy()
+    model = make(name)
+    run = evaluator(model)
+    arguments = inputs(model, 37)
+    found = run.gradient(*arguments)
+    assert_same(found, on_the_host(run, *arguments, monkeypatch=monkeypatch))
+    theta, x, _ = arguments
+    np.testing.assert_allclose(run.outputs(theta, x), found.outputs_BC, atol=1e-14)
+    assert run.expectations(theta, x).shape == (37, model.observables.n_observables)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_runs_on_the_device(cupy, loss, monkeypatch):
+    cupy()
+    model = make("regression")
+    model.loss = LOSSES[loss](None if loss in ("mean_squared_error", "huber", "expectation", "fidelity") else 2)
+    model.head = HEADS["linear"](1, model.loss.n_outputs)
+    if model.loss.n_classes is not None:
+        model.loss = ClassWeighted(model.loss, np.array([0.5, 2.0]))
+    run = evaluator(model)
+    arguments = inputs(model, 19)
+    assert_same(run.gradient(*arguments), on_the_host(run, *arguments, monkeypatch=monkeypatch))
+
+
+@pytest.mark.parametrize("name", ["angle, scaled, binary", "amplitude, projectors", "biases too"])
+def test_a_step_waits_once_and_comes_back_in_one_transfer_a_chunk(cupy, name):
+    machine = cupy((True, True)).machine
+    model = make(name)
+    run = evaluator(model, chunk=16)
+    for k, batch in enumerate((5, 16, 40, 90)):
+        arguments = inputs(model, batch)
+        run.gradient(*arguments)  # new shapes: memory, class weights and coefficients come to the device
+        for _ in range(4):  # plain, captured, replayed
+            before = machine.synchronizations, machine.to_host, machine.to_device, machine.event_waits
+            run.gradient(*arguments)
+            after = machine.synchronizations, machine.to_host, machine.to_device, machine.event_waits
+            chunks = -(-batch // 16)
+            waits, fetched, sent, flow = (b - a for a, b in zip(before, after, strict=True))
+            assert waits == 1, (k, waits)
+            assert fetched == chunks
+            assert sent == chunks
+            assert flow <= max(0, chunks - 2)  # of copies two chunks old, where the host runs ahead
+
+
+def test_a_value_that_goes_to_the_host_is_noticed(cupy, monkeypatch):
+    cupy()
+    model = make("angle, scaled, binary")
+    run = evaluator(model)
+    head = type(model.head)
+
+    def forward(self, parameters_P, expectations_BK):  # noqa: ANN001, ANN202
+        return expectations_BK * float(parameters_P[0])
+
+    monkeypatch.setattr(head, "forward", forward)
+    with pytest.raises(HostRoundTripError):
+        run.gradient(*inputs(model, 5))
+
+
+def trained(name: str, chunk: int, batches: list[int], fault: Callable[[], None] | None = None):  # noqa: ANN201
+    """Gradients of several steps with parameters and data that change; `fault` happens once the tables are there."""
+    model = make(name)
+    run = evaluator(model, chunk)
+    run.program.device.synchronize()
+    if fault is not None:
+        fault()
+    theta = inputs(model, 1)[0]
+    found = []
+    for k, batch in enumerate(batches):
+        _, x, targets = inputs(model, batch)
+        result = run.gradient(theta, np.roll(x, k, axis=0), np.roll(targets, k))
+        theta = theta - 0.3 * result.gradient_P
+        found.append(result)
+    return found
+
+
+@pytest.mark.parametrize("lazy", LATE)
+@pytest.mark.parametrize("name", ["biases too", "amplitude, padded"])
+def test_streams_wait_for_each_other_wherever_they_must(cupy, lazy, name, monkeypatch):
+    cupy()
+    with monkeypatch.context() as patch:
+        patch.setattr(gradients, "begin_step", HostStep)
+        expected = trained(name, 16, [90] * 4)
+    cupy(lazy)
+    for a, b in zip(trained(name, 16, [90] * 4), expected, strict=True):
+        assert_same(a, b, atol=1e-12)
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "lazy"),
+    [
+        ("compute does not wait for the copy", (False, True)),
+        ("the copy does not wait for the kernels", (True, False)),
+        ("the host does not wait for the copy", (True, True)),
+        ("results are read too early", (True, False)),
+    ],
+)
+def test_a_missing_wait_is_noticed(cupy, fault, lazy, monkeypatch):
+    monkeypatch.setattr(cuda_step, "_GRAPH_SECONDS", -1)
+    cupy()
+    expected = trained("amplitude, padded", 16, [90] * 2)
+    module = cupy(lazy)
+    send = CupyDevice.send
+
+    def plant() -> None:
+        if fault == "compute does not wait for the copy":
+            monkeypatch.setattr(CupyDevice, "wait", ignore)
+        elif fault == "the copy does not wait for the kernels":
+            monkeypatch.setattr(
+                CupyDevice, "send", lambda self, t, s, n, after: send(self, t, s, n, self._event(self.copy_stream))
+            )
+        elif fault == "the host does not wait for the copy":
+            monkeypatch.setattr(module.cuda, "Event", lambda disable_timing: _AlwaysDone(module.machine))
+        else:
+            monkeypatch.setattr(CupyDevice, "synchronize", ignore)
+
+    try:
+        found = trained("amplitude, padded", 16, [90] * 2, plant)
+    except NonFiniteError:  # NaN of memory that was never written
+        return
+    worst = max(np.max(np.abs(a.outputs_BC - b.outputs_BC)) for a, b in zip(found, expected, strict=True))
+    assert not worst < 1e-6
+
+
+class _AlwaysDone(fake_cupy.Event):
+    done = True
+
+
+@pytest.mark.parametrize("name", ["biases too", "amplitude, projectors", "regression"])
+def test_a_replayed_graph_gives_the_same_bits(cupy, name, monkeypatch):
+    batches = [40, 40, 25, 40, 40, 25, 40, 25]
+    machine = cupy((True, True)).machine
+    found = trained(name, 48, batches)
+    assert machine.graph_launches == 4  # each of two shapes in each of two places: plain, then captured and replayed
+    monkeypatch.setattr(cuda_step, "_GRAPH_SECONDS", -1)
+    machine = cupy((True, True)).machine
+    for a, b in zip(found, trained(name, 48, batches), strict=True):
+        np.testing.assert_array_equal(a.gradient_P, b.gradient_P)
+        np.testing.assert_array_equal(a.outputs_BC, b.outputs_BC)
+    assert machine.graph_launches == 0
+
+
+def test_a_replay_launches_nothing_else_and_allocates_nothing(cupy):
+    machine = cupy().machine
+    model = make("angle, scaled, binary")
+    run = evaluator(model)
+    arguments = inputs(model, 50)
+    for _ in range(4):
+        run.gradient(*arguments)
+    before = machine.launches, machine.mallocs, machine.graph_launches
+    run.gradient(*arguments)
+    assert (machine.launches, machine.mallocs, machine.graph_launches) == (before[0], before[1], before[2] + 1)
+
+
+def test_what_breaks_a_capture_is_said(cupy, monkeypatch):
+    """A function that copies from the host while a graph is captured: one line, no broken stream."""
+    cupy()
+    model = make("angle, scaled, binary")
+    run = evaluator(model)
+    head = type(model.head)
+
+    def forward(self, parameters_P, expectations_BK):  # noqa: ANN001, ANN202
+        from qmltrain.training.reduction import array_namespace
+
+        return expectations_BK * array_namespace(expectations_BK).asarray(np.ones(1))
+
+    monkeypatch.setattr(head, "forward", forward)
+    arguments = inputs(model, 5)
+    run.gradient(*arguments)
+    run.gradient(*arguments)  # the other place
+    with pytest.raises(Exception, match=r"GPU Fake GPU: cudaErrorStreamCaptureUnsupported: a copy from host memory"):
+        run.gradient(*arguments)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+@pytest.mark.parametrize("name", ["biases too", "reuploading, linear, cross entropy"])
+def test_chunks_change_no_bit(cupy, name, graphs, monkeypatch):
+    if not graphs:
+        monkeypatch.setattr(cuda_step, "_GRAPH_SECONDS", -1)
+    found = []
+    for chunk in (16, 48, 112, 256):
+        cupy((True, False))
+        found.append(trained(name, chunk, [150] * 3))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a.gradient_P, b.gradient_P)
+            np.testing.assert_array_equal(a.losses_B, b.losses_B)
+            assert a.loss == b.loss
+
+
+def test_the_right_sample_is_named_where_a_loss_is_not_finite(cupy):
+    cupy()
+    model = make("regression")
+    run = evaluator(model, chunk=16)
+    theta, x, targets = inputs(model, 40)
+    targets[37] = 1e200
+    with pytest.raises(Exception, match=r"^loss of sample 37 of the batch is inf"):
+        run.gradient(theta, x, targets)
