@@ -38,7 +38,7 @@ class RunAngles:
 
 @dataclass(frozen=True)
 class _Group:
-    """Shared runs with one sequence of axes: (runs,) numbers, (runs, k) affine angles, k rotations each."""
+    """Shared runs with one sequence of axes: (runs,) numbers, (k, runs) affine angles, k rotations each."""
 
     axes: tuple[int, ...]
     runs: IntArray
@@ -46,6 +46,17 @@ class _Group:
     coefficients: FloatArray
     offsets: FloatArray
     real: bool
+
+
+@dataclass(frozen=True)
+class _Turned:
+    """A group at given angles: cos and sin of half of each (k, runs), the unitaries (4, runs) as quaternions, and
+    gamma (runs,) of each run."""
+
+    cosine: FloatArray
+    sine: FloatArray
+    quaternion: FloatArray
+    gamma: FloatArray
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class Preparation:
         self.plan = plan
         self.n_runs = len(plan.runs)
         self.groups = self._group_runs()
+        self._turned: tuple[FloatArray, list[_Turned]] | None = None  # the angles last prepared
         per_sample = [(i, run.rotations[0].angle) for i, run in enumerate(plan.runs) if run.per_sample]
         self.per_sample_runs = np.array([i for i, _ in per_sample], dtype=np.int64)
         self.per_sample_slots = np.array([a.slot for _, a in per_sample], dtype=np.int64)
@@ -105,9 +117,9 @@ class Preparation:
                 _Group(
                     axes,
                     np.array(numbers, dtype=np.int64),
-                    np.array(slots, dtype=np.int64),
-                    np.array([[a.coefficient for a in row] for row in angles]),
-                    np.array([[a.offset for a in row] for row in angles]),
+                    np.ascontiguousarray(np.array(slots, dtype=np.int64).T),
+                    np.array([[a.coefficient for a in row] for row in angles]).T.copy(),
+                    np.array([[a.offset for a in row] for row in angles]).T.copy(),
                     real,
                 )
             )
@@ -138,17 +150,28 @@ class Preparation:
         """alpha, beta, gamma of every shared run."""
         alpha, beta, gamma = (np.zeros(self.n_runs) for _ in range(3))
         values = np.append(shared_S, 0.0)
+        turned = []
         for group in self.groups:
             angles = group.coefficients * values[group.slots] + group.offsets
             if group.real:
-                beta[group.runs] = angles.sum(axis=1)
+                beta[group.runs] = angles.sum(axis=0)
+                turned.append(_Turned(angles, angles, angles, angles))  # not used: see _along_axes
                 continue
-            w, x, y, z = _product(group.axes, angles)
-            half_sum, half_difference = np.arctan2(z, w), np.arctan2(x, y)
-            alpha[group.runs] = half_sum + half_difference
-            beta[group.runs] = 2 * np.arctan2(np.hypot(x, y), np.hypot(w, z))
-            gamma[group.runs] = half_sum - half_difference
+            one = _turn(group.axes, angles)
+            w, x, y, z = one.quaternion
+            alpha[group.runs] = 2 * np.arctan2(z, w) - one.gamma
+            beta[group.runs] = 2 * np.arctan2(np.sqrt(x * x + y * y), np.sqrt(w * w + z * z))
+            gamma[group.runs] = one.gamma
+            turned.append(one)
+        self._turned = shared_S.copy(), turned
         return RunAngles(alpha, beta, gamma)
+
+    def _turned_at(self, shared_S: FloatArray) -> list[_Turned]:
+        """Of each group; what `run_angles` found for the same angles is used again."""
+        if self._turned is None or not np.array_equal(self._turned[0], shared_S):
+            self.run_angles(shared_S)
+        assert self._turned is not None
+        return self._turned[1]
 
     def per_sample_beta(self, per_sample_BS: FloatArray) -> FloatArray:
         """(B, per-sample runs) angles of the per-sample R's, in the order of `per_sample_runs`."""
@@ -163,13 +186,11 @@ class Preparation:
         if raw_R.ndim == 2:
             return np.stack([self.slot_gradient(row, shared_S) for row in raw_R])
         slots = len(shared_S)
-        values = np.append(shared_S, 0.0)
         of_terms = self._term_factors * raw_R[self._term_rows]
         gradient: FloatArray = np.bincount(self._term_slots, of_terms, minlength=slots).astype(np.float64)
-        v_R3 = raw_R[: 3 * self.n_runs].reshape(self.n_runs, 3)
-        for group in self.groups:
-            angles = group.coefficients * values[group.slots] + group.offsets
-            along = _along_axes(group, angles, v_R3[group.runs]) * group.coefficients
+        v_3R = np.ascontiguousarray(raw_R[: 3 * self.n_runs].reshape(self.n_runs, 3).T)
+        for group, turned in zip(self.groups, self._turned_at(shared_S), strict=True):
+            along = _along_axes(group, turned, v_3R[:, group.runs]) * group.coefficients
             gradient = gradient + np.bincount(group.slots.ravel(), along.ravel(), minlength=slots + 1)[:slots]
         return gradient
 
@@ -201,62 +222,52 @@ def _table(
     )
 
 
-Quaternion = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+# rows of the quaternion that a rotation about an axis mixes, and with which sign: see _turn
+_MIXED = (np.array([1, 0, 3, 2]), np.array([2, 3, 0, 1]), np.array([3, 2, 1, 0]))
+_SIGN = tuple(np.array(signs)[:, None] for signs in ([-1.0, 1, -1, 1], [-1.0, 1, 1, -1], [-1.0, -1, 1, 1]))
 
 
-def _rotation(axis: int, angle: FloatArray) -> Quaternion:
-    parts = [np.cos(angle / 2), *(np.zeros_like(angle) for _ in range(3))]
-    parts[1 + axis] = np.sin(angle / 2)
-    return parts[0], parts[1], parts[2], parts[3]
+def _turn(axes: tuple[int, ...], angles: FloatArray) -> _Turned:
+    """The runs' unitaries: rotations in time order, rows of `angles` (k, runs).
 
-
-def _multiply(a: Quaternion, b: Quaternion) -> Quaternion:
-    """a after b."""
-    aw, ax, ay, az = a
-    bw, bx, by, bz = b
-    return (
-        aw * bw - ax * bx - ay * by - az * bz,
-        aw * bx + ax * bw + ay * bz - az * by,
-        aw * by + ay * bw + az * bx - ax * bz,
-        aw * bz + az * bw + ax * by - ay * bx,
-    )
-
-
-def _product(axes: tuple[int, ...], angles: FloatArray) -> Quaternion:
-    """The run's unitary: rotations in time order, columns of `angles`."""
-    total = _rotation(axes[0], angles[:, 0])
+    (c, s about an axis) after q is c q + s (axis q), and (axis q) is q with its rows permuted and signed.
+    """
+    half = 0.5 * angles
+    cosine, sine = np.cos(half), np.sin(half)
+    q = np.zeros((4, angles.shape[1]))
+    q[0], q[1 + axes[0]] = cosine[0], sine[0]
     for k in range(1, len(axes)):
-        total = _multiply(_rotation(axes[k], angles[:, k]), total)
-    return total
+        turned = q[_MIXED[axes[k]]]
+        turned *= _SIGN[axes[k]] * sine[k]
+        q *= cosine[k]
+        q += turned
+    w, x, y, z = q
+    return _Turned(cosine, sine, q, np.arctan2(z, w) - np.arctan2(x, y))
 
 
-def _along_axes(group: _Group, angles: FloatArray, v_R3: FloatArray) -> FloatArray:
-    """(runs, k): axis_k . v for each rotation of each run.
+def _along_axes(group: _Group, turned: _Turned, v_3R: FloatArray) -> FloatArray:
+    """(k, runs): axis_k . v for each rotation of each run.
 
     With W_k the rotations k, k+1, ... of the run, P_k stands as RZ(-gamma) W_k P_k W_k^dagger RZ(gamma) at the
     point where v was taken; so rotate v the other way, once per rotation, going back in time.
     """
-    result = np.empty_like(angles)
     if group.real:
-        result[:] = v_R3[:, 1:2]
-        return result
-    w, x, y, z = _product(group.axes, angles)
-    gamma = np.arctan2(z, w) - np.arctan2(x, y)
-    v = _rotate(2, gamma, v_R3)  # v right after the run's last gate
+        return np.broadcast_to(v_3R[1], group.slots.shape)
+    result = np.empty_like(turned.cosine)
+    v = _rotate(2, np.cos(turned.gamma), np.sin(turned.gamma), v_3R)  # v right after the run's last gate
+    c, s = turned.cosine, turned.sine
     for k in range(len(group.axes) - 1, -1, -1):
         axis = group.axes[k]
-        result[:, k] = v[:, axis]  # a rotation commutes with its own generator
+        result[k] = v[axis]  # a rotation commutes with its own generator
         if k:
-            v = _rotate(axis, -angles[:, k], v)
+            v = _rotate(axis, 1 - 2 * s[k] * s[k], -2 * s[k] * c[k], v)
     return result
 
 
-def _rotate(axis: int, angle: FloatArray, v_R3: FloatArray) -> FloatArray:
-    """`v_R3` turned by `angle` about `axis`, right-handed: what v becomes when the rotation is applied to both
-    psi and lambda."""
+def _rotate(axis: int, cosine: FloatArray, sine: FloatArray, v_3R: FloatArray) -> FloatArray:
+    """`v_3R` turned about `axis`, right-handed: what v becomes when the rotation is applied to both psi and lambda."""
     i, j = (axis + 1) % 3, (axis + 2) % 3
-    c, s = np.cos(angle), np.sin(angle)
-    turned = v_R3.copy()
-    turned[:, i] = c * v_R3[:, i] - s * v_R3[:, j]
-    turned[:, j] = s * v_R3[:, i] + c * v_R3[:, j]
+    turned = v_3R.copy()
+    turned[i] = cosine * v_3R[i] - sine * v_3R[j]
+    turned[j] = sine * v_3R[i] + cosine * v_3R[j]
     return turned

@@ -56,6 +56,7 @@ class AngleMap:
         self._features = [angle.feature for angle in slots.per_sample if angle.feature is not None]
         self._linear = np.array([f.indices[0] if f.kind == "linear" else -1 for f in self._features], dtype=np.int64)
         self._only_linear = bool(np.all(self._linear >= 0))
+        self._each_once = bool(np.array_equal(self._linear, np.arange(self.n_features)))
         self._has_trainable_encoding = any(a.weight is not None or a.bias is not None for a in slots.per_sample)
 
     def values(self, theta_P: FloatArray, x_BF: FloatArray) -> SlotValues:
@@ -76,6 +77,8 @@ class AngleMap:
 
     def feature_values(self, x_BF: FloatArray) -> FloatArray:
         """(B, S') f(x) of every per-sample slot."""
+        if self._each_once:
+            return x_BF
         if self._only_linear:
             return x_BF[:, self._linear]
         return np.stack([_value(f, x_BF) for f in self._features], axis=1)

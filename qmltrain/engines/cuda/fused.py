@@ -196,7 +196,10 @@ class FusedSchedule:
         radians = self.coefficient * preparation.sources(shared_S, runs)[self.source] + self.offset
         half_turns = _half_turns(radians)
         shear = np.zeros((4 * len(self.program.records_K) + 4, 2), dtype=self.real)
-        shear[self.shear_place] = _shears(self.shear_sign * runs.beta[self.shear_run])
+        beta = self.shear_sign * runs.beta[self.shear_run]
+        beta -= 2 * np.pi * np.rint(beta / (2 * np.pi))  # a full turn is a global sign
+        shear[self.shear_place, 0] = np.tan(beta / 4)
+        shear[self.shear_place, 1] = np.sin(beta / 2)
         return (half_turns, shear, half_turns.astype(self.real)) if self.has_general else (half_turns, shear)
 
     def sample_arrays(self, slots: SlotValues) -> tuple[NDArray[Any], ...]:
@@ -327,12 +330,6 @@ def _half_turns(radians: FloatArray) -> FloatArray:
     """angle / 2 pi, reduced in double to [-1/2, 1/2]: a full turn is a global sign."""
     turns = radians / (2 * np.pi)
     return turns - np.rint(turns)
-
-
-def _shears(beta: FloatArray) -> FloatArray:
-    """(..., 2): tan(beta/4), sin(beta/2) of beta reduced to [-pi, pi]: a full turn is a global sign."""
-    beta = beta - 2 * np.pi * np.rint(beta / (2 * np.pi))
-    return np.stack([np.tan(beta / 4), np.sin(beta / 2)], axis=-1)
 
 
 def _column_map(program: RecordProgram, plan: Plan, preparation: Preparation, angles: Angles) -> ColumnMap:
