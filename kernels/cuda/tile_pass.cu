@@ -28,15 +28,17 @@ constexpr unsigned TILE_BYTES = (unsigned)sizeof(Complex) << T;
 constexpr int WANTED = sizeof(Real) == 4 ? (T < 13 ? 1 << (13 - T) : 1) : (T < 12 ? 1 << (12 - T) : 1);
 constexpr int BLOCKS = WANTED > 12 ? 12 : WANTED;
 
+// Records count addresses; the amplitude of an address stands at a place in memory, a linear map over GF(2) that the
+// first and the last layout of a pass may have different ones of (see qmltrain.fusion.placement).
 struct PassArguments {
   Complex *psi, *bra;
   const int* record;            // (records, 12), see Field
   const int* exchange_thread;   // (types, 2 sides, THREADS, 2): byte address in shared memory, address of register 0
   const int* exchange_column;   // (types, 2 sides, 4): byte addresses of the register bits
   const int* exchange_tile;     // (types, tile bits, 4): what a tile bit adds to byte address and address, both sides
-  const int* edge_thread;       // (2: first and last layout, THREADS): address of register 0
-  const int* edge_column;       // (2, 4): addresses of the register bits
-  const int* edge_tile;         // (tile bits): address a tile bit adds, in the first and the last layout
+  const int* edge_thread;       // (2: first and last layout, THREADS, 2): place in memory and address of register 0
+  const int* edge_column;       // (2, 4): places of the register bits
+  const int* edge_tile;         // (2, tile bits, 2): what a tile bit adds to place and address
   const int* pattern;           // CZ signs, see sign_bits
   const int* term;              // lists of general terms: 16 counts, then {mask, angle} sorted by register part
   const Complex* table;         // (tables, THREADS + 16)
@@ -71,6 +73,24 @@ template <class Visit> __device__ __forceinline__ void walk(unsigned address, co
 }
 __device__ __forceinline__ int4 load_four(const int* address) { return __ldg(reinterpret_cast<const int4*>(address)); }
 
+// {place, address} of a thread's register 0 in the first (0) or the last (1) layout of the pass: the thread's part, and
+// the tile's.
+__device__ __forceinline__ int2 thread_edge(const PassArguments& A, int side, int thread) {
+  return __ldg(reinterpret_cast<const int2*>(A.edge_thread) + side * THREADS + thread);
+}
+__device__ __forceinline__ int2 tile_edge(const PassArguments& A, int side, unsigned tile) {
+  int2 sum;
+  sum.x = sum.y = 0;
+#pragma unroll 1
+  for (int i = 0; i < A.tile_count_bits; ++i) {
+    const int2 add = __ldg(reinterpret_cast<const int2*>(A.edge_tile) + side * A.tile_count_bits + i);
+    const int on = -(int)(tile >> i & 1u);
+    sum.x ^= on & add.x;
+    sum.y ^= on & add.y;
+  }
+  return sum;
+}
+
 // v_x and v_y where wanted, then the rotation or its inverse, on register bit R.
 template <int R, bool BACKWARD>
 __device__ __forceinline__ void rotation(Complex* psi, Complex* bra, int flags, const Complex* shared,
@@ -91,24 +111,22 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
   const int thread = threadIdx.x, lane = thread & (LANES - 1), warp = thread / LANES;
   const unsigned tile = blockIdx.x + (unsigned)A.first_tile;
   Complex psi[16], bra[16];
-  unsigned tile_address = 0;
-#pragma unroll 1
-  for (int i = 0; i < A.tile_count_bits; ++i)
-    tile_address ^= (0u - (tile >> i & 1u)) & (unsigned)__ldg(A.edge_tile + i);
-  unsigned address =
-      tile_address ^ (unsigned)__ldg(A.edge_thread + (BACKWARD ? THREADS : 0) + thread);  // of register 0
+  const int2 of_tile = tile_edge(A, BACKWARD, tile), of_thread = thread_edge(A, BACKWARD, thread);
+  unsigned tile_address = (unsigned)of_tile.y;
+  unsigned address = tile_address ^ (unsigned)of_thread.y;  // of register 0
   const size_t base = (size_t)(tile >> A.tile_count_bits) << (A.address_bits + A.pack_bits);
   {
     const int4 column = load_four(A.edge_column + (BACKWARD ? 4 : 0));
+    const unsigned place = (unsigned)(of_tile.x ^ of_thread.x);
     if (!BACKWARD && A.start_zero) {
       const unsigned within = (1u << A.address_bits) - 1u;
-      walk(address, column, [&](int j, unsigned z) {
+      walk(place, column, [&](int j, unsigned z) {
         psi[j].x = (z & within) ? Real(0) : Real(1);
         psi[j].y = 0;
       });
     } else {
       const Complex *from = A.psi + base, *from_bra = A.bra + base;
-      walk(address, column, [&](int j, unsigned z) {
+      walk(place, column, [&](int j, unsigned z) {
         psi[j] = from[z];
         if (BACKWARD) bra[j] = from_bra[z];
       });
@@ -279,7 +297,9 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
   }
   const int4 column = load_four(A.edge_column + (BACKWARD ? 0 : 4));
   Complex *to = A.psi + base, *to_bra = A.bra + base;
-  walk(address, column, [&](int j, unsigned z) {
+  __syncthreads();  // a thread may store where another has loaded
+  const unsigned place = (unsigned)(tile_edge(A, !BACKWARD, tile).x ^ thread_edge(A, !BACKWARD, thread).x);
+  walk(place, column, [&](int j, unsigned z) {
     to[z] = psi[j];
     if (BACKWARD) to_bra[z] = bra[j];
   });

@@ -118,13 +118,14 @@ def make_layout(
     fillers: Iterable[int],
     basis: Sequence[int],
     outside: Sequence[int],
+    lanes: Sequence[int] = (),
 ) -> Layout:
     """A layout with the pair masks `window` (at most 4) in registers.
 
     `frame` maps the pair masks of commuting rotations of this tile to their parity masks; every other vector is moved
     by them until its parities with all those masks are zero, so that the bits of these rotations are coordinates of
     the layout and nothing else. `fillers` are tried first for the registers left; `basis` spans the tile, `outside`
-    completes it to the address space.
+    completes it to the address space. `lanes` become the first threads where they can.
     """
 
     def neutral(vector: int) -> int:
@@ -136,6 +137,7 @@ def make_layout(
         return vector
 
     span = Reducer(window)
+    first = [lane for lane in lanes if neutral(lane) == lane and span.add(lane)]
     registers = list(window)
     descending = sorted((neutral(b) for b in basis), reverse=True)
     for vector in (*(neutral(f) for f in fillers), *descending):
@@ -143,9 +145,11 @@ def make_layout(
             break
         if vector and span.add(vector):
             registers.append(vector)
+    while len(registers) < REGISTER_BITS:  # a tile without room for lanes
+        registers.append(first.pop())
     threads = [v for v in (*frame, *sorted(neutral(b) for b in basis)) if v and span.add(v)]
     tiles = tuple(neutral(v) for v in outside)
-    return Layout((*sorted(registers), *sorted(threads), *tiles), len(basis))
+    return Layout((*sorted(registers), *first, *sorted(threads), *tiles), len(basis))
 
 
 @dataclass(frozen=True)

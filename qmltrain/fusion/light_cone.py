@@ -6,21 +6,19 @@ and tiles of 12 bits that takes 0.43 passes a layer, where layer by layer takes 
 rotations they finish, with one step of look-ahead; equal situations are decided once, so that the period of a layered
 circuit is found by itself and 20 qubits x 1,000 layers take seconds.
 
-Plans with CX rotate over masks of many address bits that change from step to step; they are scheduled step by step over
-the span of the masks that come next (`_zigzag`).
+Plans with CX rotate over masks of many address bits that change from step to step: `qmltrain.fusion.spans`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmltrain.fusion.passes import Span
+from qmltrain.fusion.layouts import REGISTER_BITS
 from qmltrain.fusion.plan import Rotation
-from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep, resident_passes
+from qmltrain.fusion.spans import SpanSchedule
+from qmltrain.fusion.tile_items import Item, Round, TilePass, TimeStep, resident_passes
 
 _LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are left to the next pass
-_LEAST_ZIGZAG = 4  # the same for plans with CX, where a step needs two diagonals
-_DEPTH = 48  # steps a zigzag pass may run ahead
 
 
 def schedule_tiles(
@@ -28,8 +26,8 @@ def schedule_tiles(
 ) -> tuple[TilePass, ...]:
     """Every rotation and item of `steps` in exactly one pass, what does not commute in its order.
 
-    `low_bits` address bits are in every tile (contiguous access); 0 <= low_bits < tile_bits. A state of one tile is
-    cut into passes of about `rotations_a_pass` rotations (short launches, places to keep states).
+    `low_bits` directions stand at the lowest places in every tile (contiguous access); 0 <= low_bits < tile_bits. A
+    state of one tile is cut into passes of about `rotations_a_pass` rotations (short launches, places to keep states).
     """
     if n_bits <= tile_bits:
         return resident_passes(steps, n_bits, rotations_a_pass)
@@ -38,7 +36,7 @@ def schedule_tiles(
     rotations = [rotation for step in steps for rotation in step.rotations]
     if all(r.pair_mask == r.parity_mask and r.pair_mask.bit_count() == 1 for r in rotations):
         return _LightCone(steps, n_bits, tile_bits, low_bits).passes()
-    return _zigzag(steps, n_bits, tile_bits, low_bits)
+    return SpanSchedule(steps, n_bits, tile_bits, min(low_bits, max(0, tile_bits - REGISTER_BITS))).passes()
 
 
 class _LightCone:
@@ -82,6 +80,7 @@ class _LightCone:
             if tuple(sorted(bits)) not in self.tiles:
                 self.tiles.append(tuple(sorted(bits)))
         self.low, self.tile_bits = low, tile_bits
+        self.lanes = tuple(1 << b for b in low[: max(0, tile_bits - REGISTER_BITS)])
         self.choices: dict[object, tuple[int, ...]] = {}
 
     def _needs(self, bit: int, supports: list[list[tuple[int, int]]]) -> list[tuple[tuple[int, int], ...]]:
@@ -117,9 +116,9 @@ class _LightCone:
         left = tuple(item for number, item in enumerate(self.items) if not self.applied[number])
         if left and passes:
             last = passes.pop()
-            passes.append(TilePass(last.basis, (*last.rounds, Round(left, ()))))
+            passes.append(TilePass(last.basis, (*last.rounds, Round(left, ())), last.lanes))
         elif left or not passes:
-            passes.append(TilePass(_basis(self.tiles[0]), (Round(left, ()),)))
+            passes.append(TilePass(_basis(self.tiles[0]), (Round(left, ()),), self.lanes))
         return tuple(passes)
 
     def _choose(self) -> tuple[int, ...]:
@@ -190,7 +189,7 @@ class _LightCone:
         closing = self._closing(tile)
         if closing:
             rounds.append(Round(closing, ()))
-        return TilePass(_basis(tile), tuple(rounds))
+        return TilePass(_basis(tile), tuple(rounds), self.lanes)
 
     def _closing(self, tile: tuple[int, ...]) -> tuple[Item, ...]:
         """Items of this tile that no rotation waits for, while their bits are at hand."""
@@ -216,110 +215,3 @@ def _bits(mask: int) -> list[int]:
 
 def _basis(tile: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 << b for b in tile)
-
-
-def _zigzag(steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int) -> tuple[TilePass, ...]:
-    """Passes over the span of the masks that come next; each runs ahead while rotations stay inside."""
-    rotations = [list(step.rotations) for step in steps]
-    items = [list(step.items) for step in steps]
-    passes: list[TilePass] = []
-    current = oldest = 0
-    while True:
-        while current < len(steps) and not rotations[current]:
-            current += 1
-        if current == len(steps):
-            break
-        while oldest < current and not items[oldest]:
-            oldest += 1
-        span = _span(rotations, current, n_bits, tile_bits, low_bits)
-        passes.append(TilePass(tuple(span.basis), tuple(_run_ahead(rotations, items, current, oldest, span))))
-    left = tuple(item for step in items for item in step)
-    if passes and left:
-        last = passes.pop()
-        passes.append(TilePass(last.basis, (*last.rounds, Round(left, ()))))
-    elif not passes:
-        passes.append(TilePass(tuple(1 << b for b in range(tile_bits)), (Round(left, ()),)))
-    return tuple(passes)
-
-
-def _span(rotations: list[list[Rotation]], current: int, n_bits: int, tile_bits: int, low_bits: int) -> Span:
-    """Low bits, then masks of this step in the order in which they meet in the next one, then of the steps after.
-
-    Rotations that one rotation of the next step waits for stand together, so that it can follow in the same tile.
-    """
-    span = Span([1 << b for b in range(low_bits)])
-    step = rotations[current]
-    following = rotations[current + 1] if current + 1 < len(rotations) else []
-    meet = [[k for k, rotation in enumerate(step) if _entangled(rotation, then)] for then in following]
-    order, seen = [0], {0}
-    for k in order:  # grows while it is walked: breadth first
-        for group in meet:
-            if k in group:
-                order += [other for other in group if other not in seen]
-                seen.update(group)
-    order += [k for k in range(len(step)) if k not in seen]
-    for rotation in (
-        *(step[k] for k in order),
-        *following,
-        *(r for s in rotations[current + 2 : current + 4] for r in s),
-    ):
-        if len(span) == tile_bits:
-            return span
-        span.add(rotation.pair_mask)
-    for b in range(n_bits):
-        if len(span) < tile_bits:
-            span.add(1 << b)
-    return span
-
-
-def _entangled(a: Rotation, b: Rotation) -> bool:
-    return bool(((a.pair_mask & b.parity_mask).bit_count() | (b.pair_mask & a.parity_mask).bit_count()) & 1)
-
-
-def _run_ahead(
-    rotations: list[list[Rotation]], items: list[list[Item]], current: int, oldest: int, span: Span
-) -> list[Round]:
-    """Rounds of one tile; removes what was done from `rotations` and `items`."""
-    rounds: list[Round] = []
-    following: list[Item] = []  # gammas of rotations just done: their basis is the one in registers
-    for step in range(current, min(current + _DEPTH, len(rotations))):
-        waiting = [r for k in range(current, step) for r in rotations[k]]
-        needed: dict[int, tuple[int, Item]] = {}
-        ready = []
-        for rotation in rotations[step]:
-            if rotation.pair_mask not in span or not all(_commute(rotation, other) for other in waiting):
-                continue
-            blocking = [(k, item) for k in range(oldest, step) for item in items[k] if item.blocks(rotation.pair_mask)]
-            if all(_executable(k, item, rotations, current) for k, item in blocking):
-                ready.append(rotation)
-                needed.update((id(item), (k, item)) for k, item in blocking)
-        if not ready or (rounds and len(ready) < _LEAST_ZIGZAG):
-            if rotations[step]:
-                break
-            continue
-        for k, item in needed.values():
-            items[k].remove(item)
-        rounds.append(Round((*following, *(item for _, item in needed.values())), tuple(ready)))
-        rotations[step] = [r for r in rotations[step] if r not in ready]
-        following = [
-            item
-            for item in items[step]
-            if isinstance(item, Phase)
-            and item.follows_run
-            and any(item.blocks(r.pair_mask) for r in ready)
-            and _executable(step, item, rotations, current)
-        ]
-        items[step] = [item for item in items[step] if item not in following]
-    if following:
-        rounds.append(Round(tuple(following), ()))
-    return rounds
-
-
-def _executable(step: int, item: Item, rotations: list[list[Rotation]], current: int) -> bool:
-    """Whether no rotation before `item` that it does not commute with is still to do."""
-    return not any(item.blocks(r.pair_mask) for k in range(current, step + 1) for r in rotations[k])
-
-
-def _commute(a: Rotation, b: Rotation) -> bool:
-    """Their Paulis X^m Z^r commute."""
-    return not ((a.pair_mask & b.parity_mask).bit_count() ^ (b.pair_mask & a.parity_mask).bit_count()) & 1

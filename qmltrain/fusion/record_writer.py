@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qmltrain.fusion.cost import is_trainable
-from qmltrain.fusion.layouts import REGISTER_BITS, Exchange, Layout, Reducer, make_exchange, make_layout
+from qmltrain.fusion.layouts import REGISTER_BITS, Exchange, Layout, Reducer, make_exchange, make_layout, spread
+from qmltrain.fusion.placement import Placement
 from qmltrain.fusion.plan import AffineAngle, Rotation, Run
 from qmltrain.fusion.records import (
     APPLY,
@@ -53,8 +54,8 @@ def make_records(
 ) -> RecordProgram:
     """Records of `passes` over tiles of 2^tile_bits amplitudes (4 < tile_bits)."""
     writer = _Writer(runs, max(n_qubits, REGISTER_BITS), tile_bits, amplitude_bytes)
-    for one in passes:
-        writer.write(one)
+    for k, one in enumerate(passes):
+        writer.write(one, passes[k + 1].lanes if k + 1 < len(passes) else one.lanes)
     return writer.finish()
 
 
@@ -101,7 +102,8 @@ class _Writer:
         self.records: list[list[int]] = []
         self.exchanges: dict[tuple[Layout, Layout], int] = {}
         self.exchange_tables: list[Exchange] = []
-        self.edges: dict[tuple[Layout, Layout], int] = {}
+        self.edges: dict[tuple[Layout, Layout, Placement, Placement], int] = {}
+        self.placement = Placement.identity(address_bits)
         self.patterns = _Pool()
         self.terms = _Pool(align=2)
         self.table_range: list[tuple[int, int]] = []
@@ -116,7 +118,8 @@ class _Writer:
 
     # ---- one pass: rounds to records
 
-    def write(self, one: TilePass) -> None:
+    def write(self, one: TilePass, next_lanes: tuple[int, ...]) -> None:
+        """`next_lanes`: what is to stand at the lowest places afterwards."""
         basis = list(one.basis)
         span = Reducer(basis)
         for b in range(self.address_bits, self.tile_bits):  # sample bits of a packed block
@@ -127,39 +130,40 @@ class _Writer:
                 basis.append(1 << b)
         self.basis, self.span = basis, Reducer(basis)
         self.outside = [1 << b for b in range(self.address_bits) if span.add(1 << b)]
-        self.plain = self._layout((), {}, ())
+        self.lanes = one.lanes
         rounds = list(one.rounds)
         first = self._first_layout(rounds)
         self.open: list[_Record] = [_Record(first)]
         for k, this in enumerate(rounds):
+            if k == len(rounds) - 1:
+                self.lanes = next_lanes  # its layout may store as it is
             following = rounds[k + 1].rotations if k + 1 < len(rounds) else ()
             self._round(this, tuple(r.pair_mask for r in following))
+        self.lanes = next_lanes
         if not self._is_edge(self.open[-1].layout):
-            self._exchange(self.plain)
+            self._exchange(self._layout((), {}, ()))
         self._close(first)
 
     def _layout(self, window: Sequence[int], frame: dict[int, int], fillers: Iterable[int]) -> Layout:
-        """Registers stay off the sample bits, and off the lowest address bits unless the window needs them."""
+        """Registers stay off the sample bits, and off the lanes unless the window needs them."""
         address = [b for b in self.basis if b < 1 << self.address_bits]
-        low = [b for b in address if b in (1, 2, 4)]
-        preferred = [*fillers, *frame, *sorted((b for b in address if b not in low), reverse=True), *low]
-        return make_layout(window, frame, preferred, self.basis, self.outside)
+        others = sorted((b for b in address if b not in self.lanes), reverse=True)
+        preferred = [*(f for f in fillers if f not in self.lanes), *(f for f in frame if f not in self.lanes), *others]
+        return make_layout(window, frame, [*preferred, *self.lanes], self.basis, self.outside, self.lanes)
 
     def _is_edge(self, layout: Layout) -> bool:
-        """Whether a layout may load and store: whole memory segments, tiles counted by address bits."""
-        wanted = min(3, self.address_bits - REGISTER_BITS, self.tile_bits - REGISTER_BITS)
-        low = tuple(1 << b for b in range(wanted) if 1 << b in self.basis)
-        return layout.tiles == tuple(self.outside) and layout.threads[: len(low)] == low
+        """Whether a layout may load and store: neighbouring threads touch neighbouring places."""
+        return set(layout.threads[: len(self.lanes)]) == set(self.lanes)
 
     def _first_layout(self, rounds: Sequence[Round]) -> Layout:
         for one in rounds:
             if one.rotations:
-                rotations = sorted(one.rotations, key=lambda r: -r.pair_mask)
+                rotations = sorted(one.rotations, key=lambda r: (r.pair_mask in self.lanes, -r.pair_mask))
                 layout = self._window_layout(rotations[:REGISTER_BITS], one.rotations, ())
                 if self._is_edge(layout):
                     return layout
                 break
-        return self.plain
+        return self._layout((), {}, ())
 
     def _window_layout(self, window: Sequence[Rotation], all_: Sequence[Rotation], upcoming: Iterable[int]) -> Layout:
         frame = {r.pair_mask: r.parity_mask for r in all_}
@@ -256,7 +260,10 @@ class _Writer:
 
     def _close(self, first: Layout) -> None:
         first_record, first_column = len(self.records), self.columns
-        edge = self.edges.setdefault((first, self.layout), len(self.edges))
+        last, loaded = self.layout, self.placement
+        basis = [v for v in self.basis if v < 1 << self.address_bits]
+        self.placement = loaded.stored(basis, last.threads[: len(self.lanes)], last.tiles)
+        edge = self.edges.setdefault((first, last, loaded, self.placement), len(self.edges))
         for record in self.open:
             self._write_record(record)
         count = len(self.records) - first_record
@@ -329,7 +336,7 @@ class _Writer:
     def finish(self) -> RecordProgram:
         threads = 1 << (self.tile_bits - REGISTER_BITS)
         tables = self.exchange_tables
-        edges = list(self.edges)
+        edges = [((first, loaded), (last, stored)) for first, last, loaded, stored in self.edges]
 
         def stack(arrays: list, shape: tuple[int, ...]) -> IntArray:
             return np.stack(arrays).astype(np.int32) if arrays else np.zeros((1, *shape), np.int32)
@@ -341,9 +348,10 @@ class _Writer:
             exchange_thread=stack([t.thread_S2 for t in tables], (2, threads, 2)),
             exchange_column=stack([t.column_S4 for t in tables], (2, REGISTER_BITS)),
             exchange_tile=stack([t.tile_K4 for t in tables], (0, 4)),
-            edge_thread=np.array([[a.thread_addresses(), b.thread_addresses()] for a, b in edges], dtype=np.int32),
-            edge_column=np.array([[a.registers, b.registers] for a, b in edges], dtype=np.int32),
-            edge_tile=np.array([a.tiles for a, _ in edges], dtype=np.int32),
+            edge_thread=np.array([[_threads(*side) for side in edge] for edge in edges], dtype=np.int32),
+            edge_column=np.array([[_places(*side)[:REGISTER_BITS] for side in edge] for edge in edges], dtype=np.int32),
+            edge_tile=np.array([[_tiles(*side) for side in edge] for edge in edges], dtype=np.int32),
+            placement=self.placement,
             pattern=self.patterns.array(),
             term=self.terms.array(),
             table_range=np.array(self.table_range or [(0, 0)], dtype=np.int32),
@@ -355,6 +363,20 @@ class _Writer:
             measure_columns=tuple(self.measure_columns),
             n_columns=self.columns,
         )
+
+
+def _places(layout: Layout, placement: Placement) -> list[int]:
+    return [placement.of(vector) for vector in layout.vectors]
+
+
+def _threads(layout: Layout, placement: Placement) -> IntArray:
+    """(threads, 2) place and address of register 0."""
+    places = spread(_places(layout, placement)[REGISTER_BITS : layout.tile_bits])
+    return np.stack([places, layout.thread_addresses()], axis=1)
+
+
+def _tiles(layout: Layout, placement: Placement) -> list[tuple[int, int]]:
+    return list(zip(_places(layout, placement)[layout.tile_bits :], layout.tiles, strict=True))
 
 
 def _term_list(phases: Sequence[Phase], layout: Layout) -> tuple[list[int], list[Phase]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.fusion.layouts import REGISTER_BITS
+from qmltrain.fusion.placement import Placement
 from qmltrain.fusion.plan import AffineAngle
 
 FIELDS = 12
@@ -68,7 +69,8 @@ class PassRecords:
 class RecordProgram:
     """Everything the kernel reads that depends on no angle. `address_bits` is n, at least 4.
 
-    `sample_shears` are the distinct per-sample rotation angles, negated where the flag is set.
+    `sample_shears` are the distinct per-sample rotation angles, negated where the flag is set. `placement` says where
+    amplitudes stand after the last pass.
     """
 
     address_bits: int
@@ -90,6 +92,7 @@ class RecordProgram:
     v_columns: tuple[VColumns, ...]
     measure_columns: tuple[MeasureColumn, ...]
     n_columns: int
+    placement: Placement
 
     @property
     def pack_bits(self) -> int:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from math import pi, remainder, tau
 
 from qmltrain.fusion.cost import has_gradient
+from qmltrain.fusion.layouts import REGISTER_BITS
 from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Rotation, RunAngle
 
+LANES = 3  # address bits that stay out of the registers where a state is loaded: 64 bytes of complex64
 _ROUNDING = 1e-12  # radians
 
 
@@ -96,10 +98,15 @@ class Round:
 
 @dataclass(frozen=True)
 class TilePass:
-    """One sweep over memory in tiles that are cosets of the span of `basis`; the low address bits come first."""
+    """One sweep over memory in tiles that are cosets of the span of `basis`.
+
+    `lanes` are vectors of the span that stand at the lowest places when the tile is loaded
+    (`qmltrain.fusion.placement`), and hence also in the span of the pass before; address bits in the first pass.
+    """
 
     basis: tuple[int, ...]
     rounds: tuple[Round, ...]
+    lanes: tuple[int, ...]
 
 
 def take_apart(operations: Iterable[Operation]) -> tuple[tuple[TimeStep, ...], Angles]:
@@ -161,6 +168,7 @@ def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, 
 def resident_passes(steps: Sequence[TimeStep], n_bits: int, rotations_a_pass: int) -> tuple[TilePass, ...]:
     """The state is one tile: one pass, or several of about `rotations_a_pass` rotations."""
     basis = tuple(1 << b for b in range(n_bits))
+    lanes = basis[: min(LANES, max(0, n_bits - REGISTER_BITS))]
     passes: list[TilePass] = []
     rounds: list[Round] = []
     items: tuple[Item, ...] = ()
@@ -169,7 +177,7 @@ def resident_passes(steps: Sequence[TimeStep], n_bits: int, rotations_a_pass: in
     for step in steps:
         if step.rotations:
             if done >= due:
-                passes.append(TilePass(basis, tuple(rounds)))
+                passes.append(TilePass(basis, tuple(rounds), lanes))
                 rounds = []
                 due += rotations_a_pass
             rounds.append(Round(items, step.rotations))
@@ -178,5 +186,5 @@ def resident_passes(steps: Sequence[TimeStep], n_bits: int, rotations_a_pass: in
         items += step.items
     if items:
         rounds.append(Round(items, ()))
-    passes.append(TilePass(basis, tuple(rounds)))
+    passes.append(TilePass(basis, tuple(rounds), lanes))
     return tuple(passes)

@@ -39,8 +39,10 @@ def barriers(file: str) -> Iterator[Fault]:
 
 
 OTHERS = (
-    Fault("off-by-one tile, address", "tile_pass.cu", "(0u - (tile >> i & 1u)) & (unsigned)__ldg(A.edge_tile",
-          "(0u - ((tile + 1) >> i & 1u)) & (unsigned)__ldg(A.edge_tile"),
+    Fault("off-by-one tile, address", "tile_pass.cu", "const int on = -(int)(tile >> i & 1u);",
+          "const int on = -(int)((tile + 1) >> i & 1u);"),
+    Fault("stored at the places of the first layout", "tile_pass.cu", "tile_edge(A, !BACKWARD, tile).x",
+          "tile_edge(A, BACKWARD, tile).x"),
     Fault("off-by-one tile, base of the state", "tile_pass.cu", "(size_t)(tile >> A.tile_count_bits)",
           "(size_t)((tile + 1) >> A.tile_count_bits)"),
     Fault("tile bits of an exchange forgotten", "tile_pass.cu", "if (flags & MOVES_TILE)", "if (false)"),

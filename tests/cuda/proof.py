@@ -69,6 +69,13 @@ def measured_before_exchange(n_qubits: int) -> Circuit:
     return Circuit(n_qubits, tuple(gates), tuple(f"theta.{k}" for k in range(count)))
 
 
+def stored_elsewhere() -> Circuit:
+    """On tiles of 6 bits: the last pass stores at other places than it loads from, with no exchange in between."""
+    turns = Gate("rx", (0,), (parameter(0),)), Gate("ry", (0,), (parameter(1),))
+    gates = (Gate("cy", (0, 6)), turns[0], Gate("cy", (0, 6)), turns[1])
+    return Circuit(7, gates, ("theta.0", "theta.1"))
+
+
 def cases(quick: bool) -> Iterator[Case]:
     yield Case("packed, CZ", hea(4, 2), 19)
     yield Case("one warp, CX", hea(9, 1, "cx"), 2)
@@ -78,6 +85,7 @@ def cases(quick: bool) -> Iterator[Case]:
     yield Case("tiled, CZ", hea(8, 3), 2, (6, 2))
     yield Case("tiled, CX", hea(8, 3, "cx"), 2, (6, 2))
     yield Case("tiled, phases", phases_everywhere(8), 2, (6, 2))
+    yield Case("tiled, stored elsewhere", stored_elsewhere(), 2, (6, 2))
     yield Case("fusion off", phases_everywhere(5), 3, fusion=False)
     yield Case("fusion off, several warps", hea(10, 1, "cx"), 1, fusion=False)
     if quick:

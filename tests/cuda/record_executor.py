@@ -31,7 +31,7 @@ def execute(
     program: RecordProgram, psi_BN: np.ndarray, shared: np.ndarray, betas: np.ndarray, sample: np.ndarray,
     sample_betas: np.ndarray, amplitude_bytes: int = 16,
 ) -> np.ndarray:  # fmt: skip
-    """All passes on states (B, 2^address_bits) complex, forward.
+    """All passes on states (B, 2^address_bits) complex, forward; the result in the order of addresses.
 
     `shared`: the numbered angles in radians; `betas`: the rotation angle of every entry of the pool of coefficients;
     `sample`, `sample_betas`: (B, columns) per-sample angles, at least one column.
@@ -45,7 +45,8 @@ def execute(
     for one in program.passes:
         for block in range(len(flat) >> program.tile_bits):
             _block(program, one, block, flat, shared, betas, sample, sample_betas, amplitude_bytes)
-    return state[:batch]
+    order = [program.placement.of(address) for address in range(1 << program.address_bits)]
+    return state[:batch, order]
 
 
 def _block(program, one, block, flat, shared, betas, sample, sample_betas, amplitude_bytes):  # noqa: ANN001, ANN202
@@ -54,9 +55,9 @@ def _block(program, one, block, flat, shared, betas, sample, sample_betas, ampli
     base = (block >> count_bits) << (bits + program.pack_bits)
     offset = 0
     for k in tile_bits_set:
-        offset ^= int(program.edge_tile[one.edge][k])
-    address = program.edge_thread[one.edge, 0].astype(np.int64) ^ offset
-    psi = flat[base + _walk(address, program.edge_column[one.edge, 0])]
+        offset ^= int(program.edge_tile[one.edge, 0, k, 1])
+    address = program.edge_thread[one.edge, 0, :, 1].astype(np.int64) ^ offset
+    psi = flat[base + _places(program, one, 0, tile_bits_set)]
     for k in range(one.first_record, one.first_record + one.records):
         record = program.records_K[k]
         flags = int(record[r.FLAGS])
@@ -74,7 +75,15 @@ def _block(program, one, block, flat, shared, betas, sample, sample_betas, ampli
                 own = sample_betas[who, record[r.SAMPLE_SHEAR + register]]
                 beta = own if kind == r.SAMPLE_ROTATION else np.full(len(psi), betas[4 * k + register])
                 psi = _rotate(psi, register, beta)
-    flat[base + _walk(address, program.edge_column[one.edge, 1])] = psi
+    flat[base + _places(program, one, 1, tile_bits_set)] = psi
+
+
+def _places(program, one, side, tile_bits_set):  # noqa: ANN001, ANN202
+    """(threads, 16) places in memory of a block's amplitudes, in the first or the last layout."""
+    place = program.edge_thread[one.edge, side, :, 0].astype(np.int64)
+    for k in tile_bits_set:
+        place ^= int(program.edge_tile[one.edge, side, k, 0])
+    return _walk(place, program.edge_column[one.edge, side])
 
 
 def _exchange(program, record, psi, offset, tile_bits_set, amplitude_bytes):  # noqa: ANN001, ANN202

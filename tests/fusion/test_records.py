@@ -109,7 +109,7 @@ def test_passes_load_and_store_whole_segments(n_qubits, tile_bits):
     program = make_records(schedule_tiles(steps, n_qubits, tile_bits, 3), plan.runs, n_qubits, tile_bits, 8)
     for edge in program.edge_thread:
         for side in edge:
-            assert side[:8].tolist() == list(range(8))
+            assert side[:8, 0].tolist() == list(range(8))
 
 
 def test_a_reducer_says_how_its_members_are_made():

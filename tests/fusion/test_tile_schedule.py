@@ -25,10 +25,16 @@ def check_schedule(steps, passes, n_bits: int, tile_bits: int, low_bits: int) ->
     """Raises where the schedule loses, doubles, misplaces or reorders anything."""
     position = {}
     count = 0
+    before = Span([1 << b for b in range(max(low_bits, 3))])
     for one in passes:
         span = Span(one.basis)
         assert len(span) == len(one.basis) == min(tile_bits, n_bits)
-        assert list(one.basis[:low_bits]) == [1 << b for b in range(min(low_bits, len(one.basis)))]
+        # the directions at the lowest places are in this tile and in the one before, which puts them there
+        assert all(lane in span and lane in before for lane in one.lanes)
+        assert len(Span(one.lanes)) == len(one.lanes)
+        if n_bits > tile_bits:
+            assert len(one.lanes) == min(low_bits, max(0, tile_bits - 4))
+        before = span
         for this in one.rounds:
             for entry in (*this.items, *this.rotations):
                 assert id(entry) not in position

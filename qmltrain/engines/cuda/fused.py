@@ -101,6 +101,7 @@ class FusedSchedule:
             Launches(sum(len(r.rotations) for r in tile.rounds), one.first_column, one.columns)
             for tile, one in zip(tiles, program.passes, strict=True)
         )
+        self.strings = tuple(program.placement.string(string) for string in plan.strings)
         self.column_map = _column_map(program, plan, self.preparation, self.angles)
         self._place_tables()
         self._index_angles()
@@ -158,9 +159,9 @@ class FusedSchedule:
         program, static = self.program, self.static
         fields: dict[str, Any] = {
             "record": static["record"].pointer + 48 * one.first_record,
-            "edge_thread": static["edge_thread"].pointer + 8 * program.threads * one.edge,
+            "edge_thread": static["edge_thread"].pointer + 16 * program.threads * one.edge,
             "edge_column": static["edge_column"].pointer + 32 * one.edge,
-            "edge_tile": static["edge_tile"].pointer + 4 * program.tile_count_bits * one.edge,
+            "edge_tile": static["edge_tile"].pointer + 16 * program.tile_count_bits * one.edge,
             "records": one.records,
             "address_bits": program.address_bits,
             "tile_count_bits": program.tile_count_bits,

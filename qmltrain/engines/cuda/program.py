@@ -38,7 +38,7 @@ class CudaProgram:
         self.device, self.schedule, self.precision = device, schedule, precision
         self.plan = schedule.plan
         self.real = real_of(precision)
-        self.vectors = Vectors(device, precision, self.plan.n_qubits, schedule.address_bits, self.plan.strings)
+        self.vectors = Vectors(device, precision, self.plan.n_qubits, schedule.address_bits, schedule.strings)
         columns = schedule.column_map
         places = np.where(columns.raw_sign < 0, -1 - columns.raw_row, columns.raw_row)
         self.raw_chosen = Chosen(device, schedule, columns.raw_column, places)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qmltrain.engines.cuda.device import Buffer, View
 from qmltrain.engines.preparation import Preparation
 from qmltrain.engines.protocol import Array, FloatArray, SlotValues
-from qmltrain.fusion.plan import Plan
+from qmltrain.fusion.plan import PhysicalString, Plan
 
 IntArray = NDArray[np.int64]
 
@@ -85,6 +85,7 @@ class Schedule(Protocol):
     """
 
     plan: Plan
+    strings: tuple[PhysicalString, ...]  # the plan's, on places in memory after the last pass
     preparation: Preparation
     address_bits: int
     passes: tuple[Launches, ...]

@@ -61,6 +61,7 @@ class UnfusedSchedule:
         self.real = real_of(precision)
         self.launches, runs, frame = gate_launches(circuit)
         self.plan = self._plan(circuit, strings, runs, frame)
+        self.strings = self.plan.strings
         self.preparation = Preparation(self.plan)
         self.address_bits = max(4, circuit.n_qubits)
         self.masks = device.upload(
