@@ -227,6 +227,8 @@ class _Writer:
             (now if by_table_here else later).append(item)
         if all(isinstance(item, Sign) for item in now):  # no table record for signs alone
             return [], now + later
+        if later and all(isinstance(item, Sign) or self._by_table(item, target) for item in now):
+            return [], now + later  # one table is enough
         return now, later
 
     def _by_table(self, phase: Phase, layout: Layout) -> bool:

@@ -20,9 +20,9 @@ from qmltrain.fusion.placement import intersection
 from qmltrain.fusion.plan import Rotation
 from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep
 
-_LEAST = 4  # rotations that are worth another round in a pass: fewer are left to the next pass
+_LEAST = 5  # rotations that are worth another round in a pass: fewer are left to the next pass
 _DEPTH = 48  # steps a pass may run ahead
-_STARTS = 4  # orders of the rotations left that are tried for a tile
+_STARTS = 8  # orders of the rotations left that are tried for a tile
 # instructions of a thread, forward and backward (scripts/bench/gpu_derived.py): a pass, a round, four rotations of it
 _PASS, _ROUND, _FOUR = 724, 1400, 480
 
