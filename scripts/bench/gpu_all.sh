@@ -3,32 +3,38 @@
 # docs/performance-gpu.md, and triton-qml on the same circuits. One JSON line a row in docs/results/.
 #
 #   scripts/bench/gpu_all.sh [--triton-qml WHEEL_OR_REQUIREMENT] [--mnist FOLDER] [--python PYTHON] [--skip-tests]
+#   scripts/bench/gpu_all.sh --rehearse        needs no GPU: every row of ours on a device that does nothing, 2 layers
 #
 # --mnist: a folder with the t10k files of MNIST; one epoch of experiment=mnist_amplitude is trained on it.
 # With --triton-qml, `pip install` puts that wheel (and torch, triton) into a virtual environment of its own under
 # ${TMPDIR:-/tmp}, so that it cannot disturb the environment that is measured.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-python=python; triton=""; mnist=""; tests=1
+python=python; triton=""; mnist=""; tests=1; rehearse=0
 while [ $# -gt 0 ]; do
   case $1 in
     --triton-qml) triton=$2; shift 2 ;;
     --mnist) mnist=$2; shift 2 ;;
     --python) python=$2; shift 2 ;;
     --skip-tests) tests=0; shift ;;
+    --rehearse) rehearse=1; tests=0; shift ;;
     *) echo "unknown option $1; --help is the head of this file" >&2; exit 2 ;;
   esac
 done
 export PYTHONPATH=.:scripts/bench
-"$python" -c "
+if [ $rehearse = 1 ]; then
+  out=$(mktemp -t qmltrain-gpu-rehearsal-XXXXXX)
+else
+  "$python" -c "
 from qmltrain.engines.cuda import CudaEngine, unavailable_reason
 reason = unavailable_reason()
 raise SystemExit(reason or print(CudaEngine().describe()))" || exit 1
-gpu=$("$python" -c "
+  gpu=$("$python" -c "
 from qmltrain.engines.cuda import CudaEngine
 print(''.join(c if c.isalnum() else '-' for c in CudaEngine().device.limits.name.lower()))")
-mkdir -p docs/results
-out=docs/results/gpu-$gpu-$(date +%Y%m%d-%H%M%S).jsonl
+  mkdir -p docs/results
+  out=docs/results/gpu-$gpu-$(date +%Y%m%d-%H%M%S).jsonl
+fi
 failed=0
 row() {  # seconds allowed, name, command
   local limit=$1 name=$2; shift 2
@@ -41,13 +47,19 @@ row() {  # seconds allowed, name, command
     failed=1
   fi
 }
-ours() { local limit=$1 name=$2; shift 2; row "$limit" "$name" "$python" scripts/bench/gpu_step.py "$@"; }
+ours() {
+  local limit=$1 name=$2; shift 2
+  [ $rehearse = 0 ] || set -- "$@" --device null --layers 2 --repeats 1  # the last of an option counts
+  row "$limit" "$name" "$python" scripts/bench/gpu_step.py "$@"
+}
 
 if [ $tests = 1 ]; then
   timeout 300 "$python" -m pytest -m gpu tests/engines/test_cuda_gpu.py -q -o addopts="-ra --strict-markers" || failed=1
 fi
-row 60 "copy bandwidth" "$python" scripts/bench/gpu_copy.py
+[ $rehearse = 1 ] || row 60 "copy bandwidth" "$python" scripts/bench/gpu_copy.py
 ours 60 "HEA 4 qubits, 10 layers, 4,096 samples" --qubits 4 --layers 10 --batch 4096 --repeats 50
+ours 60 "the same, without graphs" --qubits 4 --layers 10 --batch 4096 --repeats 50 --graphs off
+ours 60 "host alone, HEA 4 qubits, 10 layers, 4,096 samples" --qubits 4 --layers 10 --batch 4096 --repeats 50 --device null
 ours 60 "HEA 12 qubits, 100 layers, 1,000 samples" --qubits 12 --layers 100 --batch 1000 --repeats 20
 ours 60 "HEA 12 qubits, 100 layers, 256 samples" --qubits 12 --layers 100 --batch 256 --repeats 20
 ours 60 "HEA 16 qubits, 100 layers, 1,000 samples" --qubits 16 --layers 100 --batch 1000

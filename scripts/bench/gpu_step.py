@@ -110,6 +110,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         initial /= np.linalg.norm(initial, axis=1, keepdims=True)
     strings = tuple(PauliString(0, 1 << q) for q in range(len(weights)))
     engine = engine_of(arguments.device)
+    if arguments.graphs == "off":
+        engine.device.has_graphs = False
     start = time.perf_counter()
     program = engine.compile(
         circuit,
@@ -151,6 +153,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "mode": program.forecast.mode,
         "interval": program.forecast.checkpoint_interval,
         "chunk": chunk,
+        "graphs": arguments.graphs,
         "plan_s": planned,
         "first_s": first,
         "step_s": seconds,
@@ -180,6 +183,7 @@ def main() -> None:
     parser.add_argument("--encoding", choices=["angle", "amplitude"], default="angle")
     parser.add_argument("--precision", choices=["complex64", "complex128"], default="complex64")
     parser.add_argument("--fusion", choices=["on", "off"], default="on")
+    parser.add_argument("--graphs", choices=["on", "off"], default="on", help="CUDA graphs for short chunks")
     parser.add_argument("--mode", choices=["auto", "reversible", "checkpoint"], default="auto")
     parser.add_argument("--interval", type=int, help="gradient.checkpoint_interval")
     parser.add_argument("--chunk", type=int, help="samples in flight (default: what fits)")

@@ -55,8 +55,29 @@ def test_the_derived_table_has_a_row_a_case(bench, capsys, monkeypatch):
     assert lines[2].startswith("| small |")
 
 
+def test_the_host_alone_is_measured(bench, monkeypatch, capsys):
+    options = ["--qubits", "4", "--layers", "3", "--batch", "48", "--repeats", "3", "--device", "null"]
+    monkeypatch.setattr(sys, "argv", ["gpu_step.py", *options])
+    bench("gpu_step").main()
+    assert 0 < json.loads(capsys.readouterr().out)["step_s"] < 1
+
+
 def test_the_script_for_a_gpu_parses():
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash")
     subprocess.run([bash, "-n", str(BENCH / "gpu_all.sh")], check=True)
+
+
+@pytest.mark.slow
+def test_every_row_of_ours_is_rehearsed():
+    """On a device that does nothing, so that nothing but the GPU is left to fail."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash")
+    command = [bash, str(BENCH / "gpu_all.sh"), "--rehearse", "--python", sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(rows) >= 19
+    assert all(row["result"]["step_s"] > 0 for row in rows)

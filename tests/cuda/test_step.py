@@ -19,7 +19,7 @@ from qmltrain.engines.steps import HostStep
 from qmltrain.errors import NonFiniteError
 from qmltrain.training import gradients
 from qmltrain.training.class_weights import ClassWeighted
-from qmltrain.training.gradients import Evaluator
+from qmltrain.training.gradients import Evaluator, StepAbandoned
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 from tests.cuda import fake_cupy
@@ -255,6 +255,33 @@ def test_chunks_change_no_bit(cupy, name, graphs, monkeypatch):
             np.testing.assert_array_equal(a.gradient_P, b.gradient_P)
             np.testing.assert_array_equal(a.losses_B, b.losses_B)
             assert a.loss == b.loss
+
+
+def test_an_abandoned_step_leaves_nothing_behind(cupy, monkeypatch):
+    machine = cupy((True, True)).machine
+    model = make("biases too")
+    run = evaluator(model, chunk=16)
+    arguments = inputs(model, 90)
+    expected = run.gradient(*arguments)
+    asked = iter([False, False, False, True])
+    with pytest.raises(StepAbandoned):
+        run.gradient(*arguments, lambda: next(asked))
+    before = machine.synchronizations
+    assert_same(run.gradient(*arguments), expected)
+    assert machine.synchronizations == before + 2  # what was queued, then the step itself
+
+
+def test_graphs_make_room_for_each_other(cupy, monkeypatch):
+    machine = cupy().machine
+    monkeypatch.setattr(cuda_step, "_GRAPHS", 4)
+    model = make("angle, scaled, binary")
+    run = evaluator(model)
+    expected = {batch: run.gradient(*inputs(model, batch)).gradient_P for batch in range(1, 8)}
+    for _ in range(4):
+        for batch in (3, 3, 3, 3, 5, 5, 5, 5):
+            np.testing.assert_array_equal(run.gradient(*inputs(model, batch)).gradient_P, expected[batch])
+    assert machine.graph_launches
+    assert len(run.program.graphs._graphs) <= 4
 
 
 def test_the_right_sample_is_named_where_a_loss_is_not_finite(cupy):

@@ -15,10 +15,12 @@ from qmltrain.engines.cuda.sources import kernel_source
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
 from qmltrain.errors import EngineUnavailableError, InputError, MemoryLimitError
 from qmltrain.training.angles import AngleMap
+from qmltrain.training.gradients import Evaluator
 from tests.circuit.strategies import random_inputs
 from tests.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
 from tests.engines.cases import hea
 from tests.engines.comparison import random_cotangents
+from tests.training.test_gradients import inputs, make
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 STRINGS = (PauliString(0, 1), PauliString(1, 0))
@@ -49,6 +51,20 @@ def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, gradient, fu
     forecast = program.forecast.fixed_bytes + program.forecast.block_bytes
     assert used <= 1.02 * forecast + 4096, (used, forecast)
     assert used >= forecast / 4, (used, forecast)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["reuploading, linear, cross entropy", "amplitude, padded"])
+def test_the_forecast_covers_a_step(name):
+    """With its inputs in two places, heads and losses on the device, and as many chunks as the host may be ahead."""
+    model = make(name)
+    before = HostBuffer.live
+    program = CudaEngine(EmulatorDevice()).compile(model.circuit, model.observables.strings, "complex64")
+    HostBuffer.peak = HostBuffer.live
+    Evaluator(model, program, BLOCK).gradient(*inputs(model, 3 * BLOCK))
+    used = HostBuffer.peak - before
+    forecast = program.forecast.fixed_bytes + program.forecast.block_bytes
+    assert used <= 1.02 * forecast + 8192, (used, forecast)
 
 
 @needs_compiler

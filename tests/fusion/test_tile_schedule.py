@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +86,17 @@ def test_light_cones_need_a_third_of_a_pass_a_layer():
     assert len(schedule_tiles(steps, 20, 11, 3)) <= 30
 
 
+@pytest.mark.parametrize(("ansatz", "passes", "ratio"), [("strongly", 1.05, 1.3), ("cx", 0.75, 1.25)])
+def test_plans_with_cx_cost_little_more_than_cz(ansatz, passes, ratio, monkeypatch):
+    """By the instructions that the benchmark derives times from: strongly entangling layers at most 1.3 times."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "scripts" / "bench"))
+    derived = importlib.import_module("gpu_derived")
+    layers = 60
+    counts = {kind: derived.Counts.of(derived.plan(20, layers, kind, 12)) for kind in ("cz", ansatz)}
+    assert counts[ansatz].passes <= passes * layers
+    assert sum(counts[ansatz].slots()) <= ratio * sum(counts["cz"].slots())
+
+
 def test_planning_time_is_linear_in_the_depth():
     """Equal situations are decided once: the number of decisions does not grow with the depth."""
     from qmltrain.fusion.light_cone import _LightCone
@@ -105,8 +118,18 @@ def test_cz_comes_back_as_signs_alone():
 
 
 @pytest.mark.slow
-def test_the_headline_circuit_is_planned_in_seconds():
-    start = time.perf_counter()
-    steps, _ = steps_of(hea(20, 1000))
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+def test_the_headline_circuit_is_planned_in_seconds(entangler):
+    start = time.process_time()
+    steps, _ = steps_of(hea(20, 1000, entangler))
     schedule_tiles(steps, 20, 12, 3)
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 30
+
+
+def test_the_same_circuit_has_the_same_schedule():
+    found = []
+    for _ in range(2):
+        steps, _ = steps_of(hea(10, 6, "cx"))
+        passes = schedule_tiles(steps, 10, 6, 2)
+        found.append([(p.basis, p.lanes, [[r.run for r in one.rotations] for one in p.rounds]) for p in passes])
+    assert found[0] == found[1]

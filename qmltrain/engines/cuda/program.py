@@ -71,7 +71,8 @@ class CudaProgram:
             tuple(device.array(device.upload(part), part.dtype, part.shape) for part in pair)
             for pair in self.slot_columns
         ]
-        self.staging, self.graphs = Staging(device), GraphCache()
+        self.staging, self.graphs = Staging(device), GraphCache(memory_bytes // 4)
+        self.step_unfinished = False
         self._result_places: list[Pinned] = []
 
     def scratch_values(self, samples: int) -> int:

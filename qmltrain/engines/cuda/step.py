@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.cuda.device import Buffer, Graph, Pinned
-from qmltrain.engines.cuda.geometry import amplitude_bytes
+from qmltrain.engines.cuda.geometry import blocks
 from qmltrain.engines.cuda.schedule import gather_slots
 from qmltrain.engines.cuda.staging import Staged
 from qmltrain.engines.cuda.sweep import Sums, Sweep
-from qmltrain.engines.protocol import Array, ChunkFunction, FloatArray, SlotValues
+from qmltrain.engines.protocol import BLOCK, Array, ChunkFunction, FloatArray, SlotValues
 from qmltrain.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _GRAPHS = 16  # kept at most, the oldest is dropped
 _GRAPH_SECONDS = 0.05  # by the estimate for a slow card: longer chunks gain nothing from a graph
-_GRAPH_MEMORY = 8  # a graph keeps its states: at most this fraction of the memory each
+_GRAPH_SHARE = 8  # a graph keeps its states: one may take 1/8 of the memory, all together 1/4
 
 
 @dataclass
@@ -41,25 +41,29 @@ class Queued:
 
 
 class GraphCache:
-    """Graphs of chunks by function and shapes."""
+    """Graphs of chunks by function and shapes; the oldest make room for new ones."""
 
-    def __init__(self) -> None:
-        self._graphs: dict[Hashable, Graph | None] = {}  # None: came once, uncaptured
+    def __init__(self, memory_bytes: int) -> None:
+        self.memory_bytes = memory_bytes  # of all graphs together
+        self._graphs: dict[Hashable, tuple[Graph | None, int]] = {}  # no graph: came once, uncaptured
 
     def seen(self, key: Hashable) -> bool:
         """Whether `key` came before; remembers it."""
         if key in self._graphs:
             return True
-        if len(self._graphs) >= _GRAPHS:
-            del self._graphs[next(iter(self._graphs))]
-        self._graphs[key] = None
+        self.put(key, None, 0)
         return False
 
     def get(self, key: Hashable) -> Graph | None:
-        return self._graphs.get(key)
+        return self._graphs[key][0]
 
-    def put(self, key: Hashable, graph: Graph) -> None:
-        self._graphs[key] = graph
+    def put(self, key: Hashable, graph: Graph | None, n_bytes: int) -> None:
+        self._graphs.pop(key, None)
+        while self._graphs and (
+            len(self._graphs) >= _GRAPHS or n_bytes + sum(size for _, size in self._graphs.values()) > self.memory_bytes
+        ):
+            del self._graphs[next(iter(self._graphs))]
+        self._graphs[key] = (graph, n_bytes)
 
 
 class ArrayTape:
@@ -101,6 +105,9 @@ class CudaStep:
     """See `qmltrain.engines.protocol.Step`."""
 
     def __init__(self, program: CudaProgram, shared_S: FloatArray) -> None:
+        if program.step_unfinished:  # an abandoned step: its results may still be on their way to pinned memory
+            program.device.synchronize()
+            program.step_unfinished = False
         self.program, self.shared_S = program, shared_S
         self.shared_arrays = program.schedule.shared_arrays(shared_S)
         self._fetched: list[tuple[Pinned, list[tuple[int, ...]]]] = []
@@ -127,6 +134,7 @@ class CudaStep:
             return self._queue(function, staged, len(angles), inputs, batch)
 
         place = staged.views[0].pointer if staged.views else 0  # a graph reads from the place it was captured with
+        program.step_unfinished = True
         queued = self._run(queue, (function, place, tuple(array.shape for array, _ in arrays)), batch)
         program.staging.release(staged)
         size = 8 * sum(int(np.prod(shape)) for shape in queued.shapes)
@@ -136,18 +144,17 @@ class CudaStep:
 
     def _run(self, queue: Any, key: Hashable, batch: int) -> Queued:
         """The work of a chunk: launched one by one, or as a graph."""
-        program = self.program
-        samples = program.schedule.padded(batch)
-        state_bytes = 2 * samples * amplitude_bytes(program.precision) << program.schedule.address_bits
-        long = program.schedule.seconds(samples) > _GRAPH_SECONDS
-        if not program.device.has_graphs or long or _GRAPH_MEMORY * state_bytes > program.forecast.memory_bytes:
+        program, forecast = self.program, self.program.forecast
+        n_bytes = forecast.block_bytes * blocks(batch, BLOCK)
+        long = program.schedule.seconds(program.schedule.padded(batch)) > _GRAPH_SECONDS
+        if not program.device.has_graphs or long or _GRAPH_SHARE * n_bytes > forecast.memory_bytes:
             return queue()
         if not program.graphs.seen(key):
             return queue()
         graph = program.graphs.get(key)
         if graph is None:
             graph = program.device.capture(queue)
-            program.graphs.put(key, graph)
+            program.graphs.put(key, graph, n_bytes)
         graph.launch()
         return graph.result
 
@@ -171,6 +178,7 @@ class CudaStep:
 
     def results(self) -> list[tuple[FloatArray, ...]]:
         self.program.device.synchronize()
+        self.program.step_unfinished = False
         found = []
         for pinned, shapes in self._fetched:
             flat = pinned.array.view(np.float64)
