@@ -24,7 +24,7 @@ _LEAST = 5  # rotations that are worth another round in a pass: fewer are left t
 _DEPTH = 48  # steps a pass may run ahead
 _STARTS = 8  # orders of the rotations left that are tried for a tile
 # instructions of a thread, forward and backward (scripts/bench/gpu_derived.py): a pass, a round, four rotations of it
-_PASS, _ROUND, _FOUR = 724, 1400, 480
+_PASS, _ROUND, _FOUR = 914, 1400, 480
 
 
 @dataclass

@@ -23,7 +23,7 @@ from qmltrain.circuit.observables import Observables
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.errors import InputError
 from qmltrain.training.losses import LOSSES
-from qmltrain.training.reduction import SLAB, array_namespace, block_sums, ordered_matmul, tree_sum
+from qmltrain.training.reduction import SLAB, array_namespace, block_sums, joined, ordered_matmul, tree_sum
 
 Array = Any
 
@@ -72,7 +72,6 @@ class Head(ABC):
 
         For `TreeSum`, beside the engine's block sums. Works through the blocks in slabs of bounded memory.
         """
-        xp = array_namespace(expectations_BK)
         n_samples = expectations_BK.shape[0]
         step = BLOCK * max(1, SLAB // (BLOCK * max(1, self.n_parameters)))
         slabs = []
@@ -80,7 +79,7 @@ class Head(ABC):
             rows = slice(first, min(first + step, n_samples))
             gradients_BP = self.sample_gradients(parameters_P, expectations_BK[rows, :], cotangent_BC[rows, :])
             slabs.append(block_sums(gradients_BP))
-        return slabs[0] if len(slabs) == 1 else xp.concat(slabs)
+        return joined(slabs)
 
 
 class Raw(Head):

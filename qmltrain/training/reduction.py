@@ -24,6 +24,7 @@ from qmltrain.engines.protocol import BLOCK
 Array = Any  # an array of the array API standard: NumPy's, CuPy's, ...
 FloatArray = NDArray[np.float64]
 
+_JOINED_AT_ONCE = 8
 SLAB = 1 << 20  # products held at once by ordered_matmul (8 MiB); changes memory, never a bit of the result
 
 
@@ -38,6 +39,18 @@ def array_namespace(array: Array) -> ModuleType:
     if package is None or not hasattr(package, "permute_dims"):
         raise TypeError(f"expected an array of the array API standard, found {type(array).__name__}")
     return package
+
+
+def joined(arrays: list[Array]) -> Array:
+    """Arrays one after another along the first axis, at most eight at a time: CuPy copies the addresses of more from
+    host memory, which must not happen while a CUDA graph is captured."""
+    xp = array_namespace(arrays[0])
+    while len(arrays) > 1:
+        arrays = [
+            arrays[k] if k + 1 == len(arrays) else xp.concat(arrays[k : k + _JOINED_AT_ONCE])
+            for k in range(0, len(arrays), _JOINED_AT_ONCE)
+        ]
+    return arrays[0]
 
 
 def tree_sum(values_GR: Array) -> Array:
@@ -85,12 +98,11 @@ def node_sizes(first_block: int, n_blocks: int) -> tuple[int, ...]:
 
 def node_sums(blocks_GR: Array, sizes: tuple[int, ...]) -> Array:
     """(G, R) -> (L, R): `tree_sum` over consecutive groups of blocks, one a node, for `TreeSum.add_nodes`."""
-    xp = array_namespace(blocks_GR)
     sums, start = [], 0
     for size in sizes:
         sums.append(tree_sum(blocks_GR[start : start + size, ...])[None, ...])
         start += size
-    return sums[0] if len(sums) == 1 else xp.concat(sums)
+    return joined(sums)
 
 
 def ordered_matmul(a_BI: Array, b_IJ: Array) -> Array:
@@ -102,7 +114,7 @@ def ordered_matmul(a_BI: Array, b_IJ: Array) -> Array:
         tree_sum(xp.permute_dims(a_BI[row : min(row + step, n_rows), :, None] * b_IJ[None, :, :], (1, 0, 2)))
         for row in range(0, max(1, n_rows), step)
     ]
-    return slabs[0] if len(slabs) == 1 else xp.concat(slabs)
+    return joined(slabs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ SLOTS = {
     "table": (267, 347),
     "general": (700, 800),  # without its terms
     "record": (58, 30),
-    "pass": (305, 419),  # load and store
+    "pass": (400, 514),  # load and store, with 8 tile bits on each side
 }
 LANES = 128  # instructions a clock of a multiprocessor
 SHARED_BYTES = 128  # a clock

@@ -118,13 +118,18 @@ def install(module: types.ModuleType | Any, machine: Machine) -> None:
             return ndarray(array.shape, array.dtype, MemoryPointer(array.data.block, offset))
         return compute(np.copy, array)
 
+    def concat(arrays: Any, axis: int = 0) -> ndarray:
+        if len(arrays) > 8:  # CuPy's kernel for many arrays takes their addresses from host memory
+            machine.not_capturing("a copy from host memory")
+        return compute(lambda *parts: np.concatenate(parts, axis=axis), *arrays)
+
     module.__dict__.update({name: function(name) for name in _FUNCTIONS})
     module.__dict__.update(
         ndarray=ndarray,
         asarray=asarray,
         reshape=reshape,
         ascontiguousarray=ascontiguousarray,
-        concat=lambda arrays, axis=0: compute(lambda *parts: np.concatenate(parts, axis=axis), *arrays),
+        concat=concat,
         permute_dims=lambda array, axes: array.view(array.values.transpose(axes)),
         zeros=lambda shape, dtype: compute(lambda: np.zeros(shape, dtype)),
         arange=lambda stop, dtype: compute(lambda: np.arange(stop, dtype=dtype)),

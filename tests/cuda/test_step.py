@@ -17,7 +17,7 @@ from qmltrain.engines.cuda import step as cuda_step
 from qmltrain.engines.cuda.cupy_device import CupyDevice
 from qmltrain.engines.steps import HostStep
 from qmltrain.errors import NonFiniteError
-from qmltrain.training import gradients
+from qmltrain.training import gradients, reduction
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, StepAbandoned
 from qmltrain.training.heads import HEADS
@@ -218,6 +218,18 @@ def test_a_replay_launches_nothing_else_and_allocates_nothing(cupy):
     before = machine.launches, machine.mallocs, machine.graph_launches
     run.gradient(*arguments)
     assert (machine.launches, machine.mallocs, machine.graph_launches) == (before[0], before[1], before[2] + 1)
+
+
+def test_many_slabs_and_nodes_may_be_captured(cupy, monkeypatch):
+    monkeypatch.setattr(reduction, "SLAB", 1)
+    machine = cupy().machine
+    model = make("biases too")
+    run = evaluator(model, chunk=16 * 15)
+    arguments = inputs(model, 16 * 30 - 5)
+    found = [run.gradient(*arguments).gradient_P for _ in range(4)]
+    assert machine.graph_launches
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_what_breaks_a_capture_is_said(cupy, monkeypatch):

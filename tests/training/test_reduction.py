@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +13,16 @@ from hypothesis import strategies as st
 
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.training import reduction
-from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, ordered_matmul, tree_sum
+from qmltrain.training.reduction import (
+    TreeSum,
+    array_namespace,
+    block_sums,
+    joined,
+    node_sizes,
+    node_sums,
+    ordered_matmul,
+    tree_sum,
+)
 
 
 def awkward_values(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -72,6 +83,36 @@ def test_ranges_of_ranks_merge_exactly(data: st.DataObject) -> None:
         whole.merge(part)
     assert whole.next_block == n_blocks
     assert np.array_equal(whole.total(), tree_sum(blocks))
+
+
+@given(st.integers(0, 40), st.integers(1, 40), st.integers(1, 40))
+def test_nodes_summed_elsewhere_are_the_nodes_of_the_tree(first: int, n_blocks: int, more: int) -> None:
+    blocks_GR = np.random.default_rng(first + n_blocks).normal(size=(n_blocks + more, 3)) * 1e8
+    here, there = TreeSum(first), TreeSum(first)
+    here.add(blocks_GR)
+    start = 0
+    for count in (n_blocks, more):
+        sizes = node_sizes(there.next_block, count)
+        assert sum(sizes) == count
+        there.add_nodes(sizes, node_sums(blocks_GR[start : start + count], sizes))
+        start += count
+    for a, b in zip(here.to_arrays(), there.to_arrays(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 65, 100])
+def test_many_arrays_are_joined_in_order(count: int) -> None:
+    arrays = [np.full((k % 3 + 1, 2), k) for k in range(count)]
+    np.testing.assert_array_equal(joined(arrays), np.concatenate(arrays))
+
+
+def test_a_library_whose_arrays_do_not_name_their_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CuPy 14: the module of the array's type has the functions."""
+    module = types.ModuleType("arrays_of_a_test")
+    module.permute_dims = np.permute_dims  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "arrays_of_a_test", module)
+    array = type("ndarray", (), {"__module__": "arrays_of_a_test._core"})()
+    assert array_namespace(array) is module
 
 
 def test_few_rows_are_held() -> None:
