@@ -130,7 +130,13 @@ class Program(Protocol):
 
 
 class Step(Protocol):
-    """One step over a batch in chunks: work is queued chunk by chunk and comes back at once."""
+    """One step over a batch in chunks: work is queued chunk by chunk and comes back at once.
+
+    `pending_bytes`: of results that were not fetched yet.
+    """
+
+    @property
+    def pending_bytes(self) -> int: ...
 
     def chunk(
         self,
@@ -149,7 +155,7 @@ class Step(Protocol):
         ...
 
     def results(self) -> list[tuple[FloatArray, ...]]:
-        """What the function gave for each chunk, on the host. Waits once for everything that was queued."""
+        """What the function gave for each chunk since the last call, on the host. Waits once for all of it."""
         ...
 
 

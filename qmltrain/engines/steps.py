@@ -23,6 +23,7 @@ class HostStep:
     def __init__(self, program: Program, shared_S: FloatArray) -> None:
         self.program, self.shared_S = program, shared_S
         self._results: list[tuple[FloatArray, ...]] = []
+        self.pending_bytes = 0
 
     def chunk(
         self,
@@ -33,9 +34,11 @@ class HostStep:
     ) -> None:
         tape = self.program.forward(SlotValues(self.shared_S, per_sample_bS), initial_bN)
         self._results.append(tuple(np.asarray(array) for array in function(tape, *inputs)))
+        self.pending_bytes += sum(array.nbytes for array in self._results[-1])
 
     def results(self) -> list[tuple[FloatArray, ...]]:
-        return self._results
+        results, self._results, self.pending_bytes = self._results, [], 0
+        return results
 
 
 def begin_step(program: Program, shared_S: FloatArray) -> Step:

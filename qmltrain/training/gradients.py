@@ -11,7 +11,7 @@ all chunks back at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from qmltrain.training.model import Model
 from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
 
 LARGEST_CHUNK = 4096  # samples; more gains nothing and keeps Ctrl-C waiting
+PENDING_BYTES = 256 << 20  # results of chunks that a step may hold before they are fetched and added up
 _FUNCTIONS_KEPT = 64  # chunk functions of an Evaluator, by batch size and place in the tree
 
 
@@ -50,6 +51,30 @@ class SampleGradients:
 
     parameters_BP: FloatArray
     features_BF: FloatArray
+
+
+@dataclass
+class _Sums:
+    """What the chunks of a step gave so far: rows of samples, and the trees of their sums."""
+
+    sizes: list[tuple[int, ...]] = field(default_factory=list)  # nodes of the chunks that are still to come
+    outputs: list[FloatArray] = field(default_factory=list)
+    losses: list[FloatArray] = field(default_factory=list)
+    finite: list[FloatArray] = field(default_factory=list)
+    drift: float = 0.0
+    trees: list[TreeSum] = field(default_factory=list)
+
+    def add(self, results: list[tuple[FloatArray, ...]]) -> None:
+        """Results of `Evaluator._gradient_of`, a chunk each, in order."""
+        for sizes, (outputs_bC, losses_b, finite_b, drift_b, *sums) in zip(self.sizes, results, strict=True):
+            self.outputs.append(outputs_bC)
+            self.losses.append(losses_b)
+            self.finite.append(finite_b)
+            self.drift = max(self.drift, float(np.max(drift_b, initial=0.0)))
+            self.trees = self.trees or [TreeSum() for _ in sums]
+            for tree, sums_LR in zip(self.trees, sums, strict=True):
+                tree.add_nodes(sizes, sums_LR)
+        self.sizes.clear()
 
 
 def chunk_size(forecast: Forecast, n_strings: int) -> int:
@@ -171,27 +196,24 @@ class Evaluator:
         shared_S = model.angles.shared(circuit_P)
         step = begin_step(self.program, shared_S)
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
-        layouts = []
+        sums = _Sums()
         for rows in self._chunks(batch, stop):
             x_bF = x_BF[rows]
             model.domain.check(x_bF)
             sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
-            layouts.append(sizes)
             inputs = [head_P, targets_B[rows]]
             if model.angles.has_trainable_encoding:
                 inputs.append(model.angles.encoding_factors(x_bF))
             function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
             per_sample_bS, initial_bN = model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF)
             step.chunk(function, per_sample_bS, initial_bN, tuple(inputs))
-        outputs, losses, finite, drifts, *sums = zip(*step.results(), strict=True)
-        losses_B = np.concatenate(losses)
-        _check_finite(losses_B, np.concatenate(finite))
-        totals = []
-        for nodes in sums:
-            tree = TreeSum()
-            for sizes, sums_LR in zip(layouts, nodes, strict=True):
-                tree.add_nodes(sizes, sums_LR)
-            totals.append(tree.total())
+            sums.sizes.append(sizes)
+            if step.pending_bytes > PENDING_BYTES:
+                sums.add(step.results())
+        sums.add(step.results())
+        losses_B = np.concatenate(sums.losses)
+        _check_finite(losses_B, np.concatenate(sums.finite))
+        totals = [tree.total() for tree in sums.trees]
         gradient_P = model.angles.shared_gradient(self.program.slot_gradient(totals[0], shared_S))
         if model.angles.has_trainable_encoding:
             gradient_P = gradient_P + model.angles.encoding_gradient(totals[-1])
@@ -204,8 +226,7 @@ class Evaluator:
                 "lower optimizer.learning_rate or set optimizer.clip_norm"
             )
         loss = float(tree_sum(losses_B[:, None])[0] / batch)
-        drift = float(np.max(np.concatenate(drifts), initial=0.0))
-        return BatchGradient(loss, gradient_P, np.concatenate(outputs), losses_B, drift)
+        return BatchGradient(loss, gradient_P, np.concatenate(sums.outputs), losses_B, sums.drift)
 
     def _sample_tape(self, theta_P: FloatArray, x_bF: FloatArray) -> tuple[Tape, FloatArray, FloatArray]:
         """A tape on the host, observable expectations (b, K) and head outputs (b, C) of one chunk."""

@@ -10,6 +10,7 @@ from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import Forecast, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import MemoryLimitError
+from qmltrain.training import gradients
 from qmltrain.training.gradients import Evaluator, StepAbandoned, chunk_size
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
@@ -66,6 +67,19 @@ def test_gradient_is_the_finite_difference_of_the_loss(name):
         move = step * (np.arange(model.n_parameters) == k)
         up, down = (np.mean(model.loss.value(run.outputs(theta + s * move, x), targets)) for s in (1, -1))
         assert abs((up - down) / (2 * step) - found.gradient_P[k]) < 1e-7
+
+
+def test_results_may_be_fetched_in_between(monkeypatch):
+    """Where many chunks would hold too much: the same bits."""
+    model = make("biases too")
+    arguments = inputs(model, 150)
+    expected = evaluator(model, 16).gradient(*arguments)
+    monkeypatch.setattr(gradients, "PENDING_BYTES", 3000)
+    found = evaluator(model, 16).gradient(*arguments)
+    assert found.loss == expected.loss
+    assert found.drift == expected.drift
+    np.testing.assert_array_equal(found.gradient_P, expected.gradient_P)
+    np.testing.assert_array_equal(found.outputs_BC, expected.outputs_BC)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -111,6 +111,7 @@ class CudaStep:
         self.program, self.shared_S = program, shared_S
         self.shared_arrays = program.schedule.shared_arrays(shared_S)
         self._fetched: list[tuple[Pinned, list[tuple[int, ...]]]] = []
+        self.pending_bytes = 0
 
     def chunk(
         self,
@@ -141,6 +142,7 @@ class CudaStep:
         pinned = program.result_place(len(self._fetched), size)
         device.fetch(pinned, queued.flat, size)
         self._fetched.append((pinned, queued.shapes))
+        self.pending_bytes += size
 
     def _run(self, queue: Any, key: Hashable, batch: int) -> Queued:
         """The work of a chunk: launched one by one, or as a graph."""
@@ -185,4 +187,5 @@ class CudaStep:
             ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)]).tolist()
             pieces = zip(ends, ends[1:], shapes, strict=False)
             found.append(tuple(flat[start:end].reshape(shape).copy() for start, end, shape in pieces))
+        self._fetched, self.pending_bytes = [], 0
         return found
