@@ -14,7 +14,7 @@ import numpy as np
 
 from qmltrain.circuit.assemble import assemble, assemble_observables, call_builder, options_with_defaults
 from qmltrain.circuit.encodings import ENCODINGS
-from qmltrain.config import Config, RunConfig
+from qmltrain.config import Config, DatasetConfig, RunConfig
 from qmltrain.data.batches import BatchOrder, PreparedData
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
