@@ -118,7 +118,9 @@ def npz(
             split_key = split_key or ("split" if "split" in archive.files else None)
             parts = None if split_key is None else _member(archive, split_key, "split_key", file)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{file}: not a readable .npz file: {error}") from error
+        # NumPy takes whatever it does not know for a pickle, and says how to load one all the same
+        reason = "it is no NumPy archive, or holds Python objects" if "allow_pickle" in str(error) else str(error)
+        raise InputError(f"{file}: not a readable .npz file: {reason}; save it with numpy.savez") from error
     assigned = None if parts is None else parse_parts(parts, f"{file}: {split_key}")
     return array_source("npz", x, y, str(file), task=task, files=(file,), keys=(x_key, y_key), parts=assigned)
 
@@ -129,4 +131,5 @@ def _member(archive: Any, key: str, option: str, file: Path) -> NDArray[Any]:
     try:
         return np.asarray(archive[key])
     except ValueError as error:
-        raise InputError(f"{file}: {key}: {error}; save plain numbers, not Python objects") from error
+        reason = "it holds Python objects" if "allow_pickle" in str(error) else str(error)
+        raise InputError(f"{file}: {key}: {reason}; save plain numbers") from error

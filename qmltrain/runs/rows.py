@@ -119,8 +119,9 @@ def space_errors(path: Path, attributes: Mapping[str, Any]) -> Iterator[None]:
     except OSError as error:
         rows = capacities(attributes)
         n_rows = rows["parameters"] + (rows["gradients"] if attributes["gradients"] == "full" else 0)
+        gigabytes = 8e-9 * attributes["n_parameters"] * n_rows
         raise StorageError(
-            f"cannot reserve {path} ({8e-6 * attributes['n_parameters'] * n_rows:.1f} MB of gradients and parameters): "
+            f"cannot reserve {path} ({gigabytes:.3g} GB of gradients and parameters): "
             f"{error.strerror or error}; free space, choose another run.root, or store less with run.gradients=norms, "
             "run.gradients_every or run.parameters_every"
         ) from error

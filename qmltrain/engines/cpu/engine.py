@@ -52,7 +52,8 @@ class CpuEngine:
         self.tile_row_bits, self.lane_bits = tile_row_bits, lane_bits
 
     def describe(self) -> str:
-        return f"cpu: {chosen_set(self.extension)}, {thread_count(0)} threads"
+        threads = thread_count(0)
+        return f"cpu: {chosen_set(self.extension)}, {threads} {'thread' if threads == 1 else 'threads'}"
 
     def compile(
         self,
