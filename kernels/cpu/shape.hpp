@@ -164,7 +164,6 @@ class Shape {
   std::vector<RawRow> raw_rows;
   std::vector<SampleRow> sample_rows;
   std::size_t table_size = 0;             // numbers
-  std::uint32_t longest_elementwise = 1;  // rows of the largest tile
 
   const std::vector<AngleData>& sample_angles() const { return angles_; }  // of the per-sample rotations
   Offset lane_mask() const { return (Offset(1) << lane_bits) - 1; }
@@ -175,14 +174,14 @@ class Shape {
   void add_pass(const PlanData& plan, const Runs& runs, const PassData& pass);
   int add_geometry(const std::vector<Mask>& basis);
   int add_elementwise(Elementwise&& e);
-  void add_diagonal(const PlanData& plan, const Runs& runs, const OperationData& op);
+  void add_diagonal(const PlanData& plan, const OperationData& op);
   void open_sweep(int geometry) { sweeps.push_back({geometry, {}, {}, {}, 0, 0, 0}); }
   bool absorb(const std::vector<int>& members);
   void order_lanes(Elementwise& e);
   void finish(const Runs& runs);
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);
   int make_group(const TileGeometry& g, const std::vector<int>& members);
-  void layout(const TileGeometry& g, Elementwise& e, const Runs& runs);
+  void layout(const TileGeometry& g, Elementwise& e);
   RowTable rows(const TileGeometry& g, const std::vector<Mask>& tile_basis, std::size_t low_bits);
   std::size_t intern(const std::vector<Offset>& table);
   Mask local_row(const TileGeometry& g, Mask row) const;
