@@ -59,7 +59,7 @@ def test_gradient_makes_a_missing_folder_and_refuses_an_impossible_one_before_it
     assert gradient.run(moons(tmp_path, study__rows=5, study__output=str(output)), CONTEXT) == 0
     assert output.is_file()
     monkeypatch.setattr(gradient, "compute", lambda *_: pytest.fail("computed what cannot be written"))
-    with pytest.raises(InputError, match=r"^study\.output: .*gradient\.h5 is not a directory; choose another place"):
+    with pytest.raises(InputError, match=r"^study\.output: .*gradient\.h5 is not a directory; choose another$"):
         gradient.run(moons(tmp_path, study__output=str(output / "below.h5")), CONTEXT)
 
 
