@@ -150,18 +150,20 @@ class Program {
   }
 
   bool expectation_gradient(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Numbers cotangents, Out expectations,
-                            Out gradient, Out per_sample_out) {
+                            Out gradient, std::optional<Out> per_sample_out) {
     const Inputs in = inputs(shared, per_sample, initial);
     const bool per_row = cotangents.shape(0) == std::size_t(in.batch);
     expect((per_row || cotangents.shape(0) == 1) && cotangents.shape(1) == std::size_t(n_strings_), "cotangents have the wrong shape");
     expect(expectations.size() == std::size_t(in.batch) * n_strings_, "expectations have the wrong shape");
     expect(gradient.size() == std::size_t(n_shared_), "gradient has the wrong shape");
-    expect(per_sample_out.size() == std::size_t(in.batch) * n_per_sample_, "per-sample gradients have the wrong shape");
     Gradients out;
-    out.per_sample = per_sample_out.data();
+    if (per_sample_out) {
+      expect(per_sample_out->size() == std::size_t(in.batch) * n_per_sample_, "per-sample gradients have the wrong shape");
+      out.per_sample = per_sample_out->data();
+    }
     guarded([&] { engine_->expectation_gradient(in, cotangents.data(), per_row, expectations.data(), out, gradient.data()); });
     return finite(expectations.data(), expectations.size()) && finite(gradient.data(), gradient.size()) &&
-           finite(per_sample_out.data(), per_sample_out.size());
+           (!per_sample_out || finite(per_sample_out->data(), per_sample_out->size()));
   }
 
   void slot_gradient(Vector1 total, Vector1 shared, Out gradient) {
@@ -207,7 +209,7 @@ class Program {
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 1;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 2;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
   m.def("instruction_sets", &instruction_sets);
@@ -224,6 +226,6 @@ NB_MODULE(_cpu, m) {
       .def("backward", &Program::backward, "tape"_a, "cotangents"_a, "block_sums"_a, "per_sample"_a, "drift"_a, "shared"_a.none(),
            "initial"_a.none())
       .def("expectation_gradient", &Program::expectation_gradient, "shared"_a, "per_sample"_a, "initial"_a.none(), "cotangents"_a,
-           "expectations"_a, "gradient"_a, "per_sample_out"_a)
+           "expectations"_a, "gradient"_a, "per_sample_out"_a.none())
       .def("slot_gradient", &Program::slot_gradient);
 }

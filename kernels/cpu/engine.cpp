@@ -191,7 +191,7 @@ template <class Real> class Engine final : public EngineBase {
     double* sums = out.block_sums;
     if (n_units != blocks) unit_sums_.resize(n_units * R), sums = unit_sums_.data();
     std::fill(sums, sums + n_units * R, 0.0);
-    std::fill(out.per_sample, out.per_sample + std::size_t(in.batch) * plan_.n_per_sample, 0.0);
+    if (out.per_sample) std::fill(out.per_sample, out.per_sample + std::size_t(in.batch) * plan_.n_per_sample, 0.0);
     std::vector<double> raw;
     if (out.shared) raw.assign(std::size_t(in.batch) * R, 0.0);
     each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {

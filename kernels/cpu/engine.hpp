@@ -35,7 +35,7 @@ struct Inputs {
 
 struct Gradients {
   double* block_sums = nullptr;   // (G, R)
-  double* per_sample = nullptr;   // (B, S')
+  double* per_sample = nullptr;   // (B, S'), or nullptr
   double* drift = nullptr;        // (B)
   double* shared = nullptr;       // (B, S): of each sample, or nullptr
   void* initial = nullptr;        // (B, N) complex, or nullptr

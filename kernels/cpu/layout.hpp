@@ -53,6 +53,7 @@ template <class Real> struct Call {
   ElementwiseCall<Real> elementwise;
   typename Kernels<Real>::Elementwise kernel;
   bool compressed;
+  bool for_samples;           // measures gradients of per-sample angles and does nothing else
 };
 
 template <class Real> class Layout {
@@ -346,6 +347,7 @@ template <class Real> class Layout {
         lane.acc = std::uint32_t(std::max(r.acc, 0));
         lane.sine = e.measure ? zeros() : lane_sine_.template as<Real>() + c_.W * std::size_t(l.rotation);
         if (r.tau || (r.sample_index >= 0 && !e.measure)) call.plain = false;
+        call.for_samples = e.measure && (q == 0 || call.for_samples) && r.sample_index >= 0;
       }
       call.compressed = std::size_t(e.n_low) * e.n_high >= 4 && !e.walsh && !e.general;
       const Kernels<Real>& k = c_.kernels;
@@ -368,6 +370,7 @@ template <class Real> class Layout {
       if (q < 2) call.group.acc[q] = std::uint32_t(std::max(r.acc, 0));
       with_x = with_x || (!g.per_sample && !c_.runs.real(r.run));
     }
+    call.for_samples = step.kind == Step::kMeasure && g.per_sample;
     call.rotate = c_.kernels.rotate[g.count][g.per_sample][g.lanes];
     if (step.kind == Step::kReverse) call.reverse = c_.kernels.backward[g.count][g.per_sample][g.lanes][with_x];
     if (step.kind == Step::kMeasure) call.reverse = c_.kernels.measure[g.count][g.lanes][with_x];

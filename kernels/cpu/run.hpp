@@ -255,7 +255,7 @@ template <class Real> struct Run {
       } else if (const int kept = v.kept_before[std::size_t(i) + 1]; kept >= 0) {
         psi = stored(kept);
       }
-      sweep_backward(std::size_t(i), acc, slot);
+      sweep_backward(std::size_t(i), acc, slot, out.per_sample != nullptr);
     }
     const std::size_t R = v.raw_acc.size();
     for (int u = 0; u < units; u++)
@@ -278,7 +278,7 @@ template <class Real> struct Run {
     return first;
   }
 
-  void sweep_backward(std::size_t index, Real* total, int& slot) {
+  void sweep_backward(std::size_t index, Real* total, int& slot, bool samples) {
     const Sweep& sweep = s.sweeps[index];
     const std::vector<Call<Real>>& calls = v.backward[index];
     if (calls.empty()) return;
@@ -299,6 +299,7 @@ template <class Real> struct Run {
         const Offset base = g.tile_base[tile];
         const bool ahead = far() && tile + 1 < end;
         for (const Call<Real>& call : calls) {
+          if (call.for_samples && !samples) continue;
           const std::size_t share = std::size_t(&call - calls.data());
           if (ahead) prefetch(g, tile + 1, share, calls.size(), psi), prefetch(g, tile + 1, share, calls.size(), lam);
           switch (call.kind) {

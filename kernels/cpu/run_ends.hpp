@@ -234,7 +234,7 @@ template <class Real> void Run<Real>::collect(int u, const Real* acc, const Grad
     return total;
   };
   const std::size_t n_slots = std::size_t(c.plan.n_per_sample);
-  for (std::size_t r = 0; r < s.sample_rows.size(); r++) {
+  for (std::size_t r = 0; out.per_sample && r < s.sample_rows.size(); r++) {
     const SampleRow& row = s.sample_rows[r];
     double* to = out.per_sample + std::size_t(unit.first) * n_slots + row.slot;
     for (int i = 0; i < unit.count; i++)

@@ -67,7 +67,7 @@ def qmltrain(case: dict) -> Step:
     one_slot_each = len(set(columns.tolist())) == len(columns)
 
     def step() -> tuple[float, np.ndarray]:
-        expectations, gradient, _ = program.expectation_gradient(slots, cotangent)
+        expectations, gradient, _ = program.expectation_gradient(slots, cotangent, per_sample=False)
         if one_slot_each:  # else parameters whose angles come with several scales have several slots
             total = np.empty(len(theta))
             total[columns] = scales * gradient
@@ -136,36 +136,41 @@ def tensorcircuit(case: dict) -> Step:
     index = np.arange(2**n)  # qubit 0 is the most significant bit there
     diagonal = jnp.asarray(sum(w[j] * (1 - 2 * (index >> (n - 1 - j) & 1)) for j in range(len(w))), jnp.float32)
 
-    # every gate's angle at once: factor * theta, factor * x or factor * (pi - x_i)(pi - x_j)
+    # Angles that all samples share are gathered once, outside vmap; those of features for each sample.
     specs = [angles[0] if angles else ["parameter", 0.0, 0] for _, _, angles in gates]
-    kinds = np.array([["parameter", "feature", "product"].index(spec[0]) for spec in specs])
-    factors = jnp.asarray([spec[1] for spec in specs], jnp.float32)
-    first, second = (jnp.asarray([spec[k] if len(spec) > k else 0 for spec in specs]) for k in (2, 3))
+    of_sample = np.array([spec[0] != "parameter" for spec in specs])
+    shared_index = np.array([0 if own else spec[2] for spec, own in zip(specs, of_sample, strict=True)])
+    factors = np.array([spec[1] for spec in specs], dtype=np.float32)
 
-    def angles_of(angles, row):  # noqa: ANN001, ANN202
-        at = [angles[jnp.where(kinds == 0, first, 0)], row[jnp.where(kinds > 0, first, 0)]]
-        product = (np.pi - at[1]) * (np.pi - row[jnp.where(kinds == 2, second, 0)])
-        return factors * jnp.where(kinds == 0, at[0], jnp.where(kinds == 1, at[1], product))
+    def angle_of_sample(spec, row):  # noqa: ANN001, ANN202
+        kind, factor, *index = spec
+        if kind == "feature":
+            return factor * row[index[0]]
+        return factor * jnp.prod(jnp.stack([np.pi - row[i] for i in index]))
 
-    def apply(circuit, part, found):  # noqa: ANN001, ANN202
-        for k, (name, qubits, angles) in enumerate(part):
-            getattr(circuit, name)(*qubits, **({"theta": found[k]} if angles else {}))
+    def apply(circuit, first, last, shared, own):  # noqa: ANN001, ANN202
+        """Gates `first` to `last`; `shared` and `own` hold the angles of the segment that starts at `first`."""
+        for k, (name, qubits, angles) in enumerate(gates[first:last]):
+            theta_of = own if of_sample[first + k] else shared
+            getattr(circuit, name)(*qubits, **({"theta": theta_of[k]} if angles else {}))
         return circuit.state()
 
     prefix, length = period(gates)
     if prefix + length > 300:
         raise NotImplementedError(f"{prefix + length} gates that are not alike take XLA many minutes to compile")
-    body = gates[prefix : prefix + length]
+    own_in_body = bool(of_sample[prefix:].any())
 
     def expectation(angles, row):  # noqa: ANN001, ANN202
-        found = angles_of(angles, row)
-        state = apply(tc.Circuit(n), gates[:prefix], found)
+        shared = factors * angles[shared_index]
+        own = [angle_of_sample(s, row) if o else 0.0 for s, o in zip(specs, of_sample, strict=True)]
+        state = apply(tc.Circuit(n), 0, prefix, shared, own)
         if prefix < len(gates):
 
             def layer(state, of_layer):  # noqa: ANN001, ANN202
-                return apply(tc.Circuit(n, inputs=state), body, of_layer), None
+                return apply(tc.Circuit(n, inputs=state), prefix, prefix + length, *of_layer), None
 
-            state, _ = jax.lax.scan(layer, state, found[prefix:].reshape(-1, length))
+            rows = jnp.stack(own[prefix:]).reshape(-1, length) if own_in_body else None
+            state, _ = jax.lax.scan(layer, state, (shared[prefix:].reshape(-1, length), rows))
         return jnp.sum(diagonal * (jnp.real(state) ** 2 + jnp.imag(state) ** 2))
 
     batched = jax.vmap(expectation, in_axes=(None, 0))

@@ -179,6 +179,8 @@ def test_chunks_change_no_bit_and_one_call_equals_three():
     assert expectations.tobytes() == whole.expectations_BM.tobytes()
     assert gradient.tobytes() == program.slot_gradient(tree_sum(blocks), slots.shared_S).tobytes()
     assert per_sample.shape == slots.per_sample_BS.shape
+    without = program.expectation_gradient(slots, cotangent, per_sample=False)
+    assert without[1].tobytes() == gradient.tobytes() and without[2] is None
     shared = program.expectation_gradient(slots, cotangent[0])[1]
     repeated = program.expectation_gradient(slots, np.repeat(cotangent[:1], 53, axis=0))[1]
     assert shared.tobytes() == repeated.tobytes()

@@ -153,11 +153,17 @@ class CpuProgram:
         return gradient_S
 
     def expectation_gradient(
-        self, slots: SlotValues, cotangent: FloatArray, initial_BN: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self,
+        slots: SlotValues,
+        cotangent: FloatArray,
+        initial_BN: FloatArray | None = None,
+        *,
+        per_sample: bool = True,
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Forward and backward in one call: expectations (B, M), gradient of the shared slots (S,) and of the
         per-sample slots (B, S') of ``sum_bm cotangent_bm * expectation_bm``, for cotangents known beforehand: (M,)
-        for all samples or (B, M). Blocks are added along the tree of `qmltrain.training.reduction`: the same bits as
+        for all samples or (B, M). Without `per_sample` the gradients of the per-sample slots are neither taken nor
+        returned (None), which small circuits notice. Blocks are added along the tree of `qmltrain.training.reduction`: the same bits as
         forward, backward and slot_gradient. Only a few states exist at a time, whatever the batch.
         """
         shared_S, per_sample_BS = slots.shared_S, slots.per_sample_BS
@@ -165,7 +171,7 @@ class CpuProgram:
         self._prepare(batch)
         expectations_BM = np.empty((batch, self.n_strings))
         gradient_S = np.empty(self.plan.n_shared_slots)
-        gradient_BS = np.empty((batch, self.plan.n_per_sample_slots))
+        gradient_BS = np.empty((batch, self.plan.n_per_sample_slots)) if per_sample else None
         finite = self._kernel.expectation_gradient(
             shared_S,
             per_sample_BS,
@@ -178,7 +184,8 @@ class CpuProgram:
         if not finite:
             self._require_finite(expectations_BM, "an expectation")
             self._require_finite(gradient_S, "a gradient")
-            self._require_finite(gradient_BS, "a per-sample gradient")
+            if gradient_BS is not None:
+                self._require_finite(gradient_BS, "a per-sample gradient")
         return expectations_BM, gradient_S, gradient_BS
 
     def _require_finite(self, values: FloatArray, what: str) -> None:
