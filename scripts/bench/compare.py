@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -212,7 +213,7 @@ def main() -> None:
         print(f"| {case['name']} | " + " | ".join(cells) + f" | {ratio} |", flush=True)
         if arguments.json:
             header = {"date": date.today().isoformat(), "machine": platform.processor() or platform.machine()}
-            record = {**header, "command": " ".join(sys.argv[1:]), "threads": arguments.threads, "results": results}
+            record = {**header, "command": re.sub(r"=\S*/\S*python\S*", "=...", " ".join(sys.argv[1:])), "threads": arguments.threads, "results": results}
             arguments.json.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -163,8 +163,9 @@ class CpuProgram:
         """Forward and backward in one call: expectations (B, M), gradient of the shared slots (S,) and of the
         per-sample slots (B, S') of ``sum_bm cotangent_bm * expectation_bm``, for cotangents known beforehand: (M,)
         for all samples or (B, M). Without `per_sample` the gradients of the per-sample slots are neither taken nor
-        returned (None), which small circuits notice. Blocks are added along the tree of `qmltrain.training.reduction`: the same bits as
-        forward, backward and slot_gradient. Only a few states exist at a time, whatever the batch.
+        returned (None), which small circuits notice. Blocks are added along the tree of
+        `qmltrain.training.reduction`: the same bits as forward, backward and slot_gradient. Only a few states exist at
+        a time, whatever the batch.
         """
         shared_S, per_sample_BS = slots.shared_S, slots.per_sample_BS
         batch = per_sample_BS.shape[0]
