@@ -213,7 +213,8 @@ def main() -> None:
         print(f"| {case['name']} | " + " | ".join(cells) + f" | {ratio} |", flush=True)
         if arguments.json:
             header = {"date": date.today().isoformat(), "machine": platform.processor() or platform.machine()}
-            record = {**header, "command": re.sub(r"=\S*/\S*python\S*", "=...", " ".join(sys.argv[1:])), "threads": arguments.threads, "results": results}
+            command = re.sub(r"=\S*/\S*python\S*", "=...", " ".join(sys.argv[1:]))
+            record = {**header, "command": command, "threads": arguments.threads, "results": results}
             arguments.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
