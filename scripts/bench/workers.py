@@ -64,15 +64,12 @@ def qmltrain(case: dict) -> Step:
     columns, scales = np.array([c for c, _ in shared]), np.array([s for _, s in shared])
     cotangent = w / len(x)
     cotangents = np.tile(cotangent, len(x))
-    one_slot_each = len(set(columns.tolist())) == len(columns)
+    in_order = np.array_equal(columns, np.arange(len(theta))) and bool(np.all(scales == 1))
 
     def step() -> tuple[float, np.ndarray]:
         expectations, gradient, _ = program.expectation_gradient(slots, cotangent, per_sample=False)
-        if one_slot_each:  # else parameters whose angles come with several scales have several slots
-            total = np.empty(len(theta))
-            total[columns] = scales * gradient
-        else:
-            total = np.bincount(columns, scales * gradient, minlength=len(theta))
+        # one slot a parameter, as in most circuits, else the chain rule's sums
+        total = gradient if in_order else np.bincount(columns, scales * gradient, minlength=len(theta))
         return float(expectations.ravel() @ cotangents), total
 
     return step

@@ -258,7 +258,7 @@ def test_npz_never_unpickles(tmp_path):
             return (pytest.fail, ("a data file ran code",))
 
     np.savez(tmp_path / "data.npz", x=np.array([[Bomb()]], dtype=object), y=Y)
-    refused("npz", "x: Object arrays cannot be loaded", path=str(tmp_path / "data.npz"))
+    refused("npz", "x: it holds Python objects; save plain numbers", path=str(tmp_path / "data.npz"))
     np.save(tmp_path / "bare.npy", X)
     refused("npz", "is one bare array; save both", path=str(tmp_path / "bare.npy"))
 
