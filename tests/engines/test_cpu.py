@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -184,6 +186,23 @@ def test_chunks_change_no_bit_and_one_call_equals_three():
     shared = program.expectation_gradient(slots, cotangent[0])[1]
     repeated = program.expectation_gradient(slots, np.repeat(cotangent[:1], 53, axis=0))[1]
     assert shared.tobytes() == repeated.tobytes()
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize("lanes", [0, 2, 4])
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+def test_rows_of_tiled_states_lie_scattered(entangler, lanes, encoded):
+    """11 qubits in tiles of 4 bits: addresses are mapped (from 2^5 rows on), also those of inputs, strings and bras."""
+    circuit = replace(hea(11, 2, entangler), amplitude_encoded=encoded)
+    theta, x = random_inputs(circuit, 3)
+    initial = random_states(11, 3) if encoded else None
+    strings = some_strings(11)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x, initial)
+    for precision in ("complex64", "complex128"):
+        found = run(CpuEngine(4, lanes), circuit, strings, theta, x, initial, precision=precision)
+        assert_close(found, expected, precision, factor=2)
+        tolerance = 1e-4 if precision == "complex64" else 1e-10
+        np.testing.assert_allclose(found.initial_BN, expected.initial_BN, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("entangler", ["cz", "cx"])
