@@ -43,7 +43,7 @@ struct Place {
   std::size_t psi_stride, lam_stride, turn_stride, acc_stride;
 };
 
-// R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see values.hpp), and
+// R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see layout.hpp), and
 // (c x0 - s x1, c x1 + s x0) for per-sample ones. Signs are in t already.
 template <class Real>
 struct RotateCall {
