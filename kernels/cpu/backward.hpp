@@ -113,7 +113,7 @@ INLINE void undo(Amp<Real>* const* q, const Vec<Real>* t, const Vec<Real>* c, co
   {                                                                                        \
     Vec<Real> a[1 << K];                                                                   \
     for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(q[j]->part, lane, j);       \
-    butterflies<Real, K, PerSample>(a, t, c);                                              \
+    butterflies<Real, K, PerSample, kApart>(a, t, c);                                              \
     for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(q[j]->part, a[j], lane, j);          \
   }
   PLANE(re) PLANE(im)
@@ -134,7 +134,6 @@ void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
   if constexpr (Undo && !PerSample) inverse(nullptr);
   const std::uint32_t n_low = g.n_low, n_high = g.n_high;
   const Offset *low = g.rows.low, *high = g.rows.high;
-  const Real half = Real(0.5);
   char *psi = place.psi, *lam = place.lam;
   Offset member[M];
   for (int j = 0; j < M; j++) member[j] = g.rows.member[j] ^ place.base;
@@ -165,14 +164,14 @@ void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
     if constexpr (K == 2) {
       Real* acc1 = acc + std::size_t(W) * call.acc[1];
       if constexpr (WithX) {
-        add_to(acc0, half * (v.sx + v.dx));
-        add_to(acc1, half * (v.sx - v.dx));
+        give(acc0, v.sx + v.dx, place.fresh);
+        give(acc1, v.sx - v.dx, place.fresh);
       }
-      add_to(acc0 + W, call.y_sign[0] * half * (v.sy + v.dy));
-      add_to(acc1 + W, call.y_sign[1] * half * (v.sy - v.dy));
+      give(acc0 + W, call.y_sign[0] * (v.sy + v.dy), place.fresh);
+      give(acc1 + W, call.y_sign[1] * (v.sy - v.dy), place.fresh);
     } else {
-      if constexpr (WithX) add_to(acc0, v.sx + v.dx);
-      add_to(acc0 + W, call.y_sign[0] * (v.sy + v.dy));
+      if constexpr (WithX) give(acc0, v.sx + v.dx, place.fresh);
+      give(acc0 + W, call.y_sign[0] * (v.sy + v.dy), place.fresh);
     }
     psi += place.psi_stride, lam += place.lam_stride;
   }

@@ -3,6 +3,7 @@
 #include "backward.hpp"
 #include "elementwise.hpp"
 #include "observe.hpp"
+#include "phase_rotate.hpp"
 
 namespace {
 
@@ -26,6 +27,10 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.rotate[1][1][1] = rotate<Real, 1, true, true>;
   k.rotate[2][1][1] = rotate<Real, 2, true, true>;
   k.rotate[3][1][1] = rotate<Real, 3, true, true>;
+  k.phase_rotate[1] = phase_rotate<Real, 1>;
+  k.phase_rotate[2] = phase_rotate<Real, 2>;
+  k.phase_rotate[3] = phase_rotate<Real, 3>;
+  k.phase_rotate[4] = phase_rotate<Real, 4>;
   k.backward[1][0][0][0] = backward<Real, 1, false, false, false, true>;
   k.backward[1][0][0][1] = backward<Real, 1, false, false, true, true>;
   k.backward[1][0][1][0] = backward<Real, 1, false, true, false, true>;

@@ -41,6 +41,7 @@ struct Place {
   // for turn and acc).
   int units;
   std::size_t psi_stride, lam_stride, turn_stride, acc_stride;
+  bool fresh;                       // accumulators are written, not added to
 };
 
 // R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see layout.hpp), and
@@ -55,7 +56,8 @@ struct RotateCall {
   std::uint32_t turn[kMaxGroup];    // per-sample: number of the rotation in Place::turn
 };
 
-// Going back: v of K <= 2 qubits from psi and lam, then the inverse rotation of both (or of none: `measure`).
+// Going back: v of K <= 2 qubits from psi and lam, then the inverse rotation of both (or of none: `measure`). Of two
+// qubits, twice v is added.
 template <class Real>
 struct BackwardCall {
   RotateCall<Real> psi;             // t holds the forward value with its sign
@@ -140,7 +142,9 @@ struct Kernels {
   using Rotate = void (*)(const RotateCall<Real>&, const Place<Real>&);
   using Backward = void (*)(const BackwardCall<Real>&, const Place<Real>&);
   using Elementwise = void (*)(const ElementwiseCall<Real>&, const Place<Real>&, const Sums<Real>&);
+  using PhaseRotate = void (*)(const ElementwiseCall<Real>&, const RotateCall<Real>&, const Place<Real>&);
   Rotate rotate[kMaxGroup + 1][2][2];     // [K][per-sample][lanes]
+  PhaseRotate phase_rotate[kMaxGroup + 1];
   Backward backward[3][2][2][2];          // [K][per-sample][lanes][with v_x]
   Backward measure[3][2][2];              // [K][lanes][with v_x]
   Elementwise forward[kPhaseKinds][kMaxLaneBits + 1];
@@ -151,7 +155,7 @@ struct Kernels {
   // signed sums of w over `bits` coordinates from `first`: sums[i] for coordinate i, sums[n] the total
   void (*tree)(Real* w, int bits, Real* sums);
   void (*walsh)(Real* w, int bits);
-  void (*add_sums)(const Real* sums, const SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc);
+  void (*add_sums)(const Real* sums, const SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc, bool fresh);
   void (*observe)(const ObserveCall<Real>&);
   void (*string)(const StringCall<Real>&);
   // phases e^{-2 pi i a / 2^bits of Turn}: tables from integer angles, see tables.hpp

@@ -54,6 +54,9 @@ template <class Real> struct Call {
   typename Kernels<Real>::Elementwise kernel;
   bool compressed;
   bool for_samples;           // measures gradients of per-sample angles and does nothing else
+  // not nullptr: an elementwise step together with the rotations of group `then`, whose angles are in `group`
+  typename Kernels<Real>::PhaseRotate phase_rotate;
+  int then;
 };
 
 template <class Real> class Layout {
@@ -265,7 +268,8 @@ template <class Real> class Layout {
         const Group& g = s.groups[step.index];
         double factor = 1;
         for (int k = 0; k < g.count; k++) {
-          if (step.kind == Step::kReverse || step.kind == Step::kMeasure) at_rotation[g.rotation[k]] = psi * lam;
+          if (step.kind == Step::kReverse || step.kind == Step::kMeasure)
+            at_rotation[g.rotation[k]] = (g.count == 2 ? 0.5 : 1.0) * psi * lam;
           if (!g.per_sample) factor *= c_.runs.factor[s.rotations[g.rotation[k]].run];
         }
         if (step.kind == Step::kReverse || step.kind == Step::kUndo) psi *= factor, lam *= factor;
@@ -307,9 +311,9 @@ template <class Real> class Layout {
         for (auto& call : calls) {
           if (call.kind == Step::kElementwise) {
             call.elementwise.scale = Real(scale[call.index]);
-            continue;
+            if (!call.phase_rotate) continue;
           }
-          const Group& g = s.groups[call.index];
+          const Group& g = s.groups[call.phase_rotate ? call.then : call.index];
           const bool inverse = call.kind == Step::kUndo || call.kind == Step::kUndoLam;
           for (int q = 0; q < g.count; q++) {
             const Real t = tangent[g.rotation[q]];
@@ -322,7 +326,33 @@ template <class Real> class Layout {
   void build_calls(const Sweep& sweep, bool back, std::vector<Call<Real>>& calls) {
     const std::vector<Step>& steps = back ? sweep.backward : sweep.forward;
     const bool single = shape.geometries[sweep.geometry].tau_bits == 0;
-    for (const Step& step : steps) calls.push_back(build_call(step, back, single));
+    for (const Step& step : steps) {
+      Call<Real> call = build_call(step, back, single);
+      if (!back && !calls.empty() && step.kind == Step::kRotate && join(calls.back(), call)) continue;
+      calls.push_back(call);
+    }
+  }
+
+  // Kept states: a diagonal and the rotations of the lowest address bits after it become one call.
+  bool join(Call<Real>& before, const Call<Real>& call) const {
+    if (!keep || before.kind != Step::kElementwise || before.phase_rotate || !before.plain || !call.plain) return false;
+    const Elementwise& e = shape.elementwise[before.index];
+    const Group& g = shape.groups[call.index];
+    if (e.diagonal.kind != kScalar || g.per_sample || g.lanes) return false;
+    for (std::size_t i = 0; i < e.basis.size(); i++)
+      if (e.basis[i] != Mask(1) << i) return false;  // the table's order is not that of the addresses
+    const RotateCall<Real>& r = call.group.psi;
+    const Offset members = (c_.row_bytes << g.count) - 1;
+    for (std::size_t j = 0; j < std::size_t(1) << g.count; j++)
+      if (r.rows.member[j] != j * c_.row_bytes) return false;
+    for (std::uint32_t l = 0; l < r.n_low; l++)
+      if (r.rows.low[l] & members) return false;  // bit k of an address is not the parity that rotation k turns by
+    for (std::uint32_t h = 0; h < r.n_high; h++)
+      if (r.rows.high[h] & members) return false;
+    before.group = call.group;
+    before.then = call.index;
+    before.phase_rotate = c_.kernels.phase_rotate[g.count];
+    return true;
   }
 
   Call<Real> build_call(const Step& step, bool back, bool single) const {

@@ -12,9 +12,11 @@ using qmltrain::Place;
 using qmltrain::RotateCall;
 
 constexpr int kRegisters = VB == 64 ? 32 : 16;
+constexpr bool kApart = true;
 
-// In registers j and j | 2^k stand bit 0 and bit 1 of qubit k.
-template <class Real, int K, bool PerSample>
+// In registers j and j | 2^k stand bit 0 and bit 1 of qubit k. Apart: one of the two multiply-adds of a pair is a
+// multiplication and an addition.
+template <class Real, int K, bool PerSample, bool Apart>
 INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
 #pragma GCC unroll 4
   for (int k = 0; k < K; k++)
@@ -27,9 +29,10 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
           y = c[k] * y + t[k] * x;
           x = u;
         } else {
-          const Vec<Real> u = x - t[k] * y;
+          Vec<Real> ty = t[k] * y;
+          if constexpr (Apart) keep_apart(ty);
           y += t[k] * x;
-          x = u;
+          x -= ty;
         }
       }
 }
@@ -77,8 +80,8 @@ template <class Real, int K, bool PerSample, bool Lanes> void rotate(const Rotat
               im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
             }
           }
-          butterflies<Real, K, PerSample>(re, t, c);
-          butterflies<Real, K, PerSample>(im, t, c);
+          butterflies<Real, K, PerSample, kApart>(re, t, c);
+          butterflies<Real, K, PerSample, kApart>(im, t, c);
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
             if constexpr (Lanes) {
@@ -95,7 +98,7 @@ template <class Real, int K, bool PerSample, bool Lanes> void rotate(const Rotat
               a[j] = load(plane<Real>(state + part, at ^ rows.member[j]));
               if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);
             }
-            butterflies<Real, K, PerSample>(a, t, c);
+            butterflies<Real, K, PerSample, kApart>(a, t, c);
 #pragma GCC unroll 16
             for (int j = 0; j < M; j++) {
               if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], call.member_lane[j]);

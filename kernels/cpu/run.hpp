@@ -62,10 +62,10 @@ template <class Real> struct Run {
   void collect(int u, const Real* acc, const Gradients& out, double* unit_sums, double* raw);
 
   Place<Real> place(char* state, std::size_t stride) const {
-    return {state, state, nullptr, 0, turn, nullptr, units, stride, 0, 2 * W * n_turns, 0};
+    return {state, state, nullptr, 0, turn, nullptr, units, stride, 0, 2 * W * n_turns, 0, false};
   }
   Place<Real> place(char* state, char* bra, Real* acc) const {
-    return {state, state, bra, 0, turn, acc, units, psi_stride, lam_stride, 2 * W * n_turns, acc_stride};
+    return {state, state, bra, 0, turn, acc, units, psi_stride, lam_stride, 2 * W * n_turns, acc_stride, v.keep};
   }
 
   // ---- forward ---------------------------------------------------------------------------------------------------
@@ -84,7 +84,8 @@ template <class Real> struct Run {
           char* next = stored(++slot);
           Place<Real> onwards = place(psi, psi_stride);
           onwards.psi_out = next;
-          run_elementwise(call, 0, 0, onwards, {}, worker);
+          if (call.phase_rotate) call.phase_rotate(call.elementwise, call.group.psi, onwards);
+          else run_elementwise(call, 0, 0, onwards, {}, worker);
           psi = next;
         }
       }
@@ -156,6 +157,7 @@ template <class Real> struct Run {
       }
       if (prepared.reverse) prepared.reverse(call, place);
       else prepared.rotate(call.psi, place);
+      place.fresh = false;
     }
   }
 
@@ -243,7 +245,8 @@ template <class Real> struct Run {
   void backward(const Gradients& out, double* unit_sums, double* raw) {
     worker.acc.reserve(std::size_t(units) * acc_stride * sizeof(Real));
     Real* acc = worker.acc.template as<Real>();
-    std::memset(acc, 0, std::size_t(units) * acc_stride * sizeof(Real));
+    // Where states are kept there is one tile, and every accumulator but the first has one call that writes it.
+    for (std::size_t u = 0; u < std::size_t(units); u++) std::memset(acc + acc_stride * u, 0, (v.keep ? W : acc_stride) * sizeof(Real));
     int slot = v.stored_states() - 1;
     const int n = int(s.sweeps.size());
     const bool recompute = c.settings.mode == Mode::kCheckpoint;
@@ -333,7 +336,7 @@ template <class Real> struct Run {
       if (e.walsh) k.walsh(values, bits);
       else if (prepared.compressed) k.tree(values, bits - 2, sums + 2 * W);
       else k.tree(values, bits, sums);
-      k.add_sums(e.walsh ? values : sums, e.sums.data(), e.sums.size(), tile, place.acc + acc_stride * std::size_t(u));
+      k.add_sums(e.walsh ? values : sums, e.sums.data(), e.sums.size(), tile, place.acc + acc_stride * std::size_t(u), place.fresh);
     }
   }
 };

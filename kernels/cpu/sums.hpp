@@ -24,11 +24,12 @@ template <class Real> void tree(Real* w, int bits, Real* sums) {
 template <class Real> void walsh(Real* w, int bits) { walsh_rows(reinterpret_cast<Vec<Real>*>(w), bits); }
 
 template <class Real>
-void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc) {
+void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc,
+              bool fresh) {
   constexpr std::size_t W = Vector<Real>::lanes;
   for (std::size_t i = 0; i < n; i++) {
     const Vec<Real> x = load_vector(sums + W * targets[i].from);
-    add_to(acc + W * targets[i].acc, parity(tile & targets[i].tau) ? -x : x);
+    give(acc + W * targets[i].acc, parity(tile & targets[i].tau) ? -x : x, fresh);
   }
 }
 

@@ -42,9 +42,20 @@ template <class V> INLINE V load(const V& m) {
   return v;
 }
 
+// What is computed up to here does not become part of a fused multiply-add.
+template <class V> INLINE void keep_apart([[maybe_unused]] V& v) {
+#if (VB == 64 && defined(__AVX512F__)) || (VB == 32 && defined(__AVX2__))
+  asm("" : "+v"(v));
+#endif
+}
+
 template <class Real> INLINE Vec<Real> load_vector(const Real* p) { return *reinterpret_cast<const Vec<Real>*>(p); }
 template <class Real> INLINE void store_vector(Real* p, Vec<Real> v) { *reinterpret_cast<Vec<Real>*>(p) = v; }
 template <class Real> INLINE void add_to(Real* p, Vec<Real> v) { *reinterpret_cast<Vec<Real>*>(p) += v; }
+template <class Real> INLINE void give(Real* p, Vec<Real> v, bool fresh) {
+  if (fresh) store_vector(p, v);
+  else add_to(p, v);
+}
 template <class Real> INLINE const Amp<Real>* row(const char* p, Offset o) { return reinterpret_cast<const Amp<Real>*>(p + o); }
 template <class Real> INLINE Amp<Real>* row(char* p, Offset o) { return reinterpret_cast<Amp<Real>*>(p + o); }
 
