@@ -62,6 +62,7 @@ template <class Real, bool Lanes> INLINE Bell<Real> fetch_bell(Amp<Real>* const*
 // as many multiply-adds as in the plain basis, half as many for per-sample ones, and nothing is read again.
 template <class Real> struct BellTurn {
   Vec<Real> cs, ss, cd, sd;
+  BellTurn() = default;
   BellTurn(const Vec<Real>* t, const Vec<Real>* c, bool scaled) {
     const Vec<Real> half = splat(Real(0.5)), c0 = scaled ? splat(Real(1)) : c[0], c1 = scaled ? splat(Real(1)) : c[1];
     cs = half * (c0 * c1 + t[0] * t[1]), cd = half * (c0 * c1 - t[0] * t[1]);

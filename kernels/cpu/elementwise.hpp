@@ -126,7 +126,7 @@ void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& p
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const Offset* low = call.low;
   const char* in = place.psi;
-  char* out = place.psi_out;
+  char* out = place.psi_beside;
   for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride) {
     for (std::uint32_t h = 0; h < n_high; h++) {
       const PhaseReader<Real> reader = phases<Real, Kind>(call, h);

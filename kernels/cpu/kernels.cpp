@@ -2,6 +2,7 @@
 #include "arithmetic.hpp"
 #include "backward.hpp"
 #include "elementwise.hpp"
+#include "layer_back.hpp"
 #include "observe.hpp"
 #include "phase_rotate.hpp"
 
@@ -31,6 +32,10 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.phase_rotate[2] = phase_rotate<Real, 2>;
   k.phase_rotate[3] = phase_rotate<Real, 3>;
   k.phase_rotate[4] = phase_rotate<Real, 4>;
+  k.layer_back[1] = layer_back<Real, 1>;
+  k.layer_back[2] = layer_back<Real, 2>;
+  k.layer_back[3] = layer_back<Real, 3>;
+  k.layer_back[4] = layer_back<Real, 4>;
   k.backward[1][0][0][0] = backward<Real, 1, false, false, false, true>;
   k.backward[1][0][0][1] = backward<Real, 1, false, false, true, true>;
   k.backward[1][0][1][0] = backward<Real, 1, false, true, false, true>;

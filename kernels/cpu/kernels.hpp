@@ -32,7 +32,7 @@ struct Rows {
 template <class Real>
 struct Place {
   char* psi;
-  char* psi_out;                    // psi, but for diagonals whose result is kept beside their operand
+  char* psi_beside;                 // psi, but for kept states: the one after a diagonal (written) or before a layer (read)
   char* lam;                        // backward only
   Offset base;                      // XORed into every row's offset: the tile, or a part of it
   const Real* turn;                 // per-sample rotations: (cosines of the lanes, sines) one after the other
@@ -74,6 +74,15 @@ struct LaneRotation {
   std::uint32_t low_signs;          // bit i: sign of row i of a block (general kernel only)
   std::uint32_t high_parity;        // parity of (high index & this) flips the sign
   std::uint32_t acc;                // v_x, v_y without lane signs
+};
+
+// A layer of kept states going back, see layer_back.hpp.
+template <class Real>
+struct LayerCall {
+  Real t[kMaxGroup];                       // of the inverse rotations: tan with its sign
+  std::uint32_t acc[kMaxGroup];            // v_x, v_y
+  std::uint32_t sum_acc[kMaxGroup + 1];    // signed sums of w for each coordinate, and the total; 0: not wanted
+  const Real* table;                       // re, im of each row
 };
 
 // A diagonal, and the lane rotations after it, over the rows of a tile in blocks of up to 16.
@@ -145,6 +154,8 @@ struct Kernels {
   using PhaseRotate = void (*)(const ElementwiseCall<Real>&, const RotateCall<Real>&, const Place<Real>&);
   Rotate rotate[kMaxGroup + 1][2][2];     // [K][per-sample][lanes]
   PhaseRotate phase_rotate[kMaxGroup + 1];
+  using LayerBack = void (*)(const LayerCall<Real>&, const Place<Real>&);
+  LayerBack layer_back[kMaxGroup + 1];
   Backward backward[3][2][2][2];          // [K][per-sample][lanes][with v_x]
   Backward measure[3][2][2];              // [K][lanes][with v_x]
   Elementwise forward[kPhaseKinds][kMaxLaneBits + 1];

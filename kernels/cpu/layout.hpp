@@ -57,6 +57,9 @@ template <class Real> struct Call {
   // not nullptr: an elementwise step together with the rotations of group `then`, whose angles are in `group`
   typename Kernels<Real>::PhaseRotate phase_rotate;
   int then;
+  // not nullptr: a whole layer going back; `then` is the group of its rotations
+  typename Kernels<Real>::LayerBack layer_back;
+  LayerCall<Real> layer;
 };
 
 template <class Real> class Layout {
@@ -311,9 +314,13 @@ template <class Real> class Layout {
         for (auto& call : calls) {
           if (call.kind == Step::kElementwise) {
             call.elementwise.scale = Real(scale[call.index]);
-            if (!call.phase_rotate) continue;
+            if (!call.phase_rotate && !call.layer_back) continue;
           }
-          const Group& g = s.groups[call.phase_rotate ? call.then : call.index];
+          const Group& g = s.groups[call.phase_rotate || call.layer_back ? call.then : call.index];
+          if (call.layer_back) {
+            for (int q = 0; q < g.count; q++) call.layer.t[q] = -tangent[g.rotation[q]];
+            continue;
+          }
           const bool inverse = call.kind == Step::kUndo || call.kind == Step::kUndoLam;
           for (int q = 0; q < g.count; q++) {
             const Real t = tangent[g.rotation[q]];
@@ -328,30 +335,73 @@ template <class Real> class Layout {
     const bool single = shape.geometries[sweep.geometry].tau_bits == 0;
     for (const Step& step : steps) {
       Call<Real> call = build_call(step, back, single);
-      if (!back && !calls.empty() && step.kind == Step::kRotate && join(calls.back(), call)) continue;
+      if (back ? join_backward(calls, call) : join_forward(calls, call)) continue;
       calls.push_back(call);
     }
   }
 
-  // Kept states: a diagonal and the rotations of the lowest address bits after it become one call.
-  bool join(Call<Real>& before, const Call<Real>& call) const {
-    if (!keep || before.kind != Step::kElementwise || before.phase_rotate || !before.plain || !call.plain) return false;
-    const Elementwise& e = shape.elementwise[before.index];
-    const Group& g = shape.groups[call.index];
-    if (e.diagonal.kind != kScalar || g.per_sample || g.lanes) return false;
+  // ---- kept states: several steps in one call ----------------------------------------------------------------------
+
+  // A diagonal whose table has the rows in the order of their addresses, and nothing else.
+  bool plain_diagonal(const Call<Real>& call) const {
+    if (!keep || call.kind != Step::kElementwise || !call.plain) return false;
+    const Elementwise& e = shape.elementwise[call.index];
     for (std::size_t i = 0; i < e.basis.size(); i++)
-      if (e.basis[i] != Mask(1) << i) return false;  // the table's order is not that of the addresses
+      if (e.basis[i] != Mask(1) << i) return false;
+    return e.diagonal.kind == kScalar && e.lanes.empty();
+  }
+
+  // Shared rotations of the lowest address bits, rotation k of bit k in both its masks.
+  bool lowest_bits(const Call<Real>& call) const {
+    const Group& g = shape.groups[call.index];
     const RotateCall<Real>& r = call.group.psi;
+    if (!call.plain || g.per_sample || g.lanes) return false;
     const Offset members = (c_.row_bytes << g.count) - 1;
     for (std::size_t j = 0; j < std::size_t(1) << g.count; j++)
       if (r.rows.member[j] != j * c_.row_bytes) return false;
     for (std::uint32_t l = 0; l < r.n_low; l++)
-      if (r.rows.low[l] & members) return false;  // bit k of an address is not the parity that rotation k turns by
+      if (r.rows.low[l] & members) return false;
     for (std::uint32_t h = 0; h < r.n_high; h++)
       if (r.rows.high[h] & members) return false;
-    before.group = call.group;
-    before.then = call.index;
-    before.phase_rotate = c_.kernels.phase_rotate[g.count];
+    for (int k = 0; k < g.count; k++)
+      if (shape.rotations[g.rotation[k]].parity != Mask(1) << k) return false;
+    return true;
+  }
+
+  // Forward: a diagonal and the rotations after it.
+  bool join_forward(std::vector<Call<Real>>& calls, const Call<Real>& call) const {
+    if (calls.empty() || call.kind != Step::kRotate) return false;
+    Call<Real>& before = calls.back();
+    if (before.phase_rotate || !plain_diagonal(before) || !lowest_bits(call)) return false;
+    before.group = call.group, before.then = call.index;
+    before.phase_rotate = c_.kernels.phase_rotate[shape.groups[call.index].count];
+    return true;
+  }
+
+  // Backward: v of all rotations of a state of one group, their inverses, and the diagonal before them.
+  bool join_backward(std::vector<Call<Real>>& calls, const Call<Real>& call) const {
+    if (calls.size() < 2 || !plain_diagonal(call) || calls.back().kind != Step::kUndoLam) return false;
+    const Call<Real> undo = calls.back();
+    const Group& g = shape.groups[undo.index];
+    const Elementwise& e = shape.elementwise[call.index];
+    if (g.count != shape.row_bits || !lowest_bits(undo) || e.walsh) return false;
+    std::size_t first = calls.size() - 1;
+    int measured = 0;
+    while (first > 0 && calls[first - 1].kind == Step::kMeasure) measured += shape.groups[calls[--first].index].count;
+    if (measured != g.count) return false;  // angles that are not trained
+    for (int k = 0; k < g.count; k++) {     // in pairs, as the kernel takes them
+      const Group& m = shape.groups[calls[first + std::size_t(k) / 2].index];
+      if (m.count <= k % 2 || m.rotation[k % 2] != g.rotation[k]) return false;
+    }
+    Call<Real> layer = call;
+    layer.then = undo.index;
+    layer.layer = {};
+    for (int k = 0; k < g.count; k++) layer.layer.acc[k] = std::uint32_t(shape.rotations[g.rotation[k]].acc);
+    for (const SumTarget& target : e.sums) layer.layer.sum_acc[target.from] = target.acc;
+    layer.layer.table = call.elementwise.table;
+    layer.layer_back = c_.kernels.layer_back[g.count];
+    calls.resize(first);
+    calls.push_back(layer);
     return true;
   }
 

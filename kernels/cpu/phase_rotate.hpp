@@ -31,7 +31,7 @@ template <class Real, int K> void phase_rotate(const ElementwiseCall<Real>& diag
   coefficients<Real, K, false, false>(call, nullptr, t, nullptr);
   const std::uint32_t n_groups = call.n_low * call.n_high;
   const char* in = place.psi;
-  char* out = place.psi_out;
+  char* out = place.psi_beside;
   for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride)
     for (std::uint32_t g = 0; g < n_groups; g++) {
       const Amp<Real>* from = row<Real>(in, 0) + (g << K);

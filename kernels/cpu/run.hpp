@@ -83,7 +83,7 @@ template <class Real> struct Run {
         } else {
           char* next = stored(++slot);
           Place<Real> onwards = place(psi, psi_stride);
-          onwards.psi_out = next;
+          onwards.psi_beside = next;
           if (call.phase_rotate) call.phase_rotate(call.elementwise, call.group.psi, onwards);
           else run_elementwise(call, 0, 0, onwards, {}, worker);
           psi = next;
@@ -173,7 +173,7 @@ template <class Real> struct Run {
       ElementwiseCall<Real> call;
       fill_elementwise(call, prepared, u, tile, w);
       prepared.kernel(call, place, sums);
-      place.psi += place.psi_stride, place.psi_out += place.psi_stride;
+      place.psi += place.psi_stride, place.psi_beside += place.psi_stride;
       place.lam += place.lam_stride, place.acc += place.acc_stride;
       sums.w += sums.w_stride, sums.pair_sums += sums.stride;
     }
@@ -307,6 +307,12 @@ template <class Real> struct Run {
           if (ahead) prefetch(g, tile + 1, share, calls.size(), psi), prefetch(g, tile + 1, share, calls.size(), lam);
           switch (call.kind) {
             case Step::kElementwise:
+              if (call.layer_back) {
+                Place<Real> layer = place(psi, lam, acc);
+                psi = layer.psi_beside = stored(--slot);
+                call.layer_back(call.layer, layer);
+                break;
+              }
               if (v.keep) psi = stored(--slot);
               elementwise_backward(call, tile, base, place(psi, lam, acc), g.tile_bits, w);
               break;
