@@ -120,7 +120,9 @@ struct ObserveCall {
   const std::uint8_t* sign;         // 1: minus, for this chunk
   const Real* weight;               // c_m of the lanes, [m][lane]
   Real* expectation;                // [m][lane] without lane signs, added to; nullptr: not wanted
-  Real* work;                       // 2^bits vectors
+  Real* work;                       // 2 * 2^bits vectors
+  int units;                        // side by side, at these strides (bytes; numbers for weight and expectation)
+  std::size_t psi_stride, lam_stride, weight_stride, expectation_stride;  // weight_stride 0: the same weights for all
 };
 
 // One X/Y string over contiguous rows: lam[z] += c * phase * sign(z ^ x) * psi[z ^ x].
@@ -133,7 +135,7 @@ struct StringCall {
   int x_lane, z_lane;
   int n_y;                          // phase i^n_y
   Real sign;
-  const Real* weight;
+  const Real* weight;               // nullptr where lam is
   Real* expectation;                // nullptr: not wanted
 };
 

@@ -77,7 +77,11 @@ template <class Real> class Layout {
       string.x = shape.scatter.pair(string.x), string.z = shape.scatter.parity(string.z);
       strings.push_back(string);
     }
-    for (std::size_t i = 0; i < strings.size(); i++) (strings[i].x ? general : diagonal).push_back(int(i));
+    for (const bool flips : {false, true}) {
+      for (std::size_t i = 0; i < strings.size(); i++)
+        if ((strings[i].x != 0) == flips) observed.push_back(i);
+      if (!flips) n_diagonal = observed.size();
+    }
   }
 
   bool prepared() const { return prepared_; }
@@ -138,7 +142,8 @@ template <class Real> class Layout {
   std::vector<Turn<Real>> turns;       // of each phase term, all elementwise steps one after the other
   std::vector<std::size_t> first_turn; // of each elementwise step
   std::vector<std::uint8_t> string_minus;
-  std::vector<int> diagonal, general;  // strings without and with X or Y
+  std::vector<std::size_t> observed;   // strings in the order they are observed: the n_diagonal without X or Y come first
+  std::size_t n_diagonal = 0;
   double expectation_factor = 1, psi_end = 1, lam_end = 1;
   std::vector<double> raw_factor, sample_factor;
   std::vector<std::uint32_t> raw_acc;

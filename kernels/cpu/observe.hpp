@@ -1,36 +1,62 @@
 // Expectations of Pauli strings and lam = sum_m c_m O_m psi.
 //
 // Diagonal strings: sum_m c_m (-1)^parity(z & mask_m) for all z, and sum_z (-1)^parity(z & mask) |psi_z|^2 for all
-// masks, are Walsh-Hadamard transforms over the rows of a chunk.
+// masks, are Walsh-Hadamard transforms over the rows of a chunk. Masks of one row bit need a tree of sums only.
 #pragma once
 #include "sums.hpp"
 
 namespace {
 
+// values over 2^bits rows to signed sums; a mask's one is at result[where(mask)]
+template <class Real> struct SignedSums {
+  bool tree_serves = true;
+  int bits;
+  SignedSums(const qmltrain::ObserveCall<Real>& call) : bits(int(call.bits)) {
+    for (int m = 0; m < call.n_strings; m++) tree_serves = tree_serves && !(call.mask[m] & (call.mask[m] - 1));
+  }
+  INLINE_MEMBER const Vec<Real>* operator()(Vec<Real>* values) const {
+    constexpr int W = Vector<Real>::lanes;
+    if (tree_serves) tree(reinterpret_cast<Real*>(values), bits, reinterpret_cast<Real*>(values) + (std::size_t(W) << bits));
+    else walsh_rows(values, bits);
+    return tree_serves ? values + (std::size_t(1) << bits) : values;
+  }
+  INLINE_MEMBER std::size_t where(std::uint32_t mask) const {
+    if (!tree_serves) return mask;
+    return mask ? std::size_t(__builtin_ctz(mask)) : std::size_t(bits);
+  }
+};
+
 template <class Real> void observe(const qmltrain::ObserveCall<Real>& call) {
   constexpr int W = Vector<Real>::lanes;
   const std::size_t n = std::size_t(1) << call.bits;
-  Vec<Real>* work = reinterpret_cast<Vec<Real>*>(call.work);
-  if (call.expectation) {
-    for (std::size_t i = 0; i < n; i++) {
-      const Amp<Real>* p = row<Real>(call.psi, i * 2 * VB);
-      work[i] = p->re * p->re + p->im * p->im;
+  Vec<Real>* table = reinterpret_cast<Vec<Real>*>(call.work);      // sum_m c_m (-1)^parity of each row
+  Vec<Real>* values = table + n;                                   // |psi|^2 of each row, then its sums
+  const SignedSums<Real> signed_sums(call);
+  const char* psi = call.psi;
+  char* lam = call.lam;
+  const Real* weight = call.weight;
+  Real* expectation = call.expectation;
+  for (int unit = 0; unit < call.units; unit++) {
+    if (lam && (unit == 0 || call.weight_stride)) {
+      for (std::size_t i = 0; i < n; i++) table[i] = Vec<Real>{};
+      for (int m = 0; m < call.n_strings; m++)
+        table[call.mask[m]] += load_vector(weight + W * m) * lane_sign<Real>(call.lane_mask[m]) * (call.sign[m] ? Real(-1) : Real(1));
+      walsh_rows(table, int(call.bits));
     }
-    walsh_rows(work, int(call.bits));
-    for (int m = 0; m < call.n_strings; m++)
-      add_to(call.expectation + W * m, work[call.mask[m]] * (call.sign[m] ? Real(-1) : Real(1)));
-  }
-  if (call.lam) {
-    for (std::size_t i = 0; i < n; i++) work[i] = Vec<Real>{};
-    for (int m = 0; m < call.n_strings; m++)
-      work[call.mask[m]] += load_vector(call.weight + W * m) * lane_sign<Real>(call.lane_mask[m]) *
-                            (call.sign[m] ? Real(-1) : Real(1));
-    walsh_rows(work, int(call.bits));
     for (std::size_t i = 0; i < n; i++) {
-      const Amp<Real>* p = row<Real>(call.psi, i * 2 * VB);
-      Amp<Real>* q = row<Real>(call.lam, i * 2 * VB);
-      q->re = work[i] * p->re, q->im = work[i] * p->im;
+      const Amp<Real>* p = row<Real>(psi, i * 2 * VB);
+      const Vec<Real> re = p->re, im = p->im;
+      if (lam) *row<Real>(lam, i * 2 * VB) = {table[i] * re, table[i] * im};
+      values[i] = re * re + im * im;
     }
+    if (expectation) {
+      const Vec<Real>* sums = signed_sums(values);
+      for (int m = 0; m < call.n_strings; m++)
+        add_to(expectation + W * m, sums[signed_sums.where(call.mask[m])] * (call.sign[m] ? Real(-1) : Real(1)));
+      expectation += call.expectation_stride;
+    }
+    psi += call.psi_stride;
+    if (lam) lam += call.lam_stride, weight += call.weight_stride;
   }
 }
 

@@ -13,6 +13,7 @@ namespace qmltrain {
 
 constexpr int kContexts = 16;      // fixed number of partial sums of a sweep over tiles, added in order
 constexpr std::size_t kSkew = 9;   // rows: lam must not lie on the cache sets of psi
+constexpr int kChunkBits = 8;      // rows that expectations are taken of at a time
 constexpr int kMostBundled = 16;
 constexpr std::size_t kNearBytes = 3 << 20;  // a state of so many bytes is found again in the caches without being asked for
 
@@ -58,7 +59,8 @@ template <class Real> struct Run {
   void load_angles(int u);
   void write_initial(int u, char* state);
   void observe(const double* cotangents, bool per_row, double* expectations);
-  void observe(int u, const double* cotangents, bool per_row, double* expectations);
+  void load_weights(const double* cotangents, bool per_row, bool same);
+  void observe_units(int first_unit, int count, bool same_weights, double* expectations);
   void collect(int u, const Real* acc, const Gradients& out, double* unit_sums, double* raw);
 
   Place<Real> place(char* state, std::size_t stride) const {

@@ -132,86 +132,90 @@ template <class Real> void Run<Real>::write_initial(int u, char* state) {
 template <class Real> void Run<Real>::observe(const double* cotangents, bool per_row, double* expectations) {
   psi = stored(v.stored_states() - 1);
   lam = nullptr;
+  bool same_weights = !per_row;
+  for (int u = 0; u < units; u++) same_weights = same_weights && bundle.unit[u].count == int(W >> b);
   if (cotangents) {
     worker.lam.reserve(lam_stride * std::size_t(units) + kSkew * row_bytes);
     lam = worker.lam.get() + kSkew * row_bytes;
+    load_weights(cotangents, per_row, same_weights);
   }
-  for (int u = 0; u < units; u++) observe(u, cotangents, per_row, expectations);
+  // small states go side by side, large ones are cut into chunks
+  const int together = s.row_bits <= kChunkBits ? units : 1;
+  for (int u = 0; u < units; u += together) observe_units(u, together, same_weights, expectations);
 }
 
-template <class Real> void Run<Real>::observe(int u, const double* cotangents, bool per_row, double* expectations) {
-  const Unit& unit = bundle.unit[u];
-  const char* state = psi + psi_stride * std::size_t(u);
-  char* bra = lam ? lam + lam_stride * std::size_t(u) : nullptr;
-  const auto& strings = v.strings;
-  const std::size_t M = strings.size();
-  worker.weight.reserve((M + 1) * W * sizeof(Real));
+// Weights of the strings in the order of v.observed, [unit, or one for all][string][lane]; 0 for lanes without a sample.
+template <class Real> void Run<Real>::load_weights(const double* cotangents, bool per_row, bool same) {
+  const std::size_t M = v.strings.size(), sets = same ? 1 : std::size_t(units);
+  worker.weight.reserve((sets * M + 1) * W * sizeof(Real));
   Real* weight = worker.weight.template as<Real>();
-  const bool full = unit.count == int(W >> b);
-  if (cotangents && !(u && full && !per_row))  // else the weights of the unit before serve again
+  for (std::size_t u = 0; u < sets; u++) {
+    const Unit& unit = bundle.unit[u];
     for (std::size_t i = 0; i < W >> b; i++) {
       const bool used = int(i) < unit.count;
       const double* row = cotangents + (per_row && used ? (std::size_t(unit.first) + i) * M : 0);
       for (std::size_t m = 0; m < M; m++)
-        std::fill_n(weight + m * W + (i << b), std::size_t(1) << b, used ? Real(row[m]) : Real(0));
+        std::fill_n(weight + (u * M + m) * W + (i << b), std::size_t(1) << b, used ? Real(row[v.observed[m]]) : Real(0));
     }
-  const std::vector<int>&diagonal = v.diagonal, &general = v.general;
-  const int bits = std::min(s.row_bits, 8);
-  const std::size_t chunks = rows >> bits;
-  const int contexts = int(std::min<std::size_t>(chunks, kContexts));
-  worker.expectation.reserve((std::size_t(contexts) * M + 1) * W * sizeof(Real));
+  }
+}
+
+// `count` units from the first one.
+template <class Real> void Run<Real>::observe_units(int first_unit, int count, bool same_weights, double* expectations) {
+  const std::size_t M = v.strings.size(), D = v.n_diagonal, u0 = std::size_t(first_unit);
+  const char* state = psi + psi_stride * u0;
+  char* bra = lam ? lam + lam_stride * u0 : nullptr;
+  const std::size_t weight_stride = same_weights ? 0 : M * W;
+  const Real* weight = bra ? worker.weight.template as<Real>() + weight_stride * u0 : nullptr;
+  const int bits = std::min(s.row_bits, kChunkBits);
+  const std::size_t chunks = rows >> bits, sum_stride = M * W, context_stride = sum_stride * std::size_t(count);
+  const std::size_t contexts = std::min<std::size_t>(chunks, kContexts);
+  worker.expectation.reserve((contexts * context_stride + W) * sizeof(Real));
   Real* sums = worker.expectation.template as<Real>();
-  std::memset(sums, 0, std::size_t(contexts) * M * W * sizeof(Real));
+  std::memset(sums, 0, contexts * context_stride * sizeof(Real));
   each_context(chunks, [&](int context, int n, Worker& w) {
-    const std::size_t D = diagonal.size();
-    w.observe.reserve((W << bits) * sizeof(Real) + 2 * D * W * sizeof(Real) + 16 * D + 64);
+    w.observe.reserve((2 * W * sizeof(Real) << bits) + W * sizeof(Real) * std::size_t(bits + 1) + 8 * D + 64);
     Real* work = w.observe.template as<Real>();
-    Real* packed_weight = work + (W << bits);
-    Real* packed_sum = packed_weight + D * W;
-    std::uint32_t* mask = reinterpret_cast<std::uint32_t*>(packed_sum + D * W);
+    std::uint32_t* mask = reinterpret_cast<std::uint32_t*>(work + (2 * W << bits) + W * std::size_t(bits + 1));
     std::uint8_t* lane_mask = reinterpret_cast<std::uint8_t*>(mask + D);
     std::uint8_t* sign = lane_mask + D;
-    std::memset(packed_sum, 0, D * W * sizeof(Real));
     for (std::size_t i = 0; i < D; i++) {
-      const Mask z = strings[diagonal[i]].z;
+      const Mask z = v.strings[v.observed[i]].z;
       mask[i] = std::uint32_t(s.row_of(z) & ((Mask(1) << bits) - 1)), lane_mask[i] = std::uint8_t(s.lane_of(z));
-      std::copy_n(weight + std::size_t(diagonal[i]) * W, W, packed_weight + i * W);
     }
+    Real* context_sums = sums + context_stride * std::size_t(context);
     const std::size_t first = context * chunks / n, last = (context + 1) * chunks / n;
     for (std::size_t chunk = first; chunk < last; chunk++) {
       for (std::size_t i = 0; i < D; i++)
-        sign[i] = std::uint8_t(v.string_minus[diagonal[i]] ^ parity_of((chunk << bits) & s.row_of(strings[diagonal[i]].z)));
+        sign[i] = std::uint8_t(v.string_minus[v.observed[i]] ^ parity_of((chunk << bits) & s.row_of(v.strings[v.observed[i]].z)));
       const std::size_t offset = (chunk << bits) * row_bytes;
-      k.observe({state + offset, bra ? bra + offset : nullptr, std::uint32_t(bits), int(D), mask, lane_mask, sign, packed_weight,
-                 expectations ? packed_sum : nullptr, work});
+      k.observe({state + offset, bra ? bra + offset : nullptr, std::uint32_t(bits), int(D), mask, lane_mask, sign, weight,
+                 expectations ? context_sums : nullptr, work, count, psi_stride, lam_stride, weight_stride, sum_stride});
     }
-    for (std::size_t i = 0; i < D; i++)
-      std::copy_n(packed_sum + i * W, W, sums + (std::size_t(context) * M + std::size_t(diagonal[i])) * W);
-    for (const int m_ : general) {
-      const std::size_t m = std::size_t(m_);
-      const StringData& t = strings[m];
-      k.string({state, bra, first << bits, (last - first) << bits, s.row_of(t.x), s.row_of(t.z), s.lane_of(t.x), s.lane_of(t.z), t.n_y,
-                Real(v.string_minus[m] ? -1 : 1), weight + m * W,
-                expectations ? sums + (std::size_t(context) * M + m) * W : nullptr});
-    }
+    for (std::size_t u = 0; u < std::size_t(count); u++)
+      for (std::size_t r = D; r < M; r++) {
+        const StringData& t = v.strings[v.observed[r]];
+        k.string({state + psi_stride * u, bra ? bra + lam_stride * u : nullptr, first << bits, (last - first) << bits, s.row_of(t.x),
+                  s.row_of(t.z), s.lane_of(t.x), s.lane_of(t.z), t.n_y, Real(v.string_minus[v.observed[r]] ? -1 : 1),
+                  bra ? weight + weight_stride * u + r * W : nullptr, expectations ? context_sums + sum_stride * u + r * W : nullptr});
+      }
   });
   if (!expectations) return;
   const std::size_t per_sample = std::size_t(1) << b;
-  double* to = expectations + std::size_t(unit.first) * M;
-  if (b == 0 && contexts == 1) {
-    for (int i = 0; i < unit.count; i++)
-      for (std::size_t m = 0; m < M; m++) to[std::size_t(i) * M + m] = double(sums[m * W + std::size_t(i)]) * v.expectation_factor;
-    return;
-  }
-  for (std::size_t m = 0; m < M; m++) {
-    const std::size_t lane_mask = strings[m].x ? 0 : std::size_t(s.lane_of(strings[m].z));
-    for (int i = 0; i < unit.count; i++) {
-      double total = 0;
-      for (int context = 0; context < contexts; context++) {
-        const Real* sum = sums + (std::size_t(context) * M + m) * W + std::size_t(i) * per_sample;
-        for (std::size_t low = 0; low < per_sample; low++) total += parity_of(low & lane_mask) ? -double(sum[low]) : double(sum[low]);
+  for (std::size_t u = 0; u < std::size_t(count); u++) {
+    const Unit& unit = bundle.unit[u0 + u];
+    double* to = expectations + std::size_t(unit.first) * M;
+    const Real* of_unit = sums + sum_stride * u;
+    for (std::size_t r = 0; r < M; r++) {
+      const std::size_t m = v.observed[r], lane_mask = r < D ? std::size_t(s.lane_of(v.strings[m].z)) : 0;
+      for (int i = 0; i < unit.count; i++) {
+        double total = 0;
+        for (std::size_t context = 0; context < contexts; context++) {
+          const Real* sum = of_unit + context_stride * context + r * W + std::size_t(i) * per_sample;
+          for (std::size_t low = 0; low < per_sample; low++) total += parity_of(low & lane_mask) ? -double(sum[low]) : double(sum[low]);
+        }
+        to[std::size_t(i) * M + m] = total * v.expectation_factor;
       }
-      to[std::size_t(i) * M + m] = total * v.expectation_factor;
     }
   }
 }
