@@ -161,6 +161,8 @@ class Program {
       expect(per_sample_out->size() == std::size_t(in.batch) * n_per_sample_, "per-sample gradients have the wrong shape");
       out.per_sample = per_sample_out->data();
     }
+    // a diagonal's angles become integers, which cannot hold NaN
+    if (!finite(in.shared, shared.size()) || !finite(in.per_sample, per_sample.size())) return false;
     guarded([&] { engine_->expectation_gradient(in, cotangents.data(), per_row, expectations.data(), out, gradient.data()); });
     return finite(expectations.data(), expectations.size()) && finite(gradient.data(), gradient.size()) &&
            (!per_sample_out || finite(per_sample_out->data(), per_sample_out->size()));

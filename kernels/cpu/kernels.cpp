@@ -86,6 +86,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.add_sums = add_sums<Real>;
   k.observe = observe<Real>;
   k.string = string<Real>;
+  k.turns = turns;
   k.scalar_table = scalar_table<Real>;
   k.vector_table = vector_table<Real>;
   k.sum_lanes = sum_lanes<Real>;

@@ -171,6 +171,8 @@ struct Kernels {
   void (*add_sums)(const Real* sums, const SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc, bool fresh);
   void (*observe)(const ObserveCall<Real>&);
   void (*string)(const StringCall<Real>&);
+  // cosines and sines of n vectors of half angles, see arithmetic.hpp
+  void (*turns)(std::size_t n, const double* half, Real* out);
   // phases e^{-2 pi i a / 2^bits of Turn}: tables from integer angles, see tables.hpp
   void (*scalar_table)(void* turns, int bits, Real scale, Real* table);
   void (*vector_table)(void* turns, int bits, int lane_bits, Real scale, Real* table);

@@ -13,7 +13,7 @@ template <class Real> void Run<Real>::load_angles() {
   for (const Elementwise& e : s.elementwise) n_sample_terms += e.diagonal.sample.size();
   if (!n_turns && !n_sample_terms) return;
   const std::size_t reals = W * (4 * n_turns + n_sample_terms) * std::size_t(units);
-  worker.unit_angles.reserve(reals * sizeof(Real) + 24 * ((W >> b) * n_turns + 16) + 64);
+  worker.unit_angles.reserve(reals * sizeof(Real) + 128 + (8 + 2 * sizeof(Real)) * ((W >> b) * n_turns + W));
   turn = worker.unit_angles.template as<Real>();
   lane_turn = turn + 2 * W * n_turns * std::size_t(units);
   sample_turn = reinterpret_cast<Turn<Real>*>(lane_turn + 2 * W * n_turns * std::size_t(units));
@@ -23,24 +23,29 @@ template <class Real> void Run<Real>::load_angles() {
 template <class Real> void Run<Real>::load_angles(int u) {
   const Unit& unit = bundle.unit[u];
   const auto& angles = s.sample_angles();
+  const std::size_t n_slots = std::size_t(c.plan.n_per_sample);
   Real *turns = turn + 2 * W * n_turns * std::size_t(u), *lane_turns = lane_turn + 2 * W * n_turns * std::size_t(u);
   if (n_turns) {
+    // vectors of half angles, [rotation][sample]; where qubits lie in the lanes, their turns are spread over them afterwards
+    const std::size_t samples = W >> b, vectors = (n_turns * samples + W - 1) / W;
     Turn<Real>* end = sample_turn + W * n_sample_terms * std::size_t(units);
     double* half = reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(end) + 63) & ~std::uintptr_t(63));
-    const std::size_t samples = W >> b, padded = (n_turns * samples + 7) / 8 * 8;
-    double *sine = half + padded, *cosine = sine + padded;
-    for (std::size_t i = n_turns * samples; i < padded; i++) half[i] = 0;
-    for (std::size_t sample = 0; sample < samples; sample++) {
-      const double* values =
-          in.per_sample + std::size_t(unit.first + std::min(int(sample), unit.count - 1)) * std::size_t(c.plan.n_per_sample);
-      for (std::size_t i = 0; i < n_turns; i++)
-        half[i * samples + sample] = 0.5 * (angles[i].coefficient * values[angles[i].slot] + angles[i].offset);
+    Real* packed = b ? reinterpret_cast<Real*>(half + W * vectors) : turns;
+    const double* values = in.per_sample + std::size_t(unit.first) * n_slots;
+    for (std::size_t i = 0; i < n_turns; i++) {
+      const AngleData& angle = angles[i];
+      for (std::size_t sample = 0; sample < samples; sample++) {
+        const std::size_t row = std::min(sample, std::size_t(unit.count) - 1);
+        half[i * samples + sample] = 0.5 * (angle.coefficient * values[row * n_slots + std::size_t(angle.slot)] + angle.offset);
+      }
     }
-    c.arithmetic.sine_cosine(padded, half, sine, cosine);
-    for (std::size_t i = 0; i < n_turns; i++)
+    std::fill(half + n_turns * samples, half + W * vectors, 0.0);
+    k.turns(vectors, half, packed);
+    for (std::size_t i = 0; b && i < n_turns; i++)
       for (std::size_t lane = 0; lane < W; lane++) {
-        turns[2 * i * W + lane] = Real(cosine[i * samples + (lane >> b)]);
-        turns[(2 * i + 1) * W + lane] = Real(sine[i * samples + (lane >> b)]);
+        const std::size_t at = i * samples + (lane >> b), from = at / W * 2 * W + at % W;
+        turns[2 * i * W + lane] = packed[from];
+        turns[(2 * i + 1) * W + lane] = packed[from + W];
       }
   }
   for (const Elementwise& e : s.elementwise)
@@ -59,7 +64,7 @@ template <class Real> void Run<Real>::load_angles(int u) {
     for (const SampleTerm& t : s.elementwise[i].diagonal.sample) {
       const bool minus = parity_of(t.where.mask & v.frame[i]);
       for (std::size_t lane = 0; lane < W; lane++) {
-        const double x = in.per_sample[std::size_t(sample_of_lane(unit, lane)) * std::size_t(c.plan.n_per_sample) + std::size_t(t.slot)];
+        const double x = in.per_sample[std::size_t(sample_of_lane(unit, lane)) * n_slots + std::size_t(t.slot)];
         const Turn<Real> a = turn_of<Real>(t.coefficient * x + t.offset);
         to[lane] = minus ? Turn<Real>(0) - a : a;
       }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qmltrain.circuit.angle import Angle, Feature
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.engines.protocol import Array, FloatArray, SlotValues
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.training.reduction import array_namespace
 
 IntArray = NDArray[np.int64]
@@ -60,20 +60,22 @@ class AngleMap:
         self._has_trainable_encoding = any(a.weight is not None or a.bias is not None for a in slots.per_sample)
 
     def values(self, theta_P: FloatArray, x_BF: FloatArray) -> SlotValues:
-        """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1]."""
+        """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1], NonFiniteError
+        where an angle is NaN or infinite: engines turn angles into fractions of a turn, which would hide it."""
         return SlotValues(self.shared(theta_P), self.per_sample(theta_P, x_BF))
 
     def shared(self, theta_P: FloatArray) -> FloatArray:
-        """(S,) values of the shared slots."""
+        """(S,) values of the shared slots. Raises NonFiniteError as `values` does."""
         extended, columns = _extended(theta_P), self._shared
-        return columns.scale * extended[columns.weight] + extended[columns.bias] + columns.offset
+        values_S: FloatArray = columns.scale * extended[columns.weight] + extended[columns.bias] + columns.offset
+        return _require_finite(values_S, "shared")
 
     def per_sample(self, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
         """(B, S') values of the per-sample slots. Raises as `values` does."""
         extended, columns = _extended(theta_P), self._per_sample
         result_BS: FloatArray = columns.scale * extended[columns.weight] * self.feature_values(x_BF)
         result_BS += extended[columns.bias] + columns.offset
-        return result_BS
+        return _require_finite(result_BS, "per-sample")
 
     def feature_values(self, x_BF: FloatArray) -> FloatArray:
         """(B, S') f(x) of every per-sample slot."""
@@ -130,6 +132,15 @@ class AngleMap:
             for index, derivative in _derivatives(feature, x_BF):
                 result[:, index] += factor_BS[:, column] * derivative
         return result
+
+
+def _require_finite(values: FloatArray, kind: str) -> FloatArray:
+    if np.isfinite(values).all():
+        return values
+    where = tuple(np.argwhere(~np.isfinite(values))[0])
+    raise NonFiniteError(
+        f"the angle of {kind} slot {where[-1]} is {values[where]}; a parameter or a feature is NaN or infinite"
+    )
 
 
 def _extended(theta_P: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qmltrain.circuit.angle import parameter
+from qmltrain.circuit.angle import feature, parameter
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
@@ -255,8 +255,21 @@ def test_values_that_are_not_finite_are_found(bad):
     slots.per_sample_BS[18, 1] = bad
     with pytest.raises(NonFiniteError, match="18"):
         program.forward(slots)
-    with pytest.raises(NonFiniteError):
+    with pytest.raises(NonFiniteError, match="18"):
         program.expectation_gradient(slots, np.ones(1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_phases_that_are_not_finite_are_found(bad):
+    """Angles of diagonals become integers on the way: NaN must not become a phase like any other."""
+    gates = (Gate("h", (0,), ()), Gate("rz", (0,), (feature(0),)), Gate("rz", (0,), (parameter(0),)), Gate("h", (0,), ()))
+    program = CpuEngine().compile(Circuit(1, gates, ("a",), n_features=1), (PauliString(0, 1),))
+    for shared, sample in ((bad, 0.3), (0.3, bad)):
+        slots = SlotValues(np.array([shared]), np.array([[0.1], [sample]]))
+        with pytest.raises(NonFiniteError, match="angle"):
+            program.forward(slots)
+        with pytest.raises(NonFiniteError, match="angle"):
+            program.expectation_gradient(slots, np.ones(1))
 
 
 def test_misuse_is_refused(monkeypatch):

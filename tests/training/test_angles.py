@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from qmltrain.circuit.angle import Angle, Feature
+from qmltrain.circuit.angle import Angle, Feature, feature, parameter
 from qmltrain.circuit.circuit import Circuit, Gate
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs
 
@@ -72,3 +72,13 @@ def test_arccos_outside_its_range_is_refused_with_the_sample():
     circuit = Circuit(1, (Gate("rx", (0,), (Angle(feature=Feature("arccos", (0,))),)),), n_features=1)
     with pytest.raises(InputError, match=r"feature 0 of sample 1 is 1\.5: arccos needs"):
         AngleMap(circuit).values(np.zeros(0), np.array([[0.0], [1.5]]))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_angles_that_are_not_finite_are_found(bad):
+    gates = (Gate("rz", (0,), (parameter(0),)), Gate("ry", (0,), (feature(0),)))
+    angles = AngleMap(Circuit(1, gates, ("a",), n_features=1))
+    with pytest.raises(NonFiniteError, match="shared slot 0 is"):
+        angles.values(np.array([bad]), np.zeros((2, 1)))
+    with pytest.raises(NonFiniteError, match="per-sample slot 0 is"):
+        angles.values(np.zeros(1), np.array([[0.0], [bad]]))

@@ -137,8 +137,9 @@ class CpuProgram:
             )
 
     def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> CpuTape:
-        """Raises NonFiniteError where an expectation is NaN or infinite."""
+        """Raises NonFiniteError where an angle or an expectation is NaN or infinite."""
         self._check_memory(slots.batch)
+        self._require_finite_angles(slots)
         self._prepare(slots.batch)
         expectations_BM = np.empty((slots.batch, self.n_strings))
         tape = self._kernel.forward(
@@ -183,11 +184,16 @@ class CpuProgram:
             gradient_BS,
         )
         if not finite:
+            self._require_finite_angles(slots)
             self._require_finite(expectations_BM, "an expectation")
             self._require_finite(gradient_S, "a gradient")
             if gradient_BS is not None:
                 self._require_finite(gradient_BS, "a per-sample gradient")
         return expectations_BM, gradient_S, gradient_BS
+
+    def _require_finite_angles(self, slots: SlotValues) -> None:
+        self._require_finite(slots.shared_S, "a shared angle")
+        self._require_finite(slots.per_sample_BS, "a sample's angle")
 
     def _require_finite(self, values: FloatArray, what: str) -> None:
         if self.extension.all_finite(values):
