@@ -26,13 +26,6 @@ template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, con
   m = v;
 }
 
-// One register a row, for both planes: GCC would otherwise compute an address a plane and park them in vector registers.
-template <class Real> INLINE Amp<Real>* pinned(char* p, Offset o) {
-  char* at = p + o;
-  asm("" : "+r"(at));
-  return reinterpret_cast<Amp<Real>*>(at);
-}
-
 template <class Real> struct Bell { Vec<Real> s, d, e, f; };
 template <class Real> INLINE Bell<Real> bell(Vec<Real> a, Vec<Real> b, Vec<Real> g, Vec<Real> h) {
   return {a + h, a - h, b + g, b - g};
@@ -83,7 +76,23 @@ INLINE void put_turned(Amp<Real>* const* q, Vec<Real> Amp<Real>::*part, const Be
   put<Real, Lanes>(q[3]->*part, s - d, lane, 3);
 }
 
-// p, l: the rows of a coset in psi and in lam. Turn: then both are rotated and written back.
+// p, l: the rows of a coset in psi and in lam. For sixteen registers, which hold two quadruples beside the sums: psi's real
+// part is fetched twice, and products are added in pairs first, since the sums would wait for each other.
+template <class Real, bool Lanes, bool WithX>
+INLINE void v_two_in_turn(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, false>& v) {
+  const Bell<Real> lr = fetch_bell<Real, Lanes>(l, &Amp<Real>::re, lane), pr = fetch_bell<Real, Lanes>(p, &Amp<Real>::re, lane);
+  v.sy += lr.e * pr.d - lr.d * pr.e, v.dy += lr.f * pr.s - lr.s * pr.f;
+  const Bell<Real> pi = fetch_bell<Real, Lanes>(p, &Amp<Real>::im, lane);
+  if constexpr (WithX) v.sx += lr.e * pi.s + lr.s * pi.e, v.dx += lr.f * pi.d + lr.d * pi.f;
+  const Bell<Real> li = fetch_bell<Real, Lanes>(l, &Amp<Real>::im, lane);
+  v.sy += li.e * pi.d - li.d * pi.e, v.dy += li.f * pi.s - li.s * pi.f;
+  if constexpr (WithX) {
+    const Bell<Real> again = fetch_bell<Real, Lanes>(p, &Amp<Real>::re, lane);
+    v.sx -= li.e * again.s + li.s * again.e, v.dx -= li.f * again.d + li.d * again.f;
+  }
+}
+
+// The same with registers to spare. Turn: then both are rotated and written back.
 template <class Real, bool Lanes, bool WithX, bool Turn, bool Split>
 INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, Split>& v, const BellTurn<Real>& turn) {
   const Bell<Real> pr = fetch_bell<Real, Lanes>(p, &Amp<Real>::re, lane), lr = fetch_bell<Real, Lanes>(l, &Amp<Real>::re, lane);
@@ -154,7 +163,8 @@ void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
           p[j] = pinned<Real>(psi, at ^ member[j]);
           q[j] = pinned<Real>(lam, at ^ member[j]);
         }
-        if constexpr (K == 2) v_two<Real, Lanes, WithX, in_bell>(p, q, g.member_lane, v, turn);
+        if constexpr (K == 2 && kRegisters == 16) v_two_in_turn<Real, Lanes, WithX>(p, q, g.member_lane, v);
+        else if constexpr (K == 2) v_two<Real, Lanes, WithX, in_bell>(p, q, g.member_lane, v, turn);
         else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
         if constexpr (Undo && !in_bell) {
           // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
