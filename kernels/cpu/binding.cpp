@@ -118,6 +118,7 @@ class Program {
     engine_->add_shape(plan, b);
   }
   int n_raw() const { return engine_->n_raw(); }
+  void force_share_row_bits(int bits) { engine_->force_share_row_bits(bits); }
   void force_lane_bits(int b) { engine_->forced_lane_bits = b; }
 
   TapeHandle* forward(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Out expectations) {
@@ -211,7 +212,7 @@ class Program {
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 2;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 3;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
   m.def("instruction_sets", &instruction_sets);
@@ -222,6 +223,7 @@ NB_MODULE(_cpu, m) {
       .def("lane_bits", &Program::lane_bits)
       .def("has_shape", &Program::has_shape)
       .def("force_lane_bits", &Program::force_lane_bits)
+      .def("force_share_row_bits", &Program::force_share_row_bits)
       .def("add_shape", &Program::add_shape)
       .def_prop_ro("n_raw", &Program::n_raw)
       .def("forward", &Program::forward, "shared"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)

@@ -53,6 +53,7 @@ template <class Real> class Engine final : public EngineBase {
 
   int n_raw() const override { return runs_.n_raw(); }
   bool has_shape(int lane_bits) const override { return bool(layouts_[std::size_t(lane_bits)]); }
+  void force_share_row_bits(int bits) override { settings_.share_row_bits = std::max(bits, kBlockBits); }
   void add_shape(const PlanData& plan, int lane_bits) override {
     layouts_[std::size_t(lane_bits)] = std::make_unique<Layout<Real>>(context_, plan, lane_bits);
     prepared_.clear();
@@ -153,7 +154,10 @@ template <class Real> class Engine final : public EngineBase {
   template <class Job> void each_bundle(const std::vector<Bundle>& bundles, Job job) {
     const int threads = team_.threads(), n = int(bundles.size());
     bool tiled = false;
-    for (const Bundle& bundle : bundles) tiled = tiled || !layouts_[std::size_t(bundle.lane_bits)]->shape.resident;
+    for (const Bundle& bundle : bundles) {
+      const Shape& shape = layouts_[std::size_t(bundle.lane_bits)]->shape;
+      tiled = tiled || !shape.resident || shape.share_bits;
+    }
     cancelled_ = false;
     last_check_ = std::chrono::steady_clock::now();
     if (threads == 1 || (tiled && n < 2 * threads && n % threads) || n == 1) {

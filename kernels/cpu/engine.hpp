@@ -17,6 +17,8 @@ namespace qmltrain {
 constexpr int kBlock = 16;
 constexpr int kRowBits = 10, kRowBitsEntangled = 13;  // rows of a state beyond which qubits move into the lanes
 
+constexpr int kShareRowBits = 10;  // rows of a share of a long state: enough work for a thread to be called to it
+
 enum class Mode { kKeep, kReversible, kCheckpoint };
 
 struct Settings {
@@ -24,6 +26,7 @@ struct Settings {
   int interval;      // steps; 0: none
   int threads;
   bool fusion;
+  int share_row_bits = kShareRowBits;
 };
 
 struct Inputs {
@@ -64,6 +67,7 @@ class EngineBase {
                                     const Gradients& out, double* gradient) = 0;
   virtual void slot_gradient(const double* total, const double* shared, double* gradient) = 0;
   virtual int n_raw() const = 0;
+  virtual void force_share_row_bits(int bits) = 0;  // for tests; at least kBlockBits, before add_shape
   int forced_lane_bits = -1;          // for tests
   std::function<bool()> interrupted;  // asked now and then by the calling thread
 };

@@ -67,11 +67,11 @@ template <class Real> class Layout {
   Layout(const Context<Real>& context, const PlanData& plan, int lane_bits)
       : c_(context),
         shape(plan, context.runs, lane_bits, int(context.W), context.row_bytes, context.kernels.max_group, may_keep(plan, lane_bits),
-              context.settings.interval > 0, context.settings.fusion),
+              context.settings.interval > 0, context.settings.fusion, context.settings.share_row_bits),
         keep(may_keep(plan, lane_bits) && shape.resident && shape.sweeps.size() <= 1) {
     if (may_keep(plan, lane_bits) && !keep)
       shape = Shape(plan, context.runs, lane_bits, int(context.W), context.row_bytes, context.kernels.max_group, false, false,
-                    context.settings.fusion);
+                    context.settings.fusion, context.settings.share_row_bits);
     choose_kept();
     for (StringData string : plan.strings) {
       string.x = shape.scatter.pair(string.x), string.z = shape.scatter.parity(string.z);
@@ -423,7 +423,11 @@ template <class Real> class Layout {
       c.n_lane = int(e.lanes.size());
       const Phase kind = e.diagonal.kind;
       if (has_table(e.diagonal)) c.table = tables_.template as<Real>() + e.diagonal.table;
-      call.plain = kind == kNone || (single && (kind == kScalar || e.diagonal.whole));
+      call.plain = kind == kNone || (single && (kind == kScalar || kind == kFactor || e.diagonal.whole));
+      if (single && kind == kFactor) {
+        c.high_phase = tables_.template as<Real>() + e.diagonal.high_table;
+        c.variant = e.diagonal.variant.data();
+      }
       for (int q = 0; q < c.n_lane; q++) {
         const LaneRotationShape& l = e.lanes[std::size_t(q)];
         const ShapeRotation& r = s.rotations[l.rotation];
@@ -503,6 +507,14 @@ template <class Real> class Layout {
       for (std::size_t tile = 0; tile < tiles; tile++)
         vector_phases(index, tile, worker.turns.template as<Turn<Real>>(), table + 2 * size * tile, nullptr);
       return;
+    }
+    if (!d.variant.empty()) {
+      const std::size_t n = std::max<std::size_t>(e.n_high, W);
+      worker.turns.reserve(n * sizeof(Real));
+      Turn<Real>* a = worker.turns.template as<Turn<Real>>();
+      std::memset(a, 0, n * sizeof(Real));
+      for (int j : d.high) a[d.terms[std::size_t(j)].e >> __builtin_ctz(e.n_low)] += turn[j];
+      c_.kernels.scalar_table(a, __builtin_ctz(e.n_high), Real(scale[std::size_t(index)]), tables_.template as<Real>() + d.high_table);
     }
     const std::size_t variants = std::size_t(1) << d.crossing.size(), size = W * e.n_low;
     worker.turns.reserve(size * sizeof(Real));

@@ -19,6 +19,9 @@ constexpr std::size_t kNearBytes = 3 << 20;  // a state of so many bytes is foun
 
 struct Unit { int index, block, first, count; };
 
+// One of `count` shares of the rows that a call works on.
+struct Share { int index = 0, count = 1; };
+
 // Units of one layout whose states are stored one after the other.
 struct Bundle {
   int index, lane_bits, count;
@@ -122,6 +125,7 @@ template <class Real> struct Run {
   void sweep_forward(std::size_t index, char* state) {
     const std::vector<Call<Real>>& calls = v.forward[index];
     if (calls.empty()) return;
+    if (s.share_bits) return shares_forward(calls, state);
     const TileGeometry& g = s.geometries[s.sweeps[index].geometry];
     const std::size_t tiles = g.tile_base.size();
     each_context(tiles, [&](int context, int contexts, Worker& w) {
@@ -141,8 +145,8 @@ template <class Real> struct Run {
   // ---- kernel calls ----------------------------------------------------------------------------------------------
 
   // One group of rotations on one tile: forward or inverse on one state, or v and inverse on psi and lam.
-  void run_group(const Call<Real>& prepared, std::size_t tile, Offset base, Place<Real> place) {
-    if (prepared.plain) {
+  void run_group(const Call<Real>& prepared, std::size_t tile, Offset base, Place<Real> place, Share share = {}) {
+    if (prepared.plain && share.count == 1) {
       place.base = base;
       if (prepared.reverse) prepared.reverse(prepared.group, place);
       else prepared.rotate(prepared.group.psi, place);
@@ -150,7 +154,16 @@ template <class Real> struct Run {
     }
     const Group& g = s.groups[prepared.index];
     BackwardCall<Real> call = prepared.group;
-    for (const Group::Part& part : g.parts) {
+    std::size_t first = 0, count = g.parts.size();
+    if (std::size_t n = std::size_t(share.count); n > 1) {  // a share is some of the parts, or some blocks of rows of one part
+      const std::size_t of_part = std::max<std::size_t>(n / count, 1);
+      first = std::size_t(share.index) / of_part * count / (n / of_part), count = std::max<std::size_t>(count / n, 1);
+      const std::size_t blocks = std::min<std::size_t>(of_part, g.n_high), block = std::size_t(share.index) % of_part;
+      if (block >= blocks) return;  // fewer blocks than shares
+      call.psi.n_high = std::uint32_t(g.n_high / blocks), call.psi.rows.high += block * call.psi.n_high;
+    }
+    for (std::size_t i = first; i < first + count; i++) {
+      const Group::Part& part = g.parts[i];
       place.base = base ^ part.offset;
       for (int q = 0; q < g.count; q++) {
         const bool minus = (part.signs >> q & 1) ^ parity_of(tile & s.rotations[g.rotation[q]].tau);
@@ -196,7 +209,9 @@ template <class Real> struct Run {
     }
     switch (e.diagonal.kind) {
       case kScalar: call.table += std::size_t(2) * tile * e.n_low * e.n_high; break;
-      case kFactor: factor_tile(call, e, prepared.index, tile, w); break;
+      case kFactor:
+        if (e.diagonal.variant.empty()) factor_tile(call, e, prepared.index, tile, w);
+        break;
       case kVector:
         if (e.diagonal.whole) call.table += 2 * W * tile * e.n_low * e.n_high;
         else vector_tile(call, e, prepared.index, u, tile, w);
@@ -239,6 +254,70 @@ template <class Real> struct Run {
     for (int i = 0; i < index; i++) term += s.elementwise[std::size_t(i)].diagonal.sample.size();
     v.vector_phases(index, tile, w.turns.template as<Turn<Real>>(), w.table.template as<Real>(), sample_turn + W * term);
     call.table = w.table.template as<Real>();
+  }
+
+  // ---- long resident states: one tile, every call cut into shares of its rows ------------------------------------------
+
+  // job(share, worker), by the whole team where this bundle is alone
+  template <class Job> void each_share(Job job) {
+    each_context(std::size_t(1) << s.share_bits, [&](int context, int n, Worker& w) { job(Share{context, n}, w); });
+    check(&worker == &c.workers[0]);
+  }
+
+  // The rows of a share are consecutive blocks.
+  ElementwiseCall<Real> share_of(ElementwiseCall<Real> call, const Elementwise& e, Share share) const {
+    const std::uint32_t n = e.n_high / std::uint32_t(share.count), first = n * std::uint32_t(share.index);
+    call.high += first, call.n_high = n;
+    if (e.diagonal.kind == kScalar) call.table += std::size_t(2) * e.n_low * first;
+    if (e.diagonal.kind == kVector) call.table += 2 * W * e.n_low * first;
+    if (e.diagonal.kind == kFactor) call.high_phase += 2 * first, call.variant += first;
+    for (int q = 0; q < call.n_lane; q++)
+      if (parity_of(first & call.lane[q].high_parity)) call.lane[q].low_signs = ~call.lane[q].low_signs;
+    return call;
+  }
+
+  ElementwiseCall<Real> filled(const Call<Real>& prepared) {
+    if (prepared.plain) return prepared.elementwise;
+    ElementwiseCall<Real> call;
+    fill_elementwise(call, prepared, 0, 0, worker);
+    return call;
+  }
+
+  void shares_forward(const std::vector<Call<Real>>& calls, char* state) {
+    const Place<Real> at = place(state, psi_stride);
+    for (const Call<Real>& call : calls) {
+      if (call.kind == Step::kRotate) {
+        each_share([&](Share share, Worker&) { run_group(call, 0, 0, at, share); });
+        continue;
+      }
+      const ElementwiseCall<Real> whole = filled(call);
+      each_share([&](Share share, Worker&) { call.kernel(share_of(whole, s.elementwise[call.index], share), at, {}); });
+    }
+  }
+
+  // acc(share): accumulators of a share
+  template <class Acc> void shares_backward(const std::vector<Call<Real>>& calls, bool samples, Acc acc) {
+    for (const Call<Real>& call : calls) {
+      if (call.for_samples && !samples) continue;
+      if (call.kind == Step::kElementwise) {
+        const ElementwiseCall<Real> whole = filled(call);
+        const Elementwise& e = s.elementwise[call.index];
+        each_share([&](Share share, Worker& w) {
+          const int bits = s.row_bits - s.share_bits;
+          const Place<Real> at = place(psi, lam, acc(share));
+          w.w.reserve((W << bits) * sizeof(Real)), w.sums.reserve((std::size_t(bits) + 3) * W * sizeof(Real));
+          Real *values = w.w.template as<Real>(), *sums = w.sums.template as<Real>();
+          call.kernel(share_of(whole, e, share), at, {values, sums, 0, 0});
+          if (!e.sums.empty()) add_sums_of(call, values, sums, bits, e.share_sums, std::size_t(share.index), at.acc, false);
+        });
+        continue;
+      }
+      each_share([&](Share share, Worker&) {
+        if (call.kind == Step::kUndo) run_group(call, 0, 0, place(psi, psi_stride), share);
+        if (call.kind == Step::kUndo || call.kind == Step::kUndoLam) run_group(call, 0, 0, place(lam, lam_stride), share);
+        else run_group(call, 0, 0, place(psi, lam, acc(share)), share);
+      });
+    }
   }
 
   // ---- backward --------------------------------------------------------------------------------------------------
@@ -289,7 +368,7 @@ template <class Real> struct Run {
     if (calls.empty()) return;
     const TileGeometry& g = s.geometries[sweep.geometry];
     const std::size_t tiles = g.tile_base.size();
-    const int contexts = int(std::min<std::size_t>(tiles, kContexts));
+    const int contexts = s.share_bits ? 1 << s.share_bits : int(std::min<std::size_t>(tiles, kContexts));
     const std::size_t count = std::size_t(sweep.acc_count) * W;
     Real* partial = nullptr;
     if (contexts > 1) {
@@ -297,8 +376,12 @@ template <class Real> struct Run {
       partial = worker.contexts.template as<Real>();
       std::memset(partial, 0, count * std::size_t(contexts) * sizeof(Real));
     }
-    each_context(tiles, [&](int context, int n, Worker& w) {
-      Real* acc = contexts > 1 ? partial + count * std::size_t(context) - W * std::size_t(sweep.acc_first) : total;
+    const auto acc_of = [&](int context) {
+      return contexts > 1 ? partial + count * std::size_t(context) - W * std::size_t(sweep.acc_first) : total;
+    };
+    if (s.share_bits) shares_backward(calls, samples, [&](Share share) { return acc_of(share.index); });
+    else each_context(tiles, [&](int context, int n, Worker& w) {
+      Real* acc = acc_of(context);
       const std::size_t end = (context + 1) * tiles / n;
       for (std::size_t tile = context * tiles / n; tile < end; tile++) {
         const Offset base = g.tile_base[tile];
@@ -340,12 +423,18 @@ template <class Real> struct Run {
     Real *values = w.w.template as<Real>(), *sums = w.sums.template as<Real>();
     run_elementwise(prepared, tile, base, place, {values, sums, w_stride, sums_stride}, w);
     if (e.sums.empty()) return;
-    for (int u = 0; u < units; u++, values += w_stride, sums += sums_stride) {
-      if (e.walsh) k.walsh(values, bits);
-      else if (prepared.compressed) k.tree(values, bits - 2, sums + 2 * W);
-      else k.tree(values, bits, sums);
-      k.add_sums(e.walsh ? values : sums, e.sums.data(), e.sums.size(), tile, place.acc + acc_stride * std::size_t(u), place.fresh);
-    }
+    for (int u = 0; u < units; u++, values += w_stride, sums += sums_stride)
+      add_sums_of(prepared, values, sums, bits, e.sums, tile, place.acc + acc_stride * std::size_t(u), place.fresh);
+  }
+
+  // w over 2^bits rows to the accumulators.
+  void add_sums_of(const Call<Real>& prepared, Real* values, Real* sums, int bits, const std::vector<SumTarget>& targets, std::size_t tile,
+                   Real* acc, bool fresh) const {
+    const bool walsh = s.elementwise[prepared.index].walsh;
+    if (walsh) k.walsh(values, bits);
+    else if (prepared.compressed) k.tree(values, bits - 2, sums + 2 * W);
+    else k.tree(values, bits, sums);
+    k.add_sums(walsh ? values : sums, targets.data(), targets.size(), tile, acc, fresh);
   }
 };
 

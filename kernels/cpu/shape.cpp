@@ -8,7 +8,7 @@
 namespace qmltrain {
 
 Shape::Shape(const PlanData& plan, const Runs& runs, int lane_bits_, int lanes, std::size_t row_bytes_, int max_group, bool keep,
-             bool split, bool fusion)
+             bool split, bool fusion, int share_row_bits)
     : n(plan.n_qubits), lane_bits(lane_bits_), row_bits(plan.n_qubits - lane_bits_), row_bytes(row_bytes_), lanes_(lanes),
       max_group_(fusion ? max_group : 1), keep_(keep), split_(split), fusion_(fusion),
       amplitude_encoded_(plan.amplitude_encoded), absorbing_(!plan.amplitude_encoded) {
@@ -22,6 +22,7 @@ Shape::Shape(const PlanData& plan, const Runs& runs, int lane_bits_, int lanes, 
   resident = true;
   for (const TileGeometry& g : geometries)
     if (g.tau_bits) resident = false;
+  if (resident && !keep && row_bits >= share_row_bits + 2) share_bits = std::min(row_bits - share_row_bits, kMostShareBits);
   finish(runs);
 }
 

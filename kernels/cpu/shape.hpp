@@ -89,6 +89,9 @@ struct DiagonalShape {
   std::vector<SampleTerm> sample;
   bool whole = false;                     // kVector: the table of all tiles is made once a step
   std::size_t table = 0;                  // numbers before this one in the step's tables (kScalar, kFactor, whole)
+  // kFactor where the tile is the state: numbers before the phases of its high indices, and which small table goes with each
+  std::size_t high_table = 0;
+  std::vector<std::uint8_t> variant;
 };
 
 struct Elementwise {
@@ -101,6 +104,7 @@ struct Elementwise {
   RowTable rows;                          // rows of a block, and blocks
   std::uint32_t n_low = 1, n_high = 1;
   std::vector<SumTarget> sums;            // v_z and gradients of phases
+  std::vector<SumTarget> share_sums;      // the same from the sums of one share of the rows; tau: over the share's number
   bool walsh = false;                     // masks are dependent: transform all of w
 };
 
@@ -141,17 +145,19 @@ struct RawRow { int acc, lane_mask, row; char what; int rotation, elementwise; M
 struct SampleRow { int acc, lane_mask, slot; double coefficient; int rotation, elementwise; Mask mask; };
 
 constexpr int kMostUnscaled = 48;
+constexpr int kMostShareBits = 4;
 constexpr std::size_t kWholeTableBytes = 32 << 20;  // of all steps; TABLE_BYTES of qmltrain/engines/cpu/program.py
 
 class Shape {
  public:
   Shape(const PlanData& plan, const Runs& runs, int lane_bits, int lanes, std::size_t row_bytes, int max_group, bool keep,
-        bool split, bool fusion);
+        bool split, bool fusion, int share_row_bits);
 
   int n, lane_bits, row_bits;
   std::size_t row_bytes;
   int n_acc = 0;
   bool resident;                          // every tile is the whole state
+  int share_bits = 0;                     // a long resident state: every call is cut into 2^share_bits shares of its rows
   Scatter scatter;
   std::vector<Offset> offsets;
   std::vector<ShapeRotation> rotations;
@@ -182,6 +188,7 @@ class Shape {
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);
   int make_group(const TileGeometry& g, const std::vector<int>& members);
   void layout(const TileGeometry& g, Elementwise& e);
+  void add_share_sums(Elementwise& e) const;
   RowTable rows(const TileGeometry& g, const std::vector<Mask>& tile_basis, std::size_t low_bits);
   std::size_t intern(const std::vector<Offset>& table);
   Mask local_row(const TileGeometry& g, Mask row) const;

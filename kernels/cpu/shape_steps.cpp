@@ -76,6 +76,14 @@ void Shape::layout(const TileGeometry& g, Elementwise& e) {
       d.kind = kFactor;
       d.table = table_size;
       table_size += (std::size_t(2) * lanes_ * e.n_low) << d.crossing.size();
+      if (g.tau_bits == 0) {
+        d.high_table = table_size;
+        table_size += 2 * std::max<std::size_t>(e.n_high, lanes_);
+        d.variant.assign(e.n_high, 0);
+        for (std::size_t i = 0; i < d.crossing.size(); i++)
+          for (std::uint32_t h = 0; h < e.n_high; h++)
+            d.variant[h] |= std::uint8_t(parity_of(h & (d.terms[std::size_t(d.crossing[i])].e >> low)) << i);
+      }
     } else {
       d.kind = kVector;
     }
@@ -177,6 +185,17 @@ std::vector<int> Shape::make_groups(const TileGeometry& g, std::vector<int> memb
   return made;
 }
 
+// A share is given by the highest coordinates of its rows: sums over it see the lower ones, its number gives the sign of the rest.
+void Shape::add_share_sums(Elementwise& e) const {
+  if (!share_bits) return;
+  const std::uint32_t bits = std::uint32_t(row_bits - share_bits);
+  for (const SumTarget& t : e.sums) {
+    if (e.walsh) e.share_sums.push_back({t.from & ((1u << bits) - 1), t.acc, t.from >> bits});
+    else if (t.from < bits || t.from == std::uint32_t(row_bits)) e.share_sums.push_back({std::min(t.from, bits), t.acc, 0});
+    else e.share_sums.push_back({bits, t.acc, std::uint64_t(1) << (t.from - bits)});
+  }
+}
+
 void Shape::finish(const Runs& runs) {
   std::vector<Sweep> kept;
   for (Sweep& s : sweeps)
@@ -237,6 +256,7 @@ void Shape::finish(const Runs& runs) {
             if (part.row >= 0) raw_rows.push_back({sum_of(t.mask), t.lane, part.row, 't', -1, item.elementwise, t.mask});
         for (const SampleTerm& t : e.diagonal.sample)
           sample_rows.push_back({sum_of(t.where.mask), t.where.lane, t.slot, t.coefficient, -1, item.elementwise, t.where.mask});
+        add_share_sums(e);
         continue;
       }
       std::vector<int> wanted, rest;

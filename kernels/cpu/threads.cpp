@@ -37,8 +37,11 @@ void Team::run(int count, const std::function<void(int, int)>& job) {
     ticket_ = 0, inside_ = 0;
     for (int t = 1; t < threads_; t++) workers_.emplace_back([this, t] { work(t); });
   }
-  job_ = &job, count_ = count, error_ = nullptr;
-  next_.store(0, std::memory_order_relaxed);
+  job_ = &job, error_ = nullptr;
+  for (int t = 0; t < threads_; t++) {
+    shares_[std::size_t(t)].next.store(int(std::int64_t(count) * t / threads_), std::memory_order_relaxed);
+    shares_[std::size_t(t)].end = int(std::int64_t(count) * (t + 1) / threads_);
+  }
   open_.store(true);
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -55,11 +58,14 @@ void Team::run(int count, const std::function<void(int, int)>& job) {
 
 void Team::take(int thread) {
   try {
-    for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*job_)(i, thread);
+    for (int k = 0; k < threads_; k++) {  // its own jobs, then what others have left
+      Jobs& jobs = shares_[std::size_t((thread + k) % threads_)];
+      for (int i; (i = jobs.next.fetch_add(1, std::memory_order_relaxed)) < jobs.end;) (*job_)(i, thread);
+    }
   } catch (...) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!error_) error_ = std::current_exception();
-    next_.store(count_, std::memory_order_relaxed);
+    for (Jobs& jobs : shares_) jobs.next.store(jobs.end, std::memory_order_relaxed);
   }
 }
 

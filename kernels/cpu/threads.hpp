@@ -1,6 +1,7 @@
 // A team of threads that shares out numbered jobs. Which thread does a job never changes what it computes.
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -12,7 +13,7 @@ namespace qmltrain {
 
 class Team {
  public:
-  explicit Team(int threads) : threads_(threads < 1 ? 1 : threads) {}
+  explicit Team(int threads) : threads_(threads < 1 ? 1 : threads), shares_(std::size_t(threads_)) {}
   ~Team() { stop(); }
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -27,11 +28,17 @@ class Team {
   void take(int thread);
   void stop();
 
+  // Every thread starts with the same share of the job numbers each time: what a job works on is likely to be in its cache.
+  struct alignas(64) Jobs {
+    std::atomic<int> next{0};
+    int end = 0;
+  };
+
   const int threads_;
+  std::vector<Jobs> shares_;
   std::vector<std::thread> workers_;
   const std::function<void(int, int)>* job_ = nullptr;
-  int count_ = 0;
-  std::atomic<int> next_{0}, inside_{0}, ticket_{0};
+  std::atomic<int> inside_{0}, ticket_{0};
   std::atomic<bool> open_{false}, quit_{false};
   std::exception_ptr error_;
   std::mutex mutex_;

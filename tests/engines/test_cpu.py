@@ -188,6 +188,45 @@ def test_chunks_change_no_bit_and_one_call_equals_three():
     assert shared.tobytes() == repeated.tobytes()
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    circuits(min_qubits=6, max_qubits=8, max_gates=24),
+    st.sampled_from(MODES[1:]),
+    st.sampled_from([0, 1, 2]),
+    st.sampled_from(["complex64", "complex128"]),
+    st.booleans(),
+)
+def test_long_states_are_shared_out_by_rows(circuit, gradient, lanes, precision, fusion):
+    theta, x = random_inputs(circuit, 3)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    engine = CpuEngine(lane_bits=lanes, share_row_bits=4)
+    results = []
+    for threads in (1, 2, 3):
+        options = EngineOptions(threads=threads, fusion=fusion)
+        results.append(
+            run(engine, circuit, strings, theta, x, precision=precision, gradient=gradient, engine_options=options)
+        )
+    assert_close(results[0], expected, precision, factor=4)
+    for other in results[1:]:
+        for name in ("expectations_BM", "slots_S", "per_sample_BS", "shared_BS"):
+            assert getattr(results[0], name).tobytes() == getattr(other, name).tobytes(), name
+
+
+@pytest.mark.parametrize("lanes", [0, 3])
+@pytest.mark.parametrize("entangler", ["cz", "cx"])
+def test_long_states_of_layered_circuits(entangler, lanes):
+    """12 to 15 row bits: shares as they are, not forced."""
+    circuit = hea(12 + lanes, 2, entangler)
+    theta, x = random_inputs(circuit, 2)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    for threads in (1, 2):
+        options = EngineOptions(threads=threads)
+        found = run(CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision="complex64", engine_options=options)
+        assert_close(found, expected, "complex64", factor=2)
+
+
 @pytest.mark.parametrize("encoded", [False, True])
 @pytest.mark.parametrize("lanes", [0, 2, 4])
 @pytest.mark.parametrize("entangler", ["cz", "cx"])

@@ -42,14 +42,16 @@ def thread_count(requested: int) -> int:
 
 
 class CpuEngine:
-    """`tile_row_bits` and `lane_bits` override what the engine would choose, for tests of tiled plans and of qubits
-    in the lanes."""
+    """`tile_row_bits`, `lane_bits` and `share_row_bits` override what the engine would choose, for tests of tiled plans,
+    of qubits in the lanes and of states whose rows are shared out between threads."""
 
     name = "cpu"
 
-    def __init__(self, tile_row_bits: int | None = None, lane_bits: int | None = None) -> None:
+    def __init__(
+        self, tile_row_bits: int | None = None, lane_bits: int | None = None, share_row_bits: int | None = None
+    ) -> None:
         self.extension = load()
-        self.tile_row_bits, self.lane_bits = tile_row_bits, lane_bits
+        self.tile_row_bits, self.lane_bits, self.share_row_bits = tile_row_bits, lane_bits, share_row_bits
 
     def describe(self) -> str:
         threads = thread_count(0)
@@ -94,6 +96,7 @@ class CpuEngine:
             chosen_set(self.extension),
             self.tile_row_bits,
             self.lane_bits,
+            self.share_row_bits,
             mode,
             interval,
             reason,

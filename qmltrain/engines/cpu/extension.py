@@ -9,7 +9,7 @@ from typing import Any
 from qmltrain.errors import EngineUnavailableError, InputError
 
 VARIABLE = "QMLTRAIN_SIMD"
-INTERFACE = 2  # of the extension that this code was written for; see binding.cpp
+INTERFACE = 3  # of the extension that this code was written for; see binding.cpp
 
 
 def load() -> ModuleType | Any:

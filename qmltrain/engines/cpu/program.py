@@ -32,6 +32,7 @@ class Setting:
     instruction_set: str
     tile_row_bits: int | None
     lane_bits: int | None
+    share_row_bits: int | None
     mode: Literal["reversible", "checkpoint"]
     interval: int | None
     reason: str
@@ -40,8 +41,8 @@ class Setting:
     lanes: int
 
 
-TILE_ROW_BITS = 8  # rows of a tile: two states of 2^8 rows stay near the first cache
-RESIDENT_ROW_BITS = 12  # psi and lambda of 2^12 rows stay in the second cache: one tile, one pass
+TILE_BYTES = 32 << 10  # of a tile: psi and lambda stay near the first cache
+RESIDENT_BYTES = 2 << 20  # psi and lambda stream from the second and third cache faster than tiles of them are gathered
 TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take; kWholeTableBytes of shape.hpp
 
 
@@ -50,11 +51,11 @@ def most_in_unit(n_qubits: int, lanes: int) -> int:
     return lanes >> max(0, min(n_qubits - 13, lanes.bit_length() - 1))
 
 
-def tile_rows(row_bits: int, override: int | None = None) -> int:
-    """Bits of a tile: all where that is one tile in the second cache; else as few tiles as `TILE_ROW_BITS` allows, of
+def tile_rows(row_bits: int, row_bytes: int, override: int | None = None) -> int:
+    """Bits of a tile of the 2^row_bits rows: all where the state is resident; else as few tiles as `TILE_BYTES` allows, of
     even size, so that rotations go in pairs. `override`: at most so many, whatever the caches."""
-    most = override or TILE_ROW_BITS
-    if row_bits <= (override or RESIDENT_ROW_BITS):
+    most = override or (TILE_BYTES // row_bytes).bit_length() - 1
+    if row_bits <= (override or (RESIDENT_BYTES // row_bytes).bit_length() - 1):
         return row_bits
     count = ceil(row_bits / most)
     bits = ceil(row_bits / count)
@@ -87,6 +88,8 @@ class CpuProgram:
         )
         if setting.lane_bits is not None:
             self._kernel.force_lane_bits(setting.lane_bits)
+        if setting.share_row_bits is not None:
+            self._kernel.force_share_row_bits(setting.share_row_bits)
         self._ready: set[int] = set()
         self._twin: CpuProgram | None = None
         self.forecast = self._forecast()
@@ -122,7 +125,8 @@ class CpuProgram:
             lane_bits = self._kernel.lane_bits(samples)
             if not self._kernel.has_shape(lane_bits):
                 rows = self.plan.n_qubits - lane_bits
-                tile = tile_rows(rows, self.setting.tile_row_bits) + lane_bits
+                row_bytes = self.setting.lanes * self.dtype.itemsize
+                tile = tile_rows(rows, row_bytes, self.setting.tile_row_bits) + lane_bits
                 plan = compile_plan(self.circuit, self.strings, tile_bits=tile, low_bits=lane_bits)
                 self._kernel.add_shape(plan_data(self.extension, plan), lane_bits)
         self._ready.add(batch)
