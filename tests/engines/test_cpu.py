@@ -213,6 +213,30 @@ def test_long_states_are_shared_out_by_rows(circuit, gradient, lanes, precision,
             assert getattr(results[0], name).tobytes() == getattr(other, name).tobytes(), name
 
 
+def ring_of_phases(n_qubits: int) -> Circuit:
+    """Trainable phases on every pair of neighbours and on one more: their masks depend on each other."""
+    gates: list[Gate] = [Gate("ry", (q,), (feature(q),)) for q in range(n_qubits)]
+    for layer in range(3):
+        pairs = [(q, (q + 1) % n_qubits) for q in range(n_qubits)] + [(0, n_qubits // 2)]
+        first = layer * (len(pairs) + n_qubits)
+        gates += [Gate("rzz", pair, (parameter(first + k),)) for k, pair in enumerate(pairs)]
+        gates += [Gate("rx", (q,), (parameter(first + len(pairs) + q),)) for q in range(n_qubits)]
+    n_parameters = 3 * (2 * n_qubits + 1)
+    return Circuit(n_qubits, tuple(gates), tuple(f"t{k}" for k in range(n_parameters)), n_features=n_qubits)
+
+
+@pytest.mark.parametrize("lanes", [0, 1, 2])
+@pytest.mark.parametrize("circuit", [hea(8, 4, "cx"), ring_of_phases(8)], ids=["cx", "ring"])
+def test_shares_of_entangled_rows(circuit, lanes):
+    """Groups of rotations whose rows fall into parts of different signs; sums that need a Walsh transform."""
+    theta, x = random_inputs(circuit, 3)
+    strings = some_strings(8)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    for gradient in MODES[1:]:
+        found = run(CpuEngine(lane_bits=lanes, share_row_bits=4), circuit, strings, theta, x, gradient=gradient)
+        assert_close(found, expected, "complex128")
+
+
 @pytest.mark.parametrize("lanes", [0, 3])
 @pytest.mark.parametrize("entangler", ["cz", "cx"])
 def test_long_states_of_layered_circuits(entangler, lanes):
