@@ -31,7 +31,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.phase_rotate[1] = phase_rotate<Real, 1>;
   k.phase_rotate[2] = phase_rotate<Real, 2>;
   k.phase_rotate[3] = phase_rotate<Real, 3>;
-  k.phase_rotate[4] = phase_rotate<Real, 4>;
+  if constexpr (kRegisters == 32) k.phase_rotate[4] = phase_rotate<Real, 4>;
   k.layer_back[1] = layer_back<Real, 1>;
   k.layer_back[2] = layer_back<Real, 2>;
   k.layer_back[3] = layer_back<Real, 3>;

@@ -4,8 +4,8 @@
 //     lam <- D^-1 R^-1 lam
 //     w = Im(conj(lam) psi) and its sums from psi before the layer
 //
-// are one pass over a unit: lam's imaginary plane stays in registers from the butterflies to the diagonal, w never leaves
-// them, and every address is a constant displacement.
+// are one pass over a unit: where registers allow, lam's imaginary plane stays in them from the butterflies to the diagonal
+// and w to its sums, and every address is a constant displacement.
 #pragma once
 #include "backward.hpp"
 #include "sums.hpp"
@@ -55,6 +55,48 @@ template <class Real, int K> INLINE void sums_of(Vec<Real>* w, Vec<Real>* sums) 
   sums[K] = w[0];
 }
 
+// x <- D^-1 x of row j, to memory; returns w of it and a, psi before the layer.
+template <class Real> INLINE Vec<Real> undo_phase(Amp<Real> x, const Real* phase, const Amp<Real>* a, Amp<Real>* b) {
+  const Vec<Real> re = splat(phase[0]), im = splat(phase[1]);
+  const Amp<Real> y{re * x.re + im * x.im, re * x.im - im * x.re};
+  *b = y;
+  return y.re * a->im - y.im * a->re;
+}
+
+// The butterflies of b's rows and D^-1, w to w[.]: with registers for 2^K rows.
+template <class Real, int K> INLINE void undo_layer(const Real* phase, const Vec<Real>* t, const Amp<Real>* a, Amp<Real>* b, Vec<Real>* w) {
+  constexpr int M = 1 << K;
+#pragma GCC unroll 16
+  for (int j = 0; j < M; j++) w[j] = load(b[j].re);
+  butterflies<Real, K, false, kApart>(w, t, nullptr);
+#pragma GCC unroll 16
+  for (int j = 0; j < M; j++) b[j].re = w[j];
+#pragma GCC unroll 16
+  for (int j = 0; j < M; j++) w[j] = load(b[j].im);
+  butterflies<Real, K, false, kApart>(w, t, nullptr);
+#pragma GCC unroll 16
+  for (int j = 0; j < M; j++) w[j] = undo_phase<Real>({load(b[j].re), w[j]}, phase + 2 * j, a + j, b + j);
+}
+
+// With registers for half of them: all qubits but the last, half by half and plane by plane; then the last, pair by pair.
+template <class Real, int K>
+INLINE void undo_layer_in_halves(const Real* phase, const Vec<Real>* t, const Amp<Real>* a, Amp<Real>* b, Vec<Real>* w) {
+  constexpr int H = 1 << (K - 1);
+  for (int half = 0; half < 2; half++) {
+    Amp<Real>* p[H];
+    for (int j = 0; j < H; j++) p[j] = b + H * half + j;
+    rotate_plane<Real, K - 1, false, false>(p, &Amp<Real>::re, t, nullptr, nullptr);
+    rotate_plane<Real, K - 1, false, false>(p, &Amp<Real>::im, t, nullptr, nullptr);
+  }
+  for (int j = 0; j < H; j++) {
+    Vec<Real> re[2] = {load(b[j].re), load(b[j + H].re)}, im[2] = {load(b[j].im), load(b[j + H].im)};
+    butterflies<Real, 1, false, kApart>(re, t + K - 1, nullptr);
+    butterflies<Real, 1, false, kApart>(im, t + K - 1, nullptr);
+    w[j] = undo_phase<Real>({re[0], im[0]}, phase + 2 * j, a + j, b + j);
+    w[j + H] = undo_phase<Real>({re[1], im[1]}, phase + 2 * (j + H), a + j + H, b + j + H);
+  }
+}
+
 template <class Real, int K> void layer_back(const LayerCall<Real>& call, const Place<Real>& place) {
   constexpr int M = 1 << K, W = Vector<Real>::lanes;
   Vec<Real> t[K];
@@ -66,27 +108,10 @@ template <class Real, int K> void layer_back(const LayerCall<Real>& call, const 
     if constexpr (K >= 2) layer_v<Real, K, 0, true>(call, psi, lam, acc, place.fresh);
     if constexpr (K == 3) layer_v<Real, K, 2, false>(call, psi, lam, acc, place.fresh);
     if constexpr (K == 4) layer_v<Real, K, 2, true>(call, psi, lam, acc, place.fresh);
-    Amp<Real>* b = row<Real>(lam, 0);
-    const Amp<Real>* a = row<Real>(before, 0);
-    Vec<Real> plane[M];
-#pragma GCC unroll 16
-    for (int j = 0; j < M; j++) plane[j] = load(b[j].re);
-    butterflies<Real, K, false, kApart>(plane, t, nullptr);
-#pragma GCC unroll 16
-    for (int j = 0; j < M; j++) b[j].re = plane[j];
-#pragma GCC unroll 16
-    for (int j = 0; j < M; j++) plane[j] = load(b[j].im);
-    butterflies<Real, K, false, kApart>(plane, t, nullptr);
-    // plane becomes w
-#pragma GCC unroll 16
-    for (int j = 0; j < M; j++) {
-      const Vec<Real> re = load(b[j].re), im = plane[j], d_re = splat(call.table[2 * j]), d_im = splat(call.table[2 * j + 1]);
-      const Amp<Real> x{d_re * re + d_im * im, d_re * im - d_im * re};
-      plane[j] = x.re * a[j].im - x.im * a[j].re;
-      b[j] = x;
-    }
-    Vec<Real> sums[K + 1];
-    sums_of<Real, K>(plane, sums);
+    Vec<Real> w[M], sums[K + 1];
+    if constexpr (M + K + 2 <= kRegisters) undo_layer<Real, K>(call.table, t, row<Real>(before, 0), row<Real>(lam, 0), w);
+    else undo_layer_in_halves<Real, K>(call.table, t, row<Real>(before, 0), row<Real>(lam, 0), w);
+    sums_of<Real, K>(w, sums);
 #pragma GCC unroll 4
     for (int i = 0; i <= K; i++)
       if (call.sum_acc[i]) give(acc + std::size_t(W) * call.sum_acc[i], sums[i], place.fresh);

@@ -57,9 +57,10 @@ template <class Real> struct Call {
   // not nullptr: an elementwise step together with the rotations of group `then`, whose angles are in `group`
   typename Kernels<Real>::PhaseRotate phase_rotate;
   int then;
-  // not nullptr: a whole layer going back; `then` is the group of its rotations
+  // not nullptr: a whole layer going back, with these rotations
   typename Kernels<Real>::LayerBack layer_back;
   LayerCall<Real> layer;
+  int rotation[kMaxGroup];
 };
 
 template <class Real> class Layout {
@@ -321,11 +322,11 @@ template <class Real> class Layout {
             call.elementwise.scale = Real(scale[call.index]);
             if (!call.phase_rotate && !call.layer_back) continue;
           }
-          const Group& g = s.groups[call.phase_rotate || call.layer_back ? call.then : call.index];
           if (call.layer_back) {
-            for (int q = 0; q < g.count; q++) call.layer.t[q] = -tangent[g.rotation[q]];
+            for (int q = 0; q < s.row_bits; q++) call.layer.t[q] = -tangent[call.rotation[q]];
             continue;
           }
+          const Group& g = s.groups[call.phase_rotate ? call.then : call.index];
           const bool inverse = call.kind == Step::kUndo || call.kind == Step::kUndoLam;
           for (int q = 0; q < g.count; q++) {
             const Real t = tangent[g.rotation[q]];
@@ -385,26 +386,35 @@ template <class Real> class Layout {
 
   // Backward: v of all rotations of a state of one group, their inverses, and the diagonal before them.
   bool join_backward(std::vector<Call<Real>>& calls, const Call<Real>& call) const {
-    if (calls.size() < 2 || !plain_diagonal(call) || calls.back().kind != Step::kUndoLam) return false;
-    const Call<Real> undo = calls.back();
-    const Group& g = shape.groups[undo.index];
-    const Elementwise& e = shape.elementwise[call.index];
-    if (g.count != shape.row_bits || !lowest_bits(undo) || e.walsh) return false;
-    std::size_t first = calls.size() - 1;
-    int measured = 0;
-    while (first > 0 && calls[first - 1].kind == Step::kMeasure) measured += shape.groups[calls[--first].index].count;
-    if (measured != g.count) return false;  // angles that are not trained
-    for (int k = 0; k < g.count; k++) {     // in pairs, as the kernel takes them
-      const Group& m = shape.groups[calls[first + std::size_t(k) / 2].index];
-      if (m.count <= k % 2 || m.rotation[k % 2] != g.rotation[k]) return false;
+    const int n = shape.row_bits;
+    if (n > kMaxGroup || !plain_diagonal(call) || shape.elementwise[call.index].walsh) return false;
+    // the calls before it, from the last: inverse rotations, then v in pairs, as the kernel takes them
+    std::size_t first = calls.size();
+    std::vector<int> undone, measured;
+    for (const auto& [kind, rotations] : {std::pair{Step::kUndoLam, &undone}, std::pair{Step::kMeasure, &measured}})
+      while (first > 0 && calls[first - 1].kind == kind) {
+        const Call<Real>& before = calls[--first];
+        const Group& g = shape.groups[before.index];
+        if (!before.plain || g.per_sample || g.lanes) return false;
+        if (kind == Step::kMeasure && g.count != (measured.empty() && n % 2 ? 1 : 2)) return false;
+        rotations->insert(rotations->begin(), g.rotation.begin(), g.rotation.begin() + g.count);
+      }
+    for (const auto* rotations : {&undone, &measured}) {
+      if (int(rotations->size()) != n) return false;  // else: angles that are not trained
+      for (int k = 0; k < n; k++) {
+        const ShapeRotation& r = shape.rotations[(*rotations)[std::size_t(k)]];
+        if (r.pair != Mask(1) << k || r.parity != Mask(1) << k) return false;
+      }
     }
     Call<Real> layer = call;
-    layer.then = undo.index;
     layer.layer = {};
-    for (int k = 0; k < g.count; k++) layer.layer.acc[k] = std::uint32_t(shape.rotations[g.rotation[k]].acc);
-    for (const SumTarget& target : e.sums) layer.layer.sum_acc[target.from] = target.acc;
+    for (int k = 0; k < n; k++) {
+      layer.rotation[k] = undone[std::size_t(k)];
+      layer.layer.acc[k] = std::uint32_t(shape.rotations[undone[std::size_t(k)]].acc);
+    }
+    for (const SumTarget& target : shape.elementwise[call.index].sums) layer.layer.sum_acc[target.from] = target.acc;
     layer.layer.table = call.elementwise.table;
-    layer.layer_back = c_.kernels.layer_back[g.count];
+    layer.layer_back = c_.kernels.layer_back[n];
     calls.resize(first);
     calls.push_back(layer);
     return true;
