@@ -68,8 +68,8 @@ void sine_cosine_array(std::size_t n, const double* angle, double* sine, double*
   }
 }
 
-// half: n vectors of half angles of per-sample rotations; out: of each vector, cosines, then sines. What is NaN or infinite
-// becomes NaN.
+// half: n vectors of half angles of per-sample rotations; out: of each vector, cosines, then sines. Angles are
+// finite: the binding looks.
 void turns(std::size_t n, const double* half, double* out) {
   for (std::size_t i = 0; i < n; i++) {
     VD s, c;
@@ -78,26 +78,35 @@ void turns(std::size_t n, const double* half, double* out) {
   }
 }
 // In float the angle becomes an integer, a fraction of a turn of 2^32, as those of diagonals do.
-typedef std::uint32_t HalfBits __attribute__((vector_size(VB / 2)));
-INLINE HalfBits fraction_of_turn(VD angle) {
+INLINE VecBits<float> fraction_of_turn(VD angle) {  // in the low half of each 64 bits
   const VD big = VD{} + 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer in the low bits
   const VD turns = angle * 0.15915494309189533577;
   const VD fraction = turns - ((turns + big) - big);
-  return __builtin_convertvector((VU)(fraction * 4294967296.0 + big), HalfBits);
+  return (VecBits<float>)(fraction * 4294967296.0 + big);
 }
+// The even numbers of a, then of b.
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, VecBits<float>{__VA_ARGS__})
+#endif
+INLINE VecBits<float> evens(VecBits<float> a, VecBits<float> b) {
+#if VB == 64
+  return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif VB == 32
+  return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+  return SHUFFLE(a, b, 0, 2, 4, 6);
+#endif
+}
+#undef SHUFFLE
 void turns(std::size_t n, const double* half, float* out) {
-  typedef float HalfFloats __attribute__((vector_size(VB / 2)));
   constexpr int W = Vector<float>::lanes;
   for (std::size_t i = 0; i < n; i++) {
     const VD x = at(half + W * i), y = at(half + W * i + kDoubles);
-    const HalfBits low = fraction_of_turn(x), high = fraction_of_turn(y);
-    const HalfFloats x_nan = __builtin_convertvector(x - x, HalfFloats), y_nan = __builtin_convertvector(y - y, HalfFloats);
-    VecBits<float> angle;
-    Vec<float> s, c, nan;
-    __builtin_memcpy(&angle, &low, VB / 2), __builtin_memcpy(reinterpret_cast<char*>(&angle) + VB / 2, &high, VB / 2);
-    __builtin_memcpy(&nan, &x_nan, VB / 2), __builtin_memcpy(reinterpret_cast<char*>(&nan) + VB / 2, &y_nan, VB / 2);
-    sine_cosine_turns(angle, s, c);
-    store_vector(out + 2 * W * i, c + nan), store_vector(out + 2 * W * i + W, s + nan);
+    Vec<float> s, c;
+    sine_cosine_turns(evens(fraction_of_turn(x), fraction_of_turn(y)), s, c);
+    store_vector(out + 2 * W * i, c), store_vector(out + 2 * W * i + W, s);
   }
 }
 
