@@ -119,6 +119,16 @@ INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& st
   }
 }
 
+template <class Real, int N>
+INLINE void exchange_lanes([[maybe_unused]] const ElementwiseCall<Real>& call, [[maybe_unused]] std::uint32_t h, [[maybe_unused]] std::uint32_t l,
+                           [[maybe_unused]] Amp<Real>& a) {
+  if constexpr (N == kGeneral)
+    if (call.exchange_low) {
+      const int mask = call.exchange_high[h] ^ call.exchange_low[l] ^ call.exchange;
+      a = {xor_lanes<Real>(a.re, mask), xor_lanes<Real>(a.im, mask)};
+    }
+}
+
 template <class Real, int Kind, int N>
 void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>&) {
   const LaneState<Real, N> state(call);
@@ -142,6 +152,7 @@ void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& p
           const Amp<Real> d = phase<Real, Kind>(reader, l);
           a = {d.re * a.re - d.im * a.im, d.re * a.im + d.im * a.re};
         }
+        exchange_lanes<Real, N>(call, h, l, a);
         turn_lanes<Real, N>(call, state, h, l, a);
         *row<Real>(out, at) = a;
       }
@@ -174,6 +185,7 @@ void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& p
           Amp<Real>*p = row<Real>(psi, at), *q = row<Real>(lam, at);
           Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
           undo_lanes<Real, N>(call, state, h, l + u, a, b);
+          exchange_lanes<Real, N>(call, h, l + u, a), exchange_lanes<Real, N>(call, h, l + u, b);
           if constexpr (!Kept) ww[u] = b.re * a.im - b.im * a.re;
           if constexpr (Kind == kNone) {
             if constexpr (!Kept) a.re *= scale, a.im *= scale;

@@ -94,6 +94,10 @@ struct ElementwiseCall {
   const Real* high_phase;           // factor: re, im of each high index
   const std::uint8_t* variant;      // factor: which table
   Real scale;                       // no diagonal: a plain factor
+  // general kernel only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^ exchange, between the
+  // diagonal and the rotations; nullptr: not at all
+  const std::uint8_t *exchange_low, *exchange_high;
+  std::uint8_t exchange;
   int n_lane;
   LaneRotation<Real> lane[kMaxLaneBits];
 };

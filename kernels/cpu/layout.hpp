@@ -75,6 +75,8 @@ template <class Real> class Layout {
                     context.settings.fusion, context.settings.share_row_bits);
     choose_kept();
     for (StringData string : plan.strings) {
+      string.x = shape.frame.pair(string.x), string.z = shape.frame.parity(string.z);
+      framed_strings_.push_back(string);
       string.x = shape.scatter.pair(string.x), string.z = shape.scatter.parity(string.z);
       strings.push_back(string);
     }
@@ -152,6 +154,7 @@ template <class Real> class Layout {
   std::vector<std::vector<Call<Real>>> forward, backward;  // [sweep][step]
 
  private:
+  std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state
   Buffer lane_sine_;                   // [rotation][lane]
   Buffer tables_;
 
@@ -225,6 +228,7 @@ template <class Real> class Layout {
         frame[step.index] = F;
         scale[step.index] = now;
         now = 1;
+        if (e.exchanges) F = e.exchange.pair(F), G = e.exchange.parity(G);
         for (const LaneRotationShape& l : e.lanes) {
           rotation(l.rotation);
           Real* sine = lane_sine_.template as<Real>() + c_.W * std::size_t(l.rotation);
@@ -242,7 +246,7 @@ template <class Real> class Layout {
     // stored = true / now
     expectation_factor = now * now;
     string_minus.clear();
-    for (const StringData& string : c_.plan.strings)
+    for (const StringData& string : framed_strings_)
       string_minus.push_back(std::uint8_t((string.sign < 0) ^ parity_of(F & string.z) ^ parity_of(G & string.x)));
     backward_scales(now, before, slot_scale);
   }
@@ -447,6 +451,10 @@ template <class Real> class Layout {
         lane.sine = e.measure ? zeros() : lane_sine_.template as<Real>() + c_.W * std::size_t(l.rotation);
         if (r.tau || (r.sample_index >= 0 && !e.measure)) call.plain = false;
         call.for_samples = e.measure && (q == 0 || call.for_samples) && r.sample_index >= 0;
+      }
+      if (e.exchanges) {
+        c.exchange_low = e.exchange_low.data(), c.exchange_high = e.exchange_high.data();
+        call.plain = call.plain && single;
       }
       call.compressed = std::size_t(e.n_low) * e.n_high >= 4 && !e.walsh && !e.general;
       const Kernels<Real>& k = c_.kernels;

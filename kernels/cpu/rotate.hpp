@@ -51,7 +51,7 @@ INLINE void coefficients(const RotateCall<Real>& call, const Real* turns, Vec<Re
     } else {
       t[k] = splat(call.t[k]);
     }
-    if constexpr (Lanes) t[k] *= lane_sign<Real>(call.parity_lane[k]);
+    t[k] *= lane_sign<Real>(call.parity_lane[k]);
   }
 }
 

@@ -207,6 +207,8 @@ template <class Real> struct Run {
         lane.sine = lane.cosine + W;
       }
     }
+    for (std::size_t i = 0; i < e.exchange_tau.size(); i++)
+      if (tile >> i & 1) call.exchange ^= e.exchange_tau[i];
     switch (e.diagonal.kind) {
       case kScalar: call.table += std::size_t(2) * tile * e.n_low * e.n_high; break;
       case kFactor:
@@ -268,6 +270,7 @@ template <class Real> struct Run {
   ElementwiseCall<Real> share_of(ElementwiseCall<Real> call, const Elementwise& e, Share share) const {
     const std::uint32_t n = e.n_high / std::uint32_t(share.count), first = n * std::uint32_t(share.index);
     call.high += first, call.n_high = n;
+    if (call.exchange_high) call.exchange_high += first;
     if (e.diagonal.kind == kScalar) call.table += std::size_t(2) * e.n_low * first;
     if (e.diagonal.kind == kVector) call.table += 2 * W * e.n_low * first;
     if (e.diagonal.kind == kFactor) call.high_phase += 2 * first, call.variant += first;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "lane_frame.hpp"
 #include "plan.hpp"
 #include "runs.hpp"
 
@@ -97,6 +98,9 @@ struct DiagonalShape {
 struct Elementwise {
   DiagonalShape diagonal;                 // kind kNone: only a factor
   std::vector<LaneRotationShape> lanes;
+  bool exchanges = false;                 // after the diagonal the lanes go over to another frame:
+  LaneFrame exchange;                     // row r's are exchanged by exchange.lanes(r)
+  std::vector<std::uint8_t> exchange_low, exchange_high, exchange_tau;  // of the rows of a block, of blocks, of bits of the tile's number
   bool measure = false;                   // v of initial rotations: nothing is turned
   bool general = false;                   // lane rotations with row signs, per-sample angles, or not of the lane bits in order
   std::vector<int> v_z;                   // rotations whose v_z is taken here
@@ -159,6 +163,7 @@ class Shape {
   bool resident;                          // every tile is the whole state
   int share_bits = 0;                     // a long resident state: every call is cut into 2^share_bits shares of its rows
   Scatter scatter;
+  LaneFrame frame;                        // of the final state
   std::vector<Offset> offsets;
   std::vector<ShapeRotation> rotations;
   std::vector<int> initial;               // rotations of |0...0> that are written as a product state
@@ -183,6 +188,7 @@ class Shape {
   void add_diagonal(const PlanData& plan, const OperationData& op);
   void open_sweep(int geometry) { sweeps.push_back({geometry, {}, {}, {}, 0, 0, 0}); }
   bool absorb(const std::vector<int>& members);
+  void choose_frame(const PlanData& plan, int operation);
   void order_lanes(Elementwise& e);
   void finish(const Runs& runs);
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);

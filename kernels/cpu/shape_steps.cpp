@@ -56,6 +56,17 @@ void Shape::layout(const TileGeometry& g, Elementwise& e) {
     for (std::uint32_t i = 0; i < e.n_low; i++) l.low_signs |= std::uint32_t(parity_of(i & c & (e.n_low - 1))) << i;
     if (rotations[l.rotation].tau) e.general = true;
   }
+  if (e.exchanges) {
+    auto lanes_of = [&](Mask u) {  // of a row in coordinates of the tile
+      Mask r = 0;
+      for (int i = 0; i < g.tile_bits; i++)
+        if (u >> i & 1) r ^= g.basis[std::size_t(i)];
+      return std::uint8_t(e.exchange.lanes(r));
+    };
+    for (Mask u : span(basis, 0, low)) e.exchange_low.push_back(lanes_of(u));
+    for (Mask u : span(basis, low, basis.size() - low)) e.exchange_high.push_back(lanes_of(u));
+    for (Mask r : g.tau_basis) e.exchange_tau.push_back(std::uint8_t(e.exchange.lanes(r)));
+  }
   DiagonalShape& d = e.diagonal;
   if (d.terms.empty() && d.sample.empty()) return;
   const std::size_t all_rows = std::size_t(1) << row_bits;
@@ -108,7 +119,7 @@ int Shape::make_group(const TileGeometry& g, const std::vector<int>& members) {
     masks.push_back(local_row(g, row_of(r.pair)));
     parities.push_back(local_parity(g, row_of(r.parity)));
     group.parity_lane[k] = std::uint8_t(lane_of(r.parity));
-    if (lane_of(r.pair) || lane_of(r.parity)) group.lanes = true;
+    if (lane_of(r.pair)) group.lanes = true;
   }
   std::vector<Offset> member(std::size_t(1) << group.count, 0);
   for (std::size_t j = 0; j < member.size(); j++) {
@@ -158,6 +169,8 @@ std::vector<int> Shape::make_groups(const TileGeometry& g, std::vector<int> memb
     for (int m : members)
       if ((rotations[m].sample_index >= 0) == sample) rest.push_back(m);
     std::sort(rest.begin(), rest.end(), [&](int a, int b) {
+      const bool a_lanes = lane_of(rotations[a].pair), b_lanes = lane_of(rotations[b].pair);
+      if (a_lanes != b_lanes) return b_lanes;  // those that exchange lanes stay among themselves
       return local_row(g, row_of(rotations[a].pair)) < local_row(g, row_of(rotations[b].pair));
     });
     const int limit = sample ? std::min(most, 3) : most;
