@@ -15,7 +15,7 @@
 namespace qmltrain {
 
 constexpr int kBlock = 16;
-constexpr int kRowBits = 10, kRowBitsEntangled = 13;  // rows of a state beyond which qubits move into the lanes
+constexpr int kRowBits = 10, kRowBitsEntangled = 12;  // rows of a state beyond which qubits move into the lanes
 
 constexpr int kShareRowBits = 10;  // rows of a share of a long state: enough work for a thread to be called to it
 

@@ -16,7 +16,7 @@ inline std::vector<Mask> null_space(std::vector<Mask> functionals, int bits) {
     for (std::size_t i = 0; i < reduced.size(); i++)
       if (f >> pivot[i] & 1) f ^= reduced[i];
     if (!f) continue;
-    const int p = 63 - __builtin_clzll(f);
+    const int p = __builtin_ctzll(f);
     for (Mask& r : reduced)
       if (r >> p & 1) r ^= f;
     reduced.push_back(f), pivot.push_back(p);

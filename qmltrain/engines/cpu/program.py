@@ -48,7 +48,7 @@ TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take; k
 
 def most_in_unit(n_qubits: int, lanes: int) -> int:
     """Most samples that one unit of work may hold: its lanes, less those that hold qubits (Engine::lane_bits_of)."""
-    return lanes >> max(0, min(n_qubits - 13, lanes.bit_length() - 1))
+    return lanes >> max(0, min(n_qubits - 12, lanes.bit_length() - 1))
 
 
 def tile_rows(row_bits: int, row_bytes: int, override: int | None = None) -> int:
