@@ -6,8 +6,12 @@
 #include <string>
 
 #include "layout.hpp"
+#include "layout_calls.hpp"
+#include "layout_tables.hpp"
+#include "layout_values.hpp"
 #include "run.hpp"
 #include "run_ends.hpp"
+#include "run_shares.hpp"
 
 namespace qmltrain {
 
