@@ -36,7 +36,7 @@ def main() -> None:
     quick = sys.argv[2:] == ["quick"]
     modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
     count = 0
-    for n_qubits in (1, 5) if quick else (1, 2, 4, 6):
+    for n_qubits in (1, 4, 5) if quick else (1, 2, 3, 4, 6):
         for entangler in ("cz", "cx"):
             circuit = hea(n_qubits, 2, entangler)
             full = (1 << n_qubits) - 1
@@ -45,11 +45,11 @@ def main() -> None:
                 theta, x = random_inputs(circuit, batch)
                 expected = run(ReferenceEngine(), circuit, strings, theta, x)
                 for precision in ("complex64", "complex128"):
-                    for tile, lanes in ((None, None), (2, 0), (2, 2)):
+                    for layout in ((), (2, 0), (2, 2), (None, 0, 4), (None, 2, 4)):  # the last two: rows shared out
                         for gradient in modes[:2] if quick else modes:
                             options = EngineOptions(threads=2)
                             found = run(
-                                CpuEngine(tile, lanes),
+                                CpuEngine(*layout),
                                 circuit,
                                 strings,
                                 theta,
@@ -60,6 +60,15 @@ def main() -> None:
                             )
                             assert_close(found, expected, precision, factor=4)
                             count += 1
+    for lanes in (0, 2):  # long enough for shares
+        circuit = hea(8, 2, "cx")
+        strings = (PauliString(0, 1), PauliString(255, 1))
+        theta, x = random_inputs(circuit, 2)
+        expected = run(ReferenceEngine(), circuit, strings, theta, x)
+        options = EngineOptions(threads=2)
+        found = run(CpuEngine(None, lanes, 4), circuit, strings, theta, x, gradient=modes[1], engine_options=options)
+        assert_close(found, expected, "complex128")
+        count += 1
     print(f"{count} cases agree with the reference")
 
 
