@@ -60,8 +60,9 @@ class AngleMap:
         self._has_trainable_encoding = any(a.weight is not None or a.bias is not None for a in slots.per_sample)
 
     def values(self, theta_P: FloatArray, x_BF: FloatArray) -> SlotValues:
-        """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1], NonFiniteError
-        where an angle is NaN or infinite: engines turn angles into fractions of a turn, which would hide it."""
+        """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1],
+        NonFiniteError where an angle is NaN or infinite: engines turn angles into fractions of a turn, which would
+        hide it."""
         return SlotValues(self.shared(theta_P), self.per_sample(theta_P, x_BF))
 
     def shared(self, theta_P: FloatArray) -> FloatArray:

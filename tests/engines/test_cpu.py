@@ -247,7 +247,9 @@ def test_long_states_of_layered_circuits(entangler, lanes):
     expected = run(ReferenceEngine(), circuit, strings, theta, x)
     for threads in (1, 2):
         options = EngineOptions(threads=threads)
-        found = run(CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision="complex64", engine_options=options)
+        found = run(
+            CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision="complex64", engine_options=options
+        )
         assert_close(found, expected, "complex64", factor=2)
 
 
@@ -325,7 +327,12 @@ def test_values_that_are_not_finite_are_found(bad):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_phases_that_are_not_finite_are_found(bad):
     """Angles of diagonals become integers on the way: NaN must not become a phase like any other."""
-    gates = (Gate("h", (0,), ()), Gate("rz", (0,), (feature(0),)), Gate("rz", (0,), (parameter(0),)), Gate("h", (0,), ()))
+    gates = (
+        Gate("h", (0,), ()),
+        Gate("rz", (0,), (feature(0),)),
+        Gate("rz", (0,), (parameter(0),)),
+        Gate("h", (0,), ()),
+    )
     program = CpuEngine().compile(Circuit(1, gates, ("a",), n_features=1), (PauliString(0, 1),))
     for shared, sample in ((bad, 0.3), (0.3, bad)):
         slots = SlotValues(np.array([shared]), np.array([[0.1], [sample]]))

@@ -42,8 +42,8 @@ def thread_count(requested: int) -> int:
 
 
 class CpuEngine:
-    """`tile_row_bits`, `lane_bits` and `share_row_bits` override what the engine would choose, for tests of tiled plans,
-    of qubits in the lanes and of states whose rows are shared out between threads."""
+    """`tile_row_bits`, `lane_bits` and `share_row_bits` override what the engine would choose, for tests: of tiled
+    plans, of qubits in the lanes, of states whose rows are shared out between threads."""
 
     name = "cpu"
 

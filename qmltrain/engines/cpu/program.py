@@ -52,8 +52,8 @@ def most_in_unit(n_qubits: int, lanes: int) -> int:
 
 
 def tile_rows(row_bits: int, row_bytes: int, override: int | None = None) -> int:
-    """Bits of a tile of the 2^row_bits rows: all where the state is resident; else as few tiles as `TILE_BYTES` allows, of
-    even size, so that rotations go in pairs. `override`: at most so many, whatever the caches."""
+    """Bits of a tile of the 2^row_bits rows: all where the state is resident; else as few tiles as `TILE_BYTES`
+    allows, of even size, so that rotations go in pairs. `override`: at most so many, whatever the caches."""
     most = override or (TILE_BYTES // row_bytes).bit_length() - 1
     if row_bits <= (override or (RESIDENT_BYTES // row_bytes).bit_length() - 1):
         return row_bits
