@@ -1,14 +1,13 @@
 // Host arithmetic in float64, vectorised over runs: half-angle sines, quaternions of merged runs, and the rotation of v
 // back through the gates of a run. Arrays hold a multiple of 8 numbers.
 #pragma once
-#include "tables.hpp"
+#include "sums.hpp"
 
 namespace {
 
 typedef Vec<double> VD;
 typedef VecInt<double> VL;
 typedef VecBits<double> VU;
-constexpr int kDoubles = Vector<double>::lanes;
 
 INLINE VD pick(VL mask, VD a, VD b) { return (VD)(((VL)a & mask) | ((VL)b & ~mask)); }
 INLINE VD magnitude(VD a) { return (VD)((VL)a & 0x7fffffffffffffffLL); }

@@ -191,14 +191,24 @@ template <class Real> class Engine final : public EngineBase {
 
   void run_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
                     const Gradients& out) {
-    const std::vector<Bundle> bundles = make_bundles(in.batch);
+    std::vector<Bundle> bundles = make_bundles(in.batch);
     const std::size_t R = std::size_t(n_raw()), blocks = std::size_t((in.batch + kBlock - 1) / kBlock);
-    std::size_t n_units = 0;
-    for (const Bundle& bundle : bundles) n_units += std::size_t(bundle.count);
-    // A block of one unit is summed in place; else units are added in order.
-    double* sums = out.block_sums;
-    if (n_units != blocks) unit_sums_.resize(n_units * R), sums = unit_sums_.data();
-    std::fill(sums, sums + n_units * R, 0.0);
+    // Units are added in the order of their samples: in place where no block is shared by two bundles, else afterwards.
+    std::size_t n_rows = 0;
+    bool in_place = true;
+    for (std::size_t i = 0; i < bundles.size(); i++) {
+      n_rows += std::size_t(bundles[i].count);
+      in_place = in_place && (i == 0 || bundles[i - 1].unit[bundles[i - 1].count - 1].block != bundles[i].unit[0].block);
+    }
+    if (in_place) {
+      n_rows = blocks;
+      for (Bundle& bundle : bundles)
+        for (int u = 0; u < bundle.count; u++) bundle.unit[u].index = bundle.unit[u].block;
+    } else {
+      unit_sums_.resize(n_rows * R);
+    }
+    double* sums = in_place ? out.block_sums : unit_sums_.data();
+    std::fill(sums, sums + n_rows * R, 0.0);
     if (out.per_sample) std::fill(out.per_sample, out.per_sample + std::size_t(in.batch) * plan_.n_per_sample, 0.0);
     std::vector<double> raw;
     if (out.shared) raw.assign(std::size_t(in.batch) * R, 0.0);
@@ -213,7 +223,7 @@ template <class Real> class Engine final : public EngineBase {
       run.observe(cotangents, per_row, expectations);
       run.backward(out, sums, out.shared ? raw.data() : nullptr);
     });
-    if (n_units != blocks) {
+    if (!in_place) {
       std::fill(out.block_sums, out.block_sums + R * blocks, 0.0);
       for (const Bundle& bundle : bundles)
         for (int u = 0; u < bundle.count; u++) {

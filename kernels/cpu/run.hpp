@@ -17,6 +17,7 @@ constexpr int kChunkBits = 8;      // rows that expectations are taken of at a t
 constexpr int kMostBundled = 16;
 constexpr std::size_t kNearBytes = 3 << 20;  // a state of so many bytes is found again in the caches without being asked for
 
+// Samples that go through the lanes together; `index`: the row that its gradient sums are added to.
 struct Unit { int index, block, first, count; };
 
 // One of `count` shares of the rows that a call works on.

@@ -76,6 +76,23 @@ INLINE Vec<float> add_pairs(Vec<float> a, Vec<float> b) {
 #endif
 }
 
+constexpr int kDoubles = Vector<double>::lanes;
+typedef double Doubles __attribute__((vector_size(VB), aligned(8)));  // not aligned
+
+// out += factor * sums: rounded twice, so that sums which are added up elsewhere first come to the same bits.
+INLINE void add_scaled(double* out, const double* factor, const double* sums) {
+  Vec<double> x = Vec<double>(*reinterpret_cast<const Doubles*>(factor)) * load_vector(sums);
+  keep_apart(x);
+  *reinterpret_cast<Doubles*>(out) += x;
+}
+INLINE void add_scaled(double* out, const double* factor, const float* sums) {
+  HalfVector half;
+  __builtin_memcpy(&half, sums, sizeof half);
+  Vec<double> x = Vec<double>(*reinterpret_cast<const Doubles*>(factor)) * __builtin_convertvector(half, Vec<double>);
+  keep_apart(x);
+  *reinterpret_cast<Doubles*>(out) += x;
+}
+
 // out[k] += factor[k] * sum over lanes of acc[index[k]], with the signs of lane_mask[k] (nullptr: all plus). Lanes are
 // added in the precision of the state, in one order for every k, the rest in double.
 template <class Real>
@@ -103,7 +120,14 @@ void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* 
       for (int i = 0; i < m; i++) v[i] = add_pairs(v[2 * i], v[2 * i + 1]);
     alignas(VB) Real sums[W];
     store_vector(sums, v[0]);
-    for (int i = 0; i < count; i++) out[k + std::size_t(i)] += factor[k + std::size_t(i)] * double(sums[i]);
+    if (count == W) {
+      for (int i = 0; i < W; i += kDoubles) add_scaled(out + k + i, factor + k + i, sums + i);
+    } else {
+      alignas(VB) double padded[2][W] = {};
+      for (int i = 0; i < count; i++) padded[0][i] = out[k + std::size_t(i)], padded[1][i] = factor[k + std::size_t(i)];
+      for (int i = 0; i < W; i += kDoubles) add_scaled(padded[0] + i, padded[1] + i, sums + i);
+      for (int i = 0; i < count; i++) out[k + std::size_t(i)] = padded[0][i];
+    }
   }
 }
 

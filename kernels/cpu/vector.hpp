@@ -46,6 +46,8 @@ template <class V> INLINE V load(const V& m) {
 template <class V> INLINE void keep_apart([[maybe_unused]] V& v) {
 #if (VB == 64 && defined(__AVX512F__)) || (VB == 32 && defined(__AVX2__))
   asm("" : "+v"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
 #endif
 }
 

@@ -162,21 +162,25 @@ def test_threads_change_no_bit(entangler):
                 assert getattr(results[0], name).tobytes() == getattr(other, name).tobytes(), name
 
 
-def test_chunks_change_no_bit_and_one_call_equals_three():
+@pytest.mark.parametrize("name", available_sets())
+@pytest.mark.parametrize("lanes", [None, 1, 4])
+def test_chunks_change_no_bit_and_one_call_equals_three(monkeypatch, name, lanes):
+    monkeypatch.setenv(VARIABLE, name)
     circuit = hea(5, 2)
     theta, x = random_inputs(circuit, 53)
     strings = some_strings(5)
-    program = CpuEngine().compile(circuit, strings)
+    program = CpuEngine(None, lanes).compile(circuit, strings)
     slots = AngleMap(circuit).values(theta, x)
     cotangent = random_cotangents(53, len(strings))
     whole = program.forward(slots)
     blocks = whole.backward(cotangent).block_sums_GR
-    parts = []
-    for first in (0, 32):
-        part = slice(first, first + 32)
-        tape = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[part]))
-        parts.append(tape.backward(cotangent[part]).block_sums_GR)
-    assert np.concatenate(parts).tobytes() == blocks.tobytes()
+    for size in (16, 32, 48):
+        parts = []
+        for first in range(0, 53, size):
+            part = slice(first, first + size)
+            tape = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[part]))
+            parts.append(tape.backward(cotangent[part]).block_sums_GR)
+        assert np.concatenate(parts).tobytes() == blocks.tobytes()
     expectations, gradient, per_sample = program.expectation_gradient(slots, cotangent)
     assert expectations.tobytes() == whole.expectations_BM.tobytes()
     assert gradient.tobytes() == program.slot_gradient(tree_sum(blocks), slots.shared_S).tobytes()
