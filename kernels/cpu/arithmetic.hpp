@@ -22,9 +22,12 @@ INLINE VD root(VD a) {
 #endif
 }
 
-// |x| up to about 1e6: Cody-Waite reduction by pi/2 in three parts, then polynomials (Cephes coefficients).
+// Cody-Waite reduction by pi/2 in three parts, then polynomials (Cephes coefficients). It holds for |x| up to 1e6; beyond,
+// whole turns are taken off first, as exactly as one multiplication can.
 INLINE void sine_cosine(VD x, VD& s, VD& c) {
   const VD big = VD{} + 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer in the low bits
+  const VD turns = x * 0.15915494309189533577;
+  x = pick(magnitude(x) > 1e6, (turns - ((turns + big) - big)) * 6.28318530717958647693, x);
   const VD shifted = x * 0.63661977236758134308 + big;
   const VL q = (VL)shifted;
   const VD k = shifted - big;

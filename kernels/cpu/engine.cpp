@@ -143,7 +143,7 @@ template <class Real> class Engine final : public EngineBase {
       Layout<Real>* layout = layouts_[std::size_t(b)].get();
       if (!layout) throw std::logic_error("no plan for " + std::to_string(b) + " lane qubits");
       if (!layout->prepared()) layout->prepare(prepared_.data());
-      const bool simple = layout->shape.resident && settings_.interval <= 0 && settings_.mode != Mode::kCheckpoint;
+      const bool simple = layout->shape.resident && !layout->shape.share_bits && settings_.interval <= 0 && settings_.mode != Mode::kCheckpoint;
       const int most = simple ? int(std::clamp<std::size_t>(kBundleBytes / layout->state_bytes(), 1, kMostBundled)) : 1;
       for (int f = first; f < first + in_block; f += per_unit) {
         if (bundles.empty() || bundles.back().lane_bits != b || bundles.back().count >= most)

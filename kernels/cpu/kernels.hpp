@@ -124,7 +124,7 @@ struct ObserveCall {
   const std::uint8_t* sign;         // 1: minus, for this chunk
   const Real* weight;               // c_m of the lanes, [m][lane]
   Real* expectation;                // [m][lane] without lane signs, added to; nullptr: not wanted
-  Real* work;                       // 2 * 2^bits vectors
+  Real* work;                       // 2 * 2^bits + bits + 1 vectors
   int units;                        // side by side, at these strides (bytes; numbers for weight and expectation)
   std::size_t psi_stride, lam_stride, weight_stride, expectation_stride;  // weight_stride 0: the same weights for all
 };

@@ -75,7 +75,7 @@ template <class Real> class Layout {
                     context.settings.fusion, context.settings.share_row_bits);
     choose_kept();
     for (StringData string : plan.strings) {
-      string.x = shape.frame.pair(string.x), string.z = shape.frame.parity(string.z);
+      string.x = shape.lane_frame.pair(string.x), string.z = shape.lane_frame.parity(string.z);
       framed_strings_.push_back(string);
       string.x = shape.scatter.pair(string.x), string.z = shape.scatter.parity(string.z);
       strings.push_back(string);

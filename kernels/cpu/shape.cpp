@@ -18,7 +18,7 @@ Shape::Shape(const PlanData& plan, const Runs& runs, int lane_bits_, int lanes, 
   for (const PassData& p : plan.passes) operations_left_ += p.count;
   for (const PassData& p : plan.passes)
     if (int(p.basis.size()) < n) scatter = Scatter(lane_bits, row_bits);
-  frame = LaneFrame(lane_bits, row_bits);
+  lane_frame = LaneFrame(lane_bits, row_bits);
   for (const PassData& p : plan.passes) add_pass(plan, runs, p);
   resident = true;
   for (const TileGeometry& g : geometries)
@@ -139,7 +139,7 @@ void Shape::add_pass(const PlanData& plan, const Runs& runs, const PassData& pas
     choose_frame(plan, o);
     for (int i = op.first; i < op.first + op.count; i++) {
       const RotationData& r = plan.rotations[i];
-      ShapeRotation rotation{r.run, frame.pair(r.pair), frame.parity(r.parity), r.flip};
+      ShapeRotation rotation{r.run, lane_frame.pair(r.pair), lane_frame.parity(r.parity), r.flip};
       if (plan.runs[r.run].per_sample) {
         rotation.sample_index = int(angles_.size());
         angles_.push_back(plan.angles[plan.runs[r.run].first]);
@@ -189,12 +189,12 @@ void Shape::choose_frame(const PlanData& plan, int operation) {
   for (std::size_t o = std::size_t(operation); o < plan.operations.size() && !plan.operations[o].diagonal; o++)
     for (int i = plan.operations[o].first; i < plan.operations[o].first + plan.operations[o].count; i++)
       pairs.push_back(plan.rotations[std::size_t(i)].pair);
-  const LaneFrame next = frame.for_pairs(pairs);
-  if (frame.across(pairs) < next.across(pairs) + 2) return;
+  const LaneFrame next = lane_frame.for_pairs(pairs);
+  if (lane_frame.across(pairs) < next.across(pairs) + 2) return;
   Elementwise& e = elementwise[std::size_t(attachable_)];
   e.exchanges = e.general = true;
-  e.exchange = frame.to(next);
-  frame = next;
+  e.exchange = lane_frame.to(next);
+  lane_frame = next;
 }
 
 // Lane rotation k is of lane bit k, or the step is general.
@@ -223,14 +223,14 @@ void Shape::add_diagonal(const PlanData& plan, const OperationData& op) {
   };
   for (int i = op.first; i < op.first + op.count; i++) {
     const TermData& t = plan.terms[i];
-    PhaseTerm& term = slot_of(frame.parity(t.mask));
+    PhaseTerm& term = slot_of(lane_frame.parity(t.mask));
     term.constant += t.sign * t.offset;
     if (t.source != kConstant)
       term.parts.push_back({t.source, t.index, t.sign * t.coefficient, t.source == kSlot ? row++ : -1});
   }
   for (int i = op.sample_first; i < op.sample_first + op.sample_count; i++) {
     const TermData& t = plan.terms[i];
-    const Mask mask = frame.parity(t.mask);
+    const Mask mask = lane_frame.parity(t.mask);
     e.diagonal.sample.push_back({{mask, 0, {}, 0, 0, lane_of(mask)}, t.index, t.sign * t.coefficient, t.sign * t.offset, -1});
   }
   unscaled_ = 0;

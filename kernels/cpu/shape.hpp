@@ -163,7 +163,7 @@ class Shape {
   bool resident;                          // every tile is the whole state
   int share_bits = 0;                     // a long resident state: every call is cut into 2^share_bits shares of its rows
   Scatter scatter;
-  LaneFrame frame;                        // of the final state
+  LaneFrame lane_frame;                   // while the shape is made: of the state so far; then of the final state
   std::vector<Offset> offsets;
   std::vector<ShapeRotation> rotations;
   std::vector<int> initial;               // rotations of |0...0> that are written as a product state

@@ -63,12 +63,15 @@ def main() -> None:
     for lanes in (0, 2):  # long enough for shares
         circuit = hea(8, 2, "cx")
         strings = (PauliString(0, 1), PauliString(255, 1))
-        theta, x = random_inputs(circuit, 2)
+        theta, x = random_inputs(circuit, 3)
         expected = run(ReferenceEngine(), circuit, strings, theta, x)
         options = EngineOptions(threads=2)
-        found = run(CpuEngine(None, lanes, 4), circuit, strings, theta, x, gradient=modes[1], engine_options=options)
-        assert_close(found, expected, "complex128")
-        count += 1
+        for gradient in (GradientOptions("reversible"), modes[1]):
+            found = run(
+                CpuEngine(None, lanes, 4), circuit, strings, theta, x, gradient=gradient, engine_options=options
+            )
+            assert_close(found, expected, "complex128")
+            count += 1
     print(f"{count} cases agree with the reference")
 
 

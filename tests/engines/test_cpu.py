@@ -128,6 +128,21 @@ def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, 
             assert_close(found, expected, precision, factor=4)
 
 
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@pytest.mark.parametrize("angle", [1e5, 2e6, 1e9, 1e18])
+def test_large_angles(angle, precision):
+    """As exact as the angle itself, and on the unit circle where it is nothing but rounding."""
+    gates = tuple(Gate(name, (0,), (make(0),)) for name in ("ry", "rz", "rx") for make in (parameter, feature))
+    circuit = Circuit(1, gates, ("a",), n_features=1)
+    theta, x = np.array([angle]), np.array([[0.3], [angle]])
+    strings = (PauliString(0, 1),)
+    found = run(CpuEngine(), circuit, strings, theta, x, precision=precision)
+    assert np.all(np.abs(found.expectations_BM) <= 1 + 1e-5)
+    if angle < 1e10:
+        expected = run(ReferenceEngine(), circuit, strings, theta, x)
+        np.testing.assert_allclose(found.expectations_BM, expected.expectations_BM, atol=max(1e-6, angle * 1e-15))
+
+
 @pytest.mark.parametrize("angle", [0.0, np.pi, -np.pi, np.pi / 2, 2 * np.pi, 3 * np.pi])
 def test_angles_where_euler_angles_are_singular(angle):
     circuit = hea(4, 3)
@@ -230,10 +245,12 @@ def ring_of_phases(n_qubits: int) -> Circuit:
     return Circuit(n_qubits, tuple(gates), tuple(f"t{k}" for k in range(n_parameters)), n_features=n_qubits)
 
 
+@pytest.mark.parametrize("name", available_sets())
 @pytest.mark.parametrize("lanes", [0, 1, 2])
 @pytest.mark.parametrize("circuit", [hea(8, 4, "cx"), ring_of_phases(8)], ids=["cx", "ring"])
-def test_shares_of_entangled_rows(circuit, lanes):
+def test_shares_of_entangled_rows(monkeypatch, circuit, lanes, name):
     """Groups of rotations whose rows fall into parts of different signs; sums that need a Walsh transform."""
+    monkeypatch.setenv(VARIABLE, name)
     theta, x = random_inputs(circuit, 3)
     strings = some_strings(8)
     expected = run(ReferenceEngine(), circuit, strings, theta, x)
