@@ -21,7 +21,8 @@ using qmltrain::kNone;
 using qmltrain::kScalar;
 using qmltrain::kVector;
 
-constexpr int kGeneral = -1;  // any masks, row signs, per-sample angles; else lane rotation k is of lane bit k
+// Kinds of lane rotations: any masks, row signs, per-sample angles; none, but an exchange of lanes; else rotation k is of lane bit k.
+constexpr int kGeneral = -1, kExchange = -2;
 
 template <class Real> struct PhaseReader {
   const Real* table;
@@ -51,10 +52,10 @@ template <class Real, int Kind> INLINE Amp<Real> phase(const PhaseReader<Real>& 
 }
 
 template <class Real, int N> struct LaneState {
-  static constexpr int size = N == kGeneral ? kMaxLaneBits : (N ? N : 1);
+  static constexpr int size = N == kGeneral ? kMaxLaneBits : (N > 0 ? N : 1);
   int n;
   Vec<Real> c[size], s[size], x[size], y[size];
-  explicit LaneState(const ElementwiseCall<Real>& call) : n(N == kGeneral ? call.n_lane : N) {
+  explicit LaneState(const ElementwiseCall<Real>& call) : n(N == kGeneral ? call.n_lane : N > 0 ? N : 0) {
     for (int k = 0; k < n; k++) {
       s[k] = load_vector(call.lane[k].sine);
       if constexpr (N == kGeneral) c[k] = call.lane[k].cosine ? load_vector(call.lane[k].cosine) : splat(Real(1));
@@ -122,8 +123,8 @@ INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& st
 template <class Real, int N>
 INLINE void exchange_lanes([[maybe_unused]] const ElementwiseCall<Real>& call, [[maybe_unused]] std::uint32_t h, [[maybe_unused]] std::uint32_t l,
                            [[maybe_unused]] Amp<Real>& a) {
-  if constexpr (N == kGeneral)
-    if (call.exchange_low) {
+  if constexpr (N == kGeneral || N == kExchange)
+    if (N == kExchange || call.exchange_low) {
       const int mask = call.exchange_high[h] ^ call.exchange_low[l] ^ call.exchange;
       a = {xor_lanes<Real>(a.re, mask), xor_lanes<Real>(a.im, mask)};
     }

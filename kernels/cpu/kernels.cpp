@@ -63,6 +63,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.forward[kind][3] = elementwise_forward<Real, kind, 3>;                      \
   k.forward[kind][4] = elementwise_forward<Real, kind, 4>;                      \
   k.forward_general[kind] = elementwise_forward<Real, kind, kGeneral>;          \
+  k.forward_exchange[kind] = elementwise_forward<Real, kind, kExchange>;        \
   k.reverse[kind][0][0] = elementwise_reverse<Real, kind, 0, false>;            \
   k.reverse[kind][0][1] = elementwise_reverse<Real, kind, 0, true>;             \
   k.reverse[kind][1][0] = elementwise_reverse<Real, kind, 1, false>;            \
@@ -74,6 +75,8 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.reverse[kind][4][0] = elementwise_reverse<Real, kind, 4, false>;            \
   k.reverse[kind][4][1] = elementwise_reverse<Real, kind, 4, true>;             \
   k.reverse_general[kind] = elementwise_reverse<Real, kind, kGeneral, false>;   \
+  k.reverse_exchange[kind][0] = elementwise_reverse<Real, kind, kExchange, false>; \
+  k.reverse_exchange[kind][1] = elementwise_reverse<Real, kind, kExchange, true>; \
   k.reverse_kept[kind][0] = elementwise_reverse<Real, kind, 0, false, true>;    \
   k.reverse_kept[kind][1] = elementwise_reverse<Real, kind, 0, true, true>;
   KIND(kNone)

@@ -94,7 +94,7 @@ struct ElementwiseCall {
   const Real* high_phase;           // factor: re, im of each high index
   const std::uint8_t* variant;      // factor: which table
   Real scale;                       // no diagonal: a plain factor
-  // general kernel only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^ exchange, between the
+  // general and exchange kernels only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^ exchange, between the
   // diagonal and the rotations; nullptr: not at all
   const std::uint8_t *exchange_low, *exchange_high;
   std::uint8_t exchange;
@@ -165,9 +165,9 @@ struct Kernels {
   Backward backward[3][2][2][2];          // [K][per-sample][lanes][with v_x]
   Backward measure[3][2][2];              // [K][lanes][with v_x]
   Elementwise forward[kPhaseKinds][kMaxLaneBits + 1];
-  Elementwise forward_general[kPhaseKinds];
+  Elementwise forward_general[kPhaseKinds], forward_exchange[kPhaseKinds];
   Elementwise reverse[kPhaseKinds][kMaxLaneBits + 1][2];  // [..][compressed w]
-  Elementwise reverse_general[kPhaseKinds];
+  Elementwise reverse_general[kPhaseKinds], reverse_exchange[kPhaseKinds][2];
   Elementwise reverse_kept[kPhaseKinds][2];
   // signed sums of w over `bits` coordinates from `first`: sums[i] for coordinate i, sums[n] the total
   void (*tree)(Real* w, int bits, Real* sums);

@@ -148,13 +148,15 @@ template <class Real> Call<Real> Layout<Real>::build_call(const Step& step, bool
       if (r.tau || (r.sample_index >= 0 && !e.measure)) call.plain = false;
       call.for_samples = e.measure && (q == 0 || call.for_samples) && r.sample_index >= 0;
     }
+    const bool exchange_only = e.exchanges && e.lanes.empty();
     if (e.exchanges) {
       c.exchange_low = e.exchange_low.data(), c.exchange_high = e.exchange_high.data();
       call.plain = call.plain && single;
     }
-    call.compressed = std::size_t(e.n_low) * e.n_high >= 4 && !e.walsh && !e.general;
+    call.compressed = std::size_t(e.n_low) * e.n_high >= 4 && !e.walsh && (!e.general || exchange_only);
     const Kernels<Real>& k = c_.kernels;
-    if (!back) call.kernel = e.general ? k.forward_general[kind] : k.forward[kind][e.lanes.size()];
+    if (exchange_only) call.kernel = back ? k.reverse_exchange[kind][call.compressed] : k.forward_exchange[kind];
+    else if (!back) call.kernel = e.general ? k.forward_general[kind] : k.forward[kind][e.lanes.size()];
     else if (keep) call.kernel = k.reverse_kept[kind][call.compressed];
     else call.kernel = e.general ? k.reverse_general[kind] : k.reverse[kind][e.lanes.size()][call.compressed];
     return call;
