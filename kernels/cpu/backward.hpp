@@ -13,19 +13,6 @@ namespace {
 
 using qmltrain::BackwardCall;
 
-// Member j of a coset has its lanes exchanged by lane[j]; lane[0] is 0.
-template <class Real, bool Lanes> INLINE Vec<Real> fetch(const Vec<Real>& m, const std::uint8_t* lane, int j) {
-  Vec<Real> v = load(m);
-  if constexpr (Lanes)
-    if (j) v = xor_lanes<Real>(v, lane[j]);
-  return v;
-}
-template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, const std::uint8_t* lane, int j) {
-  if constexpr (Lanes)
-    if (j) v = xor_lanes<Real>(v, lane[j]);
-  m = v;
-}
-
 template <class Real> struct Bell { Vec<Real> s, d, e, f; };
 template <class Real> INLINE Bell<Real> bell(Vec<Real> a, Vec<Real> b, Vec<Real> g, Vec<Real> h) {
   return {a + h, a - h, b + g, b - g};
@@ -92,21 +79,26 @@ INLINE void v_two_in_turn(Amp<Real>* const* p, Amp<Real>* const* l, const std::u
   }
 }
 
-// The same with registers to spare. Turn: then both are rotated and written back.
+// v of two qubits. Turn (thirty-two registers): then both states are rotated and written back.
 template <class Real, bool Lanes, bool WithX, bool Turn, bool Split>
 INLINE void v_two(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* lane, Sums2<Real, Split>& v, const BellTurn<Real>& turn) {
-  const Bell<Real> pr = fetch_bell<Real, Lanes>(p, &Amp<Real>::re, lane), lr = fetch_bell<Real, Lanes>(l, &Amp<Real>::re, lane);
-  v.sy += lr.e * pr.d; v.dy += lr.f * pr.s; v.less(v.sy, 2, lr.d, pr.e); v.less(v.dy, 3, lr.s, pr.f);
-  const Bell<Real> pi = fetch_bell<Real, Lanes>(p, &Amp<Real>::im, lane);
-  if constexpr (WithX) { v.sx += lr.e * pi.s; v.dx += lr.f * pi.d; v.sx += lr.s * pi.e; v.dx += lr.d * pi.f; }
-  if constexpr (Turn) put_turned<Real, Lanes>(l, &Amp<Real>::re, lr, turn, lane);
-  const Bell<Real> li = fetch_bell<Real, Lanes>(l, &Amp<Real>::im, lane);
-  v.sy += li.e * pi.d; v.dy += li.f * pi.s; v.less(v.sy, 2, li.d, pi.e); v.less(v.dy, 3, li.s, pi.f);
-  if constexpr (Turn) put_turned<Real, Lanes>(p, &Amp<Real>::im, pi, turn, lane);
-  if constexpr (WithX) { v.less(v.sx, 0, li.e, pr.s); v.less(v.dx, 1, li.f, pr.d); v.less(v.sx, 0, li.s, pr.e); v.less(v.dx, 1, li.d, pr.f); }
-  if constexpr (Turn) {
-    put_turned<Real, Lanes>(l, &Amp<Real>::im, li, turn, lane);
-    put_turned<Real, Lanes>(p, &Amp<Real>::re, pr, turn, lane);
+  if constexpr (kRegisters == 16) {
+    static_assert(!Turn && !Split);
+    return v_two_in_turn<Real, Lanes, WithX>(p, l, lane, v);
+  } else {
+    const Bell<Real> pr = fetch_bell<Real, Lanes>(p, &Amp<Real>::re, lane), lr = fetch_bell<Real, Lanes>(l, &Amp<Real>::re, lane);
+    v.sy += lr.e * pr.d; v.dy += lr.f * pr.s; v.less(v.sy, 2, lr.d, pr.e); v.less(v.dy, 3, lr.s, pr.f);
+    const Bell<Real> pi = fetch_bell<Real, Lanes>(p, &Amp<Real>::im, lane);
+    if constexpr (WithX) { v.sx += lr.e * pi.s; v.dx += lr.f * pi.d; v.sx += lr.s * pi.e; v.dx += lr.d * pi.f; }
+    if constexpr (Turn) put_turned<Real, Lanes>(l, &Amp<Real>::re, lr, turn, lane);
+    const Bell<Real> li = fetch_bell<Real, Lanes>(l, &Amp<Real>::im, lane);
+    v.sy += li.e * pi.d; v.dy += li.f * pi.s; v.less(v.sy, 2, li.d, pi.e); v.less(v.dy, 3, li.s, pi.f);
+    if constexpr (Turn) put_turned<Real, Lanes>(p, &Amp<Real>::im, pi, turn, lane);
+    if constexpr (WithX) { v.less(v.sx, 0, li.e, pr.s); v.less(v.dx, 1, li.f, pr.d); v.less(v.sx, 0, li.s, pr.e); v.less(v.dx, 1, li.d, pr.f); }
+    if constexpr (Turn) {
+      put_turned<Real, Lanes>(l, &Amp<Real>::im, li, turn, lane);
+      put_turned<Real, Lanes>(p, &Amp<Real>::re, pr, turn, lane);
+    }
   }
 }
 
@@ -118,20 +110,6 @@ INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* l, const std::uint8_t* 
   const Vec<Real> mr = fetch<Real, Lanes>(l[1]->re, lane, 1), mi = fetch<Real, Lanes>(l[1]->im, lane, 1);
   if constexpr (WithX) { v.sx += lr * bi; v.dx += mr * ai; v.less(v.sx, 0, li, br); v.less(v.dx, 1, mi, ar); }
   v.sy += mr * ar; v.dy += mi * ai; v.less(v.sy, 2, lr, br); v.less(v.dy, 3, li, bi);
-}
-
-// inverse rotation of the rows q of one state, one plane at a time
-template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void undo(Amp<Real>* const* q, const Vec<Real>* t, const Vec<Real>* c, const std::uint8_t* lane) {
-#define PLANE(part)                                                                        \
-  {                                                                                        \
-    Vec<Real> a[1 << K];                                                                   \
-    for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(q[j]->part, lane, j);       \
-    butterflies<Real, K, PerSample, kApart>(a, t, c);                                              \
-    for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(q[j]->part, a[j], lane, j);          \
-  }
-  PLANE(re) PLANE(im)
-#undef PLANE
 }
 
 // Undo = false: v only, nothing is written (psi was kept, or the rotations made the initial product state).
@@ -163,14 +141,15 @@ void backward(const BackwardCall<Real>& call, const Place<Real>& place) {
           p[j] = pinned<Real>(psi, at ^ member[j]);
           q[j] = pinned<Real>(lam, at ^ member[j]);
         }
-        if constexpr (K == 2 && kRegisters == 16) v_two_in_turn<Real, Lanes, WithX>(p, q, g.member_lane, v);
-        else if constexpr (K == 2) v_two<Real, Lanes, WithX, in_bell>(p, q, g.member_lane, v, turn);
+        if constexpr (K == 2) v_two<Real, Lanes, WithX, in_bell>(p, q, g.member_lane, v, turn);
         else v_one<Real, Lanes, WithX>(p, q, g.member_lane, v);
         if constexpr (Undo && !in_bell) {
           // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
           asm volatile("" ::: "memory");
-          undo<Real, K, PerSample, Lanes>(p, t, c, g.member_lane);
-          undo<Real, K, PerSample, Lanes>(q, t, c, g.member_lane);
+          rotate_plane<Real, K, PerSample, Lanes>(p, &Amp<Real>::re, t, c, g.member_lane);
+          rotate_plane<Real, K, PerSample, Lanes>(p, &Amp<Real>::im, t, c, g.member_lane);
+          rotate_plane<Real, K, PerSample, Lanes>(q, &Amp<Real>::re, t, c, g.member_lane);
+          rotate_plane<Real, K, PerSample, Lanes>(q, &Amp<Real>::im, t, c, g.member_lane);
         }
       }
     v.finish();

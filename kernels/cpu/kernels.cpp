@@ -56,28 +56,28 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.measure[2][0][1] = backward<Real, 2, false, false, true, false>;
   k.measure[2][1][0] = backward<Real, 2, false, true, false, false>;
   k.measure[2][1][1] = backward<Real, 2, false, true, true, false>;
-#define KIND(kind)                                                              \
-  k.forward[kind][0] = elementwise_forward<Real, kind, 0>;                      \
-  k.forward[kind][1] = elementwise_forward<Real, kind, 1>;                      \
-  k.forward[kind][2] = elementwise_forward<Real, kind, 2>;                      \
-  k.forward[kind][3] = elementwise_forward<Real, kind, 3>;                      \
-  k.forward[kind][4] = elementwise_forward<Real, kind, 4>;                      \
-  k.forward_general[kind] = elementwise_forward<Real, kind, kGeneral>;          \
-  k.forward_exchange[kind] = elementwise_forward<Real, kind, kExchange>;        \
-  k.reverse[kind][0][0] = elementwise_reverse<Real, kind, 0, false>;            \
-  k.reverse[kind][0][1] = elementwise_reverse<Real, kind, 0, true>;             \
-  k.reverse[kind][1][0] = elementwise_reverse<Real, kind, 1, false>;            \
-  k.reverse[kind][1][1] = elementwise_reverse<Real, kind, 1, true>;             \
-  k.reverse[kind][2][0] = elementwise_reverse<Real, kind, 2, false>;            \
-  k.reverse[kind][2][1] = elementwise_reverse<Real, kind, 2, true>;             \
-  k.reverse[kind][3][0] = elementwise_reverse<Real, kind, 3, false>;            \
-  k.reverse[kind][3][1] = elementwise_reverse<Real, kind, 3, true>;             \
-  k.reverse[kind][4][0] = elementwise_reverse<Real, kind, 4, false>;            \
-  k.reverse[kind][4][1] = elementwise_reverse<Real, kind, 4, true>;             \
-  k.reverse_general[kind] = elementwise_reverse<Real, kind, kGeneral, false>;   \
-  k.reverse_exchange[kind][0] = elementwise_reverse<Real, kind, kExchange, false>; \
+#define KIND(kind)                                                                \
+  k.forward[kind][0] = elementwise_forward<Real, kind, 0>;                        \
+  k.forward[kind][1] = elementwise_forward<Real, kind, 1>;                        \
+  k.forward[kind][2] = elementwise_forward<Real, kind, 2>;                        \
+  k.forward[kind][3] = elementwise_forward<Real, kind, 3>;                        \
+  k.forward[kind][4] = elementwise_forward<Real, kind, 4>;                        \
+  k.forward_general[kind] = elementwise_forward<Real, kind, kGeneral>;            \
+  k.forward_exchange[kind] = elementwise_forward<Real, kind, kExchange>;          \
+  k.reverse[kind][0][0] = elementwise_reverse<Real, kind, 0, false>;              \
+  k.reverse[kind][0][1] = elementwise_reverse<Real, kind, 0, true>;               \
+  k.reverse[kind][1][0] = elementwise_reverse<Real, kind, 1, false>;              \
+  k.reverse[kind][1][1] = elementwise_reverse<Real, kind, 1, true>;               \
+  k.reverse[kind][2][0] = elementwise_reverse<Real, kind, 2, false>;              \
+  k.reverse[kind][2][1] = elementwise_reverse<Real, kind, 2, true>;               \
+  k.reverse[kind][3][0] = elementwise_reverse<Real, kind, 3, false>;              \
+  k.reverse[kind][3][1] = elementwise_reverse<Real, kind, 3, true>;               \
+  k.reverse[kind][4][0] = elementwise_reverse<Real, kind, 4, false>;              \
+  k.reverse[kind][4][1] = elementwise_reverse<Real, kind, 4, true>;               \
+  k.reverse_general[kind] = elementwise_reverse<Real, kind, kGeneral, false>;     \
+  k.reverse_exchange[kind][0] = elementwise_reverse<Real, kind, kExchange, false>;\
   k.reverse_exchange[kind][1] = elementwise_reverse<Real, kind, kExchange, true>; \
-  k.reverse_kept[kind][0] = elementwise_reverse<Real, kind, 0, false, true>;    \
+  k.reverse_kept[kind][0] = elementwise_reverse<Real, kind, 0, false, true>;      \
   k.reverse_kept[kind][1] = elementwise_reverse<Real, kind, 0, true, true>;
   KIND(kNone)
   KIND(kScalar)

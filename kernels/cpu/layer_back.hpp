@@ -25,8 +25,7 @@ template <class Real, int K, int k, bool Two> INLINE void layer_v(const LayerCal
     const int first = (coset >> k) * (M << k) | (coset & ((1 << k) - 1));
 #pragma GCC unroll 4
     for (int j = 0; j < M; j++) p[j] = row<Real>(psi, 0) + (first | j << k), q[j] = row<Real>(lam, 0) + (first | j << k);
-    if constexpr (Two && kRegisters == 16) v_two_in_turn<Real, false, true>(p, q, no_lanes, v);
-    else if constexpr (Two) v_two<Real, false, true, false, false>(p, q, no_lanes, v, BellTurn<Real>{});
+    if constexpr (Two) v_two<Real, false, true, false, false>(p, q, no_lanes, v, BellTurn<Real>{});
     else v_one<Real, false, true, false>(p, q, no_lanes, v);
   }
   Real* acc0 = acc + std::size_t(W) * call.acc[k];

@@ -62,20 +62,28 @@ template <class Real> INLINE Amp<Real>* pinned(char* p, Offset o) {
   return reinterpret_cast<Amp<Real>*>(at);
 }
 
+// Member j of a coset has its lanes exchanged by lane[j]; lane[0] is 0.
+template <class Real, bool Lanes> INLINE Vec<Real> fetch(const Vec<Real>& m, const std::uint8_t* lane, int j) {
+  Vec<Real> v = load(m);
+  if constexpr (Lanes)
+    if (j) v = xor_lanes<Real>(v, lane[j]);
+  return v;
+}
+template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, const std::uint8_t* lane, int j) {
+  if constexpr (Lanes)
+    if (j) v = xor_lanes<Real>(v, lane[j]);
+  m = v;
+}
+
+// Butterflies of one plane of a coset's rows p.
 template <class Real, int K, bool PerSample, bool Lanes>
 INLINE void rotate_plane(Amp<Real>* const* p, Vec<Real> Amp<Real>::*part, const Vec<Real>* t, const Vec<Real>* c, const std::uint8_t* lane) {
   Vec<Real> a[1 << K];
 #pragma GCC unroll 16
-  for (int j = 0; j < 1 << K; j++) {
-    a[j] = load(p[j]->*part);
-    if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], lane[j]);
-  }
+  for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(p[j]->*part, lane, j);
   butterflies<Real, K, PerSample, kApart>(a, t, c);
 #pragma GCC unroll 16
-  for (int j = 0; j < 1 << K; j++) {
-    if constexpr (Lanes) a[j] = xor_lanes<Real>(a[j], lane[j]);
-    p[j]->*part = a[j];
-  }
+  for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(p[j]->*part, a[j], lane, j);
 }
 
 template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call, const Place<Real>& place) {
