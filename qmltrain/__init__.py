@@ -8,13 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qmltrain.model import TrainedModel, load
+    from qmltrain.models.trained import TrainedModel, load
     from qmltrain.runs.views import open_run
 
 __all__ = ["TrainedModel", "__version__", "load", "open_run"]
 __version__ = "0.1.0"
 
-_HOMES = {"TrainedModel": "qmltrain.model", "load": "qmltrain.model", "open_run": "qmltrain.runs.views"}
+_HOMES = {
+    "TrainedModel": "qmltrain.models.trained",
+    "load": "qmltrain.models.trained",
+    "open_run": "qmltrain.runs.views",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,32 +17,33 @@ PACKAGE = Path(qmltrain.__file__).parent
 # part of the package -> other parts that it may import; errors may be imported by all
 BELOW = {
     "errors": set(),
-    "paths": set(),
+    "shipped_files": set(),
     "config": set(),
     "circuit": set(),
     "fusion": {"circuit"},
-    "engines": {"fusion", "circuit", "paths"},
+    "engines": {"fusion", "circuit", "shipped_files"},
     "training": {"engines", "fusion", "circuit"},
     "data": {"circuit"},  # a user's own function is loaded as for circuits
     "runs": set(),
     "cluster": set(),
-    "model": {"studies"},
-    "studies": {"training", "engines", "fusion", "circuit", "data", "runs", "cluster", "config"},
-    "info": {"engines"},
-    "cli": {"studies", "cluster", "config", "paths", "info"},
+    "plots": {"runs"},
+    "models": {"training", "engines", "fusion", "circuit", "data", "runs", "config"},
+    "sessions": {"models", "training", "engines", "circuit", "runs", "cluster", "config"},
+    "verbs": {"sessions", "models", "plots", "training", "engines", "fusion", "circuit", "data", "runs", "config"},
+    "cli": {"verbs", "sessions", "cluster", "config", "shipped_files"},
     "__main__": {"cli"},
-    "__init__": {"runs", "model"},
+    "__init__": {"runs", "models"},
 }
 
 # package -> the only places that import it, as path prefixes
 HOMES = {
     "hydra": ("cli", "config"),
     "omegaconf": ("cli", "config"),
-    "h5py": ("runs", "data", "info"),  # info: its version
+    "h5py": ("runs", "data", "verbs/info"),  # info: its version
     "cupy": ("engines/cuda",),
     "cupyx": ("engines/cuda",),
     "qmltrain.engines._cpu": ("engines/cpu",),
-    "matplotlib": ("runs",),
+    "matplotlib": ("plots",),
     "pandas": ("runs",),
     "xarray": ("runs",),
     "sklearn": ("data", "training"),
@@ -89,13 +90,13 @@ def test_imports_point_one_way(path):
         ("circuit/gates.py", "from qmltrain.fusion.plan import Plan"),
         ("fusion/passes.py", "import qmltrain.engines"),
         ("engines/protocol.py", "def f():\n    from qmltrain.training import losses"),
-        ("training/losses.py", "from qmltrain import studies"),
+        ("training/losses.py", "from qmltrain import verbs"),
         ("runs/store.py", "from qmltrain.engines.protocol import BLOCK"),
-        ("studies/train.py", "from qmltrain.cli import main"),
+        ("sessions/session.py", "from qmltrain.cli import main"),
         ("training/trainer.py", "import h5py"),
         ("engines/reference.py", "import cupy as cp"),
         ("engines/interpreter.py", "from qmltrain.engines import _cpu"),
-        ("studies/plan.py", "from omegaconf import OmegaConf"),
+        ("verbs/plan.py", "from omegaconf import OmegaConf"),
     ],
 )
 def test_an_upward_import_is_found(place, line):

@@ -1,4 +1,4 @@
-"""Builders of observables, registered in `OBSERVABLES` by importing this module.
+"""Builders of observables, and the registry of them.
 
 A builder is a function ``build(n_qubits, *, options) -> Observables``; its keyword-only parameters are its options
 in the config group `observable`.
@@ -6,15 +6,17 @@ in the config group `observable`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qmltrain.circuit.basis_states import basis_state_sum, check_projected_qubits
 from qmltrain.circuit.hamiltonians import hamiltonian, heisenberg, ising, maxcut
-from qmltrain.circuit.observables import OBSERVABLES, Observables, from_sums, pauli_string
+from qmltrain.circuit.observables import Observables, from_sums, pauli_string
 from qmltrain.circuit.pauli_text import parse_pauli_sum
 from qmltrain.circuit.target_state import target_state
 from qmltrain.circuit.user_function import call_user_function
 from qmltrain.errors import InputError
+
+ObservableBuilder = Callable[..., Observables]
 
 
 def z(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
@@ -117,17 +119,15 @@ def _qubits(n_qubits: int, qubits: Sequence[int] | None) -> list[int]:
     return list(qubits)
 
 
-OBSERVABLES.update(
-    z=z,
-    pauli=pauli,
-    projector=projector,
-    parity=parity,
-    hamiltonian=hamiltonian,
-    ising=ising,
-    heisenberg=heisenberg,
-    maxcut=maxcut,
-    target_state=target_state,
-    python=python,
-)
-
-__all__ = ["OBSERVABLES", "parity", "pauli", "projector", "python", "z"]
+OBSERVABLES: dict[str, ObservableBuilder] = {
+    "z": z,
+    "pauli": pauli,
+    "projector": projector,
+    "parity": parity,
+    "hamiltonian": hamiltonian,
+    "ising": ising,
+    "heisenberg": heisenberg,
+    "maxcut": maxcut,
+    "target_state": target_state,
+    "python": python,
+}

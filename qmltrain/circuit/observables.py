@@ -7,7 +7,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from qmltrain.circuit.circuit import Circuit, Gate
@@ -76,7 +76,3 @@ def from_sums(
         coefficients.append(row)
         names.append(name)
     return Observables(tuple(index), tuple(coefficients), tuple(names), diagonalizing_gates)
-
-
-ObservableBuilder = Callable[..., Observables]
-OBSERVABLES: dict[str, ObservableBuilder] = {}

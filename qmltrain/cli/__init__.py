@@ -68,12 +68,12 @@ def describe_error(error: Exception) -> tuple[int, str]:
 
 def verb_function(verb: str) -> Callable[..., int | None]:
     """`run(config, context)` of a composed verb, `run(path, context, **options)` of a path verb; imported late."""
-    function: Callable[..., int | None] = importlib.import_module(f"qmltrain.studies.{verb}").run
+    function: Callable[..., int | None] = importlib.import_module(f"qmltrain.verbs.{verb}").run
     return function
 
 
 def _run(arguments: Arguments, command_line: list[str]) -> int:
-    from qmltrain.paths import configs_directory
+    from qmltrain.shipped_files import configs_directory
 
     if arguments.help:
         sys.stdout.write(verb_help(arguments.verb) if arguments.verb_named else help_text(configs_directory()))
@@ -97,7 +97,7 @@ def _run_verb(arguments: Arguments, command_line: list[str]) -> int:
         paths, options, overrides = path_arguments(arguments)
         context = CommandContext(command_line, overrides, arguments.verbose)
         return verb_function(arguments.verb)(*paths, context, **options) or EXIT_DONE
-    from qmltrain.info import print_info, warm_up
+    from qmltrain.verbs.info import print_info, warm_up
 
     print_info()
     if arguments.warm_up:

@@ -11,7 +11,7 @@ from typing import Any
 
 from qmltrain.config import GROUPS, Config, allowed_values, known_keys, nearest_key, validate
 from qmltrain.errors import InputError
-from qmltrain.paths import configs_directory
+from qmltrain.shipped_files import configs_directory
 
 CONFIG_NAME = "config"
 SCHEMA_NAME = "qmltrain_schema"

@@ -86,7 +86,7 @@ def _run_directory(verb: str, config: Config) -> str | None:
     """Where a point's run lies, for `qmltrain collect`."""
     if verb != "train":
         return None
-    from qmltrain.studies.train import run_directory
+    from qmltrain.sessions.training_run import run_directory
 
     return str(run_directory(config).absolute())
 

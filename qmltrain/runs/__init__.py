@@ -1,1 +1,1 @@
-"""What a run leaves behind: the run file, snapshots, the lock of its directory, views and plots of it."""
+"""What a run leaves behind: the run file, snapshots, the lock of its directory, and views of it."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from qmltrain.errors import InputError
 from qmltrain.runs.atomic import new_file, storage_errors, write_at
-from qmltrain.runs.layout import FILE_NAME
+from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.views import open_run
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.errors import InputError, StorageError
-from qmltrain.runs.layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
+from qmltrain.runs.file_layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
 from qmltrain.runs.status_file import read_status_file
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qmltrain.errors import StorageError
 from qmltrain.runs.atomic import read_at, write_at
-from qmltrain.runs.layout import TABLES, VALID_ROWS
+from qmltrain.runs.file_layout import TABLES, VALID_ROWS
 from qmltrain.runs.reading import Layout
 
 _COPY_BYTES = 1 << 24  # copied at a time

@@ -28,6 +28,7 @@ from qmltrain.runs.atomic import new_file, remove_stale_temporaries, storage_err
 SNAPSHOT_VERSION = 1
 SUFFIX = ".snapshot"
 BEST_NAME = "best" + SUFFIX
+SNAPSHOTS = "snapshots"  # their folder in a run's directory
 NOT_CHECKPOINTS = "snapshots are saved training state; for gradient checkpointing see gradient.checkpoint_interval"
 
 _MAGIC = b"qmltrain-snapshot"

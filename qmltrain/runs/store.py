@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.atomic import new_file, remove_stale_temporaries, storage_errors
 from qmltrain.runs.attributes import collect_session, utc_now
-from qmltrain.runs.layout import (
+from qmltrain.runs.file_layout import (
     FILE_NAME,
     SCHEMA_VERSION,
     TABLES,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
-from qmltrain.runs.layout import FILE_NAME, UNFINISHED
+from qmltrain.runs.file_layout import FILE_NAME, UNFINISHED
 from qmltrain.runs.reading import (
     open_for_reading,
     read_attributes,

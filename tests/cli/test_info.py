@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from qmltrain import info
+from qmltrain.verbs import info
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

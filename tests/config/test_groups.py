@@ -12,7 +12,7 @@ import pytest
 from qmltrain.cli.composing import compose_config, composed_yaml
 from qmltrain.config import GROUPS, Config, options, to_dict
 from qmltrain.errors import InputError
-from qmltrain.paths import configs_directory
+from qmltrain.shipped_files import configs_directory
 
 ENTRIES = [
     (path.parent.name, path.stem)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from qmltrain.engines.cuda.device import DeviceLimits, Kernel
-from qmltrain.paths import kernels_directory
+from qmltrain.shipped_files import kernels_directory
 
 VARIANTS = {
     "plain": (("-O1",), ()),

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qmltrain.paths import kernels_directory
+from qmltrain.shipped_files import kernels_directory
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from qmltrain.engines.cuda.engine import MAX_QUBITS
 from qmltrain.engines.cuda.fused import PASS_ARGUMENTS
 from qmltrain.engines.cuda.sources import kernel_source
 from qmltrain.engines.cuda.unfused import PAIR_ARGUMENTS, PHASE_ARGUMENTS
-from qmltrain.paths import kernels_directory
+from qmltrain.shipped_files import kernels_directory
 from tests.cuda import nvrtc
 
 RECORDED = json.loads(nvrtc.RECORDED.read_text())

@@ -9,8 +9,10 @@ import pytest
 
 from qmltrain.data.arrays import array_source
 from qmltrain.data.batches import BatchOrder, PreparedData
-from qmltrain.data.preprocessing import Preprocessor, TargetScaler
-from qmltrain.data.sources import build_source, select
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.scaling import TargetScaler
+from qmltrain.data.selection import select
+from qmltrain.data.sources import build_source
 from qmltrain.errors import InputError
 from tests.data.writers import write_hdf5
 

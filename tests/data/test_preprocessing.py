@@ -17,7 +17,8 @@ from qmltrain.data import checks
 from qmltrain.data.arrays import array_source
 from qmltrain.data.ordered_sums import ordered_matmul, row_norms
 from qmltrain.data.pooling import average_pool
-from qmltrain.data.preprocessing import Preprocessor, TargetScaler
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.scaling import TargetScaler
 from qmltrain.data.sources import build_source
 from qmltrain.errors import InputError, StorageError
 from tests.data.writers import write_hdf5

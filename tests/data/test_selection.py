@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from qmltrain.data.arrays import array_source
-from qmltrain.data.sources import build_source, select
+from qmltrain.data.selection import select
+from qmltrain.data.sources import build_source
 from qmltrain.data.splits import split
 from qmltrain.errors import InputError
 

@@ -15,9 +15,10 @@ import qmltrain
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.engines.selection import ENGINES
 from qmltrain.errors import EngineUnavailableError, InputError
+from qmltrain.runs.snapshots import SNAPSHOTS
 from qmltrain.runs.views import open_run
-from qmltrain.studies import evaluate, repeat, train
-from qmltrain.studies.train import SNAPSHOTS, run_directory
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import evaluate, repeat, train
 from tests.studies.small import CONTEXT, moons
 
 NPZ = {"dataset__name": "npz", "dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}

@@ -16,7 +16,7 @@ import pytest
 
 import qmltrain
 from qmltrain.errors import QmltrainError
-from qmltrain.paths import configs_directory, kernels_directory
+from qmltrain.shipped_files import configs_directory, kernels_directory
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -166,7 +166,7 @@ def test_the_checkout_finds_its_own_files():
 
 
 def test_an_incomplete_installation_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("qmltrain.paths.PACKAGE", tmp_path / "qmltrain")
+    monkeypatch.setattr("qmltrain.shipped_files.PACKAGE", tmp_path / "qmltrain")
     with pytest.raises(QmltrainError, match=r"configs/config.yaml .* install again"):
         configs_directory()
 

@@ -12,7 +12,7 @@ import pytest
 
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.attributes import collect_attributes
-from qmltrain.runs.layout import SparseMemory, dataset_name
+from qmltrain.runs.file_layout import SparseMemory, dataset_name
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.store import GRADIENTS, RunStore
 from qmltrain.runs.views import open_run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError
-from qmltrain.runs.plot import FORMATS, _moving_average, plot_run
+from qmltrain.plots.training_curves import FORMATS, _moving_average, plot_run
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from tests.runs.session import N_STEPS, PARAMETER_NAMES, run_session

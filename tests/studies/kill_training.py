@@ -16,7 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from qmltrain.studies import train
+from qmltrain.verbs import train
 from tests.studies.small import CONTEXT, moons
 from tests.studies.test_train import assert_same_bits
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError, InterruptedRun
+from qmltrain.models.trained import load
 from qmltrain.runs.views import open_run
-from qmltrain.studies import evaluate, train
-from qmltrain.studies.report import summary_of
-from qmltrain.studies.train import run_directory
-from qmltrain.studies.trained import load
+from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import evaluate, train
 from tests.studies.small import CONTEXT, moons
 from tests.studies.test_train import assert_same_bits, stop_at
 

@@ -18,9 +18,9 @@ from qmltrain.cli import main
 from qmltrain.errors import InterruptedRun
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
-from qmltrain.studies import collect, train
-from qmltrain.studies.report import summary_of
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import collect, train
 from tests.studies.small import CONTEXT, moons
 
 SEEDS, RATES = (0, 1, 2), (0.05, 0.2)

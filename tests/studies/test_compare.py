@@ -14,8 +14,8 @@ from qmltrain.cli import main
 from qmltrain.errors import InterruptedRun
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
-from qmltrain.studies import compare, repeat, train
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import compare, repeat, train
 from tests.studies.small import CONTEXT, moons
 
 

@@ -15,13 +15,13 @@ from qmltrain.cli import main
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import InputError
 from qmltrain.runs.views import open_run
-from qmltrain.studies import evaluate, train
-from qmltrain.studies.report import summary_of
-from qmltrain.studies.shots import ShotSampler
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
+from qmltrain.training.shots import ShotSampler
+from qmltrain.verbs import evaluate, train
 from tests.studies.small import CONTEXT, moons
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from qmltrain.cli import main
 from qmltrain.cli.composing import compose_config
-from qmltrain.paths import configs_directory
 from qmltrain.runs.views import open_run
-from qmltrain.studies import train
-from qmltrain.studies.report import summary_of
+from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.shipped_files import configs_directory
+from qmltrain.verbs import train
 from tests.data.writers import write_cifar10, write_idx
 from tests.studies.small import CONTEXT
 
@@ -46,7 +47,7 @@ def test_it_runs(name, data, tmp_path, monkeypatch):
     words = [f"experiment={name}", f"run.root={tmp_path}", *brief, *SMALLER.get(name, [])]
     config = compose_config(words)
     assert train.run(config, CONTEXT) == 0
-    view = open_run(train.run_directory(config))
+    view = open_run(run_directory(config))
     assert view.status == "completed" and len(view.metrics) == 2
     summary = summary_of(view.attributes)
     assert all(np.isfinite(value) for value in summary.values())
@@ -87,5 +88,5 @@ def test_vqe_reaches_the_exact_energy_of_free_fermions(tmp_path, seed):
     config = compose_config(["experiment=vqe_ising", f"run.root={tmp_path}", f"run.seed={seed}", "run.progress=none"])
     assert train.run(config, CONTEXT) == 0
     exact = -np.sum(np.linalg.svd(np.eye(8) + np.eye(8, k=1), compute_uv=False))
-    found = summary_of(open_run(train.run_directory(config)).attributes)["train/loss"]
+    found = summary_of(open_run(run_directory(config)).attributes)["train/loss"]
     assert exact <= found < exact + 1e-3

@@ -15,10 +15,10 @@ from qmltrain.circuit.python_export import state_source, to_pennylane, to_qiskit
 from qmltrain.circuit.qasm_export import to_qasm3
 from qmltrain.cli import main
 from qmltrain.engines.reference import ReferenceEngine
-from qmltrain.studies import train
-from qmltrain.studies.export import FORMATS
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.angles import AngleMap
+from qmltrain.verbs import train
+from qmltrain.verbs.export import FORMATS
 from tests.studies.small import CONTEXT, moons
 
 KINDS = {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qmltrain.runs.views import open_run
-from qmltrain.studies.report import summary_of
+from qmltrain.sessions.results import summary_of
 
 N_ROWS, SIDE = 700_000, 28
 LIMIT = 500 * 2**20

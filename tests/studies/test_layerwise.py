@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError, InterruptedRun
+from qmltrain.models.first_parameters import initial_theta
+from qmltrain.models.problem import build_problem
+from qmltrain.models.trained import load
 from qmltrain.runs.views import open_run
-from qmltrain.studies import train
-from qmltrain.studies.setup import build_problem
-from qmltrain.studies.train import run_directory
-from qmltrain.studies.trained import load
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import train
 from tests.studies.small import CONTEXT, moons
 from tests.studies.test_train import assert_same_bits, stop_at
 
@@ -32,7 +33,7 @@ def test_a_run_grows(shallow, tmp_path, rest):
     config = angle_moons(tmp_path, ansatz__layers=4, train__initial="from_run", train__initial_run=str(shallow),
                          train__initial_rest=rest)  # fmt: skip
     problem = build_problem(config)
-    theta, trained = problem.initial_theta(), load(shallow)
+    theta, trained = initial_theta(problem), load(shallow)
     names = problem.model.parameter_names
     old = trained.parameters
     assert {name: theta[names.index(name)] for name in old} == old
@@ -46,7 +47,7 @@ def test_a_run_grows(shallow, tmp_path, rest):
 
 
 def build_evaluator(config, problem):
-    from qmltrain.studies.setup import compile_model
+    from qmltrain.models.build import compile_model
 
     return compile_model(config, problem.model).evaluator
 
@@ -57,7 +58,7 @@ def test_re_uploading_grows_by_blocks(tmp_path):
     grown = moons(
         tmp_path, encoding__repeats=3, train__initial="from_run", train__initial_run=str(run_directory(config))
     )
-    theta, names = build_problem(grown).initial_theta(), build_problem(grown).model.parameter_names
+    theta, names = initial_theta(build_problem(grown)), build_problem(grown).model.parameter_names
     assert {n: theta[names.index(n)] for n in load(run_directory(config)).parameters} == load(
         run_directory(config)
     ).parameters
@@ -103,7 +104,7 @@ def test_frozen_parameters_do_not_move_and_the_rest_is_stopped_and_gone_on_with(
     problem, view = build_problem(config), open_run(run_directory(config))
     fixed = np.array([name.startswith(("ansatz.0.", "head.")) for name in problem.model.parameter_names])
     rows = view.parameters.to_numpy()[:, -len(fixed) :]
-    np.testing.assert_array_equal(rows[:, fixed], np.broadcast_to(problem.initial_theta()[fixed], rows[:, fixed].shape))
+    np.testing.assert_array_equal(rows[:, fixed], np.broadcast_to(initial_theta(problem)[fixed], rows[:, fixed].shape))
     assert np.count_nonzero(rows[0, ~fixed] != rows[-1, ~fixed]) >= 4  # the last RZ changes nothing that is measured
     gradients = view.gradients.to_numpy()[:, -len(fixed) :]
     assert not np.any(gradients[:, fixed]) and np.count_nonzero(np.any(gradients[:, ~fixed], axis=0)) >= 4

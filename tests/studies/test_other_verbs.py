@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError, MemoryLimitError
-from qmltrain.studies import circuit, gradient, plan, train
-from qmltrain.studies.setup import build_problem, compile_model
+from qmltrain.models.build import compile_model
+from qmltrain.models.first_parameters import initial_theta
+from qmltrain.models.problem import build_problem
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import circuit, gradient, plan, train
 from tests.studies.small import CONTEXT, moons
 
 
@@ -19,7 +22,7 @@ def test_gradient_writes_what_the_evaluator_says(tmp_path, capsys):
     problem = build_problem(config)
     evaluator = compile_model(config, problem.model).evaluator
     rows = problem.split.train
-    expected = evaluator.gradient(problem.initial_theta(), problem.data.features(rows), problem.data.labels(rows))
+    expected = evaluator.gradient(initial_theta(problem), problem.data.features(rows), problem.data.labels(rows))
     with h5py.File(config.study.output) as file:
         np.testing.assert_array_equal(file["gradient"], expected.gradient_P)
         np.testing.assert_array_equal(file["rows"], rows)
@@ -44,7 +47,7 @@ def test_gradient_reads_parameters_from_any_file(tmp_path, kind):
             file["parameters"] = theta
     else:
         train.run(config, CONTEXT)
-        path = train.run_directory(config)
+        path = run_directory(config)
         with h5py.File(path / "run.h5") as file:
             theta = file["parameters/values"][-1]
     config.study.parameters = str(path)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from qmltrain.cli import main
+from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run
-from qmltrain.studies import evaluate, train
-from qmltrain.studies.setup import build_problem
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import evaluate, train
 from tests.studies.small import CONTEXT, moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}

@@ -11,7 +11,7 @@ import pytest
 
 from qmltrain.cli import main
 from qmltrain.runs.lock import RunLock
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.training_run import run_directory
 from tests.studies.small import moons
 
 WORDS = [

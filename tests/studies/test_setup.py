@@ -7,7 +7,8 @@ import pytest
 
 from qmltrain.config import RunConfig
 from qmltrain.errors import InputError
-from qmltrain.studies.setup import Seeds, build_problem, derive_seeds
+from qmltrain.models.problem import build_problem
+from qmltrain.models.source import Seeds, derive_seeds
 from tests.studies.small import moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}

@@ -13,14 +13,16 @@ import pytest
 
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.errors import InputError, InterruptedRun, NonFiniteError
-from qmltrain.runs.snapshots import SnapshotFolder
+from qmltrain.models.build import compile_model
+from qmltrain.models.first_parameters import initial_theta
+from qmltrain.models.problem import build_problem
+from qmltrain.runs.snapshots import SNAPSHOTS, SnapshotFolder
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
-from qmltrain.studies import evaluate, resume, train
-from qmltrain.studies.report import summary_of
-from qmltrain.studies.setup import build_problem, compile_model
-from qmltrain.studies.train import SNAPSHOTS, run_directory
+from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.trainer import STEP_METRICS
+from qmltrain.verbs import evaluate, resume, train
 from tests.studies.small import CONTEXT, moons
 
 
@@ -363,7 +365,7 @@ def test_the_training_accuracy_of_an_epoch_counts_every_batch(tmp_path):
     problem = build_problem(config)
     rows = problem.split.train
     outputs = compile_model(config, problem.model).evaluator.outputs(
-        problem.initial_theta(), problem.data.features(rows)
+        initial_theta(problem), problem.data.features(rows)
     )
     hits = problem.model.loss.predict(outputs)[0] == problem.data.labels(rows)
     assert 0 < hits.sum() < len(rows)

@@ -8,11 +8,11 @@ import pytest
 import qmltrain
 from qmltrain.config import Config
 from qmltrain.errors import InputError, InterruptedRun
+from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run
-from qmltrain.studies import circuit, evaluate, gradient, plan, plot, train
-from qmltrain.studies.report import summary_of
-from qmltrain.studies.setup import build_problem
-from qmltrain.studies.train import run_directory
+from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import circuit, evaluate, gradient, plan, plot, train
 from tests.circuit.test_observable_builders import matrix
 from tests.studies.small import CONTEXT
 from tests.studies.test_train import assert_same_bits, stop_at

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError
-from qmltrain.studies.setup import build_model
+from qmltrain.models.build import build_model
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.model import Model
 from tests.studies.small import moons

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from qmltrain.engines.protocol import Precision
-from qmltrain.paths import kernels_directory
+from qmltrain.shipped_files import kernels_directory
 
 _INCLUDE = re.compile(r'^#include "([^"]+)"[^\n]*$', re.MULTILINE)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from qmltrain.config import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
-from qmltrain.runs.layout import FILE_NAME
+from qmltrain.models.source import derive_seeds, open_source
+from qmltrain.models.stored import stored_config
+from qmltrain.models.stored_files import check_user_code
+from qmltrain.runs.differences import SURROUNDINGS, first_difference
+from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.views import open_run
-from qmltrain.studies.compare import SURROUNDINGS, first_difference
-from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import derive_seeds, open_source
-from qmltrain.studies.train import train
-from qmltrain.studies.user_files import check_user_code
+from qmltrain.sessions.training_run import train
 
 
 def run(path: Path, context: CommandContext, *, directory: Path | None = None) -> int:

@@ -22,14 +22,13 @@ from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import EngineUnavailableError, InputError
-from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
+from qmltrain.models.build import GIB, Compiled, build_model, compile_model
+from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
+from qmltrain.models.stored_files import check_user_code, with_stored_files
+from qmltrain.runs.snapshots import Snapshot
 from qmltrain.runs.views import open_run
-from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import GIB, PREPROCESS_PREFIX, Compiled, build_model, compile_model
-from qmltrain.studies.shots import ShotSampler
-from qmltrain.studies.train import SNAPSHOTS
-from qmltrain.studies.user_files import check_user_code, with_stored_files
 from qmltrain.training.model import Model
+from qmltrain.training.shots import ShotSampler
 
 
 def load(
@@ -50,15 +49,6 @@ def load(
     choices = None if engine or precision else snapshot.state["choices"]
     with with_stored_files(config, directory, snapshot.arrays) as own:
         return build_trained(own, directory, snapshot, choices)
-
-
-def best_snapshot(directory: Path) -> Snapshot:
-    """The snapshot with the best parameters so far; InputError where none was saved yet."""
-    folder = SnapshotFolder.reader(directory / SNAPSHOTS)
-    snapshot = folder.load_best() or folder.load_latest()
-    if snapshot is None:
-        raise InputError(f"{directory}: no snapshot was saved yet; let the run go on for run.save_every steps")
-    return snapshot
 
 
 def build_trained(
@@ -105,7 +95,7 @@ class TrainedModel:
     set. In another order, or alone, a sample's numbers may differ by rounding: engines take 16 samples together.
 
     `shots` measures each sample so many times instead of computing expectation values exactly; `seed` and the row of
-    a sample in `x` decide the outcomes (see `qmltrain.studies.shots`).
+    a sample in `x` decide the outcomes (see `qmltrain.training.shots`).
     """
 
     def __init__(

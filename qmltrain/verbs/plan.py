@@ -10,14 +10,8 @@ from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
-from qmltrain.studies.setup import (
-    build_model,
-    build_source_shape,
-    compile_model,
-    derive_seeds,
-    open_source,
-    split_rows,
-)
+from qmltrain.models.build import build_model, compile_model
+from qmltrain.models.source import build_source_shape, derive_seeds, open_source, split_rows
 from qmltrain.training.gradients import string_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS

@@ -14,14 +14,15 @@ from qmltrain.config import CommandContext, DatasetConfig
 from qmltrain.data.batches import PreparedData
 from qmltrain.data.protocol import Source
 from qmltrain.errors import InputError
+from qmltrain.models.problem import EVALUATION_ROWS, build_problem
+from qmltrain.models.source import derive_seeds, open_source
+from qmltrain.models.stored import best_snapshot, stored_config
+from qmltrain.models.stored_files import with_stored_files
+from qmltrain.models.trained import TrainedModel, build_trained
 from qmltrain.runs.tables import Column, write_table
-from qmltrain.studies.report import result_lines
-from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import EVALUATION_ROWS, build_problem, derive_seeds, open_source
-from qmltrain.studies.shots import check_shots
-from qmltrain.studies.train import check_same_data
-from qmltrain.studies.trained import TrainedModel, best_snapshot, build_trained
-from qmltrain.studies.user_files import with_stored_files
+from qmltrain.sessions.results import result_lines
+from qmltrain.sessions.training_run import check_same_data
+from qmltrain.training.shots import check_shots
 from qmltrain.training.trainer import split_metrics
 
 ALL = "all"  # the split of another data set

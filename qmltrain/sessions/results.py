@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qmltrain.runs.layout import FILE_NAME
+from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.views import open_run
 
 _SHOWN = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "r2", "mae")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qmltrain.config import CommandContext
-from qmltrain.runs.plot import plot_run
+from qmltrain.plots.training_curves import plot_run
 
 
 def run(path: Path, context: CommandContext) -> int:

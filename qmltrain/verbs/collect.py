@@ -16,11 +16,11 @@ from qmltrain.config import CommandContext, known_keys, nearest_key
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.runs.atomic import new_file, storage_errors, write_at
 from qmltrain.runs.directory import KEYS_WITHOUT_EFFECT, config_hash, flatten
-from qmltrain.runs.layout import FILE_NAME
+from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.tables import csv_text
 from qmltrain.runs.views import open_run
-from qmltrain.studies.report import summary_of
+from qmltrain.sessions.results import summary_of
 
 POINTS = "points.jsonl"  # what a sweep leaves in its directory (qmltrain.cli.sweeping)
 CONFIDENCE = 0.95

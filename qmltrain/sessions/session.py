@@ -1,13 +1,10 @@
-"""`qmltrain train`: find the run's directory, start or go on, train, evaluate the test split once, say how it went."""
+"""Session: one process's share of a run: train, evaluate what is held out, write everything, say how it went."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
-import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +12,18 @@ import numpy as np
 
 from qmltrain.circuit.assemble import call_builder
 from qmltrain.cluster.signals import StopRequest
-from qmltrain.config import CommandContext, Config, to_dict, to_yaml
+from qmltrain.config import CommandContext, Config, to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
+from qmltrain.models.build import Compiled, group_options
+from qmltrain.models.first_parameters import initial_theta
+from qmltrain.models.problem import Problem, TrainingData
+from qmltrain.models.stored_files import user_arrays, user_code
 from qmltrain.runs.attributes import collect_attributes
-from qmltrain.runs.directory import check_same_run, default_directory, why_not_writable
-from qmltrain.runs.layout import FILE_NAME
-from qmltrain.runs.lock import RunLock
-from qmltrain.runs.reading import run_status
-from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
-from qmltrain.runs.store import COMPLETED, RunStore
-from qmltrain.runs.views import open_run
-from qmltrain.studies.report import print_result
-from qmltrain.studies.setup import (
-    Compiled,
-    Problem,
-    TrainingData,
-    build_problem,
-    compile_model,
-    options,
-)
-from qmltrain.studies.unused import check_unused
-from qmltrain.studies.user_files import check_user_code, user_arrays, user_code
+from qmltrain.runs.file_layout import FILE_NAME
+from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
+from qmltrain.runs.store import RunStore
+from qmltrain.sessions.results import print_result
+from qmltrain.sessions.unread_options import check_unused
 from qmltrain.training.baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
@@ -45,110 +33,7 @@ from qmltrain.training.progress import make_progress
 from qmltrain.training.schedules import learning_rate_schedule
 from qmltrain.training.trainer import STEP_METRICS, Trainer, TrainingPlan, TrainingState, split_metrics
 
-SNAPSHOTS = "snapshots"
 OPTIMIZER_PREFIX = "optimizer/"
-
-
-def run(config: Config, context: CommandContext) -> int:
-    """Train; exit code 0. Raises InterruptedRun (75) when a signal stopped the run after a snapshot."""
-    return train(config, context, run_directory(config))
-
-
-def run_directory(config: Config) -> Path:
-    """`run.dir`, or a name made of `run.name` and the part of the config that changes the result."""
-    if config.run.dir is not None:
-        return Path(config.run.dir)
-    return default_directory(config.run.root, config.run.name, result_config(config))
-
-
-def result_config(config: Config) -> dict[str, Any]:
-    """The config without what only other verbs read."""
-    found = to_dict(config)
-    found.pop("study")
-    return found
-
-
-def train(config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None) -> int:
-    """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given."""
-    check_directory(directory)
-    status = existing_status(config, directory)
-    if status == COMPLETED:
-        print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
-        print_result(directory)
-        return 0
-    with StopRequest() as stop, RunLock(directory) if status else nullcontext():
-        snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
-        snapshot = snapshots.load_latest() if snapshots else None
-        problem = build_problem(config, snapshot.arrays if snapshot else None)
-        if snapshot:
-            check_same_data(problem, snapshot, directory)
-            check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
-        compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else choices)
-        if snapshot:
-            warn_of_another_device(snapshot.state["choices"], compiled, directory)
-        session = Session(config, context, directory, problem, compiled, stop)
-        session.check()
-        if status:
-            return session.go_on(snapshot)
-        theta_P = problem.initial_theta()
-        make_directory(directory)
-        with RunLock(directory):
-            return session.start(theta_P)
-
-
-def check_directory(directory: Path) -> None:
-    """Raise InputError where a run cannot live in `directory`; it is made later, when everything else is right."""
-    reason = why_not_writable(directory)
-    if reason is not None:
-        raise InputError(f"run.dir: {reason}; choose another run.dir or run.root")
-
-
-def make_directory(directory: Path) -> None:
-    """Make the directory of a new run. Raises InputError where that is refused."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"run.dir: {directory} cannot be made: {reason}; choose another") from error
-
-
-def existing_status(config: Config, directory: Path) -> str | None:
-    """The status of the run in `directory`, None where there is none; InputError where `run.resume` forbids it."""
-    status = run_status(directory)
-    if status is None:
-        if config.run.resume == "must":
-            raise InputError(f"run.resume=must: there is no run in {directory}; check run.dir, or set run.resume=auto")
-        return None
-    if config.run.resume == "never":
-        raise InputError(f"run.resume=never: {directory} holds a run already; choose another run.dir or run.name")
-    stored = open_run(directory).config
-    stored.pop("study", None)
-    check_same_run(stored, result_config(config), directory)
-    return status
-
-
-def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> None:
-    """Raise InputError where the data set is not the one that the run began with."""
-    before, now = snapshot.state["dataset_checksum"], problem.source.checksum
-    if before != now:
-        raise InputError(
-            f"dataset: {problem.source.name} has changed since the run in {directory} began (sha256 was "
-            f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
-        )
-
-
-def warn_of_another_device(before: Mapping[str, Any], compiled: Compiled, directory: Path) -> None:
-    """Bits are promised for one engine and instruction set, whatever the number of threads; another one is said."""
-    was, now = (
-        re.sub(r", \d+ threads?\b", "", text)
-        for text in (before["engine_description"], compiled.choices()["engine_description"])
-    )
-    if was != now:
-        warnings.warn(
-            f"{directory}: the run began on {was}, goes on with {now}; the last bits of what follows may differ from "
-            "an uninterrupted run",
-            stacklevel=2,
-        )
 
 
 class Session:
@@ -171,7 +56,7 @@ class Session:
             OPTIMIZERS,
             "optimizer",
             optimizer.name,
-            options(optimizer, "learning_rate", "clip_norm"),
+            group_options(optimizer, "learning_rate", "clip_norm"),
             problem.model.n_parameters,
         )
         full_batch = isinstance(self.optimizer, FullBatchOptimizer)
@@ -194,7 +79,7 @@ class Session:
                 steps_per_epoch=self.data.n_batches,
                 total_steps=total,
                 warmup_steps=schedule.warmup_steps,
-                **{k: v for k, v in options(schedule, "warmup_steps").items() if v is not None},
+                **{k: v for k, v in group_options(schedule, "warmup_steps").items() if v is not None},
             ),
             parameters_each_epoch=config.run.parameters_every is None,
             frozen_P=frozen_parameters(problem.model, train.freeze),
@@ -241,7 +126,7 @@ class Session:
     def go_on(self, snapshot: Snapshot | None) -> int:
         """From the last snapshot; a run that never wrote one begins again."""
         if snapshot is None:
-            state = TrainingState(self.problem.initial_theta())
+            state = TrainingState(initial_theta(self.problem))
         else:
             state = TrainingState.restore(snapshot.step, snapshot.epoch, snapshot.arrays, snapshot.state["training"])
             prefix = OPTIMIZER_PREFIX

@@ -6,7 +6,8 @@ import shutil
 
 from qmltrain.circuit.drawing import counts, draw
 from qmltrain.config import CommandContext, Config
-from qmltrain.studies.setup import build_model, build_source_shape
+from qmltrain.models.build import build_model
+from qmltrain.models.source import build_source_shape
 
 _SHOWN_NAMES = 12
 

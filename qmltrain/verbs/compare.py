@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qmltrain.config import CommandContext
+from qmltrain.runs.differences import SURROUNDINGS, first_difference
 from qmltrain.runs.directory import differing_keys
-from qmltrain.runs.layout import TABLES
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.views import RunView, open_run
-from qmltrain.studies.report import summary_of
+from qmltrain.sessions.results import summary_of
 
 WHERE_IT_LIES = ("run.name", "run.root", "run.dir", "run.resume", "run.progress", "run.log_seconds")
-SURROUNDINGS = ("qmltrain_version", "git_commit", "device", "dataset_checksum", "host")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first difference between two runs' stored numbers, in words, and the largest one of that table."""
-
-    where: str
-    largest: float
 
 
 def run(first: Path, second: Path, context: CommandContext) -> int:
@@ -74,58 +61,6 @@ def final_metrics(view: RunView, attributes: dict[str, Any]) -> dict[str, float]
         for name, values in view.table("epochs").items()
         if name not in ("epoch", "step") and len(values)
     }
-
-
-def first_difference(first: RunView, second: RunView) -> Difference | None:
-    """Where metrics, epochs, gradients, parameters and evaluations of two runs first differ; None: alike to the bit.
-
-    What only one of them stored is passed over: it is the config that differs there.
-    """
-    for name in TABLES:
-        a, b = first.table(name), second.table(name)
-        shared = [column for column in a if column in b]
-        if not shared:
-            continue
-        index = shared[0]
-        lengths = len(a[index]), len(b[index])
-        rows = min(lengths)
-        for column in shared:
-            if a[column].shape[1:] != b[column].shape[1:]:
-                return Difference(f"{name}: {column} has {a[column].shape[1:]} and {b[column].shape[1:]}", math.nan)
-            found = _differences(a[column][:rows], b[column][:rows])
-            if found is not None:
-                row, largest = found
-                return Difference(f"{name}: {column} at {index} {a[index][row]}", largest)
-        if lengths[0] != lengths[1]:
-            return Difference(f"{name}: {lengths[0]} and {lengths[1]} rows", math.nan)
-    for split in ("val", "test"):
-        found_evaluation = _evaluation_difference(first, second, split)
-        if found_evaluation is not None:
-            return found_evaluation
-    return None
-
-
-def _evaluation_difference(first: RunView, second: RunView, split: str) -> Difference | None:
-    if split not in first.evaluated_splits or split not in second.evaluated_splits:
-        return None
-    a, b = first.evaluation(split), second.evaluation(split)
-    for column in a:
-        if a[column].shape != b[column].shape:
-            return Difference(f"evaluation of {split}: {column} has {a[column].shape} and {b[column].shape}", math.nan)
-        found = _differences(a[column], b[column])
-        if found is not None:
-            return Difference(f"evaluation of {split}: {column} of row {a['rows'][found[0]]}", found[1])
-    return None
-
-
-def _differences(a: np.ndarray, b: np.ndarray) -> tuple[int, float] | None:
-    """The first row that differs in a bit (NaN is like NaN), and the largest difference."""
-    unlike = (a != b) & ~((a != a) & (b != b))
-    if not unlike.any():
-        return None
-    row = int(np.flatnonzero(unlike.reshape(len(a), -1).any(axis=1))[0])
-    with np.errstate(invalid="ignore"):
-        return row, float(np.nanmax(np.abs(a.astype(np.float64) - b.astype(np.float64)), initial=0.0))
 
 
 def _print_table(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

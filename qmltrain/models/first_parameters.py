@@ -10,11 +10,11 @@ from qmltrain.config import Config
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
+from qmltrain.models.build import build_model
+from qmltrain.models.problem import Problem
+from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
+from qmltrain.models.stored_files import with_stored_files
 from qmltrain.runs.views import open_run
-from qmltrain.studies.resume import stored_config
-from qmltrain.studies.setup import PREPROCESS_PREFIX, build_model
-from qmltrain.studies.trained import best_snapshot
-from qmltrain.studies.user_files import with_stored_files
 from qmltrain.training.identity_blocks import identity_blocks
 from qmltrain.training.initialization import initial_parameters
 from qmltrain.training.model import Model
@@ -22,10 +22,11 @@ from qmltrain.training.model import Model
 FROM_RUN = "from_run"
 
 
-def initial_theta(config: Config, model: Model, seed: int) -> FloatArray:
+def initial_theta(problem: Problem) -> FloatArray:
     """All parameters, (P,). Raises InputError for options that do not go together, and as `grown_parameters`."""
+    config, model = problem.config, problem.model
     train = config.train
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(problem.seeds.initial)
     if train.initial == FROM_RUN:
         return grown_parameters(config, model, generator)
     for option in ("initial_run", "initial_rest"):

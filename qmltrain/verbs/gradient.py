@@ -9,10 +9,12 @@ import numpy as np
 from qmltrain.config import CommandContext, Config, to_yaml
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
+from qmltrain.models.build import Compiled, compile_model
+from qmltrain.models.first_parameters import initial_theta
+from qmltrain.models.problem import Problem, build_problem
 from qmltrain.runs.arrays import read_array, write_arrays
 from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.directory import why_not_writable
-from qmltrain.studies.setup import Compiled, Problem, build_problem, compile_model
 
 DEFAULT_OUTPUT = "gradient.h5"
 
@@ -76,7 +78,7 @@ def compute(
 def load_parameters(path: str | None, problem: Problem) -> FloatArray:
     """theta from .npy, .npz (`parameters`) or .h5 (`parameters`, or the last row of a run file); None: the initial."""
     if path is None:
-        return problem.initial_theta()
+        return initial_theta(problem)
     theta_P = read_array(Path(path), "parameters")
     expected = problem.model.n_parameters
     if theta_P.shape != (expected,):

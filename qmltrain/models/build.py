@@ -1,0 +1,109 @@
+"""From a Config to a model, and from a model to a program on an engine. Nothing here reads data.
+
+What does not go together in a config is found here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qmltrain.circuit.assemble import assemble, assemble_observables, call_builder, options_with_defaults
+from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.config import Config
+from qmltrain.engines.protocol import EngineOptions, GradientMode, GradientOptions, Program
+from qmltrain.engines.selection import Selection, select_engine
+from qmltrain.errors import InputError
+from qmltrain.training.class_weights import ClassWeighted
+from qmltrain.training.gradients import Evaluator, chunk_size
+from qmltrain.training.heads import HEADS, check_head, observable_range
+from qmltrain.training.losses import LOSSES
+from qmltrain.training.model import AmplitudeOptions, Model
+
+GIB = 1 << 30
+NOT_PROJECTORS = ("z", "parity", "ising", "heisenberg", "maxcut")  # whatever their options
+
+
+def group_options(node: Any, *leave_out: str) -> dict[str, Any]:
+    """The options of a config group without its name."""
+    return {key: value for key, value in dataclasses.asdict(node).items() if key not in ("name", *leave_out)}
+
+
+def build_model(config: Config, n_features: int, n_classes: int | None, weights_C: np.ndarray | None = None) -> Model:
+    """Circuit, observables, head and loss, with weights of the classes where given.
+
+    Raises InputError for what does not go together.
+    """
+    encoding, ansatz, observable = config.encoding, config.ansatz, config.observable
+    circuit = assemble(
+        config.circuit.n_qubits, n_features, encoding.name, group_options(encoding), ansatz.name, group_options(ansatz)
+    )
+    observables = assemble_observables(config.circuit.n_qubits, observable.name, group_options(observable))
+    head, loss = config.head.name, config.loss.name
+    if loss in LOSSES and config.dataset.name == "none" and getattr(LOSSES[loss], "supervised", True):
+        raise InputError(
+            f"loss.name: {loss} compares with targets, and dataset=none has none; choose loss=expectation or a dataset"
+        )
+    if loss == "fidelity" and observable.name in NOT_PROJECTORS:
+        raise InputError(
+            f"loss.name: fidelity is 1 - the expectation of a projector, observable.name={observable.name} is not one; "
+            "choose observable=target_state or projector, or loss=expectation"
+        )
+    n_outputs = check_head(head, loss, observables.n_observables, n_classes, observable_range(observables))
+    amplitude = AmplitudeOptions()
+    if circuit.amplitude_encoded and encoding.name == "amplitude":
+        given = group_options(encoding)
+        amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", given))
+    built = HEADS[head](observables.n_observables, n_outputs)
+    judge = call_builder(LOSSES, "loss", loss, group_options(config.loss, "class_weights"), n_classes)
+    if weights_C is not None:
+        judge = ClassWeighted(judge, weights_C)
+    return Model(circuit, observables, built, judge, amplitude, encoding.name)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model on an engine, with every automatic choice made."""
+
+    selection: Selection
+    program: Program
+    evaluator: Evaluator
+
+    def choices(self) -> dict[str, Any]:
+        """What `auto` became; saved with the run and used again on resume."""
+        forecast = self.program.forecast
+        return {
+            "engine": self.selection.engine.name,
+            "engine_description": self.selection.engine.describe(),
+            "gradient_mode": forecast.mode,
+            "checkpoint_interval": forecast.checkpoint_interval,
+            "chunk": self.evaluator.chunk,
+        }
+
+
+def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | None = None) -> Compiled:
+    """Choose engine, gradient mode and chunk (or take them from a run's `choices`) and compile.
+
+    Raises MemoryLimitError, before anything is allocated, EngineUnavailableError, InputError.
+    """
+    engine_config, gradient = config.engine, config.gradient
+    name = choices["engine"] if choices else engine_config.name
+    selection = select_engine(name)
+    if not engine_config.fusion and selection.engine.name != "cuda":
+        raise InputError(f"engine.fusion: false is for engine.name=cuda alone, found {selection.engine.name}")
+    mode: GradientMode = choices["gradient_mode"] if choices else gradient.mode  # type: ignore[assignment]
+    interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
+    memory = None if engine_config.memory_gib is None else int(engine_config.memory_gib * GIB)
+    program = selection.engine.compile(
+        model.measured_circuit,
+        model.observables.strings,
+        engine_config.precision,  # type: ignore[arg-type]
+        GradientOptions(mode, interval),
+        EngineOptions(engine_config.threads, memory, engine_config.fusion),
+    )
+    chunk = chunk_size(program.forecast, len(model.observables.strings))
+    return Compiled(selection, program, Evaluator(model, program, chunk))

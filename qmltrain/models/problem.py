@@ -1,0 +1,125 @@
+"""Problem: the data of a config, preprocessed and split, and the model that is trained on it.
+
+Nothing is written here, and everything that can be wrong with a config and its data is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from qmltrain.config import Config
+from qmltrain.data.batches import BatchOrder, PreparedData
+from qmltrain.data.no_data import NoData
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.protocol import Source
+from qmltrain.data.scaling import TargetScaler
+from qmltrain.data.splits import Split
+from qmltrain.engines.protocol import FloatArray
+from qmltrain.models.build import build_model, group_options
+from qmltrain.models.source import Seeds, derive_seeds, open_source, split_rows
+from qmltrain.models.stored import PREPROCESS_PREFIX
+from qmltrain.training.class_weights import ClassWeighted, class_weights
+from qmltrain.training.losses import LOSSES
+from qmltrain.training.model import Model
+
+EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data and model of a config. `n_classes` None: regression."""
+
+    config: Config
+    seeds: Seeds
+    source: Source
+    split: Split
+    data: PreparedData
+    target_scaler: TargetScaler | None
+    n_classes: int | None
+    model: Model
+
+    @property
+    def has_data(self) -> bool:
+        return not isinstance(self.source, NoData)
+
+    def held_out(self) -> list[tuple[str, np.ndarray]]:
+        """Names and rows of the splits that are evaluated at the end; without data, of its one evaluation."""
+        if not self.has_data:
+            return [("train", self.split.train)]
+        return [(name, rows) for name, rows in (("val", self.split.validation), ("test", self.split.test)) if len(rows)]
+
+    def preprocessing_state(self) -> dict[str, np.ndarray]:
+        """Arrays to store with the run; give them to `build_problem` to get the same preprocessing back."""
+        state = self.data.preprocessor.state()
+        if self.target_scaler is not None:
+            state |= self.target_scaler.state()
+        if isinstance(self.model.loss, ClassWeighted):
+            state["class_weights"] = self.model.loss.weights_C
+        return {PREPROCESS_PREFIX + name: value for name, value in state.items()}
+
+    def stream(self, rows: np.ndarray) -> Iterator[tuple[FloatArray, np.ndarray]]:
+        """(features, labels) of `rows` in order, in chunks that fit into memory whatever the data set's size."""
+        for batch in self.data.stream(np.split(rows, range(EVALUATION_ROWS, len(rows), EVALUATION_ROWS))):
+            yield batch.features_BF, np.asarray(batch.labels)
+
+    def unscale(self, targets: FloatArray) -> FloatArray:
+        """Regression targets in the units of the data."""
+        return targets if self.target_scaler is None else self.target_scaler.inverse(targets)
+
+def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None) -> Problem:
+    """Open the data, fit (or take from `stored`) the preprocessing, build the model. Raises InputError."""
+    seeds = derive_seeds(config.run)
+    source = open_source(config, seeds)
+    labels = source.labels()
+    n_classes = len(source.class_names) if source.task == "classification" else None
+    parts = split_rows(config, source, seeds)
+    own = {k.removeprefix(PREPROCESS_PREFIX): v for k, v in (stored or {}).items() if k.startswith(PREPROCESS_PREFIX)}
+    weights_C = own.get("class_weights")
+    if config.loss.class_weights is not None and weights_C is None:
+        supervised = getattr(LOSSES.get(config.loss.name), "supervised", True)
+        weights_C = class_weights(config.loss.class_weights, labels[parts.train], n_classes if supervised else None)
+    if own:
+        preprocessor = Preprocessor.from_state(own)
+    elif isinstance(source, NoData):
+        preprocessor = Preprocessor(source.sample_shape, None, None, None, False)
+    else:
+        preprocessor = Preprocessor.fit(source, parts.train, **group_options(config.preprocess))
+    model = build_model(config, preprocessor.n_features, n_classes, weights_C)
+    model.loss.check_targets(labels)
+    scaler = None
+    if n_classes is None and model.loss.supervised:
+        scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
+    data = PreparedData(source, preprocessor, scaler)
+    if not own and model.restricts_features:  # a run that goes on has been through this
+        every = np.arange(source.n_samples)
+        for batch in data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
+            model.check_features(batch.features_BF, batch.rows)
+    return Problem(config, seeds, source, parts, data, scaler, n_classes, model)
+
+
+class TrainingData:
+    """Batches of a Problem as the Trainer takes them; `full_batch` makes one batch of the whole training split."""
+
+    def __init__(self, problem: Problem, full_batch: bool) -> None:
+        self.problem = problem
+        rows = problem.split.train
+        size = len(rows) if full_batch or not problem.has_data else problem.config.train.batch_size
+        self.order = BatchOrder(rows, size, problem.seeds.order)
+        self.n_batches = self.order.n_batches
+        self._full_batch = full_batch
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[FloatArray, np.ndarray]]:
+        rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
+        for batch in self.problem.data.stream(rows[first:]):
+            yield batch.features_BF, batch.labels
+
+    def judged(self) -> tuple[str, Iterator[tuple[FloatArray, np.ndarray]]] | None:
+        if not self.problem.has_data:
+            return "train", self.problem.stream(self.problem.split.train)
+        rows = self.problem.split.validation
+        return ("val", self.problem.stream(rows)) if len(rows) else None
+
+

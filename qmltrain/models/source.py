@@ -1,0 +1,90 @@
+"""The data set that a config names, its rows and their splits, and the independent random seeds of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qmltrain.config import Config, DatasetConfig, RunConfig
+from qmltrain.data.no_data import NoData
+from qmltrain.data.pooling import pooled_size
+from qmltrain.data.protocol import Source
+from qmltrain.data.selection import select
+from qmltrain.data.sources import build_source
+from qmltrain.data.splits import Split, split, split_as_given
+from qmltrain.engines.checkpointing import gib
+from qmltrain.engines.memory import available_bytes
+from qmltrain.errors import MemoryLimitError
+from qmltrain.models.build import group_options
+
+_GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
+# options of the group `dataset` that say which samples to use, not where they come from
+_SELECTION_OPTIONS = ("name", "test_path", "classes", "samples", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Independent streams: of the split (and subsample), the first parameters, the order of the samples."""
+
+    split: int
+    initial: int
+    order: int
+
+
+def derive_seeds(run: RunConfig) -> Seeds:
+    """Each seed as given, else an independent one from `run.seed`."""
+    given = (run.seed_split, run.seed_initial, run.seed_order)
+    derived = (
+        int(np.random.SeedSequence(run.seed, spawn_key=(k,)).generate_state(1, np.uint64)[0] >> 1) for k in range(3)
+    )
+    return Seeds(*(d if g is None else g for g, d in zip(given, derived, strict=True)))
+
+
+def open_source(config: Config, seeds: Seeds) -> Source:
+    """The data set of a config, with its classes and subsample chosen."""
+    dataset = config.dataset
+    check_generated_size(dataset)
+    source = build_source(dataset.name, group_options(dataset, *_SELECTION_OPTIONS), dataset.test_path)
+    return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
+
+
+def check_generated_size(dataset: DatasetConfig) -> None:
+    """Raise MemoryLimitError, before anything is allocated, for more generated samples than memory holds."""
+    if dataset.n_samples is None and dataset.n_features is None:
+        return
+    n_samples, n_features = dataset.n_samples or 1, dataset.n_features or 2
+    needed = 8 * n_samples * (_GENERATOR_COPIES * n_features + 2)  # two columns: labels and the order of the samples
+    available = available_bytes()
+    if needed > available:
+        raise MemoryLimitError(
+            f"dataset.n_samples: {n_samples} samples of {n_features} features take about {gib(needed)} to generate, "
+            f"of {gib(available)}; choose fewer"
+        )
+
+
+def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
+    """Which rows train, validate and test; without data its one row trains."""
+    if isinstance(source, NoData):
+        nothing = np.empty(0, dtype=np.int64)
+        return Split(np.arange(1), nothing, nothing)
+    generator = np.random.default_rng(seeds.split)
+    fractions = (config.dataset.validation, config.dataset.test)
+    if source.parts is not None:
+        return split_as_given(source.labels(), source.task, source.parts, *fractions, generator)
+    return split(source.labels(), source.task, *fractions, generator)
+
+
+def build_source_shape(config: Config) -> tuple[int, int | None]:
+    """(features, classes or None) that a config's data gives the circuit; fits no preprocessing."""
+    source = open_source(config, derive_seeds(config.run))
+    n_classes = len(source.class_names) if source.task == "classification" else None
+    if isinstance(source, NoData):
+        return 0, None
+    if config.preprocess.pca is not None:
+        return config.preprocess.pca, n_classes
+    resize = config.preprocess.resize
+    shape = (
+        source.sample_shape if resize is None else (*pooled_size(resize, source.sample_shape), *source.sample_shape[2:])
+    )
+    return int(np.prod(shape)), n_classes

@@ -1,0 +1,124 @@
+"""A training in its directory: started, or gone on with from its last snapshot."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from qmltrain.cluster.signals import StopRequest
+from qmltrain.config import CommandContext, Config, to_dict
+from qmltrain.errors import InputError
+from qmltrain.models.build import Compiled, compile_model
+from qmltrain.models.first_parameters import initial_theta
+from qmltrain.models.problem import Problem, build_problem
+from qmltrain.models.stored_files import check_user_code
+from qmltrain.runs.directory import check_same_run, default_directory, why_not_writable
+from qmltrain.runs.file_layout import FILE_NAME
+from qmltrain.runs.lock import RunLock
+from qmltrain.runs.reading import run_status
+from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
+from qmltrain.runs.store import COMPLETED
+from qmltrain.runs.views import open_run
+from qmltrain.sessions.results import print_result
+from qmltrain.sessions.session import Session
+
+
+def run_directory(config: Config) -> Path:
+    """`run.dir`, or a name made of `run.name` and the part of the config that changes the result."""
+    if config.run.dir is not None:
+        return Path(config.run.dir)
+    return default_directory(config.run.root, config.run.name, result_config(config))
+
+
+def result_config(config: Config) -> dict[str, Any]:
+    """The config without what only other verbs read."""
+    found = to_dict(config)
+    found.pop("study")
+    return found
+
+
+def train(config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None) -> int:
+    """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given."""
+    check_directory(directory)
+    status = existing_status(config, directory)
+    if status == COMPLETED:
+        print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
+        print_result(directory)
+        return 0
+    with StopRequest() as stop, RunLock(directory) if status else nullcontext():
+        snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
+        snapshot = snapshots.load_latest() if snapshots else None
+        problem = build_problem(config, snapshot.arrays if snapshot else None)
+        if snapshot:
+            check_same_data(problem, snapshot, directory)
+            check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
+        compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else choices)
+        if snapshot:
+            warn_of_another_device(snapshot.state["choices"], compiled, directory)
+        session = Session(config, context, directory, problem, compiled, stop)
+        session.check()
+        if status:
+            return session.go_on(snapshot)
+        theta_P = initial_theta(problem)
+        make_directory(directory)
+        with RunLock(directory):
+            return session.start(theta_P)
+
+
+def check_directory(directory: Path) -> None:
+    """Raise InputError where a run cannot live in `directory`; it is made later, when everything else is right."""
+    reason = why_not_writable(directory)
+    if reason is not None:
+        raise InputError(f"run.dir: {reason}; choose another run.dir or run.root")
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of a new run. Raises InputError where that is refused."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"run.dir: {directory} cannot be made: {reason}; choose another") from error
+
+
+def existing_status(config: Config, directory: Path) -> str | None:
+    """The status of the run in `directory`, None where there is none; InputError where `run.resume` forbids it."""
+    status = run_status(directory)
+    if status is None:
+        if config.run.resume == "must":
+            raise InputError(f"run.resume=must: there is no run in {directory}; check run.dir, or set run.resume=auto")
+        return None
+    if config.run.resume == "never":
+        raise InputError(f"run.resume=never: {directory} holds a run already; choose another run.dir or run.name")
+    stored = open_run(directory).config
+    stored.pop("study", None)
+    check_same_run(stored, result_config(config), directory)
+    return status
+
+
+def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> None:
+    """Raise InputError where the data set is not the one that the run began with."""
+    before, now = snapshot.state["dataset_checksum"], problem.source.checksum
+    if before != now:
+        raise InputError(
+            f"dataset: {problem.source.name} has changed since the run in {directory} began (sha256 was "
+            f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
+        )
+
+
+def warn_of_another_device(before: Mapping[str, Any], compiled: Compiled, directory: Path) -> None:
+    """Bits are promised for one engine and instruction set, whatever the number of threads; another one is said."""
+    was, now = (
+        re.sub(r", \d+ threads?\b", "", text)
+        for text in (before["engine_description"], compiled.choices()["engine_description"])
+    )
+    if was != now:
+        warnings.warn(
+            f"{directory}: the run began on {was}, goes on with {now}; the last bits of what follows may differ from "
+            "an uninterrupted run",
+            stacklevel=2,
+        )
