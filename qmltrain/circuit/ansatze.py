@@ -20,7 +20,7 @@ from qmltrain.circuit.ansatze_sim import sim_2, sim_13, sim_14, sim_15, sim_19
 from qmltrain.circuit.ansatze_tensor import mps, qcnn, ttn
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_positive
-from qmltrain.circuit.user_function import call_user_function
+from qmltrain.user_code import call_user_function
 
 AnsatzBuilder = Callable[..., None]
 

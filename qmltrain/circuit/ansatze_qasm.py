@@ -8,8 +8,8 @@ from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_positive
 from qmltrain.circuit.qasm_import import read_program
-from qmltrain.circuit.user_file import read_text
 from qmltrain.errors import InputError
+from qmltrain.user_code import read_text
 
 
 def qasm(builder: CircuitBuilder, *, layers: int = 1, path: str) -> None:

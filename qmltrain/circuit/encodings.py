@@ -30,8 +30,8 @@ from qmltrain.circuit.encodings_feature_maps import (
     z_feature_map,
     zz_feature_map,
 )
-from qmltrain.circuit.user_function import call_user_function
 from qmltrain.errors import InputError
+from qmltrain.user_code import call_user_function
 
 Ansatz = Callable[[], None]
 EncodingBuilder = Callable[..., None]

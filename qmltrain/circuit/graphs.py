@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from qmltrain.circuit.checks import check_choice
 from qmltrain.circuit.random_draws import RandomDraws
-from qmltrain.circuit.user_file import read_text
 from qmltrain.errors import InputError
+from qmltrain.user_code import read_text
 
 Edges = list[tuple[int, int, float]]
 

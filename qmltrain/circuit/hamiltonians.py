@@ -13,8 +13,8 @@ from qmltrain.circuit.checks import check_least_qubits
 from qmltrain.circuit.graphs import choose_graph
 from qmltrain.circuit.observables import Observables, PauliString, from_sums, pauli_string
 from qmltrain.circuit.pauli_text import parse_pauli_sum
-from qmltrain.circuit.user_file import read_text
 from qmltrain.errors import InputError
+from qmltrain.user_code import read_text
 
 Terms = list[tuple[float, PauliString]]
 

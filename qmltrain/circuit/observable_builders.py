@@ -13,8 +13,8 @@ from qmltrain.circuit.hamiltonians import hamiltonian, heisenberg, ising, maxcut
 from qmltrain.circuit.observables import Observables, from_sums, pauli_string
 from qmltrain.circuit.pauli_text import parse_pauli_sum
 from qmltrain.circuit.target_state import target_state
-from qmltrain.circuit.user_function import call_user_function
 from qmltrain.errors import InputError
+from qmltrain.user_code import call_user_function
 
 ObservableBuilder = Callable[..., Observables]
 

@@ -14,8 +14,9 @@ from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.errors import InputError
+from qmltrain.units import GIB
 
-CACHE_BYTES = 2**30  # of features that are kept beside samples in memory
+CACHE_BYTES = GIB  # of features that are kept beside samples in memory
 STREAMED_CACHE_BYTES = 2**26  # beside samples that are read from a file because memory is short
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from qmltrain.data.ordered_sums import ordered_matmul
 from qmltrain.data.protocol import FloatArray
 from qmltrain.errors import InputError
+from qmltrain.units import GIB
 
 MEMORY_LIMIT = 512 * 2**20  # bytes of the matrix that is decomposed
 
@@ -50,8 +51,8 @@ def fit_principal_components(
     matrix_bytes = 8 * min(n_rows, n_features) * n_features
     if matrix_bytes > MEMORY_LIMIT:
         raise InputError(
-            f"{option} components of {n_features} features need a matrix of {matrix_bytes / 2**30:.1f} GiB, allowed "
-            f"are {MEMORY_LIMIT / 2**30:.1f}; make the samples smaller, images with preprocess.resize"
+            f"{option} components of {n_features} features need a matrix of {matrix_bytes / GIB:.1f} GiB, allowed "
+            f"are {MEMORY_LIMIT / GIB:.1f}; make the samples smaller, images with preprocess.resize"
         )
     decompose = _from_rows if n_rows < n_features else _from_covariance
     with threadpool_limits(1, user_api="blas"):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.circuit.user_function import call_user_function, load_user_function
 from qmltrain.data.arrays import ArraySource, array_source
 from qmltrain.errors import InputError
+from qmltrain.user_code import call_user_function, load_user_function
 
 
 def python(*, function: str, task: str | None = None) -> ArraySource:

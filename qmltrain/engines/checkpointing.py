@@ -11,6 +11,7 @@ from typing import Literal
 
 from qmltrain.engines.protocol import GradientOptions
 from qmltrain.errors import InputError, MemoryLimitError
+from qmltrain.units import gib
 
 
 def states_in_flight(mode: Literal["reversible", "checkpoint"], n_steps: int, interval: int | None) -> int:
@@ -61,11 +62,3 @@ def _advice(mode: str, interval: int | None, state_bytes: int, memory_bytes: int
     if (mode == "checkpoint" or interval) and 2 * state_bytes <= memory_bytes:
         return "set gradient.mode=reversible and gradient.checkpoint_interval=null (two states)"
     return "use fewer qubits, engine.precision=complex64, or raise engine.memory_gib"
-
-
-def gib(n_bytes: float) -> str:
-    """A number of bytes for people."""
-    for unit, size in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.3g} {unit}"
-    return f"{n_bytes:.0f} bytes"

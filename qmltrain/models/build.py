@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.circuit.assemble import assemble, assemble_observables, call_builder, options_with_defaults
+from qmltrain.circuit.assemble import assemble, assemble_observables
 from qmltrain.circuit.encodings import ENCODINGS
 from qmltrain.config import Config
 from qmltrain.engines.protocol import EngineOptions, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError
+from qmltrain.registry import call_builder, options_with_defaults
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, chunk_size
 from qmltrain.training.heads import HEADS, check_head, observable_range
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
+from qmltrain.units import bytes_of_gib
 
-GIB = 1 << 30
 NOT_PROJECTORS = ("z", "parity", "ising", "heisenberg", "maxcut")  # whatever their options
 
 
@@ -97,7 +98,7 @@ def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | Non
         raise InputError(f"engine.fusion: false is for engine.name=cuda alone, found {selection.engine.name}")
     mode: GradientMode = choices["gradient_mode"] if choices else gradient.mode  # type: ignore[assignment]
     interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
-    memory = None if engine_config.memory_gib is None else int(engine_config.memory_gib * GIB)
+    memory = bytes_of_gib(engine_config.memory_gib)
     program = selection.engine.compile(
         model.measured_circuit,
         model.observables.strings,

@@ -13,10 +13,10 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.selection import select
 from qmltrain.data.sources import build_source
 from qmltrain.data.splits import Split, split, split_as_given
-from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.memory import available_bytes
 from qmltrain.errors import MemoryLimitError
 from qmltrain.models.build import group_options
+from qmltrain.units import gib
 
 _GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
 # options of the group `dataset` that say which samples to use, not where they come from

@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from qmltrain.circuit.target_state import read_target_state
-from qmltrain.circuit.user_file import read_text
-from qmltrain.circuit.user_function import load_user_function
 from qmltrain.config import Config, DatasetConfig
 from qmltrain.data.files import digest
 from qmltrain.errors import InputError
 from qmltrain.runs.views import open_run
+from qmltrain.user_code import load_user_function, read_text
 
 TARGET_STATE = "observable/target_state"
 

@@ -22,13 +22,14 @@ from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import EngineUnavailableError, InputError
-from qmltrain.models.build import GIB, Compiled, build_model, compile_model
+from qmltrain.models.build import Compiled, build_model, compile_model
 from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
 from qmltrain.models.stored_files import check_user_code, with_stored_files
 from qmltrain.runs.snapshots import Snapshot
 from qmltrain.runs.views import open_run
 from qmltrain.training.model import Model
 from qmltrain.training.shots import ShotSampler
+from qmltrain.units import bytes_of_gib
 
 
 def load(
@@ -207,5 +208,5 @@ class TrainedModel:
     @cached_property
     def _sampler(self) -> ShotSampler:
         engine = self.config.engine
-        memory = None if engine.memory_gib is None else int(engine.memory_gib * GIB)
+        memory = bytes_of_gib(engine.memory_gib)
         return ShotSampler(self.model, engine.precision, memory)  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.circuit.assemble import call_builder
 from qmltrain.cluster.signals import StopRequest
 from qmltrain.config import CommandContext, Config, to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
@@ -18,6 +17,7 @@ from qmltrain.models.build import Compiled, group_options
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, TrainingData
 from qmltrain.models.stored_files import user_arrays, user_code
+from qmltrain.registry import call_builder
 from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder

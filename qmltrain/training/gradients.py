@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.protocol import BLOCK, Array, Backward, ChunkFunction, FloatArray, Forecast, Program, Tape
 from qmltrain.engines.steps import begin_step
 from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.model import Model
 from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
+from qmltrain.units import gib
 
 LARGEST_CHUNK = 4096  # samples; more gains nothing and keeps Ctrl-C waiting
 PENDING_BYTES = 256 << 20  # results of chunks that a step may hold before they are fetched and added up

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qmltrain.circuit.assemble import call_builder
 from qmltrain.errors import InputError
+from qmltrain.registry import call_builder
 
 Fraction = Callable[[int], float]
 

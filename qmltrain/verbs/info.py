@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 
 from qmltrain import __version__
+from qmltrain.units import GIB
 
-GIB = 2**30
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")
 OPTIONAL = {
     "matplotlib": "plot",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 
-from qmltrain.circuit.assemble import call_builder
 from qmltrain.config import CommandContext, Config
-from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
 from qmltrain.models.build import build_model, compile_model
 from qmltrain.models.source import build_source_shape, derive_seeds, open_source, split_rows
+from qmltrain.registry import call_builder
 from qmltrain.training.gradients import string_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
+from qmltrain.units import gib
 
 _TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown; engines choose tiles of their own
 

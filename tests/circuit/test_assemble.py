@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from qmltrain.circuit.ansatze import ANSATZE
-from qmltrain.circuit.assemble import assemble, assemble_observables, call_builder, options_with_defaults
+from qmltrain.circuit.assemble import assemble, assemble_observables
 from qmltrain.circuit.encodings import ENCODINGS
 from qmltrain.circuit.observable_builders import OBSERVABLES
 from qmltrain.errors import InputError
+from qmltrain.registry import options_with_defaults
 
 
 @pytest.mark.parametrize("encoding", sorted(set(ENCODINGS) - {"python"}))
@@ -87,14 +88,3 @@ def test_observables_by_name() -> None:
         assemble_observables(2, "x", {})
     with pytest.raises(InputError, match=r"^observable\.states: not used by z; it takes qubits$"):
         assemble_observables(2, "z", {"states": [0]})
-
-
-def test_call_builder_passes_arguments_and_given_options() -> None:
-    def entry(first: int, *, power: int = 2, shift: int) -> int:
-        return first**power + shift
-
-    registry = {"entry": entry}
-    assert call_builder(registry, "group", "entry", {"power": None, "shift": 0}, 3) == 9
-    assert call_builder(registry, "group", "entry", {"power": 3, "shift": 1}, 3) == 28
-    with pytest.raises(InputError, match=r"^group\.shift: needed by entry; it takes power, shift$"):
-        call_builder(registry, "group", "entry", {"power": 3}, 3)

@@ -15,11 +15,12 @@ import pytest
 from qmltrain.circuit.amplitude import amplitude_state
 from qmltrain.circuit.ansatze import ANSATZE
 from qmltrain.circuit.ansatze_random import build_pauli_two_design, build_random_layers
-from qmltrain.circuit.assemble import assemble, assemble_observables, options_with_defaults
+from qmltrain.circuit.assemble import assemble, assemble_observables
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.encodings import ENCODINGS
 from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.registry import options_with_defaults
 from qmltrain.training.angles import AngleMap
 from tests.circuit import dense
 

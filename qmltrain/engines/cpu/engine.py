@@ -7,7 +7,7 @@ from typing import Literal
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.checkpointing import choose, default_interval, gib
+from qmltrain.engines.checkpointing import choose, default_interval
 from qmltrain.engines.cpu.extension import chosen_set, load
 from qmltrain.engines.cpu.program import CpuProgram, Setting, most_in_unit
 from qmltrain.engines.memory import available_bytes
@@ -21,6 +21,7 @@ from qmltrain.engines.protocol import (
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
+from qmltrain.units import gib
 
 MAX_QUBITS = 32
 KEPT_QUBITS = 8  # circuits of so few may keep psi of every layer

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.cpu.layout import plan_data
 from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Precision, SlotValues
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
+from qmltrain.units import gib
 
 
 @dataclass(frozen=True)

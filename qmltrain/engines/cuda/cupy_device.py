@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from qmltrain.engines.checkpointing import gib
 from qmltrain.engines.cuda.availability import one_line, unavailable_reason
 from qmltrain.engines.cuda.device import Buffer, DeviceLimits, Kernel, Pinned, View
 from qmltrain.engines.cuda.sources import compile_options, kernel_source
 from qmltrain.errors import EngineUnavailableError, MemoryLimitError, QmltrainError
+from qmltrain.units import gib
 
 _SHARE = 0.9  # of the free memory: the rest is for CuPy, other users and fragmentation
 _STATIC_SHARED_BYTES = 48 << 10  # more must be asked for, kernel by kernel

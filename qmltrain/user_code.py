@@ -1,4 +1,4 @@
-"""A user's own Python function, named in a config as ``package.module:name``."""
+"""What a user wrote and a config names: a Python function (``package.module:name``) or a text file (its path)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from qmltrain.errors import InputError
@@ -57,6 +58,21 @@ def call_user_function(reference: str, where: str, *arguments: Any, **options: A
         raise InputError(f"{where}: {reference}: {error}") from error
     except Exception as error:
         raise InputError(f"{where}: {reference} failed at {_place(error)}: {_one_line(error)}") from error
+
+
+def read_text(path: str, where: str, what: str = "the file") -> str:
+    """The UTF-8 text of the file at `path`; `where` names the config key in messages, `what` the file.
+
+    Raises InputError in one line.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{where}: {what} {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where}: {what} {path} cannot be read: byte {error.start} is not UTF-8; save it as plain text"
+        ) from error
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Users' own functions: loaded with source and digest, refused in one line."""
+"""Users' own functions and text files: loaded with source and digest, refused in one line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from qmltrain.circuit.user_function import call_user_function, load_user_function
 from qmltrain.errors import InputError
+from qmltrain.user_code import call_user_function, load_user_function, read_text
 
 SOURCE = '''"""A user's module."""
 
@@ -97,3 +97,14 @@ def test_failures_inside_name_the_line() -> None:
         call_user_function("user_module_for_tests:refuses", "here", 1)
     with pytest.raises(InputError, match=r"TypeError"):
         call_user_function("user_module_for_tests:double", "here")
+
+
+def test_texts_are_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "terms.txt"
+    path.write_text("0.5 Z0 # θ\n", encoding="utf-8")
+    assert read_text(str(path), "here") == "0.5 Z0 # θ\n"
+    path.write_bytes(b"0.5 Z0 \xff\n")
+    with pytest.raises(InputError, match=r"^here: the graph .*terms\.txt cannot be read: byte 7 is not UTF-8"):
+        read_text(str(path), "here", "the graph")
+    with pytest.raises(InputError, match=r"^here: the file .*gone\.txt cannot be read: No such file or directory$"):
+        read_text(str(tmp_path / "gone.txt"), "here")
