@@ -1,46 +1,15 @@
 // Layout: a shape, and everything about it that depends on the shared angles: signs, scales, tables, prepared calls.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <type_traits>
 #include <vector>
 
 #include "buffer.hpp"
-#include "engine.hpp"
+#include "context.hpp"
+#include "integer_angle.hpp"
 #include "shape.hpp"
-#include "threads.hpp"
 
 namespace qmltrain {
-
-template <class Real> using Turn = std::conditional_t<sizeof(Real) == 4, std::uint32_t, std::uint64_t>;
-
-// phi -> phi / (4 pi) of a turn: exp(-i phi / 2) = exp(-2 pi i turn)
-template <class Real> Turn<Real> turn_of(double angle) {
-  double x = angle * 0.079577471545947667884;
-  x -= std::nearbyint(x);
-  if constexpr (sizeof(Real) == 4) return std::uint32_t(std::int64_t(std::nearbyint(x * 4294967296.0)));
-  else return std::uint64_t(std::int64_t(x * 9223372036854775808.0)) * 2;
-}
-
-// Scratch memory of one thread.
-struct Worker {
-  Buffer w, sums, contexts, table, variant, phase, turns, observe;
-  Buffer lam, kept, segment, acc, unit_angles, expectation, weight;
-};
-
-// What all layouts of a program share.
-template <class Real> struct Context {
-  const PlanData& plan;
-  const Kernels<Real>& kernels;
-  const Arithmetic& arithmetic;
-  const Settings& settings;
-  Runs& runs;
-  Team& team;
-  std::vector<Worker>& workers;
-  std::size_t W;          // lanes
-  std::size_t row_bytes;
-};
 
 // A step with everything filled in that does not depend on the tile, the unit or the thread.
 template <class Real> struct Call {
@@ -98,7 +67,7 @@ template <class Real> class Layout {
     prepared_ = true;
   }
 
-  // layout_tables.hpp
+  // prepared_tables.hpp
   void vector_phases(int index, std::size_t tile, Turn<Real>* a, Real* table, const Turn<Real>* sample_turns) const;
 
   // States are stored one after the other; the last one is the current state.
@@ -159,12 +128,12 @@ template <class Real> class Layout {
     }
   }
 
-  // layout_values.hpp
+  // prepared_values.hpp
   double term_angle(const PhaseTerm& term, const double* shared) const;
   void prepare_values(const double* shared);
   void backward_scales(double end, const std::vector<double>& before, const std::vector<double>& slot_scale);
 
-  // layout_calls.hpp
+  // prepared_calls.hpp
   void prepare_calls();
   void build_calls(const Sweep& sweep, bool back, std::vector<Call<Real>>& calls);
   bool plain_diagonal(const Call<Real>& call) const;
@@ -180,7 +149,7 @@ template <class Real> class Layout {
 
   static bool has_table(const DiagonalShape& d) { return d.kind == kScalar || d.kind == kFactor || d.whole; }
 
-  // layout_tables.hpp
+  // prepared_tables.hpp
   void prepare_tables();
   void fill_table(int index, Worker& worker);
 };

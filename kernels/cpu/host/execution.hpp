@@ -7,27 +7,16 @@
 #include <functional>
 #include <vector>
 
-#include "layout.hpp"
+#include "bundles.hpp"
+#include "inputs.hpp"
+#include "prepared_shape.hpp"
 
 namespace qmltrain {
 
 constexpr int kContexts = 16;      // fixed number of partial sums of a sweep over tiles, added in order
 constexpr std::size_t kSkew = 9;   // rows: lam must not lie on the cache sets of psi
 constexpr int kChunkBits = 8;      // rows that expectations are taken of at a time
-constexpr int kMostBundled = 16;
 constexpr std::size_t kNearBytes = 3 << 20;  // a state of so many bytes is found again in the caches without being asked for
-
-// Samples that go through the lanes together; `index`: the row that its gradient sums are added to.
-struct Unit { int index, block, first, count; };
-
-// One of `count` shares of the rows that a call works on.
-struct Share { int index = 0, count = 1; };
-
-// Units of one layout whose states are stored one after the other.
-struct Bundle {
-  int index, lane_bits, count;
-  Unit unit[kMostBundled];
-};
 
 template <class Real> struct Run {
   const Context<Real>& c;
@@ -58,7 +47,7 @@ template <class Real> struct Run {
     return unit.first + std::min(int(lane >> b), unit.count - 1);
   }
 
-  // run_ends.hpp
+  // execution_ends.hpp
   void load_angles();
   void load_angles(int u);
   void write_initial(int u, char* state);
@@ -259,7 +248,7 @@ template <class Real> struct Run {
     call.table = w.table.template as<Real>();
   }
 
-  // run_shares.hpp
+  // execution_shares.hpp
   template <class Job> void each_share(Job job);
   ElementwiseCall<Real> share_of(ElementwiseCall<Real> call, const Elementwise& e, Share share) const;
   ElementwiseCall<Real> filled(const Call<Real>& prepared);

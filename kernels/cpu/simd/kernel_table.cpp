@@ -1,10 +1,10 @@
 // All kernels of one instruction set. Compiled once a set with -DVB=64|32|16 -DSET=kAvx512|kAvx2|kBaseline.
 #include "arithmetic.hpp"
 #include "backward.hpp"
-#include "elementwise.hpp"
-#include "layer_back.hpp"
+#include "diagonal.hpp"
+#include "diagonal_rotate_back.hpp"
 #include "observe.hpp"
-#include "phase_rotate.hpp"
+#include "diagonal_rotate.hpp"
 
 namespace {
 

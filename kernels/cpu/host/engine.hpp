@@ -9,40 +9,14 @@
 #include <vector>
 
 #include "buffer.hpp"
-#include "plan.hpp"
+#include "inputs.hpp"
 #include "kernels.hpp"
+#include "plan.hpp"
+#include "settings.hpp"
 
 namespace qmltrain {
 
-constexpr int kBlock = 16;
 constexpr int kRowBits = 10, kRowBitsEntangled = 12;  // rows of a state beyond which qubits move into the lanes
-
-constexpr int kShareRowBits = 10;  // rows of a share of a long state: enough work for a thread to be called to it
-
-enum class Mode { kKeep, kReversible, kCheckpoint };
-
-struct Settings {
-  Mode mode;
-  int interval;      // steps; 0: none
-  int threads;
-  bool fusion;
-  int share_row_bits = kShareRowBits;
-};
-
-struct Inputs {
-  int batch;
-  const double* shared;       // (S)
-  const double* per_sample;   // (B, S')
-  const double* initial;      // (B, N) or nullptr
-};
-
-struct Gradients {
-  double* block_sums = nullptr;   // (G, R)
-  double* per_sample = nullptr;   // (B, S'), or nullptr
-  double* drift = nullptr;        // (B)
-  double* shared = nullptr;       // (B, S): of each sample, or nullptr
-  void* initial = nullptr;        // (B, N) complex, or nullptr
-};
 
 struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}

@@ -1,6 +1,6 @@
 // Layout: signs, scales and angles from the shared angles, forward and back.
 #pragma once
-#include "layout.hpp"
+#include "prepared_shape.hpp"
 
 namespace qmltrain {
 

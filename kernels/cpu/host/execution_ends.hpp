@@ -2,7 +2,7 @@
 #pragma once
 #include <complex>
 
-#include "run.hpp"
+#include "execution.hpp"
 
 namespace qmltrain {
 

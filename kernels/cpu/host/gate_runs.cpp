@@ -1,4 +1,4 @@
-#include "runs.hpp"
+#include "gate_runs.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 #pragma once
 #include <utility>
 
-#include "layout.hpp"
+#include "prepared_shape.hpp"
 
 namespace qmltrain {
 

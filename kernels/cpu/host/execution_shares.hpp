@@ -2,7 +2,7 @@
 // number of threads, each with accumulators of its own that are added in order. Rows stream through the caches in the order
 // of their addresses, which the processor's prefetchers follow; tiles gather rows from far apart, which they do not.
 #pragma once
-#include "run.hpp"
+#include "execution.hpp"
 
 namespace qmltrain {
 

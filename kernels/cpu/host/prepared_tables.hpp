@@ -1,6 +1,6 @@
 // Layout: tables of phases.
 #pragma once
-#include "layout.hpp"
+#include "prepared_shape.hpp"
 
 namespace qmltrain {
 

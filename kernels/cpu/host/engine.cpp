@@ -5,13 +5,13 @@
 #include <chrono>
 #include <string>
 
-#include "layout.hpp"
-#include "layout_calls.hpp"
-#include "layout_tables.hpp"
-#include "layout_values.hpp"
-#include "run.hpp"
-#include "run_ends.hpp"
-#include "run_shares.hpp"
+#include "prepared_shape.hpp"
+#include "prepared_calls.hpp"
+#include "prepared_tables.hpp"
+#include "prepared_values.hpp"
+#include "execution.hpp"
+#include "execution_ends.hpp"
+#include "execution_shares.hpp"
 
 namespace qmltrain {
 

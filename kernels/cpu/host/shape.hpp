@@ -13,7 +13,7 @@
 #include "kernels.hpp"
 #include "lane_frame.hpp"
 #include "plan.hpp"
-#include "runs.hpp"
+#include "gate_runs.hpp"
 
 namespace qmltrain {
 
