@@ -15,7 +15,7 @@ import qmltrain
 PACKAGE = Path(qmltrain.__file__).parent
 
 # part of the package -> other parts that it may import; the ground floor may be imported by all
-GROUND = {"errors", "registry", "shipped_files", "units", "user_code"}
+GROUND = {"errors", "gf2", "registry", "shipped_files", "units", "user_code"}
 BELOW = {
     "errors": set(),
     "shipped_files": {"errors"},
@@ -23,6 +23,7 @@ BELOW = {
     "registry": {"errors"},
     "user_code": {"errors"},
     "config": set(),
+    "gf2": set(),
     "circuit": set(),
     "fusion": {"circuit"},
     "engines": {"fusion", "circuit"},

@@ -1,10 +1,10 @@
 // tile_pass.cu - executes any plan: ONE kernel for resident circuits (the state is one tile) and for tiled passes.
 //
-// A block holds a tile of 2^T amplitudes, 16 in each of 2^(T-4) threads: 4 register bits, T-4 thread bits. A layout
-// says which address masks these coordinates stand for (any basis of the tile over GF(2), so a CX costs nothing). The
-// circuit is data: records of 12 integers, each
+// A block holds a tile of 2^T amplitudes, 16 in each of 2^(T-4) threads: 4 register bits, T-4 thread bits. A block
+// basis says which address masks these coordinates stand for (any basis of the tile over GF(2), so a CX costs nothing).
+// The circuit is data: records of 12 integers, each
 //
-//   [X exchange of layouts] [table diagonal and CZ signs] [general diagonal] [rotations on the register bits]
+//   [exchange to another basis] [table diagonal and CZ signs] [general diagonal] [rotations on the register bits]
 //
 // Forward runs the records in order on psi. Backward runs them in reverse on psi and the bra, un-applying everything,
 // and writes for every rotation the twelve sums v = Im<bra|sigma|psi> right after it, for every phase with a gradient
@@ -12,8 +12,8 @@
 //
 // grid: tiles (samples x 2^(n-T)), or samples / 2^(T-n) where packed; block: 2^(T-4) threads.
 // dynamic shared memory: 2^T amplitudes forward; twice that and 2 x warps x 12 Real backward.
-// Records are made by qmltrain.fusion.record_writer and launched by qmltrain.engines.cuda.fused; the twin in NumPy is
-// tests/cuda/record_executor.py.
+// Records are made in qmltrain/engines/cuda/tiling (records.py has a picture of one) and launched by
+// qmltrain.engines.cuda.fused; the twin in NumPy is tests/engines/cuda/tiling/record_executor.py.
 #include "diagonals.cuh"
 #include "portable.cuh"
 #include "rotations.cuh"
@@ -28,15 +28,15 @@ constexpr unsigned TILE_BYTES = (unsigned)sizeof(Complex) << T;
 constexpr int WANTED = sizeof(Real) == 4 ? (T < 13 ? 1 << (13 - T) : 1) : (T < 12 ? 1 << (12 - T) : 1);
 constexpr int BLOCKS = WANTED > 12 ? 12 : WANTED;
 
-// Records count addresses; the amplitude of an address stands at a place in memory, a linear map over GF(2) that the
-// first and the last layout of a pass may have different ones of (see qmltrain.fusion.placement).
+// Records count addresses; the amplitude of an address stands at a place in memory, a linear map over GF(2) that may be
+// another one for the first and the last basis of a pass (see qmltrain.engines.cuda.tiling.placement).
 struct PassArguments {
   Complex *psi, *bra;
   const int* record;            // (records, 12), see Field
   const int* exchange_thread;   // (types, 2 sides, THREADS, 2): byte address in shared memory, address of register 0
   const int* exchange_column;   // (types, 2 sides, 4): byte addresses of the register bits
   const int* exchange_tile;     // (types, tile bits, 4): what a tile bit adds to byte address and address, both sides
-  const int* edge_thread;       // (2: first and last layout, THREADS, 2): place in memory and address of register 0
+  const int* edge_thread;       // (2: first and last basis, THREADS, 2): place in memory and address of register 0
   const int* edge_column;       // (2, 4): places of the register bits
   const int* edge_tile;         // (2, tile bits, 2): what a tile bit adds to place and address
   const int* pattern;           // CZ signs, see sign_bits
@@ -73,7 +73,7 @@ template <class Visit> __device__ __forceinline__ void walk(unsigned address, co
 }
 __device__ __forceinline__ int4 load_four(const int* address) { return __ldg(reinterpret_cast<const int4*>(address)); }
 
-// {place, address} of a thread's register 0 in the first (0) or the last (1) layout of the pass: the thread's part, and
+// {place, address} of a thread's register 0 in the first (0) or the last (1) basis of the pass: the thread's part, and
 // the tile's.
 __device__ __forceinline__ int2 thread_edge(const PassArguments& A, int side, int thread) {
   return __ldg(reinterpret_cast<const int2*>(A.edge_thread) + side * THREADS + thread);
@@ -146,7 +146,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
       const int* column = A.exchange_column + 8 * (size_t)head.y;
       const int2 read = __ldg(table + (1 - WRITE) * THREADS);
       unsigned write_address = __ldg(table + WRITE * THREADS).x, read_address = read.x;
-      if (flags & MOVES_TILE) {  // the new layout counts its addresses from another one in the same tile
+      if (flags & MOVES_TILE) {  // the new basis counts its addresses from another one in the same tile
         tile_address = 0;
 #pragma unroll 1
         for (int i = 0; i < A.tile_count_bits; ++i) {
@@ -172,7 +172,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
 
     auto table_diagonal = [&]() {
       const Complex* table = A.table + (size_t)head.z * (THREADS + 16);
-      if (head.w != current_pattern) {  // a pattern belongs to one layout, so equal patterns mean equal signs
+      if (head.w != current_pattern) {  // a pattern belongs to one basis, so equal patterns mean equal signs
         current_pattern = head.w;
         signs = current_pattern < 0 ? 0u : sign_bits(A.pattern + current_pattern, address);
       }

@@ -8,11 +8,6 @@ logical bit q alone is ``z ^ masks[q]``, so rows and masks are inverse to each o
 from __future__ import annotations
 
 
-def parity(bits: int) -> int:
-    """1 if an odd number of bits is set."""
-    return bits.bit_count() & 1
-
-
 class Frame:
     """Starts as the identity: qubit q is address bit q."""
 

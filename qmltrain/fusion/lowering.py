@@ -14,8 +14,9 @@ from math import pi, remainder, tau
 from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.fusion.decompose import Permute, Phase, Rotate, constant, decompose
-from qmltrain.fusion.frame import Frame, parity
+from qmltrain.fusion.frame import Frame
 from qmltrain.fusion.plan import AffineAngle, Diagonal, Rotation, Run, RunAngle, RunRotation, Term
+from qmltrain.gf2 import parity
 
 _NEGLIGIBLE = 1e-14  # radians: rounding of sums of constants such as pi/2 + pi/2 - pi
 
@@ -150,7 +151,7 @@ class _Lowering:
         rotation = Rotation(len(self.runs), frame.masks[qubit], frame.rows[qubit], bool(frame.offsets[qubit]))
         self.runs.append(run)
         first = self._first_step(rotation)
-        while first < len(self.steps) and any(_entangled(rotation, other) for other in self.steps[first].rotations):
+        while first < len(self.steps) and not all(map(rotation.fits_beside, self.steps[first].rotations)):
             first += 1
         if first == len(self.steps):
             self.steps.append(Step())
@@ -158,12 +159,11 @@ class _Lowering:
 
     def _first_step(self, rotation: Rotation) -> int:
         """The step after the last item that does not commute with `rotation`."""
-        m, r = rotation.pair_mask, rotation.parity_mask
         for index in range(len(self.steps) - 1, -1, -1):
             step = self.steps[index]
-            if any(parity(mask & m) for mask in step.masks):
+            if any(parity(mask & rotation.pair_mask) for mask in step.masks):
                 return index + 1
-            if any(parity(m & o.parity_mask) != parity(o.pair_mask & r) for o in step.rotations):
+            if not all(map(rotation.commutes_with, step.rotations)):
                 return index + 1
         return 1
 
@@ -182,8 +182,3 @@ class _Lowering:
             step.per_sample.append(Term(mask, sign, angle))
         else:
             step.shared.append(Term(mask, sign, angle))
-
-
-def _entangled(a: Rotation, b: Rotation) -> bool:
-    """Whether two rotations cannot share a step: one's pairs flip the other's bit."""
-    return bool(parity(a.pair_mask & b.parity_mask) or parity(b.pair_mask & a.parity_mask))

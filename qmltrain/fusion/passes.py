@@ -16,39 +16,7 @@ from collections.abc import Sequence
 from qmltrain.errors import InputError
 from qmltrain.fusion.lowering import Step
 from qmltrain.fusion.plan import Diagonal, Operation, Pass, Rotation, Rotations
-
-
-class Span:
-    """A growing GF(2) span of address masks, reduced so that membership is one sweep over leading bits."""
-
-    def __init__(self, masks: Sequence[int] = ()) -> None:
-        self.basis: list[int] = []  # as added: the tile's coordinates
-        self._reduced: dict[int, int] = {}  # leading bit -> reduced vector
-        for mask in masks:
-            self.add(mask)
-
-    def _reduce(self, mask: int) -> int:
-        while mask:
-            vector = self._reduced.get(mask.bit_length())
-            if vector is None:
-                return mask
-            mask ^= vector
-        return 0
-
-    def __contains__(self, mask: int) -> bool:
-        return self._reduce(mask) == 0
-
-    def add(self, mask: int) -> bool:
-        """Add `mask`; False if it was in the span already."""
-        rest = self._reduce(mask)
-        if not rest:
-            return False
-        self._reduced[rest.bit_length()] = rest
-        self.basis.append(mask)
-        return True
-
-    def __len__(self) -> int:
-        return len(self.basis)
+from qmltrain.gf2 import Span
 
 
 def schedule(steps: Sequence[Step], n_qubits: int, tile_bits: int, low_bits: int) -> tuple[Pass, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qmltrain.circuit.observables import PauliString
+from qmltrain.gf2 import parity
 
 Axis = Literal["x", "y", "z"]
 
@@ -59,6 +60,14 @@ class Rotation:
     pair_mask: int
     parity_mask: int
     flip: bool
+
+    def commutes_with(self, other: Rotation) -> bool:
+        """Whether their Pauli operators X^pair_mask Z^parity_mask commute."""
+        return parity(self.pair_mask & other.parity_mask) == parity(other.pair_mask & self.parity_mask)
+
+    def fits_beside(self, other: Rotation) -> bool:
+        """Whether the pairs of neither flip the bit of the other: only such rotations share a step."""
+        return not (parity(self.pair_mask & other.parity_mask) or parity(other.pair_mask & self.parity_mask))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ import numpy as np
 
 from qmltrain.circuit.angle import feature, parameter
 from qmltrain.circuit.circuit import Circuit, Gate
-from qmltrain.fusion import records as r
+from qmltrain.engines.cuda.tiling import records as r
+from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
+from qmltrain.engines.cuda.tiling.items import take_apart
+from qmltrain.engines.cuda.tiling.record_writer import make_records
+from qmltrain.engines.cuda.tiling.records import RecordProgram
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.light_cone import schedule_tiles
-from qmltrain.fusion.record_writer import make_records
-from qmltrain.fusion.records import RecordProgram
-from qmltrain.fusion.tile_items import take_apart
 
 # SASS instructions (forward, backward) of a thread: see docs/performance-gpu.md
 SLOTS = {

@@ -41,7 +41,7 @@ def barriers(file: str) -> Iterator[Fault]:
 OTHERS = (
     Fault("off-by-one tile, address", "tile_pass.cu", "const int on = -(int)(tile >> i & 1u);",
           "const int on = -(int)((tile + 1) >> i & 1u);"),
-    Fault("stored at the places of the first layout", "tile_pass.cu", "tile_edge(A, !BACKWARD, tile).x",
+    Fault("stored at the places of the first basis", "tile_pass.cu", "tile_edge(A, !BACKWARD, tile).x",
           "tile_edge(A, BACKWARD, tile).x"),
     Fault("off-by-one tile, base of the state", "tile_pass.cu", "(size_t)(tile >> A.tile_count_bits)",
           "(size_t)((tile + 1) >> A.tile_count_bits)"),
@@ -56,7 +56,7 @@ OTHERS = (
     Fault("float atomic in the sums of a rotation", "tile_pass.cu", "if (i < 3) buffer[warp * 12 + place] = mine;",
           "if (thread < 12) buffer[thread] = 0; __syncthreads(); if (i < 3) atomicAdd(&buffer[place], mine); "
           "__syncthreads(); if (i < 3 && warp) buffer[warp * 12 + place] = 0;"),
-    Fault("sign pattern of another layout kept", "tile_pass.cu", "if (head.w != current_pattern)",
+    Fault("sign pattern of another basis kept", "tile_pass.cu", "if (head.w != current_pattern)",
           "if (current_pattern == -1)"),
     Fault("a row of sums too far", "tile_pass.cu", "(middle.z + lane) * A.column_stride",
           "(middle.z + lane + 1) * A.column_stride"),

@@ -15,10 +15,10 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import composition
 from qmltrain.fusion.decompose import Phase, Rotate, decompose
-from qmltrain.fusion.frame import Frame, parity
+from qmltrain.fusion.frame import Frame
 from qmltrain.fusion.lowering import lower
-from qmltrain.fusion.passes import Span
 from qmltrain.fusion.plan import AffineAngle, Rotations
+from qmltrain.gf2 import Span, parity
 from tests.circuit.strategies import circuits
 from tests.engines.cases import hea
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of, structure
 from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks, tile_shared_bytes
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
+from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
+from qmltrain.engines.cuda.tiling.items import Angles, TermPlace, take_apart
+from qmltrain.engines.cuda.tiling.record_writer import make_records
+from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
 from qmltrain.engines.preparation import Preparation
 from qmltrain.engines.protocol import FloatArray, Precision, SlotValues
 from qmltrain.fusion.cost import needs_v_z
-from qmltrain.fusion.light_cone import schedule_tiles
 from qmltrain.fusion.plan import AffineAngle, Plan
-from qmltrain.fusion.record_writer import make_records
-from qmltrain.fusion.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
-from qmltrain.fusion.tile_items import Angles, TermPlace, take_apart
 
 _POINTERS = [
     "psi",
@@ -150,7 +150,7 @@ class FusedSchedule:
         self.sample_angles = _Affine(self.device, [(angle, False) for angle in self.angles.per_sample])
         self.sample_shears = _Affine(self.device, list(self.program.sample_shears))
         shears = self.program.shears
-        self.shear_place = np.array([s.place for s in shears], dtype=np.int64)
+        self.shear_place = np.array([s.entry for s in shears], dtype=np.int64)
         self.shear_run = np.array([s.run for s in shears], dtype=np.int64)
         self.shear_sign = np.array([-1.0 if s.flip else 1.0 for s in shears])
 

@@ -1,26 +1,26 @@
-"""CZ signs of a layout as the numbers that kernels/cuda/diagonals.cuh reads."""
+"""CZ signs in a block basis as the numbers that kernels/cuda/diagonals.cuh reads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmltrain.fusion.layouts import REGISTER_BITS, Layout
-from qmltrain.fusion.tile_items import Sign
+from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS, BlockBasis
+from qmltrain.engines.cuda.tiling.items import Sign
 
 _REGISTER_PATTERN = (0xAAAA, 0xCCCC, 0xF0F0, 0xFF00)
 
 
-def sign_pattern(signs: Sequence[Sign], layout: Layout) -> list[int]:
+def sign_pattern(signs: Sequence[Sign], basis: BlockBasis) -> list[int]:
     """What kernels/cuda/diagonals.cuh sign_bits reads. Bit a of an address is its value at register 0 (x_a) xor a
     parity of registers, so u v = x_a x_b + x_a r_b + x_b r_a + r_a r_b modulo 2."""
     fixed = 0
     neighbours = [0] * REGISTER_BITS
     shifts: dict[int, int] = {}
     moving = 0
-    for vector in layout.vectors[REGISTER_BITS:]:
+    for vector in basis.vectors[REGISTER_BITS:]:
         moving |= vector
     for sign in signs:
-        registers = [layout.coordinates(1 << bit) & 15 for bit in (sign.a, sign.b)]
+        registers = [basis.coordinates(1 << bit) & 15 for bit in (sign.a, sign.b)]
         fixed ^= _register_parity(registers[0]) & _register_parity(registers[1])
         for mine, bit in ((registers[0], sign.b), (registers[1], sign.a)):
             for register in range(REGISTER_BITS):

@@ -5,8 +5,8 @@ whole step before, so that a tile finishes one step and begins the next. Which m
 orders of the rotations left, each judged by what it and the best pass after it get done for their instructions.
 
 A tile holds the lowest places in memory (contiguous access). They are not address bits here: a pass stores so that
-directions which the next tile wants stand there (`qmltrain.fusion.placement`), so consecutive tiles must have
-`low_bits` directions in common, and no more is lost.
+directions which the next tile wants stand there (placement.py), so consecutive tiles must have `low_bits` directions in
+common, and no more is lost.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qmltrain.fusion.layouts import Reducer
-from qmltrain.fusion.passes import Span
-from qmltrain.fusion.placement import intersection
+from qmltrain.engines.cuda.tiling.items import Item, Phase, Round, TilePass, TimeStep
 from qmltrain.fusion.plan import Rotation
-from qmltrain.fusion.tile_items import Item, Phase, Round, TilePass, TimeStep
+from qmltrain.gf2 import Span, intersection, null_space
 
 _LEAST = 5  # rotations that are worth another round in a pass: fewer are left to the next pass
 _DEPTH = 48  # steps a pass may run ahead
@@ -45,8 +43,8 @@ class _Trial:
         return _PASS + sum(_ROUND + _FOUR * -(-len(one.rotations) // 4) for one in self.rounds)
 
 
-class SpanSchedule:
-    """Passes over `steps`; see `qmltrain.fusion.light_cone.schedule_tiles`."""
+class CxTiles:
+    """Passes over `steps`; see `schedule_tiles` of cone_tiles.py."""
 
     def __init__(self, steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int) -> None:
         self.n_bits, self.tile_bits, self.low_bits = n_bits, tile_bits, low_bits
@@ -115,7 +113,7 @@ class SpanSchedule:
         """Rotations left of `step`, those that one rotation of the next step waits for standing together."""
         here = rotations.get(step, self.rotations[step])
         following = self.rotations[step + 1] if step + 1 < len(self.rotations) else []
-        meet = [[k for k, rotation in enumerate(here) if _entangled(rotation, then)] for then in following]
+        meet = [[k for k, rotation in enumerate(here) if not rotation.fits_beside(then)] for then in following]
         groups: list[list[list[int]]] = [[] for _ in here]
         for group in meet:
             for k in group:
@@ -155,15 +153,15 @@ class SpanSchedule:
         return span
 
     def _lanes(self, trial: _Trial, before: Sequence[int], passes: Sequence[TilePass]) -> tuple[int, ...]:
-        """Directions of both tiles for the lowest places; best those that are no matter to the rotations on both sides,
-        so that the layouts of these may load and store themselves."""
+        """Directions of both tiles for the lowest places. Best are those that the rotations on both sides do not
+        notice (even parity with all their masks): then these rotations' own block bases may load and store."""
         if not passes:
             return tuple(1 << b for b in range(self.low_bits))
         common = intersection(trial.span.basis, before)
         first = next((one.rotations for one in trial.rounds if one.rotations), ())
         last = next((one.rotations for one in reversed(passes[-1].rounds) if one.rotations), ())
-        neutral = _neutral(common, [r.parity_mask for r in first])
-        both = _neutral(neutral, [r.parity_mask for r in last])
+        neutral = null_space(common, [r.parity_mask for r in first])
+        both = null_space(neutral, [r.parity_mask for r in last])
         own = [r.pair_mask for r in last if r.pair_mask in Span(neutral)]
         lanes = Span()
         for vector in (*both, *own, *neutral, *common):
@@ -185,7 +183,7 @@ class SpanSchedule:
             needed: dict[int, tuple[int, Item]] = {}
             ready = []
             for rotation in here:
-                if rotation.pair_mask not in span or not all(_commute(rotation, other) for other in waiting):
+                if rotation.pair_mask not in span or not all(map(rotation.commutes_with, waiting)):
                     continue
                 blocking = [
                     (k, item)
@@ -226,28 +224,3 @@ class SpanSchedule:
             for k in range(current, step + 1)
             for r in trial.rotations.get(k, self.rotations[k])
         )
-
-
-def _entangled(a: Rotation, b: Rotation) -> bool:
-    return bool(((a.pair_mask & b.parity_mask).bit_count() | (b.pair_mask & a.parity_mask).bit_count()) & 1)
-
-
-def _commute(a: Rotation, b: Rotation) -> bool:
-    """Their Paulis X^m Z^r commute."""
-    return not ((a.pair_mask & b.parity_mask).bit_count() ^ (b.pair_mask & a.parity_mask).bit_count()) & 1
-
-
-def _neutral(vectors: Sequence[int], rows: Sequence[int]) -> list[int]:
-    """A basis of what in the span of `vectors` has even parity with every row."""
-    images = [sum(((v & row).bit_count() & 1) << k for k, row in enumerate(rows)) for v in vectors]
-    reducer = Reducer()
-    kernel, added = [], []  # `added[i]` is the vector behind coordinate i
-    for vector, image in zip(vectors, images, strict=True):
-        if image and reducer.add(image):
-            added.append(vector)
-            continue
-        for k in range(len(added)):
-            if image and reducer.coordinates(image) >> k & 1:
-                vector ^= added[k]
-        kernel.append(vector)
-    return kernel

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import pi, remainder, tau
 
+from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
 from qmltrain.fusion.cost import has_gradient
-from qmltrain.fusion.layouts import REGISTER_BITS
 from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Rotation, RunAngle
 
 LANES = 3  # address bits that stay out of the registers where a state is loaded: 64 bytes of complex64
@@ -100,8 +100,8 @@ class Round:
 class TilePass:
     """One sweep over memory in tiles that are cosets of the span of `basis`.
 
-    `lanes` are vectors of the span that stand at the lowest places when the tile is loaded
-    (`qmltrain.fusion.placement`), and hence also in the span of the pass before; address bits in the first pass.
+    `lanes` are vectors of the span that have the lowest places when the tile is loaded (see `Placement`), and hence
+    also in the span of the pass before; address bits in the first pass.
     """
 
     basis: tuple[int, ...]

@@ -6,17 +6,17 @@ and tiles of 12 bits that takes 0.35 passes a layer, where layer by layer takes 
 rotations they finish, with one step of look-ahead; equal situations are decided once, so that the period of a layered
 circuit is found by itself and 20 qubits x 1,000 layers take seconds.
 
-Plans with CX rotate over masks of many address bits that change from step to step: `qmltrain.fusion.spans`.
+Plans with CX rotate over masks of many address bits that change from step to step: see `CxTiles`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmltrain.fusion.layouts import REGISTER_BITS
+from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
+from qmltrain.engines.cuda.tiling.cx_tiles import CxTiles
+from qmltrain.engines.cuda.tiling.items import Item, Round, TilePass, TimeStep, resident_passes
 from qmltrain.fusion.plan import Rotation
-from qmltrain.fusion.spans import SpanSchedule
-from qmltrain.fusion.tile_items import Item, Round, TilePass, TimeStep, resident_passes
 
 _LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are left to the next pass
 
@@ -35,11 +35,11 @@ def schedule_tiles(
         raise ValueError(f"tile of {tile_bits} bits with {low_bits} low bits: needs 0 <= low bits < tile bits")
     rotations = [rotation for step in steps for rotation in step.rotations]
     if all(r.pair_mask == r.parity_mask and r.pair_mask.bit_count() == 1 for r in rotations):
-        return _LightCone(steps, n_bits, tile_bits, low_bits).passes()
-    return SpanSchedule(steps, n_bits, tile_bits, min(low_bits, max(0, tile_bits - REGISTER_BITS))).passes()
+        return ConeTiles(steps, n_bits, tile_bits, low_bits).passes()
+    return CxTiles(steps, n_bits, tile_bits, min(low_bits, max(0, tile_bits - REGISTER_BITS))).passes()
 
 
-class _LightCone:
+class ConeTiles:
     """Rotations on single address bits: bit b has its own list of rotations and a counter of those done.
 
     An item between rotations c_b - 1 and c_b of each of its bits b may be applied when all those counters have come so

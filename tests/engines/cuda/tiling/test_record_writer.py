@@ -1,4 +1,4 @@
-"""Layouts and records: the NumPy executor of the records against the reference, and no bank conflicts."""
+"""Records: their NumPy executor against the reference, no bank conflicts, contiguous loads and stores."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
+from qmltrain.engines.cuda.tiling.items import TermPlace, take_apart
+from qmltrain.engines.cuda.tiling.record_writer import make_records
+from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_EXCHANGE
 from qmltrain.engines.preparation import Preparation
 from qmltrain.engines.protocol import SlotValues
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.layouts import Reducer, combine, make_exchange, make_layout
-from qmltrain.fusion.light_cone import schedule_tiles
-from qmltrain.fusion.record_writer import make_records
-from qmltrain.fusion.records import FLAGS, HAS_EXCHANGE
-from qmltrain.fusion.tile_items import TermPlace, take_apart
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs
-from tests.cuda.record_executor import execute
 from tests.engines.cases import hea
+from tests.engines.cuda.tiling.record_executor import execute
 
 
 def executed_state(circuit, slots: SlotValues, tile_bits: int, low_bits: int) -> np.ndarray:  # noqa: ANN001
@@ -49,7 +48,7 @@ def executed_state(circuit, slots: SlotValues, tile_bits: int, low_bits: int) ->
     sample_betas = np.column_stack([*(by_sample(a, -1.0 if flip else 1.0) for a, flip in program.sample_shears), empty])
     betas = np.zeros(4 * len(program.records_K) + 4)
     for shear in program.shears:
-        betas[shear.place] = runs.beta[shear.run] * (-1.0 if shear.flip else 1.0)
+        betas[shear.entry] = runs.beta[shear.run] * (-1.0 if shear.flip else 1.0)
     start = np.zeros((slots.batch, 1 << program.address_bits), dtype=complex)
     start[:, 0] = 1
     final = execute(program, start, shared, betas, sample, sample_betas)[:, : 1 << plan.n_qubits]
@@ -111,44 +110,3 @@ def test_passes_load_and_store_whole_segments(n_qubits, tile_bits, entangler):
     for edge in program.edge_thread:
         for side in edge:
             assert sorted(side[:8, 0].tolist()) == list(range(8))
-
-
-def test_a_reducer_says_how_its_members_are_made():
-    reducer = Reducer([0b0110, 0b1011, 0b0001])
-    assert not reducer.add(0b1100)
-    for coordinates in range(8):
-        vector = combine([0b0110, 0b1011, 0b0001], coordinates)
-        assert reducer.coordinates(vector) == coordinates
-    with pytest.raises(ValueError, match="not in the span"):
-        reducer.coordinates(0b0100)
-
-
-def test_a_layout_makes_rotation_bits_its_coordinates():
-    """Masks of a CX frame: m = columns, r = rows of its inverse."""
-    frame = {0b00011: 0b00001, 0b00010: 0b00011, 0b01100: 0b00100}
-    for mask, parity_mask in frame.items():
-        assert [(other & parity_mask).bit_count() & 1 for other in frame] == [int(other == mask) for other in frame]
-    layout = make_layout([0b00011, 0b00010], frame, (), [1, 2, 4, 8, 16], [1 << 5, 1 << 6])
-    for mask, parity_mask in frame.items():
-        coordinates = layout.coordinates(parity_mask)
-        assert coordinates.bit_count() == 1
-        assert layout.vectors[coordinates.bit_length() - 1] == mask
-    assert Reducer(layout.vectors).size == 7
-
-
-def test_an_exchange_moves_every_amplitude_to_its_address():
-    before = make_layout((), {}, (), [1 << b for b in range(6)], [1 << 6])
-    after = make_layout([0b11, 0b110], {0b11: 0b1, 0b110: 0b100 | 1 << 6}, (), [1 << b for b in range(6)], [1 << 6])
-    exchange = make_exchange(before, after, 8)
-    assert exchange.moves_tile
-    places = []
-    for side, layout in enumerate((before, after)):
-        found = {}
-        for tile in range(2):
-            for c in range(1 << 6):
-                address = combine(layout.vectors, c | tile << 6)
-                place = int(exchange.thread_S2[side, c >> 4, 0]) ^ combine(exchange.column_S4[side].tolist(), c & 15)
-                place ^= int(exchange.tile_K4[0, side]) * tile
-                found[tile, address] = place
-        places.append(found)
-    assert places[0] == places[1]

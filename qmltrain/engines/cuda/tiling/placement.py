@@ -1,9 +1,9 @@
 """Where amplitudes stand in memory between passes: a linear map over GF(2) that passes may change in place.
 
-Masks, layouts and records count *addresses* as the plan does. A pass loads the amplitude of address z from place P(z)
-and stores it at P'(z): inside a tile it may permute what it stores, for nothing. So the directions that a plan with CX
-works along next become the lowest bits of the places, which must be in every tile (contiguous access); without that, 3
-of the 12 bits of a tile would be address bits that its rotations have no use for.
+Masks, block bases and records count *addresses* as the plan does. A pass loads the amplitude of address z from place
+P(z) and stores it at P'(z): inside a tile it may permute what it stores, for nothing. So the directions that a plan
+with CX works along next become the lowest bits of the places, which must be in every tile (contiguous access); without
+that, 3 of the 12 bits of a tile would be address bits that its rotations have no use for.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qmltrain.fusion.layouts import Reducer, combine, parity
 from qmltrain.fusion.plan import PhysicalString
+from qmltrain.gf2 import Span, combine, image
 
 
 @dataclass(frozen=True)
@@ -38,36 +38,20 @@ class Placement:
         if all(self.of(lane) == 1 << b for b, lane in enumerate(lanes)):
             return self
         n_bits = len(self.images)
-        free = Reducer(1 << b for b in range(len(lanes)))
-        if any(1 << b not in Reducer(self.of(v) for v in tile) for b in range(len(lanes))):
+        free = Span(1 << b for b in range(len(lanes)))
+        if any(1 << b not in Span(self.of(v) for v in tile) for b in range(len(lanes))):
             raise ValueError("the lowest places are not in this tile")
         places = [1 << b for b in range(len(lanes))] + [p for p in (self.of(v) for v in tile) if free.add(p)]
-        span = Reducer(lanes)
+        span = Span(lanes)
         vectors = [*lanes, *(v for v in tile if span.add(v)), *outside]
         places += [self.of(v) for v in outside]
-        addresses = Reducer(vectors)
+        addresses = Span(vectors)
         return Placement(tuple(combine(places, addresses.coordinates(1 << b)) for b in range(n_bits)))
 
     def string(self, string: PhysicalString) -> PhysicalString:
         """A Pauli string on addresses as one on places."""
         if self == self.identity(len(self.images)):
             return string
-        places = Reducer(self.images)  # coordinates are addresses: the inverse map
-        z_mask = sum(parity(places.coordinates(1 << b) & string.z_mask) << b for b in range(len(self.images)))
+        places = Span(self.images)  # coordinates are addresses: the inverse map
+        z_mask = image([places.coordinates(1 << b) for b in range(len(self.images))], string.z_mask)
         return replace(string, x_mask=self.of(string.x_mask), z_mask=z_mask)
-
-
-def intersection(a: Sequence[int], b: Sequence[int]) -> list[int]:
-    """A basis of what the spans of `a` and `b` have in common; both independent."""
-    rows: dict[int, tuple[int, int]] = {}  # leading bit -> (vector, its part made of vectors of b)
-    common = []
-    for vector, part in (*((v, 0) for v in a), *((v, v) for v in b)):
-        while vector:
-            row = rows.get(vector.bit_length())
-            if row is None:
-                rows[vector.bit_length()] = (vector, part)
-                break
-            vector, part = vector ^ row[0], part ^ row[1]
-        else:
-            common.append(part)
-    return common

@@ -1,10 +1,20 @@
 """Records: the integers that the CUDA kernel executes, and all the tables they point to. Pure: no values.
 
-A record is 12 integers (fields as in kernels/cuda/tile_pass.cu) that stand for
+A pass loads a tile, executes its records one after another and stores the tile. A record is 12 integers, FIELDS as in
+kernels/cuda/tile_pass.cu, and has up to four parts, which the flags announce:
 
-    [exchange of layouts] [table diagonal and CZ signs] [general diagonal] [rotations on the 4 register bits]
+    part         exchange         table               general diagonal     rotations on the 4 register bits
+    does         to the block     phases and CZ       phases of any        RY(beta) of each register that has one,
+                 basis of this    signs of threads    mask, shared or      going back v beside them
+                 record           or registers        per sample
+    flags        HAS_EXCHANGE     HAS_TABLE           HAS_APPLY            2 bits a register: SHARED_, SAMPLE_ROTATION;
+                 MOVES_TILE                           HAS_MEASURE          HAS_V, SECOND_BUFFER
+    fields       EXCHANGE         TABLE, PATTERN      APPLY, MEASURE,      ROTATION_COLUMN,
+                                                      MEASURE_COLUMN       SAMPLE_SHEAR to SAMPLE_SHEAR + 3
+    points to    exchange_*       table_*, pattern    term                 shears, sample_shears
 
-Records, tables and exchanges of all passes stand in common pools. `qmltrain.fusion.record_writer` makes them.
+Records, tables and exchanges of all passes stand in common pools. `qmltrain.engines.cuda.tiling.record_writer` makes
+them from rounds.
 """
 
 from __future__ import annotations
@@ -14,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.fusion.layouts import REGISTER_BITS
-from qmltrain.fusion.placement import Placement
+from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
+from qmltrain.engines.cuda.tiling.placement import Placement
 from qmltrain.fusion.plan import AffineAngle
 
 FIELDS = 12
@@ -28,10 +38,10 @@ IntArray = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class ShearPlace:
-    """Rotation coefficients: entry `place` of the pool is run `run`'s angle, negated if `flip`."""
+class ShearEntry:
+    """Rotation coefficients: entry `entry` of the pool is run `run`'s angle, negated if `flip`."""
 
-    place: int
+    entry: int
     run: int
     flip: bool
 
@@ -56,7 +66,7 @@ class MeasureColumn:
 
 @dataclass(frozen=True)
 class PassRecords:
-    """One launch: records [first, first + count), layouts at its edges, and its own columns of the sums."""
+    """One launch: records [first, first + count), block bases at its edges, and its own columns of the sums."""
 
     first_record: int
     records: int
@@ -87,7 +97,7 @@ class RecordProgram:
     table_range: IntArray
     table_entry: IntArray
     passes: tuple[PassRecords, ...]
-    shears: tuple[ShearPlace, ...]
+    shears: tuple[ShearEntry, ...]
     sample_shears: tuple[tuple[AffineAngle, bool], ...]
     v_columns: tuple[VColumns, ...]
     measure_columns: tuple[MeasureColumn, ...]

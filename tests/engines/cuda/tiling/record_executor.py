@@ -1,6 +1,6 @@
 """Records and their tables executed in NumPy, block by block: the twin of kernels/cuda/tile_pass.cu, forward only.
 
-It reads the same integers as the kernel and knows nothing of layouts: an exchange writes to and reads from the byte
+It reads the same integers as the kernel and knows nothing of block bases: an exchange writes to and reads from the byte
 addresses of the tables.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qmltrain.fusion import records as r
-from qmltrain.fusion.records import RecordProgram
+from qmltrain.engines.cuda.tiling import records as r
+from qmltrain.engines.cuda.tiling.records import RecordProgram
 
 _GRAY = [i ^ (i >> 1) for i in range(16)]
 
@@ -79,7 +79,7 @@ def _block(program, one, block, flat, shared, betas, sample, sample_betas, ampli
 
 
 def _places(program, one, side, tile_bits_set):  # noqa: ANN001, ANN202
-    """(threads, 16) places in memory of a block's amplitudes, in the first or the last layout."""
+    """(threads, 16) places in memory of a block's amplitudes, in the first or the last basis."""
     place = program.edge_thread[one.edge, side, :, 0].astype(np.int64)
     for k in tile_bits_set:
         place ^= int(program.edge_tile[one.edge, side, k, 0])

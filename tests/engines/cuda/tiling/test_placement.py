@@ -6,36 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmltrain.fusion.layouts import Reducer, combine
-from qmltrain.fusion.passes import Span
-from qmltrain.fusion.placement import Placement, intersection
+from qmltrain.engines.cuda.tiling.placement import Placement
 from qmltrain.fusion.plan import PhysicalString
-from qmltrain.fusion.spans import _neutral
+from qmltrain.gf2 import Span, combine
 
 N = 6
 vectors = st.lists(st.integers(1, (1 << N) - 1), max_size=N)
 
 
-def independent(found: list[int]) -> list[int]:
-    span = Span()
-    return [v for v in found if span.add(v)]
-
-
 def members(basis: list[int]) -> set[int]:
     return {combine(basis, k) for k in range(1 << len(basis))}
-
-
-@given(vectors, vectors)
-def test_what_two_spans_have_in_common(a, b):
-    a, b = independent(a), independent(b)
-    assert members(intersection(a, b)) == members(a) & members(b)
-
-
-@given(vectors, vectors)
-def test_the_vectors_that_no_row_notices(found, rows):
-    found = independent(found)
-    kernel = _neutral(found, rows)
-    assert members(kernel) == {v for v in members(found) if not any((v & row).bit_count() & 1 for row in rows)}
 
 
 @given(st.lists(vectors, min_size=1, max_size=4))
@@ -44,12 +24,12 @@ def test_every_tile_keeps_its_places(tiles):
     placement = Placement.identity(N)
     for found in tiles:
         lowest = next(z for z in range(1 << N) if placement.of(z) == 1)
-        tile = independent([lowest, *found])
+        tile = Span([lowest, *found]).basis
         lanes = tile[-1:]
-        span = Reducer(tile)
+        span = Span(tile)
         outside = [1 << b for b in range(N) if span.add(1 << b)]
         after = placement.stored(tile, lanes, outside)
-        assert Reducer(after.images).size == N
+        assert len(Span(after.images)) == N
         assert after.of(lanes[0]) == 1
         for coset in {frozenset(z ^ v for v in members(tile)) for z in range(1 << N)}:
             assert {after.of(z) for z in coset} == {placement.of(z) for z in coset}
