@@ -16,7 +16,7 @@ from contextlib import nullcontext
 
 from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments, verb_help
 from qmltrain.cluster.signals import SCHEDULER_SIGNALS, StopRequest
-from qmltrain.config import CommandContext
+from qmltrain.config.schema import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, QmltrainError
 
 EXIT_KEYBOARD = 130

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qmltrain.config import GROUPS, Config, allowed_values, known_keys, nearest_key, validate
+from qmltrain.config.reference import allowed_values, known_keys, nearest_key
+from qmltrain.config.schema import GROUPS, Config
+from qmltrain.config.validation import validate
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
-from qmltrain.config import CommandContext, Config
+from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
 
 POINTS = "points.jsonl"

@@ -14,7 +14,7 @@ import numpy as np
 
 from qmltrain.circuit.assemble import assemble, assemble_observables
 from qmltrain.circuit.encodings import ENCODINGS
-from qmltrain.config import Config
+from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import EngineOptions, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qmltrain.config import Config
+from qmltrain.config.schema import Config
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qmltrain.config import Config
+from qmltrain.config.schema import Config
 from qmltrain.data.batches import BatchOrder, PreparedData
 from qmltrain.data.no_data import NoData
 from qmltrain.data.preprocessing import Preprocessor

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qmltrain.config import Config, DatasetConfig, RunConfig
+from qmltrain.config.groups.dataset import DatasetConfig
+from qmltrain.config.groups.run import RunConfig
+from qmltrain.config.schema import Config
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.protocol import Source

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qmltrain.config import Config, from_yaml
+from qmltrain.config.schema import Config
+from qmltrain.config.storage import from_yaml
 from qmltrain.errors import InputError
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder

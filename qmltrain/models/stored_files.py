@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from qmltrain.circuit.target_state import read_target_state
-from qmltrain.config import Config, DatasetConfig
+from qmltrain.config.groups.dataset import DatasetConfig
+from qmltrain.config.schema import Config
 from qmltrain.data.files import digest
 from qmltrain.errors import InputError
 from qmltrain.runs.views import open_run

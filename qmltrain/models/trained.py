@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.config import Config, validate
+from qmltrain.config.schema import Config
+from qmltrain.config.validation import validate
 from qmltrain.data.checks import check_finite, check_sample_layout
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.scaling import TargetScaler

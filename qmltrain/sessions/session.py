@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from qmltrain.cluster.signals import StopRequest
-from qmltrain.config import CommandContext, Config, to_yaml
+from qmltrain.config.schema import CommandContext, Config
+from qmltrain.config.storage import to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.models.build import Compiled, group_options
 from qmltrain.models.first_parameters import initial_theta

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cluster.signals import StopRequest
-from qmltrain.config import CommandContext, Config, to_dict
+from qmltrain.config.schema import CommandContext, Config
+from qmltrain.config.storage import to_dict
 from qmltrain.errors import InputError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta

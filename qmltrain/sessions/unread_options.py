@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qmltrain.config import Config
+from qmltrain.config.schema import Config
 from qmltrain.errors import InputError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from qmltrain.circuit.drawing import counts, draw
-from qmltrain.config import CommandContext, Config
+from qmltrain.config.schema import CommandContext, Config
 from qmltrain.models.build import build_model
 from qmltrain.models.source import build_source_shape
 

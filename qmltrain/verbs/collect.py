@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.config import CommandContext, known_keys, nearest_key
+from qmltrain.config.reference import known_keys, nearest_key
+from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.runs.atomic import new_file, storage_errors, write_at
 from qmltrain.runs.directory import KEYS_WITHOUT_EFFECT, config_hash, flatten

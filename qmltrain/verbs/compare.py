@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qmltrain.config import CommandContext
+from qmltrain.config.schema import CommandContext
 from qmltrain.runs.differences import SURROUNDINGS, first_difference
 from qmltrain.runs.directory import differing_keys
 from qmltrain.runs.store import COMPLETED

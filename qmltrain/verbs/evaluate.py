@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.config import CommandContext, DatasetConfig
+from qmltrain.config.groups.dataset import DatasetConfig
+from qmltrain.config.schema import CommandContext
 from qmltrain.data.batches import PreparedData
 from qmltrain.data.protocol import Source
 from qmltrain.errors import InputError

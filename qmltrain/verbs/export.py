@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qmltrain.circuit.python_export import state_source, to_pennylane, to_qiskit
 from qmltrain.circuit.qasm_export import to_qasm3
-from qmltrain.config import CommandContext
+from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError
 from qmltrain.models.trained import TrainedModel, load
 from qmltrain.runs.atomic import new_file, storage_errors, write_at

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qmltrain.config import CommandContext, Config, to_yaml
+from qmltrain.config.schema import CommandContext, Config
+from qmltrain.config.storage import to_yaml
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
 from qmltrain.models.build import Compiled, compile_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from qmltrain.config import CommandContext, Config
+from qmltrain.config.schema import CommandContext, Config
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qmltrain.config import CommandContext
+from qmltrain.config.schema import CommandContext
 from qmltrain.plots.training_curves import plot_run
 
 

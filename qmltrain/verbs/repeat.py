@@ -7,7 +7,7 @@ import itertools
 import json
 from pathlib import Path
 
-from qmltrain.config import CommandContext
+from qmltrain.config.schema import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
 from qmltrain.models.source import derive_seeds, open_source
 from qmltrain.models.stored import stored_config

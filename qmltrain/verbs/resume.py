@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from qmltrain.config import CommandContext
+from qmltrain.config.schema import CommandContext
 from qmltrain.models.stored import stored_config
 from qmltrain.sessions.training_run import train
 

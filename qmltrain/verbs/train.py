@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmltrain.config import CommandContext, Config
+from qmltrain.config.schema import CommandContext, Config
 from qmltrain.sessions.training_run import run_directory, train
 
 

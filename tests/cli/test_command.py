@@ -17,7 +17,7 @@ import qmltrain.cli
 from qmltrain import __version__, cli
 from qmltrain.cli.arguments import EXAMPLES, PATH_VERBS, VALUE_FLAGS, VERBS, parse_arguments
 from qmltrain.cli.composing import compose_config
-from qmltrain.config import CommandContext, Config
+from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import InputError, InterruptedRun, NonFiniteError, QmltrainError
 
 COMMAND = [sys.executable, "-m", "qmltrain"]

@@ -11,7 +11,9 @@ import yaml
 
 from qmltrain.circuit.assemble import assemble
 from qmltrain.cli.composing import compose_config
-from qmltrain.config import Config, commented_yaml, to_dict
+from qmltrain.config.reference import commented_yaml
+from qmltrain.config.schema import Config
+from qmltrain.config.storage import to_dict
 from qmltrain.errors import InputError
 from qmltrain.training.heads import HEADS, check_head
 from qmltrain.training.losses import LOSSES
@@ -24,7 +26,7 @@ def test_the_first_block_is_the_schema_with_defaults_and_comments():
     language, text = BLOCKS[0]
     assert language == "yaml"
     assert yaml.safe_load(text) == to_dict(Config())
-    # Where this fails: python -c "from qmltrain.config import commented_yaml; print(commented_yaml())"
+    # Where this fails: python -c "from qmltrain.config.reference import commented_yaml; print(commented_yaml())"
     assert text == commented_yaml()
 
 

@@ -10,7 +10,8 @@ import re
 import pytest
 
 from qmltrain.cli.composing import compose_config, composed_yaml
-from qmltrain.config import GROUPS, Config, options, to_dict
+from qmltrain.config.schema import GROUPS, Config, options
+from qmltrain.config.storage import to_dict
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
 

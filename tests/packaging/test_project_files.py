@@ -33,7 +33,7 @@ def test_contributing_names_files_and_objects_that_exist():
         "_DEFINITIONS": "qmltrain/circuit/gates.py",
         "DECOMPOSITIONS": "qmltrain/fusion/decompose.py",
         "ANSATZE": "qmltrain/circuit/ansatze.py",
-        "class AnsatzConfig": "qmltrain/config/schema.py",
+        "class AnsatzConfig": "qmltrain/config/groups/ansatz.py",
         "AUTO_ORDER": "qmltrain/engines/selection.py",
         "ENGINES": "qmltrain/engines/selection.py",
         "HOMES": "tests/test_imports.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qmltrain.config import CommandContext, Config
+from qmltrain.config.schema import CommandContext, Config
 
 CONTEXT = CommandContext(["qmltrain"], [])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.config import RunConfig
+from qmltrain.config.groups.run import RunConfig
 from qmltrain.errors import InputError
 from qmltrain.models.problem import build_problem
 from qmltrain.models.source import Seeds, derive_seeds

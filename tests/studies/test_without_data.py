@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qmltrain
-from qmltrain.config import Config
+from qmltrain.config.schema import Config
 from qmltrain.errors import InputError, InterruptedRun
 from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run

@@ -1,25 +1,13 @@
-"""The schema: what is refused, with which words, and that a stored config comes back equal."""
+"""Which values are refused, with which words."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from qmltrain.config import (
-    Config,
-    allowed_values,
-    from_yaml,
-    known_keys,
-    nearest_key,
-    options,
-    to_dict,
-    to_yaml,
-    validate,
-)
+from qmltrain.config.schema import Config, options
+from qmltrain.config.validation import validate
 from qmltrain.errors import InputError
 
 
@@ -135,83 +123,3 @@ def test_no_rule_takes_nonsense_or_breaks_on_it(key, nonsense):
 def test_possible_values_at_the_edges(key, value):
     config = changed(key, value)
     assert validate(config) is config
-
-
-def test_defaults_are_valid_and_of_their_declared_kind():
-    config = validate(Config())
-    assert config == Config() and config.preprocess.range is not Config().preprocess.range
-    for key, value, item in options(config):
-        assert (value is None) <= ("None" in str(item.type) or item.type == "Any"), key
-        assert item.metadata["meaning"], key
-
-
-@settings(max_examples=30)
-@given(
-    seed=st.none() | st.integers(0, 2**63 - 1),
-    rate=st.floats(1e-300, 1e300),
-    name=st.text("aZ0-_. ä:#'\"{}[]%&*!|>", min_size=1).filter(lambda text: text.strip() not in ("", ".", "..")),
-    classes=st.none() | st.lists(st.integers(0, 9) | st.text("abc", min_size=1), min_size=1, unique=True),
-)
-def test_a_stored_config_comes_back_equal(seed, rate, name, classes):
-    config = Config()
-    config.run.seed_split, config.optimizer.learning_rate, config.run.name = seed, rate, name
-    config.dataset.classes = classes
-    stored = to_yaml(config)
-    assert from_yaml(stored) == config
-    assert to_yaml(from_yaml(stored)) == stored
-
-
-def test_to_dict_is_a_copy():
-    config = Config()
-    to_dict(config)["preprocess"]["range"][0] = 7.0
-    assert config == Config()
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("circuit: {n_qubits: 4, n_bits: 3}", "circuit.n_bits, unknown to this version"),
-        ("quantum: {a: 1}", "quantum.a, unknown to this version"),
-        ("circuit: {n_qubits: many}", "circuit.n_qubits"),
-        ("circuit: {n_qubits: 99}", "circuit.n_qubits: found 99"),
-        ("circuit: 4", "no groups"),
-        ("just words", "no groups"),
-        ("a: [", "not YAML"),
-    ],
-)
-def test_a_stored_config_that_does_not_fit_is_refused_in_one_line(text, words):
-    with pytest.raises(InputError) as refused:
-        from_yaml(text, "runs/x/run.h5")
-    assert str(refused.value).startswith("runs/x/run.h5: ") and words in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_options_missing_from_a_stored_config_take_their_defaults():
-    config = from_yaml("circuit: {n_qubits: 3}")
-    assert config.circuit.n_qubits == 3
-    config.circuit.n_qubits = 8
-    assert config == Config()
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("ansatz.layer", "ansatz.layers"),
-        ("n_qubits", "circuit.n_qubits"),
-        ("epoch", "train.epochs"),
-        ("optimiser", "optimizer"),
-        ("optimizer.learning_rat", "optimizer.learning_rate"),
-        ("something.else", None),
-    ],
-)
-def test_nearest_key(typed, meant):
-    assert nearest_key(typed) == meant
-
-
-def test_every_key_says_what_it_takes():
-    keys = known_keys()
-    assert len(keys) == len(set(keys)) == sum(len(dataclasses.fields(node)) for node in vars(Config()).values())
-    for key in keys:
-        allowed = allowed_values(key)
-        assert allowed and "|" not in allowed and "None" not in allowed, key
-    assert allowed_values("circuit.n_bits") is None

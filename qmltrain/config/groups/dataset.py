@@ -1,0 +1,90 @@
+"""Config group `dataset`: where the samples come from, which are kept, how they are split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qmltrain.config.option import ConfigGroup, option
+from qmltrain.config.rules import (
+    COUNT,
+    LABEL,
+    LARGEST_COUNT,
+    NOT_NEGATIVE,
+    TEXT,
+    Rule,
+    between,
+    each,
+    is_number,
+    one_of,
+)
+from qmltrain.errors import InputError
+
+SEPARATOR = Rule(
+    lambda value: isinstance(value, str) and len(value) == 1 and value != " ", "one character, not a space"
+)
+SHA256 = Rule(
+    lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
+    "64 hexadecimal digits",
+)
+SPLIT = Rule(lambda value: is_number(value) and 0 <= value < 1, "0 (none) or more and below 1")
+
+
+@dataclass
+class DatasetConfig(ConfigGroup):
+    name: str = option(
+        "digits",
+        "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | "
+        "make_classification | make_friedman1 | fourier_series | idx | cifar10 | npz | hdf5 | csv | parquet | python | "
+        "none (VQE, QAOA)",
+        TEXT,
+    )
+    path: str | None = option(
+        None, "idx: file of the images; cifar10: a batch or the folder of them; npz, hdf5, csv, parquet: the file"
+    )
+    test_path: str | None = option(
+        None, "another such file, whose rows are the test split (null: dataset.test of the rows at path)", TEXT
+    )
+    labels_path: str | None = option(None, "idx: file of the labels")
+    root: str | None = option(None, "folder where relative paths start (null: $QMLTRAIN_DATA, else where you are)")
+    sha256: str | None = option(None, "checksum of the file at path; another file is refused", SHA256)
+    target: str | None = option(None, "csv, parquet: column of the labels", TEXT)
+    features: list[str] | None = option(None, "csv, parquet: columns of the features (null: all others)", each(TEXT))
+    split_column: str | None = option(
+        None, "csv, parquet: column that says train, validation or test (null: none)", TEXT
+    )
+    delimiter: str | None = option(None, "csv: what separates the cells (null: a comma)", SEPARATOR)
+    n_samples: int | None = option(None, "make_*, fourier_series: samples", COUNT)
+    noise: float | None = option(
+        None, "make_moons, make_circles, make_friedman1, fourier_series: standard deviation of the noise", NOT_NEGATIVE
+    )
+    n_features: int | None = option(None, "make_blobs, make_classification, make_friedman1: features", COUNT)
+    n_frequencies: int | None = option(None, "fourier_series: frequencies (null: 3)", between(1, 10_000))
+    n_classes: int | None = option(None, "make_blobs, make_classification: classes", between(2, LARGEST_COUNT))
+    generator_seed: int | None = option(None, "make_*, fourier_series: seed of the generator", between(0, 2**32 - 1))
+    x_key: str | None = option(None, "npz, hdf5: name of the features (null: x)")
+    y_key: str | None = option(None, "npz, hdf5: name of the labels (null: y)")
+    split_key: str | None = option(
+        None, "npz, hdf5: name of the array that says train, validation or test (null: split, where there is one)", TEXT
+    )
+    task: str | None = option(
+        None,
+        "npz, hdf5, csv, parquet, python: classification | regression (null: by the kind of labels)",
+        one_of("classification", "regression"),
+    )
+    function: str | None = option(None, "python: package.module:name; this runs your code")
+    classes: list[Any] | None = option(
+        None,
+        "keep these labels or class names, relabelled 0, 1, ... in this order (null: all)",
+        each(LABEL, distinct=True),
+    )
+    samples: int | None = option(None, "keep a stratified subsample of this many (null: all)", COUNT)
+    validation: float = option(0.2, "fraction of the samples for validation, where the data does not say", SPLIT)
+    test: float = option(0.2, "fraction of the samples for the test at the end, where the data does not say", SPLIT)
+
+    def check(self) -> None:
+        if self.validation + self.test >= 1:
+            raise InputError(
+                f"dataset.validation, dataset.test: found {self.validation:g} and {self.test:g}; "
+                "allowed: a sum below 1, so that samples are left to train on"
+            )

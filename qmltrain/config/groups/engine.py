@@ -1,0 +1,23 @@
+"""Config group `engine`: what computes expectations and gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qmltrain.config.option import ConfigGroup, option
+from qmltrain.config.rules import Rule, between, is_number, one_of
+
+GIBIBYTES = Rule(lambda value: is_number(value) and 0 < value <= 2**30, "a number above 0, at most 2^30")
+
+
+@dataclass
+class EngineConfig(ConfigGroup):
+    name: str = option(
+        "auto",
+        "auto (cuda, else cpu, else interpreter) | cuda | cpu | interpreter | reference",
+        one_of("auto", "cuda", "cpu", "interpreter", "reference"),
+    )
+    precision: str = option("complex64", "complex64 | complex128", one_of("complex64", "complex128"))
+    threads: int = option(0, "0: SLURM_CPUS_PER_TASK, else all cores that this process may use", between(0, 4096))
+    memory_gib: float | None = option(None, "memory for states, GiB (null: what the device has)", GIBIBYTES)
+    fusion: bool = option(True, "false: one gate a pass, to compare")
