@@ -1,1 +1,2 @@
-"""What is computed: gates, angles, circuits, encodings, ansatze and observables. Imports nothing above it."""
+"""What is computed: gates, angles, circuits and observables; `library` has the ansaetze, encodings and observables of a
+config, `interchange` the circuits of other programs. Imports nothing above it."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.circuit.assemble import assemble, assemble_observables
-from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import EngineOptions, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qmltrain.circuit.target_state import read_target_state
+from qmltrain.circuit.library.target_state import read_target_state
 from qmltrain.config.groups.dataset import DatasetConfig
 from qmltrain.config.schema import Config
 from qmltrain.data.files import digest

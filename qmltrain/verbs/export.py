@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from qmltrain.circuit.python_export import state_source, to_pennylane, to_qiskit
-from qmltrain.circuit.qasm_export import to_qasm3
+from qmltrain.circuit.interchange.python_export import state_source, to_pennylane, to_qiskit
+from qmltrain.circuit.interchange.qasm_export import to_qasm3
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError
 from qmltrain.models.trained import TrainedModel, load

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qmltrain.circuit.ansatze import ANSATZE
-from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.library.ansatze import ANSATZE
+from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
 from tests.circuit import dense
 from tests.circuit.listing import listing

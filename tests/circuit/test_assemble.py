@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from qmltrain.circuit.ansatze import ANSATZE
-from qmltrain.circuit.assemble import assemble, assemble_observables
-from qmltrain.circuit.encodings import ENCODINGS
-from qmltrain.circuit.observable_builders import OBSERVABLES
+from qmltrain.circuit.library.ansatze import ANSATZE
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.encodings import ENCODINGS
+from qmltrain.circuit.library.observable_builders import OBSERVABLES
 from qmltrain.errors import InputError
 from qmltrain.registry import options_with_defaults
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qmltrain.circuit.angle import Angle, Feature, constant, feature, parameter
-from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.circuit import Circuit, Gate, from_gates
 from qmltrain.circuit.drawing import counts, draw
 from qmltrain.circuit.gates import GATES
+from qmltrain.circuit.library.assemble import assemble
 from tests.circuit.strategies import circuits
 
 

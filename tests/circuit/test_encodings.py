@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.library.assemble import assemble
+from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.errors import InputError
 from tests.circuit import dense
 from tests.circuit.listing import listing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qmltrain.circuit.entanglement import ENTANGLEMENT, entangling_pairs, ring
+from qmltrain.circuit.library.entanglement import ENTANGLEMENT, entangling_pairs, ring
 from qmltrain.errors import InputError
 
 FOUR = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble
-from qmltrain.circuit.encodings import ENCODINGS
 from qmltrain.circuit.feature_domains import FeatureDomain
+from qmltrain.circuit.library.assemble import assemble
+from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.errors import InputError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qmltrain.circuit.graphs import (
+from qmltrain.circuit.library.graphs import (
     GRAPHS,
     chain_graph,
     choose_graph,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble_observables
 from qmltrain.circuit.gates import PAULI
+from qmltrain.circuit.library.assemble import assemble_observables
 from qmltrain.errors import InputError
 from tests.circuit.test_observable_builders import matrix
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble_observables
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.gates import PAULI
-from qmltrain.circuit.observable_builders import OBSERVABLES
+from qmltrain.circuit.library.assemble import assemble_observables
+from qmltrain.circuit.library.observable_builders import OBSERVABLES
 from qmltrain.circuit.observables import Observables, PauliString
 from qmltrain.errors import InputError
 from tests.circuit.dense import unitary

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmltrain.circuit.library.pauli_text import parse_pauli_sum
 from qmltrain.circuit.observables import PauliString, pauli_string
-from qmltrain.circuit.pauli_text import parse_pauli_sum
 from qmltrain.errors import InputError
 
 Z0, X2 = pauli_string({0: "Z"}), pauli_string({2: "X"})

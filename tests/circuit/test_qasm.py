@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from qmltrain.circuit.angle import Angle, Feature, constant, parameter
 from qmltrain.circuit.angle import feature as feature_angle
-from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.circuit import Circuit, Gate, from_gates
 from qmltrain.circuit.gates import GATES as OUR_GATES
 from qmltrain.circuit.gates import controlled as controlled_matrix
 from qmltrain.circuit.gates import gate_matrix, general
-from qmltrain.circuit.qasm_export import to_qasm3
-from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError, Symbol, to_angle
-from qmltrain.circuit.qasm_gates import GATES
-from qmltrain.circuit.qasm_import import read_program
+from qmltrain.circuit.interchange.qasm_export import to_qasm3
+from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, Symbol, to_angle
+from qmltrain.circuit.interchange.qasm_gates import GATES
+from qmltrain.circuit.interchange.qasm_import import read_program
+from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
 from tests.circuit.dense import apply, run
 from tests.circuit.listing import listing

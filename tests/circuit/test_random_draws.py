@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from qmltrain.circuit.random_draws import RandomDraws
+from qmltrain.circuit.library.random_draws import RandomDraws
 from qmltrain.errors import InputError
 
 

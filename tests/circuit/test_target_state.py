@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble_observables
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.state_preparation import unprepare
+from qmltrain.circuit.library.assemble import assemble_observables
+from qmltrain.circuit.library.state_preparation import unprepare
 from qmltrain.errors import InputError
 from tests.circuit.dense import unitary
 from tests.circuit.test_observable_builders import matrix

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qmltrain.circuit.assemble import assemble
+from qmltrain.circuit.library.assemble import assemble
 from qmltrain.cli.composing import compose_config
 from qmltrain.config.reference import commented_yaml
 from qmltrain.config.schema import Config

@@ -23,9 +23,9 @@ ENTRIES = [
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 
 REGISTRIES = {
-    "encoding": "qmltrain.circuit.encodings:ENCODINGS",
-    "ansatz": "qmltrain.circuit.ansatze:ANSATZE",
-    "observable": "qmltrain.circuit.observable_builders:OBSERVABLES",
+    "encoding": "qmltrain.circuit.library.encodings:ENCODINGS",
+    "ansatz": "qmltrain.circuit.library.ansatze:ANSATZE",
+    "observable": "qmltrain.circuit.library.observable_builders:OBSERVABLES",
     "head": "qmltrain.training.heads:HEADS",
     "loss": "qmltrain.training.losses:LOSSES",
     "dataset": "qmltrain.data.sources:SOURCES",

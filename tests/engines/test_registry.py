@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.circuit.ansatze import ANSATZE
-from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.library.ansatze import ANSATZE
+from qmltrain.circuit.library.assemble import assemble
+from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import GradientOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.cuda import CudaEngine
 from qmltrain.engines.protocol import Engine
 from qmltrain.engines.selection import select_engine

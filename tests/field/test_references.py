@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from qmltrain.circuit.amplitude import amplitude_state
-from qmltrain.circuit.ansatze import ANSATZE
-from qmltrain.circuit.ansatze_random import build_pauli_two_design, build_random_layers
-from qmltrain.circuit.assemble import assemble, assemble_observables
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.encodings import ENCODINGS
+from qmltrain.circuit.library.ansatze import ANSATZE
+from qmltrain.circuit.library.ansatze_random import build_pauli_two_design, build_random_layers
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.registry import options_with_defaults
 from qmltrain.training.angles import AngleMap

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.training.angles import AngleMap
 

@@ -32,7 +32,7 @@ def test_contributing_names_files_and_objects_that_exist():
     where = {
         "_DEFINITIONS": "qmltrain/circuit/gates.py",
         "DECOMPOSITIONS": "qmltrain/fusion/decompose.py",
-        "ANSATZE": "qmltrain/circuit/ansatze.py",
+        "ANSATZE": "qmltrain/circuit/library/ansatze.py",
         "class AnsatzConfig": "qmltrain/config/groups/ansatz.py",
         "AUTO_ORDER": "qmltrain/engines/selection.py",
         "ENGINES": "qmltrain/engines/selection.py",

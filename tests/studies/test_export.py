@@ -10,9 +10,9 @@ import pytest
 
 import qmltrain
 from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.interchange.python_export import state_source, to_pennylane, to_qiskit
+from qmltrain.circuit.interchange.qasm_export import to_qasm3
 from qmltrain.circuit.observables import from_sums, pauli_string
-from qmltrain.circuit.python_export import state_source, to_pennylane, to_qiskit
-from qmltrain.circuit.qasm_export import to_qasm3
 from qmltrain.cli import main
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.sessions.training_run import run_directory
@@ -113,7 +113,7 @@ def test_qiskit_reads_the_openqasm(runs, kind, tmp_path):
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"amplitude", "target"}))
 def test_our_own_reader_reads_the_openqasm(runs, kind, tmp_path):
     pytest.importorskip("openqasm3", reason="needs the extra qasm")
-    from qmltrain.circuit.qasm_import import read_program
+    from qmltrain.circuit.interchange.qasm_import import read_program
 
     text = exported(runs[kind], "qasm3", tmp_path)
     assert text.startswith("OPENQASM 3.0;\n// Trained with qmltrain, run moons-") and "q[0] the lowest" in text
@@ -193,7 +193,7 @@ def test_circuits_of_qiskit_are_read(version, seed):
     from qiskit.circuit.random import random_circuit as of_qiskit
     from qiskit.quantum_info import Statevector
 
-    from qmltrain.circuit.qasm_import import read_program
+    from qmltrain.circuit.interchange.qasm_import import read_program
     from tests.circuit.dense import run
 
     theirs = of_qiskit(3, 6, max_operands=2, seed=seed)
@@ -210,7 +210,7 @@ def test_named_parameters_of_qiskit_are_read():
     from qiskit import QuantumCircuit, qasm3
     from qiskit.circuit import Parameter
 
-    from qmltrain.circuit.qasm_import import read_program
+    from qmltrain.circuit.interchange.qasm_import import read_program
 
     circuit = QuantumCircuit(2)
     a, b, x0 = Parameter("a"), Parameter("b"), Parameter("x0")

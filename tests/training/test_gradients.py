@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.circuit.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import Forecast, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from qmltrain.circuit.angle import constant, feature, parameter
-from qmltrain.circuit.ansatze import ANSATZE
-from qmltrain.circuit.assemble import assemble
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.library.ansatze import ANSATZE
+from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
 from qmltrain.training.identity_blocks import identity_blocks
 from qmltrain.training.initialization import initial_parameters

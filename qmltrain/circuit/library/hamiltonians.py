@@ -1,7 +1,7 @@
 """Hamiltonians as observables: from a file, and the named ones of spin models and MaxCut. Each is one observable, to
 be minimised with ``dataset=none loss=expectation``.
 
-Graphs are those of the ansatz `qaoa` (`qmltrain.circuit.graphs`); an edge's weight multiplies its coupling.
+Graphs are those of the ansatz `qaoa` (`qmltrain.circuit.library.graphs`); an edge's weight multiplies its coupling.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qmltrain.circuit.checks import check_least_qubits
-from qmltrain.circuit.graphs import choose_graph
+from qmltrain.circuit.library.graphs import choose_graph
+from qmltrain.circuit.library.pauli_text import parse_pauli_sum
 from qmltrain.circuit.observables import Observables, PauliString, from_sums, pauli_string
-from qmltrain.circuit.pauli_text import parse_pauli_sum
 from qmltrain.errors import InputError
 from qmltrain.user_code import read_text
 

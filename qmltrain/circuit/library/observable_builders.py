@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from qmltrain.circuit.basis_states import basis_state_sum, check_projected_qubits
-from qmltrain.circuit.hamiltonians import hamiltonian, heisenberg, ising, maxcut
+from qmltrain.circuit.library.basis_states import basis_state_sum, check_projected_qubits
+from qmltrain.circuit.library.hamiltonians import hamiltonian, heisenberg, ising, maxcut
+from qmltrain.circuit.library.pauli_text import parse_pauli_sum
+from qmltrain.circuit.library.target_state import target_state
 from qmltrain.circuit.observables import Observables, from_sums, pauli_string
-from qmltrain.circuit.pauli_text import parse_pauli_sum
-from qmltrain.circuit.target_state import target_state
 from qmltrain.errors import InputError
 from qmltrain.user_code import call_user_function
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.circuit.amplitude import NORM_TOLERANCE
-from qmltrain.circuit.basis_states import basis_state_sum, check_projected_qubits
+from qmltrain.circuit.library.basis_states import basis_state_sum, check_projected_qubits
+from qmltrain.circuit.library.state_preparation import unprepare
 from qmltrain.circuit.observables import Observables, from_sums
-from qmltrain.circuit.state_preparation import unprepare
 from qmltrain.errors import InputError
 
 
@@ -18,8 +18,8 @@ def target_state(n_qubits: int, *, path: str) -> Observables:
     """``|t><t|`` for the 2^n amplitudes t in a .npy file, real or complex, of norm 1; named by the file's name.
 
     Amplitude z is that of basis state z, qubit q being bit q of z. With V the gates that take t to |0...0>
-    (`qmltrain.circuit.state_preparation`), ``|t><t| = V^dagger |0...0><0...0| V``: V is applied after the circuit, then
-    the basis state 0 is projected on. Refused: more than 16 qubits, another length or norm, NaN.
+    (`state_preparation.unprepare`), ``|t><t| = V^dagger |0...0><0...0| V``: V is applied after the circuit, then the
+    basis state 0 is projected on. Refused: more than 16 qubits, another length or norm, NaN.
     """
     check_projected_qubits(n_qubits, "observable.name: target_state")
     amplitudes_N = read_target_state(path, n_qubits)

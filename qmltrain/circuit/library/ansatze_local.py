@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder, place_names
 from qmltrain.circuit.checks import check_choice, check_choices, check_positive
-from qmltrain.circuit.entanglement import entangling_pairs
 from qmltrain.circuit.gates import GATES
+from qmltrain.circuit.library.entanglement import entangling_pairs
 
 # Whatever is registered with at most one angle: a new gate can be used here at once.
 ONE_QUBIT_GATES = tuple(name for name, g in GATES.items() if g.n_qubits == 1 and g.n_angles <= 1 and name != "id")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmltrain.circuit.bound_angles import bind, write
 from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.interchange.bound_angles import bind, write
 from qmltrain.circuit.observables import Observables, PauliString
 
 _PENNYLANE = {

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError
-from qmltrain.circuit.qasm_gates import GATES, Operation, controlled, inverse, power
-from qmltrain.circuit.qasm_values import LARGEST_COUNT, Scope, Values, whole_number, words
+from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError
+from qmltrain.circuit.interchange.qasm_gates import GATES, Operation, controlled, inverse, power
+from qmltrain.circuit.interchange.qasm_values import LARGEST_COUNT, Scope, Values, whole_number, words
 from qmltrain.errors import InputError
 
 INCLUDES = ("stdgates.inc", "qelib1.inc")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_positive
-from qmltrain.circuit.qasm_import import read_program
 from qmltrain.errors import InputError
 from qmltrain.user_code import read_text
 
@@ -15,15 +17,15 @@ from qmltrain.user_code import read_text
 def qasm(builder: CircuitBuilder, *, layers: int = 1, path: str) -> None:
     """The circuit in the OpenQASM 3 or 2 file `path`, `layers` times, each time with parameters of its own.
 
-    Inputs x0, x1, ... (or an array x) are features, all others are parameters; see `qmltrain.circuit.qasm_import` for
-    what is understood. Qubits in the order of their declarations, at most as many as the circuit has. Parameters
+    Inputs x0, x1, ... (or an array x) are features, all others are parameters; see
+    `qmltrain.circuit.interchange.qasm_import` for what is understood. Qubits in the order of their declarations, at most as many as the circuit has. Parameters
     (layers, inputs) in the order of their declarations. Needs the extra `qasm`. Refuses more qubits or features than
     there are, and what cannot be read, with the line. Reference: Cross et al., ACM Transactions on Quantum Computing
     3, 12 (2022), arXiv:2104.14722.
     """
     check_positive("ansatz.layers", layers)
     where = f"ansatz.path: {path}"
-    program = read_program(read_text(path, "ansatz.path"), where)
+    program = _reader()(read_text(path, "ansatz.path"), where)
     if program.n_qubits > builder.n_qubits:
         raise InputError(
             f"{where} has {program.n_qubits} qubits, the circuit {builder.n_qubits}; set circuit.n_qubits to "
@@ -39,6 +41,17 @@ def qasm(builder: CircuitBuilder, *, layers: int = 1, path: str) -> None:
         own = builder.parameters([f"ansatz.{layer}.{name}" for name in program.parameter_names])
         for gate in program.gates:
             builder.add(gate.name, gate.qubits, *(_with_parameters(angle, own) for angle in gate.angles))
+
+
+def _reader() -> Callable[[str, str], Any]:
+    """`read_program` of `circuit/interchange`, a wing that the rest of the library does without."""
+    try:
+        wing = importlib.import_module("qmltrain.circuit.interchange.qasm_import")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("qmltrain.circuit.interchange"):
+            raise
+        raise InputError("ansatz.name: qasm needs qmltrain/circuit/interchange, which is not installed here") from None
+    return wing.read_program
 
 
 def _with_parameters(angle: Angle, own: list[int]) -> Angle:

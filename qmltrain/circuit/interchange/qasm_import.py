@@ -19,10 +19,10 @@ from typing import Any
 
 from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Gate
-from qmltrain.circuit.qasm_calls import INCLUDES, Definition, GateCalls
-from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError, to_angle
-from qmltrain.circuit.qasm_gates import Operation
-from qmltrain.circuit.qasm_values import LARGEST_COUNT, Scope, whole_number, words
+from qmltrain.circuit.interchange.qasm_calls import INCLUDES, Definition, GateCalls
+from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, to_angle
+from qmltrain.circuit.interchange.qasm_gates import Operation
+from qmltrain.circuit.interchange.qasm_values import LARGEST_COUNT, Scope, whole_number, words
 from qmltrain.errors import InputError
 
 INSTALL = "pip install 'qmltrain[qasm]'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_least_qubits, check_positive
-from qmltrain.circuit.graphs import choose_graph
+from qmltrain.circuit.library.graphs import choose_graph
 
 
 def qaoa(

@@ -4,9 +4,9 @@ arXiv:1905.10876, generalised from 4 to n qubits; one layer is the circuit of th
 
 from __future__ import annotations
 
-from qmltrain.circuit.ansatze_local import add_layer
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_least_qubits, check_positive
+from qmltrain.circuit.library.ansatze_local import add_layer
 
 Places = list[tuple[str, int | tuple[int, ...]]]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from qmltrain.circuit.ansatze_local import add_layer
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import ROTATIONS, check_positive
-from qmltrain.circuit.entanglement import pairwise
-from qmltrain.circuit.random_draws import RandomDraws
+from qmltrain.circuit.library.ansatze_local import add_layer
+from qmltrain.circuit.library.entanglement import pairwise
+from qmltrain.circuit.library.random_draws import RandomDraws
 from qmltrain.errors import InputError
 
 Places = list[tuple[str, int | tuple[int, ...]]]

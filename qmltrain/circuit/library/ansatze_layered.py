@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder, place_names
 from qmltrain.circuit.checks import ROTATIONS, check_choice, check_choices, check_positive
-from qmltrain.circuit.entanglement import linear, pairwise, ring
+from qmltrain.circuit.library.entanglement import linear, pairwise, ring
 from qmltrain.errors import InputError
 
 HEA_ENTANGLERS = ("cz_ring", "cz_chain", "cx_ring", "cx_chain", "none")

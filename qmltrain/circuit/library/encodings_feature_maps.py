@@ -1,6 +1,6 @@
 """Encodings with a structure of their own: IQP, Qiskit's Pauli feature maps, QAOA embedding, Fourier and Chebyshev.
 
-Signatures and conventions as in `qmltrain.circuit.encodings`; each calls ``ansatz()`` once, after the encoding.
+Signatures and conventions as in `qmltrain.circuit.library.encodings`; each calls ``ansatz()`` once, after the encoding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import combinations
 from qmltrain.circuit.angle import Angle, Feature, FeatureKind, feature, parameter
 from qmltrain.circuit.builder import CircuitBuilder, place_names
 from qmltrain.circuit.checks import ROTATIONS, check_choice, check_features_fit, check_positive
-from qmltrain.circuit.entanglement import ENTANGLEMENT, entangling_pairs, ring
+from qmltrain.circuit.library.entanglement import ENTANGLEMENT, entangling_pairs, ring
 from qmltrain.errors import InputError
 
 Ansatz = Callable[[], None]

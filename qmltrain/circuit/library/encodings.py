@@ -20,7 +20,7 @@ from qmltrain.circuit.checks import (
     check_has_features,
     check_positive,
 )
-from qmltrain.circuit.encodings_feature_maps import (
+from qmltrain.circuit.library.encodings_feature_maps import (
     basis,
     chebyshev,
     fourier,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from qmltrain.circuit.ansatze import ANSATZE
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.encodings import ENCODINGS
-from qmltrain.circuit.observable_builders import OBSERVABLES
+from qmltrain.circuit.library.ansatze import ANSATZE
+from qmltrain.circuit.library.encodings import ENCODINGS
+from qmltrain.circuit.library.observable_builders import OBSERVABLES
 from qmltrain.circuit.observables import Observables
 from qmltrain.errors import InputError
 from qmltrain.registry import Options, call_builder, check_options

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qmltrain.circuit.checks import check_choice
-from qmltrain.circuit.random_draws import RandomDraws
+from qmltrain.circuit.library.random_draws import RandomDraws
 from qmltrain.errors import InputError
 from qmltrain.user_code import read_text
 

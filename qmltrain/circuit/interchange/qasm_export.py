@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmltrain.circuit.bound_angles import bind, write
 from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.interchange.bound_angles import bind, write
 from qmltrain.errors import InputError
 
 # gates that stdgates.inc does not have

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError, Symbol
+from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, Symbol
 from qmltrain.errors import InputError
 
 LARGEST_COUNT = 1_000_000  # gates, and turns of loops: what is beyond it is a mistake

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qmltrain.circuit.qasm_expressions import Expression, NotAnAngleError
+from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError
 
 
 @dataclass(frozen=True)

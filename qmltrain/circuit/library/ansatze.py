@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qmltrain.circuit.ansatze_layered import basic_entangler, hea, simplified_two_design, strongly_entangling
-from qmltrain.circuit.ansatze_local import efficient_su2, real_amplitudes, two_local
-from qmltrain.circuit.ansatze_qaoa import qaoa
-from qmltrain.circuit.ansatze_qasm import qasm
-from qmltrain.circuit.ansatze_random import pauli_two_design, random_layers
-from qmltrain.circuit.ansatze_sim import sim_2, sim_13, sim_14, sim_15, sim_19
-from qmltrain.circuit.ansatze_tensor import mps, qcnn, ttn
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import check_positive
+from qmltrain.circuit.library.ansatze_layered import basic_entangler, hea, simplified_two_design, strongly_entangling
+from qmltrain.circuit.library.ansatze_local import efficient_su2, real_amplitudes, two_local
+from qmltrain.circuit.library.ansatze_qaoa import qaoa
+from qmltrain.circuit.library.ansatze_qasm import qasm
+from qmltrain.circuit.library.ansatze_random import pauli_two_design, random_layers
+from qmltrain.circuit.library.ansatze_sim import sim_2, sim_13, sim_14, sim_15, sim_19
+from qmltrain.circuit.library.ansatze_tensor import mps, qcnn, ttn
 from qmltrain.user_code import call_user_function
 
 AnsatzBuilder = Callable[..., None]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder, place_names
 from qmltrain.circuit.checks import check_least_qubits, check_positive
-from qmltrain.circuit.entanglement import linear
+from qmltrain.circuit.library.entanglement import linear
 from qmltrain.errors import InputError
 
 Pairs = Sequence[tuple[int, int]]

@@ -1,0 +1,1 @@
+"""The library of a config: ansaetze, encodings and observables, each a function, and their registries."""
