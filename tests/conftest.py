@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.runs.kill_shim import kill_shim  # noqa: F401 - a fixture of several folders
+
 # CI sees the same examples each time; HYPOTHESIS_PROFILE=explore (scripts/check_all) looks for new ones.
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)

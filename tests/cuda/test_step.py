@@ -25,7 +25,7 @@ from qmltrain.training.losses import LOSSES
 from tests.cuda import fake_cupy
 from tests.cuda.emulator_device import compiler
 from tests.cuda.fake_arrays import HostRoundTripError
-from tests.training.test_gradients import MODELS, inputs, make
+from tests.training.small_models import MODELS, inputs, make
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 LATE = [(False, False), (True, False), (False, True), (True, True)]  # compute stream, copy stream

@@ -20,7 +20,7 @@ from tests.circuit.strategies import random_inputs
 from tests.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
 from tests.engines.cases import hea
 from tests.engines.comparison import random_cotangents
-from tests.training.test_gradients import inputs, make
+from tests.training.small_models import inputs, make
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 STRINGS = (PauliString(0, 1), PauliString(1, 0))

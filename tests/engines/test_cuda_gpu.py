@@ -12,7 +12,7 @@ from tests.circuit.strategies import random_inputs
 from tests.engines.cases import hea
 from tests.engines.comparison import run
 from tests.engines.cuda_matrix import EngineMatrix, some_strings
-from tests.training.test_gradients import MODELS, inputs, make
+from tests.training.small_models import MODELS, inputs, make
 
 _REASON = unavailable_reason()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(_REASON is not None, reason=f"no GPU: {_REASON}")]

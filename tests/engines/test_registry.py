@@ -17,10 +17,10 @@ from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.engines.selection import select_engine
 from qmltrain.errors import EngineUnavailableError
 from qmltrain.training.angles import AngleMap
+from tests.circuit.library.documented_ansaetze import DOCUMENTED as ANSATZ_SIZES
+from tests.circuit.library.documented_ansaetze import ONE_DEPTH
+from tests.circuit.library.documented_encodings import DOCUMENTED as ENCODING_SIZES
 from tests.circuit.strategies import random_states
-from tests.circuit.test_ansatze import DOCUMENTED as ANSATZ_SIZES
-from tests.circuit.test_ansatze import ONE_DEPTH
-from tests.circuit.test_encodings import DOCUMENTED as ENCODING_SIZES
 from tests.engines.comparison import assert_close, run
 
 USERS_OWN = {"python", "qasm"}  # functions and files of the user's: their tests make them

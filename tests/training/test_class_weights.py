@@ -8,7 +8,7 @@ import pytest
 from qmltrain.errors import InputError
 from qmltrain.training.class_weights import ClassWeighted, class_weights
 from qmltrain.training.losses import LOSSES
-from tests.training.test_losses import CASES, case_name, samples
+from tests.training.loss_cases import CASES, case_name, samples
 
 of_classes = pytest.mark.parametrize("loss", [loss for loss in CASES if loss.n_classes], ids=case_name)
 

@@ -9,7 +9,7 @@ from qmltrain.errors import InputError
 from qmltrain.models.build import build_model
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.model import Model
-from tests.studies.small import moons
+from tests.small_configs import moons
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from qmltrain.user_code import read_text
 def qasm(builder: CircuitBuilder, *, layers: int = 1, path: str) -> None:
     """The circuit in the OpenQASM 3 or 2 file `path`, `layers` times, each time with parameters of its own.
 
-    Inputs x0, x1, ... (or an array x) are features, all others are parameters; see
-    `qmltrain.circuit.interchange.qasm_import` for what is understood. Qubits in the order of their declarations, at most as many as the circuit has. Parameters
-    (layers, inputs) in the order of their declarations. Needs the extra `qasm`. Refuses more qubits or features than
-    there are, and what cannot be read, with the line. Reference: Cross et al., ACM Transactions on Quantum Computing
-    3, 12 (2022), arXiv:2104.14722.
+    Inputs x0, x1, ... (or an array x) are features, all others are parameters;
+    `qmltrain.circuit.interchange.qasm_import` says what is understood. Qubits in the order of their declarations, at
+    most as many as the circuit has. Parameters (layers, inputs) in the order of their declarations. Needs the extra
+    `qasm`. Refuses more qubits or features than there are, and what cannot be read, with the line. Reference: Cross et
+    al., ACM Transactions on Quantum Computing 3, 12 (2022), arXiv:2104.14722.
     """
     check_positive("ansatz.layers", layers)
     where = f"ansatz.path: {path}"

@@ -21,7 +21,7 @@ from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import collect, train
-from tests.studies.small import CONTEXT, moons
+from tests.small_configs import CONTEXT, moons
 
 SEEDS, RATES = (0, 1, 2), (0.05, 0.2)
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.gates import PAULI
 from qmltrain.circuit.library.assemble import assemble_observables
 from qmltrain.circuit.library.observable_builders import OBSERVABLES
 from qmltrain.circuit.observables import Observables, PauliString
 from qmltrain.errors import InputError
-from tests.circuit.dense import unitary
+from tests.circuit.library.dense_observables import matrix
 
 USER_MODULE = """
 from qmltrain.circuit.angle import parameter
@@ -46,22 +44,6 @@ def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.syspath_prepend(str(folder))
         yield
     sys.modules.pop("user_observables_for_tests", None)
-
-
-def matrix(observables: Observables, number: int, n: int) -> np.ndarray:
-    """The dense matrix of one observable, by Kronecker products of letters."""
-    total = np.zeros((2**n, 2**n), dtype=complex)
-    for column, coefficient in observables.coefficients[number].items():
-        string = observables.strings[column]
-        product = np.ones((1, 1))
-        for qubit in range(n):
-            letter = {(0, 0): "I", (1, 0): "X", (1, 1): "Y", (0, 1): "Z"}[
-                (string.x_mask >> qubit & 1, string.z_mask >> qubit & 1)
-            ]
-            product = np.kron(PAULI[letter], product)
-        total += coefficient * product
-    turn = unitary(Circuit(n, observables.diagonalizing_gates), np.empty(0), np.empty(0))
-    return turn.conj().T @ total @ turn
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,9 +13,9 @@ from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import circuit, evaluate, gradient, plan, plot, train
-from tests.circuit.test_observable_builders import matrix
-from tests.studies.small import CONTEXT
-from tests.studies.test_train import assert_same_bits, stop_at
+from tests.circuit.library.dense_observables import matrix
+from tests.sessions.stopped_runs import assert_same_bits, stop_at
+from tests.small_configs import CONTEXT
 
 
 def ising_chain(root, **changes) -> Config:

@@ -19,7 +19,7 @@ from qmltrain.runs.snapshots import SNAPSHOTS
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import evaluate, repeat, train
-from tests.studies.small import CONTEXT, moons
+from tests.small_configs import CONTEXT, moons
 
 NPZ = {"dataset__name": "npz", "dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
 KINDS = {

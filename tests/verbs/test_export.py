@@ -19,7 +19,7 @@ from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.angles import AngleMap
 from qmltrain.verbs import train
 from qmltrain.verbs.export import FORMATS
-from tests.studies.small import CONTEXT, moons
+from tests.small_configs import CONTEXT, moons
 
 KINDS = {
     "reuploading": {"ansatz__name": "strongly_entangling", "encoding__trainable": "weights_and_biases"},

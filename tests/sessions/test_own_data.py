@@ -12,7 +12,7 @@ from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import evaluate, train
-from tests.studies.small import CONTEXT, moons
+from tests.small_configs import CONTEXT, moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
 

@@ -13,7 +13,7 @@ from qmltrain.sessions.training_run import run_directory
 from qmltrain.shipped_files import configs_directory
 from qmltrain.verbs import train
 from tests.data.writers import write_cifar10, write_idx
-from tests.studies.small import CONTEXT
+from tests.small_configs import CONTEXT
 
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 SMALLER = {

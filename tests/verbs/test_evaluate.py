@@ -22,7 +22,7 @@ from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
 from qmltrain.training.shots import ShotSampler
 from qmltrain.verbs import evaluate, train
-from tests.studies.small import CONTEXT, moons
+from tests.small_configs import CONTEXT, moons
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import compare, repeat, train
-from tests.studies.small import CONTEXT, moons
+from tests.small_configs import CONTEXT, moons
 
 
 def complete(root: Path, **changes) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from qmltrain.cli import main
 from qmltrain.runs.lock import RunLock
 from qmltrain.sessions.training_run import run_directory
-from tests.studies.small import moons
+from tests.small_configs import moons
 
 WORDS = [
     "dataset=make_moons",
@@ -96,7 +96,7 @@ def test_a_run_file_that_is_not_one(finished, capsys):
 
 
 def test_all_snapshots_damaged(tmp_path, capsys, monkeypatch):
-    from tests.studies.test_train import stop_at
+    from tests.sessions.stopped_runs import stop_at
 
     directory = tmp_path / "run"
     with monkeypatch.context() as patch:

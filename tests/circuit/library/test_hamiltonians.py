@@ -10,7 +10,7 @@ import pytest
 from qmltrain.circuit.gates import PAULI
 from qmltrain.circuit.library.assemble import assemble_observables
 from qmltrain.errors import InputError
-from tests.circuit.test_observable_builders import matrix
+from tests.circuit.library.dense_observables import matrix
 
 
 def on(n: int, **letters: str) -> np.ndarray:

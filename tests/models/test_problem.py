@@ -9,7 +9,7 @@ from qmltrain.config.groups.run import RunConfig
 from qmltrain.errors import InputError
 from qmltrain.models.problem import build_problem
 from qmltrain.models.source import Seeds, derive_seeds
-from tests.studies.small import moons
+from tests.small_configs import moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
 

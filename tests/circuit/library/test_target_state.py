@@ -12,7 +12,7 @@ from qmltrain.circuit.library.assemble import assemble_observables
 from qmltrain.circuit.library.state_preparation import unprepare
 from qmltrain.errors import InputError
 from tests.circuit.dense import unitary
-from tests.circuit.test_observable_builders import matrix
+from tests.circuit.library.dense_observables import matrix
 
 
 @pytest.mark.parametrize("kind", ["complex", "real", "sparse"])

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_kill_points import kill_shim  # noqa: F401 - the fixture
-
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -20,7 +18,7 @@ def kill_everywhere(shim: Path, stride: int) -> dict:
     parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="qmltrain-kill-", dir=parent) as base:
         process = subprocess.run(
-            [sys.executable, "-m", "tests.studies.kill_training", base, str(stride)],
+            [sys.executable, "-m", "tests.sessions.kill_training", base, str(stride)],
             cwd=CHECKOUT,
             env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(CHECKOUT)},
             capture_output=True,
@@ -30,14 +28,14 @@ def kill_everywhere(shim: Path, stride: int) -> dict:
     return json.loads(process.stdout)
 
 
-def test_killed_at_some_write_calls(kill_shim):  # noqa: F811
+def test_killed_at_some_write_calls(kill_shim):
     found = kill_everywhere(kill_shim, 23)
     assert found["failures"] == []
     assert found["points"] >= 6
 
 
 @pytest.mark.slow
-def test_killed_at_every_write_call(kill_shim):  # noqa: F811
+def test_killed_at_every_write_call(kill_shim):
     found = kill_everywhere(kill_shim, 1)
     assert found["failures"] == []
     assert found["points"] > 150

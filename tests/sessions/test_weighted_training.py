@@ -11,8 +11,8 @@ from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import evaluate, train
-from tests.studies.small import CONTEXT, moons
-from tests.studies.test_train import assert_same_bits, stop_at
+from tests.sessions.stopped_runs import assert_same_bits, stop_at
+from tests.small_configs import CONTEXT, moons
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import traceback
 from pathlib import Path
 
 from qmltrain.verbs import train
-from tests.studies.small import CONTEXT, moons
-from tests.studies.test_train import assert_same_bits
+from tests.sessions.stopped_runs import assert_same_bits
+from tests.small_configs import CONTEXT, moons
 
 SHIM = ctypes.CDLL(None)
 

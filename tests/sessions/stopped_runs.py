@@ -1,0 +1,49 @@
+"""Runs that are stopped at a step, and what two runs hold, compared to the bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from qmltrain.runs.snapshots import SNAPSHOTS, SnapshotFolder
+from qmltrain.runs.store import RunStore
+
+
+def contents(directory: Path) -> dict[str, np.ndarray]:
+    """Every dataset of a run file."""
+    found: dict[str, np.ndarray] = {}
+    with h5py.File(directory / "run.h5", "r") as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def assert_same_bits(a: Path, b: Path) -> None:
+    first, second = contents(a), contents(b)
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+    for kind in ("load_latest", "load_best"):
+        states = [getattr(SnapshotFolder(d / SNAPSHOTS), kind)() for d in (a, b)]
+        assert (states[0].step, states[0].epoch, states[0].state) == (states[1].step, states[1].epoch, states[1].state)
+        assert states[0].arrays.keys() == states[1].arrays.keys()
+        for name in states[0].arrays:
+            np.testing.assert_array_equal(states[0].arrays[name], states[1].arrays[name], err_msg=name)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGUSR1) -> None:
+    """Send this process a signal right after step `step` was stored, once."""
+    append, sent = RunStore.append_step, []
+
+    def appending(self, current, *args, **kwargs):
+        append(self, current, *args, **kwargs)
+        if current == step and not sent:
+            sent.append(current)
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(RunStore, "append_step", appending)
