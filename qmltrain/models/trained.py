@@ -80,9 +80,8 @@ def build_trained(
     try:
         compiled = compile_model(config, model, choices)
     except EngineUnavailableError as error:
-        raise EngineUnavailableError(
-            f"{error}; or use another one: engine.name=auto (in Python: engine='auto')"
-        ) from error
+        advice = "or use another one: engine.name=auto (in Python: engine='auto')"
+        raise EngineUnavailableError(f"{error}; {advice}") from None
     epoch = int(snapshot.state["training"]["best_epoch"] or snapshot.epoch)
     return TrainedModel(config, directory, model, compiled, preprocessor, scaler, theta_P, class_names, epoch)
 

@@ -93,22 +93,11 @@ def _memory() -> str:
 
 
 def _cpu_engine() -> str:
-    try:
-        described = importlib.import_module("qmltrain.engines.cpu").describe_extension()
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("qmltrain.engines"):
-            raise
-        described = None
-    if described is not None:
-        return str(described)
-    names = [os.environ.get("CXX"), "c++", "g++", "clang++"]
-    compiler = next((name for name in names if name and shutil.which(name)), None)
-    if compiler is None:
-        return "missing: the C++ extension was not built; install a C++ compiler (g++ or clang++), then qmltrain again"
-    return (
-        f"missing: the C++ extension was not built although {compiler} is here; install qmltrain again with "
-        "pip install -v to see why"
-    )
+    if importlib.util.find_spec("qmltrain.engines.cpu") is None:
+        return "not used: this version of qmltrain has no CPU engine"
+    cpu = importlib.import_module("qmltrain.engines.cpu")
+    reason = cpu.unavailable_reason()
+    return str(cpu.describe_extension()) if reason is None else f"missing: {reason}"
 
 
 def _gpu() -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import qmltrain
+from qmltrain.engines.cpu.extension import load, unavailable_reason
 from qmltrain.errors import QmltrainError
 from qmltrain.shipped_files import configs_directory, kernels_directory
 
@@ -116,11 +117,16 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(installed: Path, directory: Path, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    """The command of the unpacked wheel; -P and -c keep the checkout, editable or not, out of the way."""
+COMMAND = "from qmltrain.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(
+    installed: Path, directory: Path, *words: str, path: str | None = None, code: str = COMMAND
+) -> subprocess.CompletedProcess[str]:
+    """Python with the unpacked wheel first on its path; this environment's own editable install is out of the way."""
     code = (
         "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in type(f).__module__]; "
-        f"sys.path.insert(0, {str(installed)!r}); from qmltrain.cli import main; sys.exit(main(sys.argv[1:]))"
+        f"sys.path.insert(0, {str(installed)!r}); {code}"
     )
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "CXX")}
     if path is not None:
@@ -148,7 +154,7 @@ def test_info_says_how_to_get_the_extension(installed, tmp_path):
     assert done.returncode == 0, done.stderr
     assert str(installed) in done.stdout
     [line] = [line for line in done.stdout.splitlines() if line.startswith("cpu engine")]
-    assert "missing" in line and "install a C++ compiler" in line
+    assert "missing" in line and "install a C++17 compiler" in line
 
 
 def test_a_compiler_that_came_later_is_named(installed, tmp_path):
@@ -158,6 +164,45 @@ def test_a_compiler_that_came_later_is_named(installed, tmp_path):
     done = start(installed, tmp_path, "info", path=str(tmp_path))
     [line] = [line for line in done.stdout.splitlines() if line.startswith("cpu engine")]
     assert "although c++ is here" in line and "install qmltrain again" in line
+
+
+@pytest.fixture
+def with_extension(installed: Path, tmp_path: Path) -> Path:
+    """The unpacked wheel as it is where there was a compiler: with this environment's extension."""
+    if (reason := unavailable_reason()) is not None:
+        pytest.skip(reason)
+    library = Path(load().__file__)
+    folder = tmp_path / "site-packages"
+    shutil.copytree(installed, folder)
+    shutil.copy(library, folder / "qmltrain" / "engines")
+    [metadata] = folder.glob("qmltrain-*.dist-info")
+    with (metadata / "RECORD").open("a") as record:
+        record.write(f"qmltrain/engines/{library.name},,\n")
+    return folder
+
+
+IN_A_CLONE = "sys.path.insert(0, ''); "  # as for `python -c` and `python -m` without -P
+
+
+def test_started_in_the_clone_the_extension_of_the_installation_is_used(with_extension, checkout):
+    done = start(with_extension, checkout, "info", code=IN_A_CLONE + COMMAND)
+    assert done.returncode == 0, done.stderr
+    lines = {line[:12].strip(): line[13:] for line in done.stdout.splitlines()}
+    assert lines["qmltrain"].endswith(f" in {checkout / 'qmltrain'}"), "the test does not test a source folder"
+    assert lines["cpu engine"].endswith(f", {with_extension / 'qmltrain' / 'engines' / load().__file__.split('/')[-1]}")
+    select = "from qmltrain.engines.selection import select_engine; print(select_engine('cpu').engine.describe())"
+    done = start(with_extension, checkout, code=IN_A_CLONE + select)
+    assert done.returncode == 0 and done.stdout.startswith("cpu: "), done.stderr
+
+
+def test_in_a_clone_a_missing_extension_is_one_line_with_its_cure(installed, checkout, tmp_path):
+    load_run = "from qmltrain.engines.selection import select_engine; select_engine('cpu')"
+    done = start(installed, checkout, code=IN_A_CLONE + load_run, path=str(tmp_path))
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.splitlines()[-1] == (
+        "qmltrain.errors.EngineUnavailableError: engine cpu: the C++ extension was not built; install a C++17 compiler "
+        f"(g++ or clang++), then run `pip install .` in {checkout} again"
+    )
 
 
 def test_the_checkout_finds_its_own_files():
