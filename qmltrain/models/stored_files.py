@@ -72,7 +72,7 @@ def with_stored_files(config: Config, directory: Path, arrays: Mapping[str, np.n
     """`config` with the files that make its circuit as the run stored them, for as long as the block lasts; `arrays`
     are a snapshot's.
 
-    So a run can be used where they are no longer, and the circuit is the run's own though they have changed since.
+    So a run can be used where its files are missing, and its circuit stays its own where they were edited since.
     """
     stored = json.loads(open_run(directory).attributes.get("user_code") or "{}")
     with tempfile.TemporaryDirectory(prefix="qmltrain-") as folder:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RunHeader:
     """What a run file says of itself."""
 
     attributes: dict[str, Any]
@@ -80,15 +80,15 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def read_layout(path: Path) -> Layout:
-    """Reads the layout; raises as `open_for_reading`."""
+def read_header(path: Path) -> RunHeader:
+    """Reads the header; raises as `open_for_reading`."""
     with open_for_reading(path) as file:
         tables, valid = read_tables(file), read_valid_rows(file)
         paths = [VALID_ROWS, *(column.path for table in tables.values() for column in table.columns)]
         datasets = {path: file[path] for path in paths}
         offsets = {path: dataset.id.get_offset() for path, dataset in datasets.items() if dataset.size}
         index = {name: datasets[table.columns[0].path][: valid[name]] for name, table in tables.items()}
-        return Layout(read_attributes(file), tables, offsets, index, read_parameter_names(file))
+        return RunHeader(read_attributes(file), tables, offsets, index, read_parameter_names(file))
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qmltrain.errors import StorageError
 from qmltrain.runs.atomic import read_at, write_at
 from qmltrain.runs.file_layout import TABLES, VALID_ROWS
-from qmltrain.runs.reading import Layout
+from qmltrain.runs.reading import RunHeader
 
 _COPY_BYTES = 1 << 24  # copied at a time
 
@@ -29,10 +29,10 @@ class RowFile:
     Its methods raise OSError where the disk does not take or give what it should.
     """
 
-    def __init__(self, path: Path, layout: Layout, rows: Sequence[int]) -> None:
-        self.path, self.layout = path, layout
+    def __init__(self, path: Path, header: RunHeader, rows: Sequence[int]) -> None:
+        self.path, self.header = path, header
         self.rows = dict(zip(TABLES, rows, strict=True))
-        self.capacity = capacities(layout.attributes)
+        self.capacity = capacities(header.attributes)
         self._descriptor = -1
 
     def open(self) -> None:
@@ -61,20 +61,20 @@ class RowFile:
     def read(self, table: str) -> dict[str, NDArray[Any]]:
         """The rows of a table's one-dimensional columns that count, by quantity."""
         count, columns = self.rows[table], {}
-        for column in self.layout.tables[table].columns:
+        for column in self.header.tables[table].columns:
             if column.width is None:
-                offset = self.layout.offsets[column.path] if count else 0
+                offset = self.header.offsets[column.path] if count else 0
                 data = read_at(self._descriptor, count * column.row_bytes, offset) if count else b""
                 columns[column.quantity] = np.frombuffer(data, column.dtype)
         return columns
 
     def copy(self, descriptor: int, offsets: Mapping[str, int]) -> None:
         """Write all rows that count into another file, laid out for just as many with its datasets at `offsets`."""
-        for table in self.layout.tables.values():
+        for table in self.header.tables.values():
             for column in table.columns:
                 length = self.rows[table.name] * column.row_bytes
                 for begin in range(0, length, _COPY_BYTES):
-                    start = self.layout.offsets[column.path] + begin
+                    start = self.header.offsets[column.path] + begin
                     data = read_at(self._descriptor, min(_COPY_BYTES, length - begin), start)
                     write_at(descriptor, data, offsets[column.path] + begin)
 
@@ -89,14 +89,14 @@ class RowFile:
         self._descriptor = -1
 
     def _write(self, table: str, index: int, row: tuple[Any, ...]) -> None:
-        for column, value in zip(self.layout.tables[table].columns, row, strict=True):
+        for column, value in zip(self.header.tables[table].columns, row, strict=True):
             data = np.asarray(value, column.dtype).tobytes()
             if data:
-                write_at(self._descriptor, data, self.layout.offsets[column.path] + index * column.row_bytes)
+                write_at(self._descriptor, data, self.header.offsets[column.path] + index * column.row_bytes)
 
     def _write_counter(self) -> None:
         counts = np.array([self.rows[name] for name in TABLES], "<i8")
-        write_at(self._descriptor, counts.tobytes(), self.layout.offsets[VALID_ROWS])
+        write_at(self._descriptor, counts.tobytes(), self.header.offsets[VALID_ROWS])
 
 
 def capacities(attributes: Mapping[str, Any]) -> dict[str, int]:

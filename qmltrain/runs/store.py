@@ -2,7 +2,7 @@
 
 Three files in the run directory belong to it:
 
-- ``run.h5``: laid out once at its full size (`layout.py`), its space reserved; after that every row is a plain write at
+- ``run.h5``: laid out once at its full size (`file_layout.py`), its space reserved; after that every row is a plain write at
   a known offset, and last of all the counter ``valid_rows`` (`rows.py`). A kill at any moment leaves a file that opens,
   with every row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary error, not
   a crash of the interpreter, and readers may open the file whenever they like.
@@ -38,7 +38,7 @@ from qmltrain.runs.file_layout import (
     make_tables,
 )
 from qmltrain.runs.metrics_log import METRICS_NAME, MetricsLog
-from qmltrain.runs.reading import Layout, read_layout
+from qmltrain.runs.reading import RunHeader, read_header
 from qmltrain.runs.rows import RowFile, capacities, space_errors
 from qmltrain.runs.snapshots import SUFFIX
 from qmltrain.runs.status_file import encode_status, read_status_file, write_status_file
@@ -64,16 +64,16 @@ class RunStore:
     object is open while a run trains, so the interpreter exits in the ordinary way with the exit code it is given.
     """
 
-    def __init__(self, directory: Path, layout: Layout, rows: Sequence[int], live: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, header: RunHeader, rows: Sequence[int], live: dict[str, Any]) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
-        self.attributes = layout.attributes
-        self._layout = layout
+        self.attributes = header.attributes
+        self._header = header
         self._live = live
         self._evaluation: dict[str, NDArray[Any]] = {}
         self._last_parameters_step: int | None = None
         self._failed = False
-        self._file = RowFile(self.path, layout, rows)
+        self._file = RowFile(self.path, header, rows)
         self._log = MetricsLog(directory / METRICS_NAME)
         try:
             with self._writing(self.path):
@@ -158,7 +158,7 @@ class RunStore:
         names = {"parameters/names": list(parameter_names)} if parameter_names else {}
         with space_errors(path, attributes), new_file(path) as descriptor:
             lay_out(descriptor, tables, capacities(attributes), rows, attributes, names)
-        return cls(directory, read_layout(path), rows, {"sessions": [{**collect_session(), "from_step": 0}]})
+        return cls(directory, read_header(path), rows, {"sessions": [{**collect_session(), "from_step": 0}]})
 
     @classmethod
     def reopen(cls, directory: str | os.PathLike[str], *, steps: int, epochs: int) -> RunStore:
@@ -172,15 +172,15 @@ class RunStore:
         """
         directory = Path(directory)
         path = directory / FILE_NAME
-        layout = read_layout(path)
-        if layout.sealed:
-            raise InputError(f"{path}: the run is {layout.attributes['status']}; there is nothing to resume")
+        header = read_header(path)
+        if header.sealed:
+            raise InputError(f"{path}: the run is {header.attributes['status']}; there is nothing to resume")
         with storage_errors("clean up", directory):
             remove_stale_temporaries(directory)
         rows = []
         for name in TABLES:
             last = epochs if name == "epochs" else steps
-            index = layout.index.get(name)
+            index = header.index.get(name)
             rows.append(0 if index is None else int(np.searchsorted(index, last, side="right")))
         if rows[:2] != [steps, epochs]:
             raise StorageError(
@@ -189,7 +189,7 @@ class RunStore:
             )
         live = {name: value for name, value in read_status_file(directory).items() if name not in _SESSION_STATE}
         live["sessions"] = [*live.get("sessions", []), {**collect_session(), "from_step": steps}]
-        return cls(directory, layout, rows, live)
+        return cls(directory, header, rows, live)
 
     @property
     def steps(self) -> int:
@@ -204,11 +204,11 @@ class RunStore:
     @property
     def wants_layer_norms(self) -> bool:
         """Whether every step stores the norm of each layer's gradient."""
-        return "layer_norms" in self._layout.tables
+        return "layer_norms" in self._header.tables
 
     def wants_gradient(self, step: int) -> bool:
         """Whether this step stores its whole gradient."""
-        return "gradients" in self._layout.tables and (step - 1) % self.attributes["gradients_every"] == 0
+        return "gradients" in self._header.tables and (step - 1) % self.attributes["gradients_every"] == 0
 
     def wants_parameters(self, step: int) -> bool:
         """Whether `append_step` stores the parameters after this step."""
@@ -230,14 +230,14 @@ class RunStore:
         settings ask for is missing or misshapen; StorageError where the disk does not take it.
         """
         self._check_next("step", step, self.steps, self._file.capacity["metrics"])
-        rows: dict[str, tuple[Any, ...]] = {"metrics": (step, *self._layout.row_values("metrics", metrics))}
+        rows: dict[str, tuple[Any, ...]] = {"metrics": (step, *self._header.row_values("metrics", metrics))}
         arrays = {"layer_norms": layer_norms} if self.wants_layer_norms else {}
         if self.wants_gradient(step):
             arrays["gradients"] = gradient
         if self.wants_parameters(step):
             arrays["parameters"] = parameters
         for table, array in arrays.items():
-            rows[table] = (step, self._layout.row_array(table, array))
+            rows[table] = (step, self._header.row_array(table, array))
         self._append(rows)
         self._append_log("metrics", rows["metrics"])
 
@@ -246,7 +246,7 @@ class RunStore:
         self._check_next("epoch", epoch, self.epochs, self._file.capacity["epochs"])
         if step != self.steps:
             raise ValueError(f"epoch {epoch} ends with step {step}, but the last step stored is {self.steps}")
-        row = (epoch, step, *self._layout.row_values("epochs", metrics))
+        row = (epoch, step, *self._header.row_values("epochs", metrics))
         self._append({"epochs": row})
         self._append_log("epochs", row)
 
@@ -255,7 +255,7 @@ class RunStore:
         last = self._last_parameters_step
         if last is not None and step < last:
             raise ValueError(f"parameters of step {step} after those of step {last}")
-        row = (step, self._layout.row_array("parameters", theta))
+        row = (step, self._header.row_array("parameters", theta))
         if step == last:
             with self._writing(self.path):
                 self._file.replace_last("parameters", row)
@@ -356,7 +356,7 @@ class RunStore:
 
     def _append_log(self, table: str, row: tuple[Any, ...]) -> None:
         with self._writing(self._log.path):
-            self._log.append([column.quantity for column in self._layout.tables[table].columns], row)
+            self._log.append([column.quantity for column in self._header.tables[table].columns], row)
 
     def _write_status(self, status: str) -> None:
         state = {"status": status, "updated_utc": utc_now(), "steps": self.steps, "epochs": self.epochs}
@@ -367,9 +367,9 @@ class RunStore:
         """Writes a file with exactly the valid rows beside the live one and renames it into its place."""
         attributes = {**self.attributes, **self._live, "status": COMPLETED}
         arrays: dict[str, Any] = dict(self._evaluation)
-        if self._layout.parameter_names:
-            arrays["parameters/names"] = self._layout.parameter_names
+        if self._header.parameter_names:
+            arrays["parameters/names"] = self._header.parameter_names
         with new_file(self.path) as descriptor:
             rows = self._file.rows
-            offsets = lay_out(descriptor, self._layout.tables, rows, list(rows.values()), attributes, arrays)
+            offsets = lay_out(descriptor, self._header.tables, rows, list(rows.values()), attributes, arrays)
             self._file.copy(descriptor, offsets)
