@@ -35,7 +35,7 @@ def compare_folders(old: Path, new: Path) -> tuple[list[str], list[str]]:
     results = [f"{name}: only in OLD" for name in sorted(names[0] - names[1])]
     results += [f"{name}: only in NEW" for name in sorted(names[1] - names[0])]
     texts = []
-    for name in sorted(names[0] & names[1]):
+    for name in sorted(names[0] & names[1], key=lambda name: (not name.endswith(".h5"), name)):  # they say more
         found = next(compare_files(old / name, new / name, (old, new)), None)
         if found is not None:
             (texts if name.endswith(TEXT_SUFFIX) else results).append(f"{name}: {found}")
@@ -70,13 +70,13 @@ def compare_objects(a: h5py.Group | h5py.Dataset, b: h5py.Group | h5py.Dataset) 
         return
     if isinstance(a, h5py.Dataset):
         yield from _compare_datasets(a, b)
-    yield from _compare_attributes(a, b)
     if isinstance(a, h5py.Group):
         for name in sorted({*a, *b}):
             if name not in a or name not in b:
                 yield f"{a.name.rstrip('/')}/{name}: only in {'OLD' if name in a else 'NEW'}"
             else:
                 yield from compare_objects(a[name], b[name])
+    yield from _compare_attributes(a, b)
 
 
 def _compare_datasets(a: h5py.Dataset, b: h5py.Dataset) -> Iterator[str]:

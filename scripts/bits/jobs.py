@@ -90,7 +90,7 @@ LOSSES = {
     ),
 }
 OPTIMIZERS = {
-    "lbfgs": ("",),
+    "lbfgs": ("", "dataset=breast_cancer preprocess=pca_angles preprocess.pca=4"),  # many blocks of samples
     "sgd": ("schedule=constant optimizer.momentum=0.9", "schedule=step schedule.step_epochs=1 schedule.factor=0.5"),
     "adam": (
         "schedule=cosine schedule.warmup_steps=2 schedule.final_fraction=0.1",
@@ -161,8 +161,8 @@ def make_jobs(checkout: Path) -> list[Job]:
         "stops": tuple(_stops()),
         "text": tuple(_text()),
     }
-    some = _modes(("engine=cpu", "engine=cpu engine.precision=complex128"))
-    some += [(e, "engine=cpu") for e in (*encodings, *observables)]
+    some = _modes(("engine=cpu", "engine=cpu engine.precision=complex128"), (3, 7))[::2]
+    some += [(e, "engine=cpu") for e in observables]
     emulated = _gradients(_modes(("engine=cuda", "engine=cuda engine.precision=complex128"), (2, 5)), "study.rows=20")
     emulated += _gradients([(e, "engine=cuda") for e in (*encodings, *observables)], "study.rows=5", "more-")
     emulated += _trainings([f"engine=cuda optimizer={o} circuit.n_qubits=4" for o in ("adam", "lbfgs")])

@@ -23,6 +23,8 @@ from jobs import Job, make_jobs
 HERE = Path(__file__).resolve().parent
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "CXX", "LD_LIBRARY_PATH")  # of the environment
 
+TEXTS_SHOWN = 3  # of a job
+
 
 class UnusableError(Exception):
     """One line on why there is nothing to compare."""
@@ -133,7 +135,7 @@ def compare(arguments: argparse.Namespace, work: Path) -> int:
             line = f"equal      {counts}"
         wrong += bool(failed or results)
         print(f"{job.name:<12} {line}")
-        for text in texts:
+        for text in [*texts[:TEXTS_SHOWN], *([f"and {len(texts) - TEXTS_SHOWN} more"] if texts[TEXTS_SHOWN:] else [])]:
             print(f"{'':<12} text       {text}")
         texts_differ += bool(texts)
     print(f"{len(jobs) - wrong} of {len(jobs)} jobs equal, printed text differs in {texts_differ}; ", end="")
