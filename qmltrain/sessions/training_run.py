@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cluster.signals import StopRequest
+from qmltrain.config.identity import check_same_run, config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict
 from qmltrain.errors import InputError
@@ -17,7 +18,7 @@ from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
 from qmltrain.models.stored_files import check_user_code
-from qmltrain.runs.directory import check_same_run, default_directory, why_not_writable
+from qmltrain.runs.directory import default_directory, why_not_writable
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.lock import RunLock
 from qmltrain.runs.reading import run_status
@@ -32,14 +33,7 @@ def run_directory(config: Config) -> Path:
     """`run.dir`, or a name made of `run.name` and the part of the config that changes the result."""
     if config.run.dir is not None:
         return Path(config.run.dir)
-    return default_directory(config.run.root, config.run.name, result_config(config))
-
-
-def result_config(config: Config) -> dict[str, Any]:
-    """The config without what only other verbs read."""
-    found = to_dict(config)
-    found.pop("study")
-    return found
+    return default_directory(config.run.root, config.run.name, config_hash(to_dict(config)))
 
 
 def train(config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None) -> int:
@@ -95,9 +89,7 @@ def existing_status(config: Config, directory: Path) -> str | None:
         return None
     if config.run.resume == "never":
         raise InputError(f"run.resume=never: {directory} holds a run already; choose another run.dir or run.name")
-    stored = open_run(directory).config
-    stored.pop("study", None)
-    check_same_run(stored, result_config(config), directory)
+    check_same_run(open_run(directory).config, to_dict(config), directory)
     return status
 
 

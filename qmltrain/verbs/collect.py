@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from qmltrain.config.identity import complete, config_hash, keys_without_effect
 from qmltrain.config.reference import known_keys, nearest_key
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.runs.atomic import new_file, storage_errors, write_at
-from qmltrain.runs.directory import KEYS_WITHOUT_EFFECT, config_hash, flatten
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.tables import csv_text
@@ -99,8 +99,7 @@ def read_runs(directories: Iterable[Path]) -> tuple[list[Finished], list[str]]:
                 left_out.append(f"{directory}: {status}")
                 continue
             config = view.config
-            config.pop("study", None)
-            one = Finished(directory, flatten(config), config_hash(config), summary_of(view.attributes))
+            one = Finished(directory, complete(config), config_hash(config), summary_of(view.attributes))
         except QmltrainError as error:
             left_out.append(str(error) if str(directory) in str(error) else f"{directory}: {error}")
             continue
@@ -159,7 +158,8 @@ def spread(values: Sequence[float | None]) -> list[float | None]:
 
 def varied_keys(runs: Sequence[Finished]) -> list[str]:
     """The keys that change results and do not have the same value in all runs."""
-    keys = dict.fromkeys(key for one in runs for key in one.config if key not in KEYS_WITHOUT_EFFECT)
+    without_effect = keys_without_effect()
+    keys = dict.fromkeys(key for one in runs for key in one.config if key not in without_effect)
     return [key for key in keys if len({_cell(one.config.get(key)) for one in runs}) > 1]
 
 

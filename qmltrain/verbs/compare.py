@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qmltrain.config.identity import differing_keys
 from qmltrain.config.schema import CommandContext
 from qmltrain.runs.differences import SURROUNDINGS, first_difference
-from qmltrain.runs.directory import differing_keys
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.views import RunView, open_run
 from qmltrain.sessions.results import summary_of

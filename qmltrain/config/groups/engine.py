@@ -18,6 +18,16 @@ class EngineConfig(ConfigGroup):
         one_of("auto", "cuda", "cpu", "interpreter", "reference"),
     )
     precision: str = option("complex64", "complex64 | complex128", one_of("complex64", "complex128"))
-    threads: int = option(0, "0: SLURM_CPUS_PER_TASK, else all cores that this process may use", between(0, 4096))
-    memory_gib: float | None = option(None, "memory for states, GiB (null: what the device has)", GIBIBYTES)
+    threads: int = option(
+        0,
+        "0: SLURM_CPUS_PER_TASK, else all cores that this process may use",
+        between(0, 4096),
+        same_run="gradient sums have one fixed order for any number of threads",
+    )
+    memory_gib: float | None = option(
+        None,
+        "memory for states, GiB (null: what the device has)",
+        GIBIBYTES,
+        same_run="chunks have no part in the order of sums; what auto chose is kept with the run",
+    )
     fusion: bool = option(True, "false: one gate a pass, to compare")
