@@ -3,9 +3,9 @@
 Three files in the run directory belong to it:
 
 - ``run.h5``: laid out once at its full size (`file_layout.py`), its space reserved; after that every row is a plain
-  write at a known offset, and last of all the counter ``valid_rows`` (`rows.py`). A kill at any moment leaves a file that opens,
-  with every row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary error, not
-  a crash of the interpreter, and readers may open the file whenever they like.
+  write at a known offset, and last of all the counter ``valid_rows`` (`rows.py`). A kill at any moment leaves a file
+  that opens, with every row that was counted. No HDF5 library is at work while a run trains: a full disk is an ordinary
+  error, not a crash of the interpreter, and readers may open the file whenever they like.
 - ``metrics.jsonl``: the same metrics as text (`metrics_log.py`).
 - ``status.json``: what changes while the run lives: status, sessions, automatic choices (`status_file.py`).
 
