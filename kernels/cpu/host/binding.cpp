@@ -46,7 +46,7 @@ void expect(bool right, const char* what) {
   if (!right) throw nb::value_error(what);
 }
 
-// columns as written by qmltrain.engines.cpu.layout
+// columns as written by qmltrain.engines.cpu.plan_arrays
 PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per_sample, Ints runs, Ints angle_ints, Numbers angle_numbers,
                    Ints passes, Ints basis, Ints operations, Ints rotations, Ints term_ints, Numbers term_numbers, Ints strings) {
   expect(runs.shape(1) == 4 && angle_ints.shape(1) == 2 && angle_numbers.shape(1) == 2 && passes.shape(1) == 4 && basis.shape(1) == 1 &&
@@ -89,6 +89,10 @@ bool finite(const double* p, std::size_t n) {
 
 bool all_finite(nb::ndarray<const double, nb::c_contig, nb::device::cpu> values) { return finite(values.data(), values.size()); }
 
+struct StepHandle {
+  std::shared_ptr<const StepAngles> angles;
+};
+
 struct TapeHandle {
   std::unique_ptr<Tape> tape;
 };
@@ -121,8 +125,13 @@ class Program {
   void force_share_row_bits(int bits) { engine_->force_share_row_bits(bits); }
   void force_lane_bits(int b) { engine_->forced_lane_bits = b; }
 
-  TapeHandle* forward(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Out expectations) {
-    const Inputs in = inputs(shared, per_sample, initial);
+  StepHandle begin_step(Vector1 shared) const {
+    expect(shared.size() == std::size_t(n_shared_), "shared slots have the wrong length");
+    return {std::make_shared<const StepAngles>(StepAngles{{shared.data(), shared.data() + shared.size()}})};
+  }
+
+  TapeHandle* forward(const StepHandle& step, Numbers per_sample, std::optional<Numbers> initial, Out expectations) {
+    const Inputs in = inputs(step, per_sample, initial);
     expect(expectations.size() == std::size_t(in.batch) * n_strings_, "expectations have the wrong shape");
     auto handle = std::make_unique<TapeHandle>();
     guarded([&] { handle->tape = engine_->forward(in, expectations.data()); });
@@ -150,9 +159,9 @@ class Program {
     tape.tape.reset();
   }
 
-  bool expectation_gradient(Vector1 shared, Numbers per_sample, std::optional<Numbers> initial, Numbers cotangents, Out expectations,
-                            Out gradient, std::optional<Out> per_sample_out) {
-    const Inputs in = inputs(shared, per_sample, initial);
+  bool expectation_gradient(const StepHandle& step, Numbers per_sample, std::optional<Numbers> initial, Numbers cotangents,
+                            Out expectations, Out gradient, std::optional<Out> per_sample_out) {
+    const Inputs in = inputs(step, per_sample, initial);
     const bool per_row = cotangents.shape(0) == std::size_t(in.batch);
     expect((per_row || cotangents.shape(0) == 1) && cotangents.shape(1) == std::size_t(n_strings_), "cotangents have the wrong shape");
     expect(expectations.size() == std::size_t(in.batch) * n_strings_, "expectations have the wrong shape");
@@ -163,28 +172,28 @@ class Program {
       out.per_sample = per_sample_out->data();
     }
     // a diagonal's angles become integers, which cannot hold NaN
-    if (!finite(in.shared, shared.size()) || !finite(in.per_sample, per_sample.size())) return false;
+    if (!finite(in.per_sample, per_sample.size())) return false;
     guarded([&] { engine_->expectation_gradient(in, cotangents.data(), per_row, expectations.data(), out, gradient.data()); });
     return finite(expectations.data(), expectations.size()) && finite(gradient.data(), gradient.size()) &&
            (!per_sample_out || finite(per_sample_out->data(), per_sample_out->size()));
   }
 
-  void slot_gradient(Vector1 total, Vector1 shared, Out gradient) {
-    expect(total.size() == std::size_t(engine_->n_raw()) && shared.size() == std::size_t(n_shared_) &&
+  void slot_gradient(const StepHandle& step, Vector1 total, Out gradient) {
+    expect(total.size() == std::size_t(engine_->n_raw()) && step.angles->shared.size() == std::size_t(n_shared_) &&
                gradient.size() == std::size_t(n_shared_), "slot_gradient: wrong shapes");
     std::fill(gradient.data(), gradient.data() + n_shared_, 0.0);
-    engine_->slot_gradient(total.data(), shared.data(), gradient.data());
+    engine_->slot_gradient(total.data(), step.angles, gradient.data());
   }
 
  private:
-  Inputs inputs(Vector1& shared, Numbers& per_sample, std::optional<Numbers>& initial) const {
+  Inputs inputs(const StepHandle& step, Numbers& per_sample, std::optional<Numbers>& initial) const {
     const std::size_t batch = per_sample.shape(0);
-    expect(shared.size() == std::size_t(n_shared_), "shared slots have the wrong length");
+    expect(step.angles->shared.size() == std::size_t(n_shared_), "the step belongs to another program");
     expect(batch > 0 && per_sample.shape(1) == std::size_t(n_per_sample_), "per-sample slots have the wrong shape");
     expect(bool(initial) == amplitude_encoded_, "initial states go with amplitude-encoded circuits, and only with them");
     if (initial)
       expect(initial->shape(0) == batch && initial->shape(1) == std::size_t(1) << n_qubits_, "initial states have the wrong shape");
-    return {int(batch), shared.data(), per_sample.data(), initial ? initial->data() : nullptr};
+    return {int(batch), step.angles, per_sample.data(), initial ? initial->data() : nullptr};
   }
   Gradients gradients(int batch, Out& block_sums, Out& per_sample) const {
     expect(block_sums.size() == std::size_t((batch + kBlock - 1) / kBlock) * std::size_t(engine_->n_raw()), "block sums have the wrong shape");
@@ -212,11 +221,12 @@ class Program {
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 3;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 4;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
   m.def("instruction_sets", &instruction_sets);
   m.def("all_finite", &all_finite);
+  nb::class_<StepHandle>(m, "Step");
   nb::class_<TapeHandle>(m, "Tape");
   nb::class_<Program>(m, "Program")
       .def(nb::init<PlanData, const std::string&, bool, const std::string&, int, int, bool>())
@@ -226,10 +236,11 @@ NB_MODULE(_cpu, m) {
       .def("force_share_row_bits", &Program::force_share_row_bits)
       .def("add_shape", &Program::add_shape)
       .def_prop_ro("n_raw", &Program::n_raw)
-      .def("forward", &Program::forward, "shared"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
+      .def("begin_step", &Program::begin_step, "shared"_a)
+      .def("forward", &Program::forward, "step"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
       .def("backward", &Program::backward, "tape"_a, "cotangents"_a, "block_sums"_a, "per_sample"_a, "drift"_a, "shared"_a.none(),
            "initial"_a.none())
-      .def("expectation_gradient", &Program::expectation_gradient, "shared"_a, "per_sample"_a, "initial"_a.none(), "cotangents"_a,
+      .def("expectation_gradient", &Program::expectation_gradient, "step"_a, "per_sample"_a, "initial"_a.none(), "cotangents"_a,
            "expectations"_a, "gradient"_a, "per_sample_out"_a.none())
-      .def("slot_gradient", &Program::slot_gradient);
+      .def("slot_gradient", &Program::slot_gradient, "step"_a, "total"_a, "gradient"_a);
 }

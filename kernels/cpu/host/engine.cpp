@@ -60,7 +60,7 @@ template <class Real> class Engine final : public EngineBase {
   void force_share_row_bits(int bits) override { settings_.share_row_bits = std::max(bits, kBlockBits); }
   void add_shape(const PlanData& plan, int lane_bits) override {
     layouts_[std::size_t(lane_bits)] = std::make_unique<Layout<Real>>(context_, plan, lane_bits);
-    prepared_.clear();
+    prepared_.reset();
   }
 
   // As many samples as there are in the lanes, but no more than lets both states stay in the second cache. Where CX has
@@ -79,13 +79,12 @@ template <class Real> class Engine final : public EngineBase {
   }
 
   std::unique_ptr<Tape> forward(const Inputs& in, double* expectations) override {
-    prepare(in.shared);
+    prepare(in.angles);
     auto tape = std::make_unique<Tape>();
     tape->inputs = in;
-    tape->shared.assign(in.shared, in.shared + plan_.n_shared);
     tape->per_sample.assign(in.per_sample, in.per_sample + std::size_t(in.batch) * plan_.n_per_sample);
     if (in.initial) tape->initial.assign(in.initial, in.initial + (std::size_t(in.batch) << plan_.n_qubits));
-    tape->inputs.shared = tape->shared.data(), tape->inputs.per_sample = tape->per_sample.data();
+    tape->inputs.per_sample = tape->per_sample.data();
     tape->inputs.initial = in.initial ? tape->initial.data() : nullptr;
     const std::vector<Bundle> bundles = make_bundles(in.batch);
     tape->states.resize(bundles.size());
@@ -101,13 +100,13 @@ template <class Real> class Engine final : public EngineBase {
   }
 
   void backward(Tape& tape, const double* cotangents, const Gradients& out) override {
-    prepare(tape.inputs.shared);
+    prepare(tape.inputs.angles);
     run_backward(tape.inputs, &tape, cotangents, true, nullptr, out);
   }
 
   void expectation_gradient(const Inputs& in, const double* cotangents, bool per_row, double* expectations,
                             const Gradients& out, double* gradient) override {
-    prepare(in.shared);
+    prepare(in.angles);
     const int blocks = (in.batch + kBlock - 1) / kBlock;
     block_sums_.resize(std::size_t(blocks) * std::size_t(n_raw()));
     Gradients with_blocks = out;
@@ -118,21 +117,19 @@ template <class Real> class Engine final : public EngineBase {
     runs_.slot_gradient(block_sums_.data(), gradient);
   }
 
-  void slot_gradient(const double* total, const double* shared, double* gradient) override {
-    prepare(shared);
+  void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles, double* gradient) override {
+    prepare(angles);
     runs_.slot_gradient(total, gradient);
   }
 
  private:
   // Angles are worked out once a step; layouts follow when a block needs them.
-  void prepare(const double* shared) {
-    const std::size_t n = std::size_t(plan_.n_shared);
-    if (valid_ && prepared_.size() == n && std::equal(prepared_.begin(), prepared_.end(), shared)) return;
-    runs_.prepare(shared);
+  void prepare(const std::shared_ptr<const StepAngles>& angles) {
+    if (prepared_ == angles) return;
+    runs_.prepare(angles->shared.data());
     for (auto& layout : layouts_)
       if (layout) layout->forget();
-    prepared_.assign(shared, shared + n);
-    valid_ = true;
+    prepared_ = angles;
   }
 
   std::vector<Bundle> make_bundles(int batch) {
@@ -142,7 +139,7 @@ template <class Real> class Engine final : public EngineBase {
       const int in_block = std::min(kBlock, batch - first), b = lane_bits_of(in_block), per_unit = int(context_.W) >> b;
       Layout<Real>* layout = layouts_[std::size_t(b)].get();
       if (!layout) throw std::logic_error("no plan for " + std::to_string(b) + " lane qubits");
-      if (!layout->prepared()) layout->prepare(prepared_.data());
+      if (!layout->prepared()) layout->prepare(prepared_->shared.data());
       const bool simple = layout->shape.resident && !layout->shape.share_bits && settings_.interval <= 0 && settings_.mode != Mode::kCheckpoint;
       const int most = simple ? int(std::clamp<std::size_t>(kBundleBytes / layout->state_bytes(), 1, kMostBundled)) : 1;
       for (int f = first; f < first + in_block; f += per_unit) {
@@ -248,8 +245,9 @@ template <class Real> class Engine final : public EngineBase {
   Context<Real> context_;
   std::function<void(bool)> check_;
   std::vector<std::unique_ptr<Layout<Real>>> layouts_;  // by lane qubits
-  std::vector<double> prepared_, unit_sums_, block_sums_;
-  bool valid_ = false, entangled_ = false;
+  std::shared_ptr<const StepAngles> prepared_;
+  std::vector<double> unit_sums_, block_sums_;
+  bool entangled_ = false;
   std::atomic<bool> cancelled_{false};
   std::chrono::steady_clock::time_point last_check_;
 };

@@ -1,11 +1,20 @@
 // What comes in with a call and what goes out: pointers into the caller's arrays (shapes in brackets).
 #pragma once
 
+#include <memory>
+#include <vector>
+
 namespace qmltrain {
+
+// The shared angles of a training step, in a copy of its own. The engine keeps what it worked out for one such object: a
+// step whose object is another one is prepared again.
+struct StepAngles {
+  std::vector<double> shared;  // (S)
+};
 
 struct Inputs {
   int batch;
-  const double* shared;       // (S)
+  std::shared_ptr<const StepAngles> angles;
   const double* per_sample;   // (B, S')
   const double* initial;      // (B, N) or nullptr
 };

@@ -1,0 +1,40 @@
+"""HostStep: the part of a `Step` that all engines share whose states are NumPy arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.engines.protocol import ChunkFunction, FloatArray, Tape
+
+
+class HostStep(ABC):
+    """`qmltrain.engines.protocol.Step`: runs the function of a chunk at once, on NumPy arrays."""
+
+    def __init__(self) -> None:
+        self._results: list[tuple[FloatArray, ...]] = []
+        self.pending_bytes = 0
+
+    @abstractmethod
+    def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> Tape: ...
+
+    @abstractmethod
+    def slot_gradient(self, total_R: FloatArray) -> FloatArray: ...
+
+    def chunk(
+        self,
+        function: ChunkFunction,
+        per_sample_bS: FloatArray,
+        initial_bN: FloatArray | None,
+        inputs: tuple[NDArray[Any], ...],
+    ) -> None:
+        tape = self.forward(per_sample_bS, initial_bN)
+        self._results.append(tuple(np.asarray(array) for array in function(tape, *inputs)))
+        self.pending_bytes += sum(array.nbytes for array in self._results[-1])
+
+    def results(self) -> list[tuple[FloatArray, ...]]:
+        results, self._results, self.pending_bytes = self._results, [], 0
+        return results
