@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose, states_in_flight
+from qmltrain.engines.host_step import HostStep
 from qmltrain.engines.memory import available_bytes
-from qmltrain.engines.preparation import Preparation, TermTable
+from qmltrain.engines.plan_values import PlanValues, TermTable
 from qmltrain.engines.protocol import (
     BLOCK,
     DEFAULT_GRADIENT,
@@ -26,7 +27,6 @@ from qmltrain.engines.protocol import (
     Forecast,
     GradientOptions,
     Precision,
-    SlotValues,
 )
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import (
@@ -80,7 +80,7 @@ class InterpreterEngine:
 class InterpreterProgram:
     def __init__(self, plan: Plan, precision: Precision, gradient: GradientOptions, options: EngineOptions) -> None:
         self.plan = plan
-        self.preparation = Preparation(plan)
+        self.plan_values = PlanValues(plan)
         self.dtype = np.dtype(precision)
         size = 1 << plan.n_qubits
         state_bytes = self.dtype.itemsize * size
@@ -114,22 +114,29 @@ class InterpreterProgram:
                 done += len(operation.rotations)
         return kept
 
-    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> InterpreterTape:
-        return InterpreterTape(self, slots, initial_BN)
+    def begin_step(self, shared_S: FloatArray) -> InterpreterStep:
+        return InterpreterStep(self, shared_S)
 
-    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
-        return self.preparation.slot_gradient(total_R, shared_S)
+
+class InterpreterStep(HostStep):
+    def __init__(self, program: InterpreterProgram, shared_S: FloatArray) -> None:
+        super().__init__()
+        self.program, self.angles = program, program.plan_values.shared_angles(shared_S)
+
+    def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> InterpreterTape:
+        return InterpreterTape(self, per_sample_BS, initial_BN)
+
+    def slot_gradient(self, total_R: FloatArray) -> FloatArray:
+        return self.program.plan_values.slot_gradient(total_R, self.angles)
 
 
 class InterpreterTape:
-    def __init__(self, program: InterpreterProgram, slots: SlotValues, initial_BN: FloatArray | None) -> None:
-        self.program = program
-        self.slots = slots
-        preparation = program.preparation
-        self.angles = preparation.run_angles(slots.shared_S)
-        self.sources = preparation.sources(slots.shared_S, self.angles)
-        self.beta_BQ = preparation.per_sample_beta(slots.per_sample_BS)
-        self.start: State = np.zeros((slots.batch, len(program.address)), dtype=program.dtype)
+    def __init__(self, step: InterpreterStep, per_sample_BS: FloatArray, initial_BN: FloatArray | None) -> None:
+        self.step, self.program, self.angles = step, step.program, step.angles
+        self.per_sample_BS = per_sample_BS
+        program = self.program
+        self.beta_BQ = program.plan_values.per_sample_beta(per_sample_BS)
+        self.start: State = np.zeros((len(per_sample_BS), len(program.address)), dtype=program.dtype)
         if initial_BN is None:
             self.start[:, 0] = 1
         else:
@@ -161,7 +168,7 @@ class InterpreterTape:
         """RY(beta): bit 0 gets cos x0 - sin x1, bit 1 gets cos x1 + sin x0, with x_other at z ^ pair_mask."""
         program = self.program
         program.count.multiply_adds += R_MULTIPLY_ADDS * state.size
-        column = program.preparation.per_sample_position.get(rotation.run)
+        column = program.plan_values.per_sample_position.get(rotation.run)
         half = (self.angles.beta[rotation.run] if column is None else self.beta_BQ[:, column, None]) / 2
         real = program.dtype.char.lower()  # complex64 -> f, complex128 -> d
         cosine = np.asarray(np.cos(half)).astype(real)
@@ -175,12 +182,12 @@ class InterpreterTape:
 
     def _diagonal(self, operation: Diagonal) -> State:
         """(1 or B, N) factors exp(-i/2 sum_S phi_S Z_S): a Walsh-Hadamard transform of the angles over masks."""
-        preparation = self.program.preparation
-        shared = preparation.shared_terms[operation.layer]
-        phases = self._walsh(shared, (shared.coefficients * self.sources[shared.source] + shared.offsets)[None])
+        plan_values = self.program.plan_values
+        shared = plan_values.shared_terms[operation.layer]
+        phases = self._walsh(shared, (shared.coefficients * self.angles.sources[shared.source] + shared.offsets)[None])
         if operation.per_sample:
-            table = preparation.per_sample_terms[operation.layer]
-            values = table.coefficients * self.slots.per_sample_BS[:, table.source] + table.offsets
+            table = plan_values.per_sample_terms[operation.layer]
+            values = table.coefficients * self.per_sample_BS[:, table.source] + table.offsets
             phases = phases + self._walsh(table, values)
         return np.exp(-0.5j * phases).astype(self.program.dtype)
 
@@ -221,9 +228,8 @@ class InterpreterTape:
 
     def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
         program, plan = self.program, self.program.plan
-        preparation = program.preparation
-        batch = self.slots.batch
-        raw_BR = np.zeros((batch, preparation.n_raw))
+        batch = len(self.per_sample_BS)
+        raw_BR = np.zeros((batch, program.plan_values.n_raw))
         per_sample_BS = np.zeros((batch, plan.n_per_sample_slots))
         state, bra = self.state, self._bra(self.state, cotangent_BM)
         recompute = program.forecast.mode == "checkpoint"
@@ -250,7 +256,7 @@ class InterpreterTape:
             block_sums_GR=np.add.reduceat(raw_BR, np.arange(0, batch, BLOCK), axis=0),
             per_sample_BS=per_sample_BS,
             drift_B=np.maximum(drift_B, np.linalg.norm(state - self.start, axis=1)),
-            shared_BS=preparation.slot_gradient(raw_BR, self.slots.shared_S) if per_sample_shared else None,
+            shared_BS=self.step.slot_gradient(raw_BR) if per_sample_shared else None,
             initial_BN=bra if initial else None,
         )
 
@@ -267,7 +273,7 @@ class InterpreterTape:
     ) -> None:
         """v right after the R's; rotations of one step act on different qubits, so all v are taken at once."""
         program, runs = self.program, self.program.plan.runs
-        preparation, address = program.preparation, program.address
+        plan_values, address = program.plan_values, program.address
         w_BN = None
         if any(needs_v_z(runs[r.run]) for r in operation.rotations):
             w_BN = self._w(state, bra)
@@ -281,9 +287,9 @@ class InterpreterTape:
             v_y = np.sum(paired.real * sign, axis=1, dtype=np.float64)
             program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
             if run.per_sample:
-                position = preparation.per_sample_position[rotation.run]
-                slot = preparation.per_sample_slots[position]
-                per_sample_BS[:, slot] += preparation.per_sample_coefficients[position] * v_y
+                position = plan_values.per_sample_position[rotation.run]
+                slot = plan_values.per_sample_slots[position]
+                per_sample_BS[:, slot] += plan_values.per_sample_coefficients[position] * v_y
                 continue
             raw_BR[:, 3 * rotation.run + 1] = v_y
             if not run.real:
@@ -303,12 +309,12 @@ class InterpreterTape:
         if not any(has_gradient(term) for term in (*operation.shared, *operation.per_sample)):
             return
         sums_BN = walsh_hadamard(self._w(state, bra))
-        preparation = self.program.preparation
-        shared = preparation.shared_terms[operation.layer]
+        plan_values = self.program.plan_values
+        shared = plan_values.shared_terms[operation.layer]
         for mask, row in zip(shared.masks, shared.gradient_rows, strict=True):
             if row >= 0:
                 raw_BR[:, row] = sums_BN[:, mask]
-        table = preparation.per_sample_terms[operation.layer]
+        table = plan_values.per_sample_terms[operation.layer]
         for k, mask in enumerate(table.masks):
             per_sample_BS[:, table.source[k]] += table.coefficients[k] * sums_BN[:, mask]
 

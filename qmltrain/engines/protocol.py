@@ -2,12 +2,13 @@
 S' per-sample slots, R raw gradient sums (engine's own layout), G blocks of `BLOCK` samples.
 
     engine.compile(circuit, strings, precision, gradient, options) -> Program    once a run
-    program.forward(slots, initial_BN) -> Tape                                  once a chunk
+    program.begin_step(shared_S) -> Step                                        once a step; the step owns its angles
+    step.forward(per_sample_BS, initial_BN) -> Tape                             once a chunk
     tape.expectations_BM; tape.backward(cotangent_BM) -> Backward               once a chunk
-    program.slot_gradient(total_R) -> gradient_S                                once a step
+    step.slot_gradient(total_R) -> gradient_S                                   once a step
 
-An engine whose states live on a device of its own may offer `begin_step` beside these: a training step whose
-expectations, cotangents and sums stay there (`Step`; `qmltrain.engines.steps` offers the same for every other engine).
+Training takes `step.chunk(function, ...)` and `step.results()` instead of `forward`: what the function does to a tape
+stays where the states are, on NumPy arrays (`qmltrain.engines.host_step`) or on a device's.
 
 Raw sums are linear in the gradient and come one row a block of 16 samples (by index in the batch), so that the
 caller can add blocks in one fixed order whatever the chunks, threads or ranks (`qmltrain.training.reduction`).
@@ -58,18 +59,6 @@ DEFAULT_OPTIONS = EngineOptions()
 
 
 @dataclass(frozen=True)
-class SlotValues:
-    """Angle values of one chunk: `shared_S` and `per_sample_BS`, float64, radians; B is the chunk's size."""
-
-    shared_S: FloatArray
-    per_sample_BS: FloatArray
-
-    @property
-    def batch(self) -> int:
-        return int(self.per_sample_BS.shape[0])
-
-
-@dataclass(frozen=True)
 class Forecast:
     """Memory before anything is allocated: `fixed_bytes` once and `block_bytes` for each block of 16 in flight.
 
@@ -115,28 +104,24 @@ class Tape(Protocol):
     ) -> Backward: ...
 
 
-class Program(Protocol):
-    """A circuit compiled for one engine, precision and gradient mode."""
-
-    forecast: Forecast
-
-    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> Tape:
-        """`initial_BN` (real, float64) for amplitude-encoded circuits, normalised by the caller; else None."""
-        ...
-
-    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
-        """Raw sums over the batch -> gradient of the shared slots (S,)."""
-        ...
-
-
 class Step(Protocol):
-    """One step over a batch in chunks: work is queued chunk by chunk and comes back at once.
+    """One step over a batch in chunks, at fixed values of the shared slots.
 
+    Steps of a program may overlap, but the angles of one are ready at a time: going back and forth costs time.
     `pending_bytes`: of results that were not fetched yet.
     """
 
     @property
     def pending_bytes(self) -> int: ...
+
+    def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> Tape:
+        """`per_sample_BS` (float64, radians) are the angles of a chunk of B samples. `initial_BN` (real, float64) for
+        amplitude-encoded circuits, normalised by the caller; else None."""
+        ...
+
+    def slot_gradient(self, total_R: FloatArray) -> FloatArray:
+        """Raw sums over the batch -> gradient of the shared slots (S,)."""
+        ...
 
     def chunk(
         self,
@@ -156,6 +141,16 @@ class Step(Protocol):
 
     def results(self) -> list[tuple[FloatArray, ...]]:
         """What the function gave for each chunk since the last call, on the host. Waits once for all of it."""
+        ...
+
+
+class Program(Protocol):
+    """A circuit compiled for one engine, precision and gradient mode."""
+
+    forecast: Forecast
+
+    def begin_step(self, shared_S: FloatArray) -> Step:
+        """A step at these values (float64, radians) of the shared slots."""
         ...
 
 

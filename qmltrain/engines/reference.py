@@ -13,6 +13,7 @@ from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.gates import PAULI, gate_matrix
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.host_step import HostStep
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     BLOCK,
@@ -24,7 +25,6 @@ from qmltrain.engines.protocol import (
     Forecast,
     GradientOptions,
     Precision,
-    SlotValues,
 )
 from qmltrain.errors import InputError
 
@@ -76,19 +76,33 @@ class ReferenceProgram:
         reason = "the reference un-applies gate by gate"
         self.forecast = Forecast(0, BLOCK * 4 * state, "reversible", None, reason, memory_bytes or available_bytes())
 
-    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> ReferenceTape:
-        return ReferenceTape(self, slots, initial_BN)
+    def begin_step(self, shared_S: FloatArray) -> ReferenceStep:
+        return ReferenceStep(self, shared_S)
 
-    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
+
+class ReferenceStep(HostStep):
+    def __init__(self, program: ReferenceProgram, shared_S: FloatArray) -> None:
+        super().__init__()
+        self.program, self.shared_S = program, shared_S
+
+    def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> ReferenceTape:
+        return ReferenceTape(self.program, self.shared_S, per_sample_BS, initial_BN)
+
+    def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         return total_R
 
 
 class ReferenceTape:
-    def __init__(self, program: ReferenceProgram, slots: SlotValues, initial_BN: FloatArray | None) -> None:
-        self.program = program
-        self.slots = slots
+    def __init__(
+        self,
+        program: ReferenceProgram,
+        shared_S: FloatArray,
+        per_sample_BS: FloatArray,
+        initial_BN: FloatArray | None,
+    ) -> None:
+        self.program, self.shared_S, self.per_sample_BS = program, shared_S, per_sample_BS
         circuit = program.circuit
-        self.start: State = np.zeros((slots.batch, 1 << circuit.n_qubits), dtype=np.complex128)
+        self.start: State = np.zeros((len(per_sample_BS), 1 << circuit.n_qubits), dtype=np.complex128)
         if initial_BN is None:
             self.start[:, 0] = 1
         else:
@@ -109,13 +123,13 @@ class ReferenceTape:
         return values
 
     def _value(self, angle: Angle) -> FloatArray:
-        batch = self.slots.batch
+        batch = len(self.per_sample_BS)
         if angle.is_constant:
             return np.full(batch, angle.offset)
         reference = self.program.circuit.slots.reference[angle]
         if reference.per_sample:
-            return self.slots.per_sample_BS[:, reference.index]
-        return np.full(batch, self.slots.shared_S[reference.index])
+            return self.per_sample_BS[:, reference.index]
+        return np.full(batch, self.shared_S[reference.index])
 
     def _matrices(self, gate: Gate, shift: tuple[int, float] | None = None) -> State:
         """(B or 1, d, d) matrices of the gate."""
@@ -134,7 +148,7 @@ class ReferenceTape:
         return 0.5 * sum(terms[1:], terms[0])
 
     def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
-        circuit, batch = self.program.circuit, self.slots.batch
+        circuit, batch = self.program.circuit, len(self.per_sample_BS)
         references = circuit.slots.reference
         shared_BS = np.zeros((batch, len(circuit.slots.shared)))
         per_sample_BS = np.zeros((batch, len(circuit.slots.per_sample)))

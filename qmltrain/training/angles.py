@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.angle import Angle, Feature
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.engines.protocol import Array, FloatArray, SlotValues
+from qmltrain.engines.protocol import Array, FloatArray
 from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.training.reduction import array_namespace
 
@@ -45,7 +45,7 @@ class _Columns:
 
 
 class AngleMap:
-    """theta_P, x_BF -> SlotValues, and the way back. Made once for a circuit."""
+    """theta_P, x_BF to the values of slots, and the way back. Made once for a circuit."""
 
     def __init__(self, circuit: Circuit) -> None:
         self.n_parameters = circuit.n_parameters
@@ -59,20 +59,16 @@ class AngleMap:
         self._each_once = bool(np.array_equal(self._linear, np.arange(self.n_features)))
         self._has_trainable_encoding = any(a.weight is not None or a.bias is not None for a in slots.per_sample)
 
-    def values(self, theta_P: FloatArray, x_BF: FloatArray) -> SlotValues:
-        """Slot values of one chunk. Raises InputError where arccos is asked of a feature outside [-1, 1],
-        NonFiniteError where an angle is NaN or infinite: engines turn angles into fractions of a turn, which would
-        hide it."""
-        return SlotValues(self.shared(theta_P), self.per_sample(theta_P, x_BF))
-
     def shared(self, theta_P: FloatArray) -> FloatArray:
-        """(S,) values of the shared slots. Raises NonFiniteError as `values` does."""
+        """(S,) values of the shared slots. Raises NonFiniteError where one is NaN or infinite: engines make angles
+        fractions of 2 pi, which would hide it."""
         extended, columns = _extended(theta_P), self._shared
         values_S: FloatArray = columns.scale * extended[columns.weight] + extended[columns.bias] + columns.offset
         return _require_finite(values_S, "shared")
 
     def per_sample(self, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
-        """(B, S') values of the per-sample slots. Raises as `values` does."""
+        """(B, S') values of the per-sample slots. Raises NonFiniteError as `shared` does, and InputError where arccos
+        is asked of a feature outside [-1, 1]."""
         extended, columns = _extended(theta_P), self._per_sample
         result_BS: FloatArray = columns.scale * extended[columns.weight] * self.feature_values(x_BF)
         result_BS += extended[columns.bias] + columns.offset

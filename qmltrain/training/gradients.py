@@ -15,8 +15,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qmltrain.engines.protocol import BLOCK, Array, Backward, ChunkFunction, FloatArray, Forecast, Program, Tape
-from qmltrain.engines.steps import begin_step
+from qmltrain.engines.protocol import (
+    BLOCK,
+    Array,
+    Backward,
+    ChunkFunction,
+    FloatArray,
+    Forecast,
+    Program,
+    Tape,
+)
 from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.model import Model
 from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
@@ -144,7 +152,7 @@ class Evaluator:
         model = self.model
         function = self._kept(name, function)
         circuit_P, head_P = model.split(theta_P)
-        step = begin_step(self.program, model.angles.shared(circuit_P))
+        step = self.program.begin_step(model.angles.shared(circuit_P))
         for rows in self._chunks(len(x_BF), stop):
             x_bF = x_BF[rows]
             model.domain.check(x_bF)
@@ -193,8 +201,7 @@ class Evaluator:
         """Mean loss over the batch and its gradient. Raises NonFiniteError, StepAbandoned."""
         model, batch = self.model, len(x_BF)
         circuit_P, head_P = model.split(theta_P)
-        shared_S = model.angles.shared(circuit_P)
-        step = begin_step(self.program, shared_S)
+        step = self.program.begin_step(model.angles.shared(circuit_P))
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
         sums = _Sums()
         for rows in self._chunks(batch, stop):
@@ -214,7 +221,7 @@ class Evaluator:
         losses_B = np.concatenate(sums.losses)
         _check_finite(losses_B, np.concatenate(sums.finite))
         totals = [tree.total() for tree in sums.trees]
-        gradient_P = model.angles.shared_gradient(self.program.slot_gradient(totals[0], shared_S))
+        gradient_P = model.angles.shared_gradient(step.slot_gradient(totals[0]))
         if model.angles.has_trainable_encoding:
             gradient_P = gradient_P + model.angles.encoding_gradient(totals[-1])
         if model.head.n_parameters:
@@ -228,23 +235,19 @@ class Evaluator:
         loss = float(tree_sum(losses_B[:, None])[0] / batch)
         return BatchGradient(loss, gradient_P, np.concatenate(sums.outputs), losses_B, sums.drift)
 
-    def _sample_tape(self, theta_P: FloatArray, x_bF: FloatArray) -> tuple[Tape, FloatArray, FloatArray]:
-        """A tape on the host, observable expectations (b, K) and head outputs (b, C) of one chunk."""
-        self.model.domain.check(x_bF)
-        circuit_P, head_P = self.model.split(theta_P)
-        tape = self.program.forward(self.model.angles.values(circuit_P, x_bF), self.model.initial_state(x_bF))
-        expectations_bK = self.model.expectations(tape.expectations_BM)
-        return tape, expectations_bK, self.model.head.forward(head_P, expectations_bK)
-
     def sample_gradients(self, theta_P: FloatArray, x_BF: FloatArray, targets_B: np.ndarray) -> SampleGradients:
         """Gradients of each sample's own loss (not divided by the batch)."""
         model = self.model
         circuit_P, head_P = model.split(theta_P)
+        step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
         for rows in self._chunks(len(x_BF), None):
-            x_bF, targets_b = x_BF[rows], targets_B[rows]
-            tape, expectations_bK, outputs_bC = self._sample_tape(theta_P, x_bF)
-            cotangent_bC = model.loss.cotangent(outputs_bC, targets_b)
+            x_bF = x_BF[rows]
+            model.domain.check(x_bF)
+            tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
+            expectations_bK = model.expectations(tape.expectations_BM)
+            outputs_bC = model.head.forward(head_P, expectations_bK)
+            cotangent_bC = model.loss.cotangent(outputs_bC, targets_B[rows])
             cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
             amplitude = model.circuit.amplitude_encoded
             back = tape.backward(model.string_cotangent(cotangent_bK), per_sample_shared=True, initial=amplitude)

@@ -63,7 +63,8 @@ class ShotSampler:
     ) -> FloatArray:
         model = self.model
         circuit_P, _ = model.split(theta_P)
-        tape = self._program.forward(model.angles.values(circuit_P, x_bF), model.initial_state(x_bF))
+        step = self._program.begin_step(model.angles.shared(circuit_P))
+        tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
         strings_bM = tape.expectations_BM.copy()
         for sample, row in enumerate(rows):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(row),)))

@@ -28,7 +28,6 @@ from qmltrain.engines.cuda import CudaEngine
 from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.program import CudaProgram
 from qmltrain.engines.protocol import BLOCK, ChunkFunction, EngineOptions, GradientOptions
-from qmltrain.engines.steps import begin_step
 from qmltrain.training.angles import AngleMap
 from qmltrain.training.reduction import TreeSum, node_sizes, node_sums, tree_sum
 
@@ -53,20 +52,19 @@ class Step:
         return self.functions[batch, sizes]
 
     def __call__(self, theta: np.ndarray, x: np.ndarray, initial: np.ndarray | None) -> tuple[float, np.ndarray]:
-        batch, layouts = len(x), []
-        shared = self.angles.shared(theta)
-        step = begin_step(self.program, shared)
+        batch, nodes_of = len(x), []
+        step = self.program.begin_step(self.angles.shared(theta))
         for first in range(0, batch, self.chunk):
             part = x[first : first + self.chunk]
-            layouts.append(node_sizes(first // BLOCK, -(-len(part) // BLOCK)))
+            nodes_of.append(node_sizes(first // BLOCK, -(-len(part) // BLOCK)))
             states = None if initial is None else initial[first : first + self.chunk]
-            function = self.function(batch, layouts[-1])
+            function = self.function(batch, nodes_of[-1])
             step.chunk(function, self.angles.per_sample(theta, part), states, (self.weights,))
         losses, nodes = zip(*step.results(), strict=True)
         total = TreeSum()
-        for sizes, sums in zip(layouts, nodes, strict=True):
+        for sizes, sums in zip(nodes_of, nodes, strict=True):
             total.add_nodes(sizes, sums)
-        gradient = self.angles.shared_gradient(self.program.slot_gradient(total.total(), shared))
+        gradient = self.angles.shared_gradient(step.slot_gradient(total.total()))
         return float(np.concatenate(losses).sum()), gradient
 
 

@@ -16,6 +16,7 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.training.angles import AngleMap
 from tests.cuda.emulator_device import compiler
+from tests.engines.comparison import forward
 
 BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench"
 
@@ -37,8 +38,7 @@ def test_a_timed_step_has_the_right_loss_and_gradient(bench, monkeypatch, capsys
     circuit = bench("gpu_derived").ansatz(3, 2, entangler)
     program = ReferenceEngine().compile(circuit, tuple(PauliString(0, 1 << q) for q in range(3)))
     angles = AngleMap(circuit)
-    slots = angles.values(theta.ravel(), x)
-    tape = program.forward(slots)
+    tape = forward(program, circuit, theta.ravel(), x)
     assert abs((tape.expectations_BM @ weights).mean() - found["loss"]) < 1e-6
     back = tape.backward(np.broadcast_to(weights / 18, (18, 3)))
     gradient = angles.shared_gradient(back.block_sums_GR.sum(axis=0))

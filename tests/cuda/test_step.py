@@ -15,9 +15,10 @@ import pytest
 from qmltrain.engines.cuda import CudaEngine, availability
 from qmltrain.engines.cuda import step as cuda_step
 from qmltrain.engines.cuda.cupy_device import CupyDevice
-from qmltrain.engines.steps import HostStep
+from qmltrain.engines.cuda.program import CudaProgram
+from qmltrain.engines.host_step import HostStep
 from qmltrain.errors import NonFiniteError
-from qmltrain.training import gradients, reduction
+from qmltrain.training import reduction
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, StepAbandoned
 from qmltrain.training.heads import HEADS
@@ -49,10 +50,25 @@ def evaluator(model, chunk: int = 64, **options) -> Evaluator:  # noqa: ANN001, 
     return Evaluator(model, engine.compile(model.circuit, model.observables.strings, "complex128", **options), chunk)
 
 
+class OnTheHost(HostStep):
+    """A step of the engine whose head, loss and sums are in NumPy."""
+
+    begin = CudaProgram.begin_step
+
+    def __init__(self, program: CudaProgram, shared_S: np.ndarray) -> None:
+        super().__init__()
+        step = OnTheHost.begin(program, shared_S)
+        self.forward, self.slot_gradient = step.forward, step.slot_gradient
+
+    def forward(self, per_sample_BS, initial_BN=None): ...  # noqa: ANN001, ANN201
+
+    def slot_gradient(self, total_R): ...  # noqa: ANN001, ANN201
+
+
 def on_the_host(run: Evaluator, *arguments, monkeypatch):  # noqa: ANN001, ANN002, ANN202
     """The same kernels, with head, loss and sums in NumPy."""
     with monkeypatch.context() as patch:
-        patch.setattr(gradients, "begin_step", HostStep)
+        patch.setattr(CudaProgram, "begin_step", lambda program, shared_S: OnTheHost(program, shared_S))
         return run.gradient(*arguments)
 
 
@@ -125,7 +141,7 @@ def trained(name: str, chunk: int, batches: list[int], fault: Callable[[], None]
     """Gradients of several steps with parameters and data that change; `fault` happens once the tables are there."""
     model = make(name)
     run = evaluator(model, chunk)
-    run.program.device.synchronize()
+    run.program.device_plan.device.synchronize()
     if fault is not None:
         fault()
     theta = inputs(model, 1)[0]
@@ -143,7 +159,7 @@ def trained(name: str, chunk: int, batches: list[int], fault: Callable[[], None]
 def test_streams_wait_for_each_other_wherever_they_must(cupy, lazy, name, monkeypatch):
     cupy()
     with monkeypatch.context() as patch:
-        patch.setattr(gradients, "begin_step", HostStep)
+        patch.setattr(CudaProgram, "begin_step", lambda program, shared_S: OnTheHost(program, shared_S))
         expected = trained(name, 16, [90] * 4)
     cupy(lazy)
     for a, b in zip(trained(name, 16, [90] * 4), expected, strict=True):
@@ -293,7 +309,7 @@ def test_graphs_make_room_for_each_other(cupy, monkeypatch):
         for batch in (3, 3, 3, 3, 5, 5, 5, 5):
             np.testing.assert_array_equal(run.gradient(*inputs(model, batch)).gradient_P, expected[batch])
     assert machine.graph_launches
-    assert len(run.program.graphs._graphs) <= 4
+    assert len(run.program._memory.graphs._graphs) <= 4
 
 
 def test_the_right_sample_is_named_where_a_loss_is_not_finite(cupy):

@@ -8,7 +8,7 @@ import numpy as np
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.protocol import EngineOptions, GradientOptions
+from qmltrain.engines.protocol import EngineOptions, GradientOptions, Step, Tape
 from qmltrain.training.angles import AngleMap
 
 # absolute tolerance of expectations and gradients for states of norm one, by precision
@@ -31,18 +31,29 @@ def random_cotangents(batch: int, n_strings: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(batch, n_strings))
 
 
+def begin(program, circuit: Circuit, theta, x) -> tuple[Step, np.ndarray]:
+    """A step at these parameters, and the per-sample slots (B, S') of these features."""
+    angles = AngleMap(circuit)
+    return program.begin_step(angles.shared(theta)), angles.per_sample(theta, x)
+
+
+def forward(program, circuit: Circuit, theta, x, initial=None) -> Tape:
+    step, per_sample = begin(program, circuit, theta, x)
+    return step.forward(per_sample, initial)
+
+
 def run(engine, circuit: Circuit, strings: tuple[PauliString, ...], theta, x, initial=None, **options) -> Outputs:
     """Forward and backward with random cotangents through the protocol."""
     precision = options.get("precision", "complex128")
     gradient = options.get("gradient", GradientOptions())
     program = engine.compile(circuit, strings, precision, gradient, options.get("engine_options", EngineOptions()))
-    slots = AngleMap(circuit).values(theta, x)
-    tape = program.forward(slots, initial)
+    step, per_sample = begin(program, circuit, theta, x)
+    tape = step.forward(per_sample, initial)
     back = tape.backward(random_cotangents(len(x), len(strings)), per_sample_shared=True, initial=True)
     total = back.block_sums_GR.sum(axis=0)
     return Outputs(
         np.array(tape.expectations_BM),
-        program.slot_gradient(total, slots.shared_S),
+        step.slot_gradient(total),
         back.per_sample_BS,
         back.shared_BS,
         back.initial_BN,

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cuda import CudaEngine
-from qmltrain.engines.protocol import EngineOptions, GradientOptions, SlotValues
+from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
-from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
-from tests.engines.comparison import assert_close, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, random_cotangents, run
 
 MODES = [
     GradientOptions("reversible"),
@@ -134,11 +133,11 @@ class EngineMatrix:
         circuit = hea(7 if tile else 3, 2)
         theta, x = random_inputs(circuit, batch)
         program = self.engine(tile).compile(circuit, (PauliString(0, 1),), "complex64")
-        slots = AngleMap(circuit).values(theta, x)
+        step, per_sample = begin(program, circuit, theta, x)
         cotangent = random_cotangents(batch, 1)
-        whole = program.forward(slots).backward(cotangent).block_sums_GR
+        whole = step.forward(per_sample).backward(cotangent).block_sums_GR
         assert len(whole) == -(-batch // 16)
         for block in range(len(whole)):
             rows = slice(16 * block, 16 * block + 16)
-            part = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[rows])).backward(cotangent[rows])
+            part = step.forward(per_sample[rows]).backward(cotangent[rows])
             np.testing.assert_array_equal(part.block_sums_GR[0], whole[block])

@@ -14,14 +14,13 @@ from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
-from qmltrain.engines.protocol import EngineOptions, GradientOptions, SlotValues
+from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
-from qmltrain.training.angles import AngleMap
 from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
-from tests.engines.comparison import assert_close, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, random_cotangents, run
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
@@ -186,25 +185,25 @@ def test_chunks_change_no_bit_and_one_call_equals_three(monkeypatch, name, n_qub
     theta, x = random_inputs(circuit, n)
     strings = some_strings(n_qubits)
     program = CpuEngine(None, lanes).compile(circuit, strings)
-    slots = AngleMap(circuit).values(theta, x)
+    step, angles = begin(program, circuit, theta, x)
     cotangent = random_cotangents(n, len(strings))
-    whole = program.forward(slots)
+    whole = step.forward(angles)
     blocks = whole.backward(cotangent).block_sums_GR
     for size in (16, 32, 48):
         parts = []
         for first in range(0, n, size):
             part = slice(first, first + size)
-            tape = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[part]))
+            tape = step.forward(angles[part])
             parts.append(tape.backward(cotangent[part]).block_sums_GR)
         assert np.concatenate(parts).tobytes() == blocks.tobytes()
-    expectations, gradient, per_sample = program.expectation_gradient(slots, cotangent)
+    expectations, gradient, per_sample = step.expectation_gradient(angles, cotangent)
     assert expectations.tobytes() == whole.expectations_BM.tobytes()
-    assert gradient.tobytes() == program.slot_gradient(tree_sum(blocks), slots.shared_S).tobytes()
-    assert per_sample.shape == slots.per_sample_BS.shape
-    without = program.expectation_gradient(slots, cotangent, per_sample=False)
+    assert gradient.tobytes() == step.slot_gradient(tree_sum(blocks)).tobytes()
+    assert per_sample.shape == angles.shape
+    without = step.expectation_gradient(angles, cotangent, per_sample=False)
     assert without[1].tobytes() == gradient.tobytes() and without[2] is None
-    shared = program.expectation_gradient(slots, cotangent[0])[1]
-    repeated = program.expectation_gradient(slots, np.repeat(cotangent[:1], n, axis=0))[1]
+    shared = step.expectation_gradient(angles, cotangent[0])[1]
+    repeated = step.expectation_gradient(angles, np.repeat(cotangent[:1], n, axis=0))[1]
     assert shared.tobytes() == repeated.tobytes()
 
 
@@ -328,22 +327,22 @@ def test_what_does_not_fit_is_refused_with_the_numbers():
         CpuEngine().compile(hea(20, 1), (PauliString(0, 1),), options=EngineOptions(memory_bytes=1 << 20))
     program = CpuEngine().compile(hea(10, 1), (PauliString(0, 1),), options=EngineOptions(memory_bytes=1 << 22))
     with pytest.raises(MemoryLimitError, match="smaller chunks"):
-        program.forward(SlotValues(np.zeros(30), np.zeros((4096, 10))))
+        program.begin_step(np.zeros(30)).forward(np.zeros((4096, 10)))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_found(bad):
     circuit = hea(3, 1)
     program = CpuEngine().compile(circuit, (PauliString(0, 1),))
-    slots = AngleMap(circuit).values(np.zeros(circuit.n_parameters), np.zeros((20, 3)))
-    tape = program.forward(slots)
+    step, angles = begin(program, circuit, np.zeros(circuit.n_parameters), np.zeros((20, 3)))
+    tape = step.forward(angles)
     with pytest.raises(NonFiniteError):
         tape.backward(np.full((20, 1), bad))
-    slots.per_sample_BS[18, 1] = bad
+    angles[18, 1] = bad
     with pytest.raises(NonFiniteError, match="18"):
-        program.forward(slots)
+        step.forward(angles)
     with pytest.raises(NonFiniteError, match="18"):
-        program.expectation_gradient(slots, np.ones(1))
+        step.expectation_gradient(angles, np.ones(1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -356,24 +355,68 @@ def test_phases_that_are_not_finite_are_found(bad):
         Gate("h", (0,), ()),
     )
     program = CpuEngine().compile(Circuit(1, gates, ("a",), n_features=1), (PauliString(0, 1),))
-    for shared, sample in ((bad, 0.3), (0.3, bad)):
-        slots = SlotValues(np.array([shared]), np.array([[0.1], [sample]]))
-        with pytest.raises(NonFiniteError, match="angle"):
-            program.forward(slots)
-        with pytest.raises(NonFiniteError, match="angle"):
-            program.expectation_gradient(slots, np.ones(1))
+    with pytest.raises(NonFiniteError, match="a shared angle"):
+        program.begin_step(np.array([bad]))
+    step, angles = program.begin_step(np.array([0.3])), np.array([[0.1], [bad]])
+    with pytest.raises(NonFiniteError, match="a sample's angle"):
+        step.forward(angles)
+    with pytest.raises(NonFiniteError, match="a sample's angle"):
+        step.expectation_gradient(angles, np.ones(1))
+
+
+def test_steps_of_a_program_keep_their_own_angles():
+    """Taken in turns, each gives what it gives alone: forward, backward, the chain rule and the call for all."""
+    circuit, cotangent = hea(3, 2), random_cotangents(5, 1)
+    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
+    inputs = [random_inputs(circuit, 5, seed) for seed in range(2)]
+
+    def outputs(step, tape):  # noqa: ANN001, ANN202
+        back = tape.backward(cotangent)
+        total = back.block_sums_GR.sum(axis=0)
+        return [tape.expectations_BM, back.block_sums_GR, back.per_sample_BS, step.slot_gradient(total)]
+
+    alone = []
+    for theta, x in inputs:
+        step, angles = begin(program, circuit, theta, x)
+        alone.append([*outputs(step, step.forward(angles)), *step.expectation_gradient(angles, cotangent)])
+    begun = [begin(program, circuit, theta, x) for theta, x in inputs]
+    tapes = [step.forward(angles) for step, angles in begun]
+    found = [outputs(step, tape) for (step, _), tape in zip(begun, tapes, strict=True)]
+    for (step, angles), arrays, expected in zip(begun, found, alone, strict=True):
+        arrays += step.expectation_gradient(angles, cotangent)
+        for a, b in zip(arrays, expected, strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+def test_a_step_may_outlive_its_angles_on_the_caller_side():
+    circuit = hea(3, 1)
+    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
+    shared = np.full(circuit.n_parameters, 0.3)
+    step = program.begin_step(shared)
+    expected = step.forward(np.zeros((2, 3))).expectations_BM
+    shared[:] = 1.0
+    program.begin_step(shared).forward(np.zeros((2, 3)))
+    assert step.forward(np.zeros((2, 3))).expectations_BM.tobytes() == expected.tobytes()
+
+
+def test_a_step_of_another_program_is_refused():
+    programs = [CpuEngine().compile(hea(3, layers), (PauliString(0, 1),)) for layers in (1, 2)]
+    step = programs[0].begin_step(np.zeros(9))
+    step.program = programs[1]
+    with pytest.raises(ValueError, match="another program"):
+        step.forward(np.zeros((1, 3)))
 
 
 def test_misuse_is_refused(monkeypatch):
     circuit = hea(3, 1)
     program = CpuEngine().compile(circuit, (PauliString(0, 1),))
-    slots = AngleMap(circuit).values(np.zeros(circuit.n_parameters), np.zeros((2, 3)))
-    tape = program.forward(slots)
+    step, angles = begin(program, circuit, np.zeros(circuit.n_parameters), np.zeros((2, 3)))
+    tape = step.forward(angles)
     tape.backward(np.ones((2, 1)))
     with pytest.raises(InputError, match="once"):
         tape.backward(np.ones((2, 1)))
     with pytest.raises(ValueError, match="shape"):
-        program.forward(slots).backward(np.ones((3, 1)))
+        step.forward(angles).backward(np.ones((3, 1)))
     monkeypatch.setenv(VARIABLE, "sse9")
     with pytest.raises(InputError, match="baseline"):
         CpuEngine().compile(circuit, (PauliString(0, 1),))

@@ -8,8 +8,8 @@ import pytest
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.memory import available_bytes
-from qmltrain.training.angles import AngleMap
 from tests.engines.cases import hea
+from tests.engines.comparison import begin
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")]
 
@@ -19,13 +19,14 @@ def gradients(n_qubits: int, layers: int, entangler: str = "cz") -> tuple[dict[s
     circuit = hea(n_qubits, layers, entangler)
     rng = np.random.default_rng(0)
     theta = rng.uniform(0, 2 * np.pi, circuit.n_parameters)
-    slots = AngleMap(circuit).values(theta, rng.uniform(0, np.pi, (1, n_qubits)))
+    x = rng.uniform(0, np.pi, (1, n_qubits))
     strings = tuple(PauliString(0, 1 << q) for q in range(4))
     found, drift = {}, {}
     for precision in ("complex64", "complex128"):
         program = CpuEngine().compile(circuit, strings, precision)
-        back = program.forward(slots).backward(np.array([[0.5, -1.0, 0.3, 0.8]]))
-        found[precision] = program.slot_gradient(back.block_sums_GR.sum(axis=0), slots.shared_S)
+        step, angles = begin(program, circuit, theta, x)
+        back = step.forward(angles).backward(np.array([[0.5, -1.0, 0.3, 0.8]]))
+        found[precision] = step.slot_gradient(back.block_sums_GR.sum(axis=0))
         drift[precision] = float(back.drift_B.max())
     return found, drift
 

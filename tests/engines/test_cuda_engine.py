@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import types
 
 import numpy as np
@@ -14,12 +15,11 @@ from qmltrain.engines.cuda.engine import every_kernel
 from qmltrain.engines.cuda.sources import kernel_source
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
 from qmltrain.errors import EngineUnavailableError, InputError, MemoryLimitError
-from qmltrain.training.angles import AngleMap
 from qmltrain.training.gradients import Evaluator
 from tests.circuit.strategies import random_inputs
 from tests.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
 from tests.engines.cases import hea
-from tests.engines.comparison import random_cotangents
+from tests.engines.comparison import forward, random_cotangents
 from tests.training.small_models import inputs, make
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
@@ -42,11 +42,12 @@ def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, gradient, fu
     circuit = hea(n_qubits, 6)
     theta, x = random_inputs(circuit, BLOCK)
     engine = CudaEngine(EmulatorDevice(), *(tile or (None, None)))
+    gc.collect()  # graphs of other tests
     before = HostBuffer.live
     program = engine.compile(circuit, STRINGS, "complex64", gradient, EngineOptions(fusion=fusion))
     HostBuffer.peak = HostBuffer.live
-    slots = AngleMap(circuit).values(theta, x)
-    program.forward(slots).backward(random_cotangents(BLOCK, len(STRINGS)), per_sample_shared=True)
+    tape = forward(program, circuit, theta, x)
+    tape.backward(random_cotangents(BLOCK, len(STRINGS)), per_sample_shared=True)
     used = HostBuffer.peak - before
     forecast = program.forecast.fixed_bytes + program.forecast.block_bytes
     assert used <= 1.02 * forecast + 4096, (used, forecast)
@@ -86,12 +87,12 @@ def test_long_work_is_cut_into_short_launches(monkeypatch, n_qubits, tile):
     """The same bits, in launches of bounded work."""
     circuit = hea(n_qubits, 3)
     theta, x = random_inputs(circuit, 40)
-    slots = AngleMap(circuit).values(theta, x)
     found, launches = [], []
     for work in (1 << 40, 1 << 10):
         monkeypatch.setattr(fused, "_WORK_A_MULTIPROCESSOR", work)
         device = EmulatorDevice()
-        tape = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS).forward(slots)
+        program = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS)
+        tape = forward(program, circuit, theta, x)
         found.append((tape.expectations_BM, tape.backward(random_cotangents(40, 2)).block_sums_GR))
         launches.append(sum(kernel.source == "tile_pass" for kernel, *_ in device.launches))
     assert launches[1] > launches[0]
@@ -105,7 +106,7 @@ def test_a_resident_circuit_is_one_launch_each_way():
     theta, x = random_inputs(circuit, 3)
     device = EmulatorDevice()
     program = CudaEngine(device).compile(circuit, STRINGS)
-    program.forward(AngleMap(circuit).values(theta, x)).backward(random_cotangents(3, 2))
+    forward(program, circuit, theta, x).backward(random_cotangents(3, 2))
     passes = [kernel.name for kernel, *_ in device.launches if kernel.source == "tile_pass"]
     assert passes == ["tile_pass_forward", "tile_pass_backward"]
     assert len(device.launches) <= 12
@@ -117,7 +118,7 @@ def test_fusion_off_is_one_launch_a_gate():
     theta, x = random_inputs(circuit, 2)
     device = EmulatorDevice()
     program = CudaEngine(device).compile(circuit, STRINGS, options=EngineOptions(fusion=False))
-    program.forward(AngleMap(circuit).values(theta, x))
+    forward(program, circuit, theta, x)
     assert sum(kernel.source == "gates" for kernel, *_ in device.launches) == len(circuit.gates)
 
 
@@ -125,7 +126,7 @@ def test_fusion_off_is_one_launch_a_gate():
 def test_a_tape_is_played_back_once():
     circuit = hea(2, 1)
     theta, x = random_inputs(circuit, 2)
-    tape = CudaEngine(EmulatorDevice()).compile(circuit, STRINGS).forward(AngleMap(circuit).values(theta, x))
+    tape = forward(CudaEngine(EmulatorDevice()).compile(circuit, STRINGS), circuit, theta, x)
     tape.backward(random_cotangents(2, 2))
     with pytest.raises(RuntimeError, match="once"):
         tape.backward(random_cotangents(2, 2))
@@ -137,7 +138,7 @@ def test_a_circuit_without_gates_and_without_observables():
     theta, x = random_inputs(circuit, 3)
     for fusion in (True, False):
         program = CudaEngine(EmulatorDevice()).compile(circuit, (), options=EngineOptions(fusion=fusion))
-        tape = program.forward(AngleMap(circuit).values(theta, x))
+        tape = forward(program, circuit, theta, x)
         assert tape.expectations_BM.shape == (3, 0)
         assert tape.backward(np.zeros((3, 0))).block_sums_GR.shape[0] == 1
 

@@ -13,12 +13,11 @@ from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.interpreter import InterpreterEngine, walsh_hadamard
-from qmltrain.engines.protocol import GradientOptions, SlotValues
+from qmltrain.engines.protocol import GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.cost import backward_cost, forward_cost
-from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs, random_states
-from tests.engines.comparison import assert_close, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, random_cotangents, run
 
 MODES = [
     GradientOptions("reversible"),
@@ -109,7 +108,8 @@ def test_counted_work_equals_the_cost_model(circuit, tile_bits):
     strings = some_strings(circuit.n_qubits)
     program = InterpreterEngine(tile_bits, 1).compile(circuit, strings, "complex128")
     forward, backward = forward_cost(program.plan, 16), backward_cost(program.plan, 16)
-    tape = program.forward(AngleMap(circuit).values(theta, x))
+    step, angles = begin(program, circuit, theta, x)
+    tape = step.forward(angles)
     assert (program.count.multiply_adds, program.count.bytes) == (3 * forward.multiply_adds, 3 * forward.bytes)
     tape.backward(random_cotangents(3, len(strings)))
     both = forward + backward
@@ -137,13 +137,13 @@ def test_block_sums_are_sums_of_sixteen(batch):
     circuit = hea(3, 2)
     theta, x = random_inputs(circuit, batch)
     program = InterpreterEngine().compile(circuit, (PauliString(0, 1),), "complex128")
-    slots = AngleMap(circuit).values(theta, x)
+    step, angles = begin(program, circuit, theta, x)
     cotangent = random_cotangents(batch, 1)
-    whole = program.forward(slots).backward(cotangent).block_sums_GR
-    assert whole.shape == (-(-batch // 16), program.preparation.n_raw)
+    whole = step.forward(angles).backward(cotangent).block_sums_GR
+    assert whole.shape == (-(-batch // 16), program.plan_values.n_raw)
     for block in range(len(whole)):
         rows = slice(16 * block, 16 * block + 16)
-        part = program.forward(SlotValues(slots.shared_S, slots.per_sample_BS[rows])).backward(cotangent[rows])
+        part = step.forward(angles[rows]).backward(cotangent[rows])
         np.testing.assert_array_equal(part.block_sums_GR[0], whole[block])
 
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.gates import PAULI, gate_matrix
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.protocol import SlotValues
 from qmltrain.engines.reference import ReferenceEngine, apply, apply_string
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs, random_states
@@ -59,22 +58,23 @@ def test_slot_gradients_are_finite_differences(circuit):
     strings = (PauliString(0, 1), PauliString(1, 0))
     outputs = run(ReferenceEngine(), circuit, strings, theta, x)
     program = ReferenceEngine().compile(circuit, strings)
-    slots = AngleMap(circuit).values(theta, x)
+    angles = AngleMap(circuit)
+    shared_S, per_sample_BS = angles.shared(theta), angles.per_sample(theta, x)
     cotangent = random_cotangents(2, 2)
 
     def value(shared, per_sample):
-        return float(np.sum(cotangent * program.forward(SlotValues(shared, per_sample)).expectations_BM))
+        return float(np.sum(cotangent * program.begin_step(shared).forward(per_sample).expectations_BM))
 
     step = 1e-5
-    for k in range(len(slots.shared_S)):
-        move = np.zeros_like(slots.shared_S)
+    for k in range(len(shared_S)):
+        move = np.zeros_like(shared_S)
         move[k] = step
-        up, down = (value(slots.shared_S + s * move, slots.per_sample_BS) for s in (1, -1))
+        up, down = (value(shared_S + s * move, per_sample_BS) for s in (1, -1))
         assert abs((up - down) / (2 * step) - outputs.slots_S[k]) < 1e-7
-    for k in np.ndindex(slots.per_sample_BS.shape):
-        move = np.zeros_like(slots.per_sample_BS)
+    for k in np.ndindex(per_sample_BS.shape):
+        move = np.zeros_like(per_sample_BS)
         move[k] = step
-        up, down = (value(slots.shared_S, slots.per_sample_BS + s * move) for s in (1, -1))
+        up, down = (value(shared_S, per_sample_BS + s * move) for s in (1, -1))
         assert abs((up - down) / (2 * step) - outputs.per_sample_BS[k]) < 1e-7
 
 
@@ -86,10 +86,10 @@ def test_the_initial_bra_is_the_gradient_of_the_input_state():
     strings = (PauliString(0b01, 0b10),)
     outputs = run(ReferenceEngine(), circuit, strings, np.zeros(0), np.zeros((1, 0)), initial)
     program = ReferenceEngine().compile(circuit, strings)
-    slots = SlotValues(np.zeros(0), np.zeros((1, 0)))
+    step, angles = program.begin_step(np.zeros(0)), np.zeros((1, 0))
     weight = random_cotangents(1, 1)[0, 0]
     for z in range(4):
         move = np.zeros_like(initial)
         move[0, z] = 1e-6
-        up, down = (weight * program.forward(slots, initial + s * move).expectations_BM[0, 0] for s in (1, -1))
+        up, down = (weight * step.forward(angles, initial + s * move).expectations_BM[0, 0] for s in (1, -1))
         assert abs((up - down) / 2e-6 - 2 * outputs.initial_BN[0, z].real) < 1e-8

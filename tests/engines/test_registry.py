@@ -21,7 +21,7 @@ from tests.circuit.library.documented_ansaetze import DOCUMENTED as ANSATZ_SIZES
 from tests.circuit.library.documented_ansaetze import ONE_DEPTH
 from tests.circuit.library.documented_encodings import DOCUMENTED as ENCODING_SIZES
 from tests.circuit.strategies import random_states
-from tests.engines.comparison import assert_close, run
+from tests.engines.comparison import assert_close, begin, forward, run
 
 USERS_OWN = {"python", "qasm"}  # functions and files of the user's: their tests make them
 MODES = [GradientOptions("reversible"), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
@@ -100,11 +100,11 @@ def test_gradients_are_finite_differences(encoding, n_qubits, n_features, ansatz
     weight = np.random.default_rng(5).normal(size=(2, len(observed)))
 
     def value(theta):  # noqa: ANN001, ANN202
-        return float(np.sum(weight * program.forward(angles.values(theta, x), initial).expectations_BM))
+        return float(np.sum(weight * forward(program, circuit, theta, x, initial).expectations_BM))
 
-    slots = angles.values(theta, x)
-    back = program.forward(slots, initial).backward(weight)
-    gradient = angles.shared_gradient(program.slot_gradient(back.block_sums_GR.sum(axis=0), slots.shared_S))
+    step, per_sample = begin(program, circuit, theta, x)
+    back = step.forward(per_sample, initial).backward(weight)
+    gradient = angles.shared_gradient(step.slot_gradient(back.block_sums_GR.sum(axis=0)))
     if angles.has_trainable_encoding:
         gradient = gradient + angles.encoding_gradient(angles.encoding_sums(back.per_sample_BS, x).sum(axis=0))
     step = 1e-5

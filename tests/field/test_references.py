@@ -23,6 +23,7 @@ from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.registry import options_with_defaults
 from qmltrain.training.angles import AngleMap
 from tests.circuit import dense
+from tests.engines.comparison import begin
 
 REFERENCES = json.loads(Path(__file__).with_name("references.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = REFERENCES["cases"]
@@ -95,15 +96,15 @@ def test_the_reference_engine_gives_the_same(case: dict[str, Any], tmp_path: Pat
             coefficients_KM[row, column] = coefficient
     angles = AngleMap(circuit)
     x_BF = np.array([case["features"]] * 2)
-    slots = angles.values(np.array(case["parameters"]), x_BF)
     program = ReferenceEngine().compile(circuit, observables.strings, "complex128")
     state_N = initial_state(case, circuit)
-    tape = program.forward(slots, None if state_N is None else np.stack([state_N] * 2))
+    step, per_sample = begin(program, circuit, np.array(case["parameters"]), x_BF)
+    tape = step.forward(per_sample, None if state_N is None else np.stack([state_N] * 2))
     expectations_BK = tape.expectations_BM @ coefficients_KM.T
     np.testing.assert_allclose(expectations_BK, [case["expectations"]] * 2, rtol=0, atol=TOLERANCE)
     cotangent_BM = np.array([REFERENCES["cotangent"]] * 2) @ coefficients_KM / 2  # the mean over the batch
     backward = tape.backward(cotangent_BM)
-    gradient_S = program.slot_gradient(backward.block_sums_GR.sum(axis=0), slots.shared_S)
+    gradient_S = step.slot_gradient(backward.block_sums_GR.sum(axis=0))
     gradient_P = angles.shared_gradient(gradient_S)
     gradient_P += angles.encoding_gradient(angles.encoding_sums(backward.per_sample_BS, x_BF).sum(axis=0))
     np.testing.assert_allclose(gradient_P, case["gradient"], rtol=0, atol=TOLERANCE)

@@ -15,6 +15,7 @@ import pytest
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.training.angles import AngleMap
+from tests.engines.comparison import begin
 
 Gate = Callable[[np.ndarray], np.ndarray]  # of a state
 PAULI = {"X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.diag([1, -1])}
@@ -166,12 +167,12 @@ def test_values_and_gradients(encoding, options, ansatz, n, n_features, derive):
 
     angles = AngleMap(circuit)
     x_BF = x_F[None]
-    slots = angles.values(theta_P, x_BF)
     program = ReferenceEngine().compile(circuit, observables.strings, "complex128")
-    tape = program.forward(slots)
+    step, per_sample = begin(program, circuit, theta_P, x_BF)
+    tape = step.forward(per_sample)
     np.testing.assert_allclose(tape.expectations_BM[0], values(theta_P), rtol=0, atol=1e-10)
     back = tape.backward(COTANGENT[None])
-    gradient_P = angles.shared_gradient(program.slot_gradient(back.block_sums_GR.sum(axis=0), slots.shared_S))
+    gradient_P = angles.shared_gradient(step.slot_gradient(back.block_sums_GR.sum(axis=0)))
     if angles.has_trainable_encoding:
         gradient_P = gradient_P + angles.encoding_gradient(angles.encoding_sums(back.per_sample_BS, x_BF).sum(axis=0))
     # of 63 parameters of the largest every seventh

@@ -19,6 +19,7 @@ from qmltrain.runs.snapshots import SNAPSHOTS
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import evaluate, repeat, train
+from tests.engines.comparison import forward
 from tests.small_configs import CONTEXT, moons
 
 NPZ = {"dataset__name": "npz", "dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
@@ -116,7 +117,7 @@ def test_expectations_are_those_of_the_circuit(runs):
     model, x = qmltrain.load(runs["classes"]), unseen("classes")
     circuit_P = np.array(list(model.parameters.values()))[: model.circuit.n_parameters]
     program = ReferenceEngine().compile(model.circuit, model.model.observables.strings)
-    tape = program.forward(model.model.angles.values(circuit_P, model.features(x)))
+    tape = forward(program, model.circuit, circuit_P, model.features(x))
     np.testing.assert_allclose(model.expectations(x), tape.expectations_BM, atol=1e-12)
     assert model.observable_names == ("Z0", "Z1")
     assert list(model.parameters)[-1].startswith("head.")

@@ -18,14 +18,12 @@ from tests.circuit.strategies import circuits, random_inputs
 def test_gradients_are_finite_differences(circuit):
     theta, x = random_inputs(circuit, 3)
     angles = AngleMap(circuit)
-    values = angles.values(theta, x)
     generator = np.random.default_rng(0)
-    shared_S = generator.normal(size=values.shared_S.shape)
-    per_sample_BS = generator.normal(size=values.per_sample_BS.shape)
+    shared_S = generator.normal(size=angles.shared(theta).shape)
+    per_sample_BS = generator.normal(size=angles.per_sample(theta, x).shape)
 
     def total(theta, x):
-        found = angles.values(theta, x)
-        return np.sum(shared_S * found.shared_S) + np.sum(per_sample_BS * found.per_sample_BS)
+        return np.sum(shared_S * angles.shared(theta)) + np.sum(per_sample_BS * angles.per_sample(theta, x))
 
     gradient = angles.shared_gradient(shared_S)
     if angles.has_trainable_encoding:
@@ -55,11 +53,11 @@ def test_values_follow_the_formula():
     )
     circuit = Circuit(1, gates, ("a", "b"), n_features=2)
     theta, x = np.array([0.7, -0.2]), np.array([[0.1, 0.3], [-0.5, 1.0]])
-    values = AngleMap(circuit).values(theta, x)
-    np.testing.assert_allclose(values.shared_S, [1.4, 2.1 - 0.2 + 0.25, -0.2], atol=1e-15)
+    shared_S, per_sample_BS = AngleMap(circuit).shared(theta), AngleMap(circuit).per_sample(theta, x)
+    np.testing.assert_allclose(shared_S, [1.4, 2.1 - 0.2 + 0.25, -0.2], atol=1e-15)
     expected = 0.5 * (np.pi - x[:, 0]) * (np.pi - x[:, 1]) * -0.2 + 0.7 - 1.0
-    np.testing.assert_allclose(values.per_sample_BS[:, 0], expected, atol=1e-15)
-    np.testing.assert_allclose(values.per_sample_BS[:, 1], 2 * np.arccos(x[:, 1]), atol=1e-15)
+    np.testing.assert_allclose(per_sample_BS[:, 0], expected, atol=1e-15)
+    np.testing.assert_allclose(per_sample_BS[:, 1], 2 * np.arccos(x[:, 1]), atol=1e-15)
 
 
 def test_equal_angles_share_a_slot():
@@ -71,7 +69,7 @@ def test_equal_angles_share_a_slot():
 def test_arccos_outside_its_range_is_refused_with_the_sample():
     circuit = Circuit(1, (Gate("rx", (0,), (Angle(feature=Feature("arccos", (0,))),)),), n_features=1)
     with pytest.raises(InputError, match=r"feature 0 of sample 1 is 1\.5: arccos needs"):
-        AngleMap(circuit).values(np.zeros(0), np.array([[0.0], [1.5]]))
+        AngleMap(circuit).per_sample(np.zeros(0), np.array([[0.0], [1.5]]))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -79,6 +77,6 @@ def test_angles_that_are_not_finite_are_found(bad):
     gates = (Gate("rz", (0,), (parameter(0),)), Gate("ry", (0,), (feature(0),)))
     angles = AngleMap(Circuit(1, gates, ("a",), n_features=1))
     with pytest.raises(NonFiniteError, match="shared slot 0 is"):
-        angles.values(np.array([bad]), np.zeros((2, 1)))
+        angles.shared(np.array([bad]))
     with pytest.raises(NonFiniteError, match="per-sample slot 0 is"):
-        angles.values(np.zeros(1), np.array([[0.0], [bad]]))
+        angles.per_sample(np.zeros(1), np.array([[0.0], [bad]]))

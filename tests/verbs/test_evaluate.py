@@ -22,6 +22,7 @@ from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
 from qmltrain.training.shots import ShotSampler
 from qmltrain.verbs import evaluate, train
+from tests.engines.comparison import forward
 from tests.small_configs import CONTEXT, moons
 
 
@@ -204,9 +205,8 @@ def test_estimates_approach_the_exact_values_where_bits_are_moved(seed):
     observables = from_sums([(str(k), [(1.0, pauli_string(one))]) for k, one in enumerate(letters)])
     model = Model(from_gates(4, gates), observables, HEADS["raw"](6, 6), LOSSES["cross_entropy"](6))
     nothing = np.zeros((1, 0))
-    exact = (
-        ReferenceEngine().compile(model.circuit, observables.strings).forward(model.angles.values(np.zeros(0), nothing))
-    )
+    program = ReferenceEngine().compile(model.circuit, observables.strings)
+    exact = forward(program, model.circuit, np.zeros(0), nothing)
     shots = 200_000
     found = ShotSampler(model, "complex128").expectations(np.zeros(0), nothing, np.arange(1), shots, seed)
     np.testing.assert_allclose(found, exact.expectations_BM, rtol=0, atol=5 / np.sqrt(shots))

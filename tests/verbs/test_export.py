@@ -16,9 +16,9 @@ from qmltrain.circuit.observables import from_sums, pauli_string
 from qmltrain.cli import main
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.sessions.training_run import run_directory
-from qmltrain.training.angles import AngleMap
 from qmltrain.verbs import train
 from qmltrain.verbs.export import FORMATS
+from tests.engines.comparison import forward
 from tests.small_configs import CONTEXT, moons
 
 KINDS = {
@@ -120,11 +120,8 @@ def test_our_own_reader_reads_the_openqasm(runs, kind, tmp_path):
     model = qmltrain.load(runs[kind], engine="reference")
     program = read_program(text, "exported")
     circuit = Circuit(3, program.gates, n_features=model.circuit.n_features)
-    tape = (
-        ReferenceEngine()
-        .compile(circuit, model.model.observables.strings)
-        .forward(AngleMap(circuit).values(np.zeros(0), model.features(X)))
-    )
+    compiled = ReferenceEngine().compile(circuit, model.model.observables.strings)
+    tape = forward(compiled, circuit, np.zeros(0), model.features(X))
     found = model.model.expectations(tape.expectations_BM)
     np.testing.assert_allclose(found, model.expectations(X), rtol=0, atol=1e-10)
 
@@ -165,7 +162,7 @@ OBSERVABLES = from_sums(
 
 def exact(circuit: Circuit, theta: np.ndarray, x_BF: np.ndarray) -> np.ndarray:
     program = ReferenceEngine().compile(circuit, OBSERVABLES.strings)
-    strings_BM = program.forward(AngleMap(circuit).values(theta, x_BF)).expectations_BM
+    strings_BM = forward(program, circuit, theta, x_BF).expectations_BM
     rows = [sum(v * strings_BM[:, k] for k, v in terms.items()) for terms in OBSERVABLES.coefficients]
     return np.array(rows).T
 

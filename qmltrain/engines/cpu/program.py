@@ -1,4 +1,4 @@
-"""CpuProgram and CpuTape: the protocol on top of the extension's arrays."""
+"""CpuProgram, CpuStep and CpuTape: the protocol on top of the extension's arrays."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.cpu.layout import plan_data
-from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Precision, SlotValues
+from qmltrain.engines.cpu.plan_arrays import plan_data
+from qmltrain.engines.host_step import HostStep
+from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Precision
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
@@ -77,7 +78,7 @@ class CpuProgram:
         self.extension, self.circuit, self.strings, self.plan, self.setting = extension, circuit, strings, plan, setting
         self.n_strings = len(strings)
         self.dtype = np.dtype(setting.precision)
-        self._kernel = extension.Program(
+        self.kernel = extension.Program(
             plan_data(extension, plan),
             setting.instruction_set,
             setting.precision == "complex128",
@@ -87,16 +88,16 @@ class CpuProgram:
             setting.fusion,
         )
         if setting.lane_bits is not None:
-            self._kernel.force_lane_bits(setting.lane_bits)
+            self.kernel.force_lane_bits(setting.lane_bits)
         if setting.share_row_bits is not None:
-            self._kernel.force_share_row_bits(setting.share_row_bits)
+            self.kernel.force_share_row_bits(setting.share_row_bits)
         self._ready: set[int] = set()
         self._twin: CpuProgram | None = None
         self.forecast = self._forecast()
 
     @property
     def n_raw(self) -> int:
-        return int(self._kernel.n_raw)
+        return int(self.kernel.n_raw)
 
     def _forecast(self) -> Forecast:
         setting, plan = self.setting, self.plan
@@ -116,50 +117,83 @@ class CpuProgram:
             fixed, BLOCK * stored * state, setting.mode, setting.interval, setting.reason, setting.memory_bytes
         )
 
-    def _prepare(self, batch: int) -> None:
-        """Plans for the layouts of this chunk's blocks."""
+    def prepare(self, batch: int) -> None:
+        """Make the kernels' plans for the blocks of a chunk."""
         if batch in self._ready:
             return
         blocks = {min(batch, BLOCK), batch % BLOCK or BLOCK}
         for samples in blocks:
-            lane_bits = self._kernel.lane_bits(samples)
-            if not self._kernel.has_shape(lane_bits):
+            lane_bits = self.kernel.lane_bits(samples)
+            if not self.kernel.has_shape(lane_bits):
                 rows = self.plan.n_qubits - lane_bits
                 row_bytes = self.setting.lanes * self.dtype.itemsize
                 tile = tile_rows(rows, row_bytes, self.setting.tile_row_bits) + lane_bits
                 plan = compile_plan(self.circuit, self.strings, tile_bits=tile, low_bits=lane_bits)
-                self._kernel.add_shape(plan_data(self.extension, plan), lane_bits)
+                self.kernel.add_shape(plan_data(self.extension, plan), lane_bits)
         self._ready.add(batch)
 
-    def _check_memory(self, batch: int) -> None:
+    def check_memory(self, batch: int) -> None:
+        """Raise MemoryLimitError where the states of a chunk do not fit."""
         forecast = self.forecast
         needed = forecast.fixed_bytes + ceil(batch / BLOCK * forecast.block_bytes)
         if needed > forecast.memory_bytes:
             raise MemoryLimitError(
-                f"a chunk of {batch} samples needs {gib(needed)} of {gib(forecast.memory_bytes)}; use smaller chunks"
-                " (training.micro_batch) or engine.precision=complex64"
+                f"a chunk of {batch} samples needs {gib(needed)} of {gib(forecast.memory_bytes)}; use smaller chunks, "
+                "engine.precision=complex64, or raise engine.memory_gib"
             )
 
-    def forward(self, slots: SlotValues, initial_BN: FloatArray | None = None) -> CpuTape:
-        """Raises NonFiniteError where an angle or an expectation is NaN or infinite."""
-        self._check_memory(slots.batch)
-        self._require_finite_angles(slots)
-        self._prepare(slots.batch)
-        expectations_BM = np.empty((slots.batch, self.n_strings))
-        tape = self._kernel.forward(
-            _contiguous(slots.shared_S), _contiguous(slots.per_sample_BS), _optional(initial_BN), expectations_BM
-        )
-        self._require_finite(expectations_BM, "an expectation")
-        return CpuTape(self, slots, initial_BN, tape, expectations_BM)
+    def begin_step(self, shared_S: FloatArray) -> CpuStep:
+        """Raises NonFiniteError where an angle is NaN or infinite."""
+        return CpuStep(self, shared_S)
 
-    def slot_gradient(self, total_R: FloatArray, shared_S: FloatArray) -> FloatArray:
-        gradient_S = np.empty(self.plan.n_shared_slots)
-        self._kernel.slot_gradient(_contiguous(total_R), _contiguous(shared_S), gradient_S)
+    @property
+    def twin(self) -> CpuProgram:
+        """This program with a start from the caller, for `CpuStep.bra_at_start`."""
+        if self._twin is None:
+            circuit = replace(self.circuit, amplitude_encoded=True)
+            setting = replace(self.setting, kernel_mode="reversible", kernel_interval=0)
+            self._twin = CpuProgram(self.extension, circuit, self.strings, compile_plan(circuit, self.strings), setting)
+        return self._twin
+
+    def require_finite(self, values: FloatArray, what: str) -> None:
+        """Raise NonFiniteError with the first value that is not."""
+        if self.extension.all_finite(values):
+            return
+        where = np.argwhere(~np.isfinite(values))[0]
+        raise NonFiniteError(
+            f"{what} is {values[tuple(where)]} (index {', '.join(map(str, where))}); an angle, an input state or a"
+            " cotangent is NaN or infinite"
+        )
+
+
+class CpuStep(HostStep):
+    """Raises NonFiniteError where an angle, an expectation or a gradient is NaN or infinite."""
+
+    def __init__(self, program: CpuProgram, shared_S: FloatArray) -> None:
+        super().__init__()
+        self.program, self.shared_S = program, _contiguous(shared_S)
+        program.require_finite(self.shared_S, "a shared angle")
+        self.handle = program.kernel.begin_step(self.shared_S)
+
+    def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> CpuTape:
+        program, batch = self.program, len(per_sample_BS)
+        program.check_memory(batch)
+        per_sample_BS = _contiguous(per_sample_BS)
+        program.require_finite(per_sample_BS, "a sample's angle")
+        program.prepare(batch)
+        expectations_BM = np.empty((batch, program.n_strings))
+        tape = program.kernel.forward(self.handle, per_sample_BS, _optional(initial_BN), expectations_BM)
+        program.require_finite(expectations_BM, "an expectation")
+        return CpuTape(self, per_sample_BS, initial_BN is not None, tape, expectations_BM)
+
+    def slot_gradient(self, total_R: FloatArray) -> FloatArray:
+        gradient_S = np.empty(self.program.plan.n_shared_slots)
+        self.program.kernel.slot_gradient(self.handle, _contiguous(total_R), gradient_S)
         return gradient_S
 
     def expectation_gradient(
         self,
-        slots: SlotValues,
+        per_sample_BS: FloatArray,
         cotangent: FloatArray,
         initial_BN: FloatArray | None = None,
         *,
@@ -172,14 +206,13 @@ class CpuProgram:
         `qmltrain.training.reduction`: the same bits as forward, backward and slot_gradient. Only a few states exist at
         a time, whatever the batch.
         """
-        shared_S, per_sample_BS = slots.shared_S, slots.per_sample_BS
-        batch = per_sample_BS.shape[0]
-        self._prepare(batch)
-        expectations_BM = np.empty((batch, self.n_strings))
-        gradient_S = np.empty(self.plan.n_shared_slots)
-        gradient_BS = np.empty((batch, self.plan.n_per_sample_slots)) if per_sample else None
-        finite = self._kernel.expectation_gradient(
-            shared_S,
+        program, batch = self.program, len(per_sample_BS)
+        program.prepare(batch)
+        expectations_BM = np.empty((batch, program.n_strings))
+        gradient_S = np.empty(program.plan.n_shared_slots)
+        gradient_BS = np.empty((batch, program.plan.n_per_sample_slots)) if per_sample else None
+        finite = program.kernel.expectation_gradient(
+            self.handle,
             per_sample_BS,
             initial_BN,
             cotangent if cotangent.ndim == 2 else cotangent[None],
@@ -188,50 +221,29 @@ class CpuProgram:
             gradient_BS,
         )
         if not finite:
-            self._require_finite_angles(slots)
-            self._require_finite(expectations_BM, "an expectation")
-            self._require_finite(gradient_S, "a gradient")
+            program.require_finite(per_sample_BS, "a sample's angle")
+            program.require_finite(expectations_BM, "an expectation")
+            program.require_finite(gradient_S, "a gradient")
             if gradient_BS is not None:
-                self._require_finite(gradient_BS, "a per-sample gradient")
+                program.require_finite(gradient_BS, "a per-sample gradient")
         return expectations_BM, gradient_S, gradient_BS
 
-    def _require_finite_angles(self, slots: SlotValues) -> None:
-        self._require_finite(slots.shared_S, "a shared angle")
-        self._require_finite(slots.per_sample_BS, "a sample's angle")
-
-    def _require_finite(self, values: FloatArray, what: str) -> None:
-        if self.extension.all_finite(values):
-            return
-        where = np.argwhere(~np.isfinite(values))[0]
-        raise NonFiniteError(
-            f"{what} is {values[tuple(where)]} (index {', '.join(map(str, where))}); an angle, an input state or a"
-            " cotangent is NaN or infinite"
-        )
-
-    def bra_at_start(self, slots: SlotValues, cotangent_BM: FloatArray) -> NDArray[np.complexfloating]:
-        """U^dagger O U |0...0> of each sample: the twin of this program that takes its start from the caller."""
-        if self._twin is None:
-            circuit = replace(self.circuit, amplitude_encoded=True)
-            setting = replace(self.setting, kernel_mode="reversible", kernel_interval=0)
-            self._twin = CpuProgram(self.extension, circuit, self.strings, compile_plan(circuit, self.strings), setting)
-        start_BN = np.zeros((slots.batch, 1 << self.circuit.n_qubits))
+    def bra_at_start(self, per_sample_BS: FloatArray, cotangent_BM: FloatArray) -> NDArray[np.complexfloating]:
+        """U^dagger O U |0...0> of each sample: the twin of the program takes its start from the caller."""
+        start_BN = np.zeros((len(per_sample_BS), 1 << self.program.plan.n_qubits))
         start_BN[:, 0] = 1.0
-        bra_BN = self._twin.forward(slots, start_BN).backward(cotangent_BM, initial=True).initial_BN
+        tape = CpuStep(self.program.twin, self.shared_S).forward(per_sample_BS, start_BN)
+        bra_BN = tape.backward(cotangent_BM, initial=True).initial_BN
         assert bra_BN is not None
         return bra_BN
 
 
 class CpuTape:
     def __init__(
-        self,
-        program: CpuProgram,
-        slots: SlotValues,
-        initial_BN: FloatArray | None,
-        tape: Any,
-        expectations_BM: FloatArray,
+        self, step: CpuStep, per_sample_BS: FloatArray, encoded: bool, tape: Any, expectations_BM: FloatArray
     ) -> None:
-        self.program, self.slots, self.expectations_BM = program, slots, expectations_BM
-        self._encoded = initial_BN is not None
+        self.step, self.per_sample_BS, self.expectations_BM = step, per_sample_BS, expectations_BM
+        self._encoded = encoded
         self._tape = tape
 
     def backward(self, cotangent_BM: FloatArray, *, per_sample_shared: bool = False, initial: bool = False) -> Backward:
@@ -239,7 +251,7 @@ class CpuTape:
         if self._tape is None:
             raise InputError("backward of a tape may be called once; its states are gone")
         tape, self._tape = self._tape, None
-        program, batch = self.program, self.slots.batch
+        program, batch = self.step.program, len(self.per_sample_BS)
         plan = program.plan
         block_sums_GR = np.empty((ceil(batch / BLOCK), program.n_raw))
         per_sample_BS = np.empty((batch, plan.n_per_sample_slots))
@@ -247,11 +259,11 @@ class CpuTape:
         shared_BS = np.empty((batch, plan.n_shared_slots)) if per_sample_shared else None
         bra_BN = np.empty((batch, 1 << plan.n_qubits), dtype=program.dtype) if initial and self._encoded else None
         cotangent_BM = _contiguous(cotangent_BM)
-        program._kernel.backward(tape, cotangent_BM, block_sums_GR, per_sample_BS, drift_B, shared_BS, bra_BN)
-        program._require_finite(block_sums_GR, "a gradient")
-        program._require_finite(per_sample_BS, "a per-sample gradient")
+        program.kernel.backward(tape, cotangent_BM, block_sums_GR, per_sample_BS, drift_B, shared_BS, bra_BN)
+        program.require_finite(block_sums_GR, "a gradient")
+        program.require_finite(per_sample_BS, "a per-sample gradient")
         if initial and not self._encoded:
-            bra_BN = program.bra_at_start(self.slots, cotangent_BM)
+            bra_BN = self.step.bra_at_start(self.per_sample_BS, cotangent_BM)
         return Backward(block_sums_GR, per_sample_BS, drift_B, shared_BS, bra_BN)
 
 

@@ -16,8 +16,8 @@ from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
 from qmltrain.engines.cuda.tiling.items import Angles, TermPlace, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
-from qmltrain.engines.preparation import Preparation
-from qmltrain.engines.protocol import FloatArray, Precision, SlotValues
+from qmltrain.engines.plan_values import PlanValues, SharedAngles
+from qmltrain.engines.protocol import FloatArray, Precision
 from qmltrain.fusion.cost import needs_v_z
 from qmltrain.fusion.plan import AffineAngle, Plan
 
@@ -90,7 +90,7 @@ class FusedSchedule:
         """`plan` has one pass (its operations in time order)."""
         self.device, self.plan, self.precision = device, plan, precision
         self.real = real_of(precision)
-        self.preparation = Preparation(plan)
+        self.plan_values = PlanValues(plan)
         steps, self.angles = take_apart(operation for one in plan.passes for operation in one.operations)
         tiles = schedule_tiles(steps, plan.n_qubits, tile_bits, low_bits, rotations_a_pass)
         program = make_records(tiles, plan.runs, plan.n_qubits, tile_bits, amplitude_bytes(precision))
@@ -102,7 +102,7 @@ class FusedSchedule:
             for tile, one in zip(tiles, program.passes, strict=True)
         )
         self.strings = tuple(program.placement.string(string) for string in plan.strings)
-        self.column_map = _column_map(program, plan, self.preparation, self.angles)
+        self.column_map = _column_map(program, plan, self.plan_values, self.angles)
         self._place_tables()
         self._index_angles()
         self.arguments = [self._arguments(one) for one in program.passes]
@@ -130,12 +130,11 @@ class FusedSchedule:
 
     def _index_angles(self) -> None:
         """Where each numbered angle comes from, as arrays."""
-        preparation = self.preparation
-        zero = self.plan.n_shared_slots + 2 * preparation.n_runs  # of `preparation.sources`
+        zero = self.plan.n_shared_slots + 2 * self.plan_values.n_runs  # of `SharedAngles.sources`
         source, coefficient, offset = [], [], []
         for place in self.angles.shared:
             if isinstance(place, TermPlace):
-                table = preparation.shared_terms[place.layer]
+                table = self.plan_values.shared_terms[place.layer]
                 source.append(int(table.source[place.index]))
                 coefficient.append(float(table.coefficients[place.index]))
                 offset.append(float(table.offsets[place.index]))
@@ -189,25 +188,23 @@ class FusedSchedule:
     def sample_bytes(self) -> int:
         return self.real.itemsize * (2 * self.sample_shears.columns + self.sample_angles.columns)
 
-    def shared_arrays(self, shared_S: FloatArray) -> tuple[NDArray[Any], ...]:
+    def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
         """Half turns of all numbered angles and one zero (double), {tan(beta/4), sin(beta/2)} of the rotations in the
         order of the records, and the half turns again as Real where general diagonals read them."""
-        preparation = self.preparation
-        runs = preparation.run_angles(shared_S)
-        radians = self.coefficient * preparation.sources(shared_S, runs)[self.source] + self.offset
+        radians = self.coefficient * angles.sources[self.source] + self.offset
         half_turns = _half_turns(radians)
         shear = np.zeros((4 * len(self.program.records_K) + 4, 2), dtype=self.real)
-        beta = self.shear_sign * runs.beta[self.shear_run]
+        beta = self.shear_sign * angles.beta[self.shear_run]
         beta -= 2 * np.pi * np.rint(beta / (2 * np.pi))  # a full turn is a global sign
         shear[self.shear_place, 0] = np.tan(beta / 4)
         shear[self.shear_place, 1] = np.sin(beta / 2)
         return (half_turns, shear, half_turns.astype(self.real)) if self.has_general else (half_turns, shear)
 
-    def sample_arrays(self, slots: SlotValues) -> tuple[NDArray[Any], ...]:
+    def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """The per-sample slots (B, S'), where any are read."""
-        return (slots.per_sample_BS,) if self.sample_shears.columns or self.sample_angles.columns else ()
+        return (per_sample_BS,) if self.sample_shears.columns or self.sample_angles.columns else ()
 
-    def place(self, buffers: Sequence[Buffer | View], batch: int) -> FusedValues:
+    def prepare(self, buffers: Sequence[Buffer | View], batch: int) -> FusedValues:
         device, program = self.device, self.program
         half_turns, shear, *others = buffers
         angle = others.pop(0) if self.has_general else None
@@ -333,7 +330,7 @@ def _half_turns(radians: FloatArray) -> FloatArray:
     return turns - np.rint(turns)
 
 
-def _column_map(program: RecordProgram, plan: Plan, preparation: Preparation, angles: Angles) -> ColumnMap:
+def _column_map(program: RecordProgram, plan: Plan, plan_values: PlanValues, angles: Angles) -> ColumnMap:
     raw: list[tuple[int, int, int]] = []
     sample: list[tuple[int, int, float]] = []
     for v in program.v_columns:
@@ -356,6 +353,6 @@ def _column_map(program: RecordProgram, plan: Plan, preparation: Preparation, an
         else:
             place = angles.shared[measured.number]
             assert isinstance(place, TermPlace)
-            row = int(preparation.shared_terms[place.layer].gradient_rows[place.index])
+            row = int(plan_values.shared_terms[place.layer].gradient_rows[place.index])
             raw.append((measured.column, row, 1))
     return ColumnMap.of(raw, sample)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.cuda.device import Buffer, View
-from qmltrain.engines.preparation import Preparation
-from qmltrain.engines.protocol import Array, FloatArray, SlotValues
+from qmltrain.engines.plan_values import PlanValues, SharedAngles
+from qmltrain.engines.protocol import Array, FloatArray
 from qmltrain.fusion.plan import PhysicalString, Plan
 
 IntArray = NDArray[np.int64]
@@ -86,7 +86,7 @@ class Schedule(Protocol):
 
     plan: Plan
     strings: tuple[PhysicalString, ...]  # the plan's, on places in memory after the last pass
-    preparation: Preparation
+    plan_values: PlanValues
     address_bits: int
     passes: tuple[Launches, ...]
     column_map: ColumnMap
@@ -102,15 +102,15 @@ class Schedule(Protocol):
 
     def strides(self, index: int, rows: int) -> tuple[int, int]: ...
 
-    def shared_arrays(self, shared_S: FloatArray) -> tuple[NDArray[Any], ...]:
+    def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
         """What the device needs of the shared angles, computed on the host once a step."""
         ...
 
-    def sample_arrays(self, slots: SlotValues) -> tuple[NDArray[Any], ...]:
+    def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """What it needs beside that of the angles of one chunk."""
         ...
 
-    def place(self, buffers: Sequence[Buffer | View], batch: int) -> Any:
+    def prepare(self, buffers: Sequence[Buffer | View], batch: int) -> Any:
         """The angles of one chunk from both kinds of arrays, on the device; only the schedule knows what is in them."""
         ...
 

@@ -11,25 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.cuda.device import Buffer, Graph, Pinned
+from qmltrain.engines.cuda.device import Buffer, Device, Graph, Pinned
+from qmltrain.engines.cuda.device_plan import DevicePlan
+from qmltrain.engines.cuda.execution import Execution
 from qmltrain.engines.cuda.geometry import blocks
-from qmltrain.engines.cuda.schedule import gather_slots
-from qmltrain.engines.cuda.staging import Staged
-from qmltrain.engines.cuda.sweep import Sums, Sweep
-from qmltrain.engines.protocol import BLOCK, Array, ChunkFunction, FloatArray, SlotValues
+from qmltrain.engines.cuda.staging import Staged, Staging
+from qmltrain.engines.cuda.tapes import DeviceTape, HostTape
+from qmltrain.engines.protocol import BLOCK, ChunkFunction, FloatArray, Forecast
 from qmltrain.errors import InputError
-
-if TYPE_CHECKING:
-    from qmltrain.engines.cuda.program import CudaProgram
 
 _GRAPHS = 16  # kept at most, the oldest is dropped
 _GRAPH_SECONDS = 0.05  # by the estimate for a slow card: longer chunks gain nothing from a graph
-_GRAPH_SHARE = 8  # a graph keeps its states: one may take 1/8 of the memory, all together 1/4
+_GRAPH_SHARE, _GRAPHS_SHARE = 8, 4  # a graph keeps its states: one may take 1/8 of the memory, all together 1/4
 
 
 @dataclass
@@ -66,52 +64,58 @@ class GraphCache:
         self._graphs[key] = (graph, n_bytes)
 
 
-class ArrayTape:
-    """`qmltrain.engines.protocol.Tape` on arrays of the device."""
+class StepMemory:
+    """What the steps of a program take turns with: places of inputs, graphs, and pinned memory for results."""
 
-    def __init__(self, sweep: Sweep) -> None:
-        self._sweep = sweep
-        device, shape = sweep.program.device, (sweep.batch, sweep.program.vectors.n_strings)
-        self.expectations_BM: Array = device.array(sweep.expectations, np.float64, shape)
+    def __init__(self, device: Device, forecast: Forecast) -> None:
+        self.device, self.forecast = device, forecast
+        self.staging, self.graphs = Staging(device), GraphCache(forecast.memory_bytes // _GRAPHS_SHARE)
+        self.unfinished = False  # chunks are queued whose results nobody has waited for
+        self._results: list[Pinned] = []
 
-    def backward(self, cotangent_BM: Array) -> ArrayBackward:
-        device = self._sweep.program.device
-        cotangent = device.memory_of(device.arrays.asarray(cotangent_BM, dtype=np.float64))
-        return ArrayBackward(self._sweep, self._sweep.backward(cotangent))
+    def settle(self) -> None:
+        """Wait for what an abandoned step has left: its results may still be on their way to pinned memory."""
+        if self.unfinished:
+            self.device.synchronize()
+            self.unfinished = False
 
-
-class ArrayBackward:
-    """The parts of `qmltrain.engines.protocol.Backward` that training takes, on arrays of the device."""
-
-    def __init__(self, sweep: Sweep, sums: Sums) -> None:
-        self._sweep, self._sums = sweep, sums
-        self.block_sums_GR: Array = self._part("blocks")
-
-    def _part(self, name: str) -> Array:
-        device = self._sweep.program.device
-        return device.array(self._sums.views[name], np.float64, self._sums.parts[name])
-
-    @property
-    def per_sample_BS(self) -> Array:
-        program = self._sweep.program
-        return gather_slots(program.device.arrays, self._part("slots"), program.placed_slot_columns)
-
-    @property
-    def drift_B(self) -> Array:
-        return self._sweep.program.device.arrays.sqrt(self._part("drift")[:, 0])
+    def result_memory(self, number: int, n_bytes: int) -> Pinned:
+        """Pinned memory for the results of chunk `number` of a step; the same for the next step."""
+        if number == len(self._results):
+            self._results.append(self.device.pinned(n_bytes))
+        elif self._results[number].array.nbytes < n_bytes:
+            self._results[number] = self.device.pinned(n_bytes)
+        return self._results[number]
 
 
 class CudaStep:
     """See `qmltrain.engines.protocol.Step`."""
 
-    def __init__(self, program: CudaProgram, shared_S: FloatArray) -> None:
-        if program.step_unfinished:  # an abandoned step: its results may still be on their way to pinned memory
-            program.device.synchronize()
-            program.step_unfinished = False
-        self.program, self.shared_S = program, shared_S
-        self.shared_arrays = program.schedule.shared_arrays(shared_S)
+    def __init__(self, plan: DevicePlan, memory: StepMemory, shared_S: FloatArray) -> None:
+        memory.settle()
+        self.plan, self.memory = plan, memory
+        self.angles = plan.schedule.plan_values.shared_angles(shared_S)
+        self.shared_arrays = plan.schedule.shared_arrays(self.angles)
         self._fetched: list[tuple[Pinned, list[tuple[int, ...]]]] = []
         self.pending_bytes = 0
+
+    def _arrays(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None) -> tuple[NDArray[Any], ...]:
+        """Everything about angles that goes to the device for a chunk. Raises InputError for a wrong start."""
+        if self.plan.schedule.plan.amplitude_encoded != (initial_BN is not None):
+            raise InputError("initial states are needed exactly where the circuit is amplitude encoded")
+        return (*self.shared_arrays, *self.plan.schedule.sample_arrays(self.angles, per_sample_BS))
+
+    def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> HostTape:
+        plan, device = self.plan, self.plan.device
+        arrays = self._arrays(per_sample_BS, initial_BN)
+        batch, initial = len(per_sample_BS), None
+        values = plan.schedule.prepare([device.upload(array) for array in arrays], batch)
+        if initial_BN is not None:
+            initial = device.upload(np.ascontiguousarray(initial_BN, dtype=plan.real))
+        return HostTape(Execution(plan, values, initial, batch), self.slot_gradient)
+
+    def slot_gradient(self, total_R: FloatArray) -> FloatArray:
+        return self.plan.schedule.plan_values.slot_gradient(total_R, self.angles)
 
     def chunk(
         self,
@@ -120,67 +124,63 @@ class CudaStep:
         initial_bN: FloatArray | None,
         inputs: tuple[NDArray[Any], ...],
     ) -> None:
-        program = self.program
-        device, schedule = program.device, program.schedule
-        if program.plan.amplitude_encoded != (initial_bN is not None):
-            raise InputError("initial states are needed exactly where the circuit is amplitude encoded")
-        batch = len(per_sample_bS)
-        angles = (*self.shared_arrays, *schedule.sample_arrays(SlotValues(self.shared_S, per_sample_bS)))
+        memory, batch = self.memory, len(per_sample_bS)
+        angles = self._arrays(per_sample_bS, initial_bN)
         arrays: list[tuple[NDArray[Any], Any]] = [(array, array.dtype) for array in (*angles, *inputs)]
         if initial_bN is not None:
-            arrays.append((initial_bN, program.real))
-        staged = program.staging.stage(arrays)
+            arrays.append((initial_bN, self.plan.real))
+        staged = memory.staging.stage(arrays)
 
         def queue() -> Queued:
             return self._queue(function, staged, len(angles), inputs, batch)
 
-        place = staged.views[0].pointer if staged.views else 0  # a graph reads from the place it was captured with
-        program.step_unfinished = True
-        queued = self._run(queue, (function, place, tuple(array.shape for array, _ in arrays)), batch)
-        program.staging.release(staged)
+        slot = staged.views[0].pointer if staged.views else 0  # a graph reads from the place it was captured with
+        memory.unfinished = True
+        queued = self._run(queue, (function, slot, tuple(array.shape for array, _ in arrays)), batch)
+        memory.staging.release(staged)
         size = 8 * sum(int(np.prod(shape)) for shape in queued.shapes)
-        pinned = program.result_place(len(self._fetched), size)
-        device.fetch(pinned, queued.flat, size)
+        pinned = memory.result_memory(len(self._fetched), size)
+        self.plan.device.fetch(pinned, queued.flat, size)
         self._fetched.append((pinned, queued.shapes))
         self.pending_bytes += size
 
     def _run(self, queue: Any, key: Hashable, batch: int) -> Queued:
         """The work of a chunk: launched one by one, or as a graph."""
-        program, forecast = self.program, self.program.forecast
+        device, schedule = self.plan.device, self.plan.schedule
+        forecast, graphs = self.memory.forecast, self.memory.graphs
         n_bytes = forecast.block_bytes * blocks(batch, BLOCK)
-        long = program.schedule.seconds(program.schedule.padded(batch)) > _GRAPH_SECONDS
-        if not program.device.has_graphs or long or _GRAPH_SHARE * n_bytes > forecast.memory_bytes:
+        long = schedule.seconds(schedule.padded(batch)) > _GRAPH_SECONDS
+        if not device.has_graphs or long or _GRAPH_SHARE * n_bytes > forecast.memory_bytes:
             return queue()
-        if not program.graphs.seen(key):
+        if not graphs.seen(key):
             return queue()
-        graph = program.graphs.get(key)
+        graph = graphs.get(key)
         if graph is None:
-            graph = program.device.capture(queue)
-            program.graphs.put(key, graph, n_bytes)
+            graph = device.capture(queue)
+            graphs.put(key, graph, n_bytes)
         graph.launch()
         return graph.result
 
     def _queue(
         self, function: ChunkFunction, staged: Staged, n_angles: int, inputs: tuple[NDArray[Any], ...], batch: int
     ) -> Queued:
-        program = self.program
-        device, xp = program.device, program.device.arrays
+        plan, device, xp = self.plan, self.plan.device, self.plan.device.arrays
         views = staged.views
         with device.queueing():
-            values = program.schedule.place(views[:n_angles], batch)
-            initial = views[n_angles + len(inputs)] if program.plan.amplitude_encoded else None
+            values = plan.schedule.prepare(views[:n_angles], batch)
+            initial = views[n_angles + len(inputs)] if plan.schedule.plan.amplitude_encoded else None
             given = [
                 device.array(view, array.dtype, array.shape)
                 for view, array in zip(views[n_angles : n_angles + len(inputs)], inputs, strict=True)
             ]
-            found = function(ArrayTape(Sweep(program, values, initial, batch)), *given)
+            found = function(DeviceTape(Execution(plan, values, initial, batch)), *given)
             parts = [xp.reshape(xp.asarray(array, dtype=np.float64), (-1,)) for array in found]
             flat = device.memory_of(xp.concat(parts))
         return Queued(flat, [tuple(array.shape) for array in found])
 
     def results(self) -> list[tuple[FloatArray, ...]]:
-        self.program.device.synchronize()
-        self.program.step_unfinished = False
+        self.plan.device.synchronize()
+        self.memory.unfinished = False
         found = []
         for pinned, shapes in self._fetched:
             flat = pinned.array.view(np.float64)

@@ -19,8 +19,8 @@ from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, real_of, 
 from qmltrain.engines.cuda.gate_launches import Launch, PairLaunch, PhaseLaunch, gate_launches
 from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
-from qmltrain.engines.preparation import Preparation
-from qmltrain.engines.protocol import FloatArray, Precision, SlotValues
+from qmltrain.engines.plan_values import PlanValues, SharedAngles
+from qmltrain.engines.protocol import FloatArray, Precision
 from qmltrain.fusion.compile import physical_string
 from qmltrain.fusion.cost import is_trainable
 from qmltrain.fusion.frame import Frame
@@ -62,7 +62,7 @@ class UnfusedSchedule:
         self.launches, runs, frame = gate_launches(circuit)
         self.plan = self._plan(circuit, strings, runs, frame)
         self.strings = self.plan.strings
-        self.preparation = Preparation(self.plan)
+        self.plan_values = PlanValues(self.plan)
         self.address_bits = max(4, circuit.n_qubits)
         self.masks = device.upload(
             np.array(
@@ -124,7 +124,7 @@ class UnfusedSchedule:
             masks += len(one.terms)
             if any(_slot(t) is not None for t in one.terms):
                 column += len(one.terms)
-                rows = iter(self.preparation.shared_terms[number].gradient_rows)
+                rows = iter(self.plan_values.shared_terms[number].gradient_rows)
                 for k, term in enumerate(one.terms):
                     angle = _affine(term)
                     if angle.per_sample:
@@ -161,13 +161,12 @@ class UnfusedSchedule:
             return self.plan.runs[one.rotation.run].per_sample
         return any(_per_sample(t) for t in one.terms)
 
-    def shared_arrays(self, shared_S: FloatArray) -> tuple[NDArray[Any], ...]:
+    def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
         """None: the debug path computes everything a chunk."""
         return ()
 
-    def sample_arrays(self, slots: SlotValues) -> tuple[NDArray[Any], ...]:
+    def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """cos and sin of alpha/2, beta/2, gamma/2 of the pair launches; half turns of the phases."""
-        runs = self.preparation.run_angles(slots.shared_S)
         factors: list[NDArray[np.float64]] = []
         turns: list[NDArray[np.float64]] = []
         for one in self.launches:
@@ -175,21 +174,21 @@ class UnfusedSchedule:
                 flip = -1.0 if one.rotation.flip else 1.0
                 run = self.plan.runs[one.rotation.run]
                 if run.per_sample:
-                    beta = _value(run.rotations[0].angle, slots)
+                    beta = _value(run.rotations[0].angle, angles.shared_S, per_sample_BS)
                     alpha, gamma = np.full_like(beta, one.turn), np.full_like(beta, -one.turn)
                 else:
                     number = one.rotation.run
-                    alpha, beta, gamma = (a[number : number + 1] for a in (runs.alpha, runs.beta, runs.gamma))
+                    alpha, beta, gamma = (a[number : number + 1] for a in (angles.alpha, angles.beta, angles.gamma))
                 half = np.stack([alpha, beta, gamma], axis=-1) * (flip / 2)
                 factors.append(np.stack([np.cos(half), np.sin(half)], axis=-1).ravel())
             else:
-                rows = slots.batch if self._by_sample(one) else 1
-                values = [t.sign * _value(_affine(t), slots) for t in one.terms]
+                rows = len(per_sample_BS) if self._by_sample(one) else 1
+                values = [t.sign * _value(_affine(t), angles.shared_S, per_sample_BS) for t in one.terms]
                 block = np.stack([np.broadcast_to(v, (rows,)) for v in values], axis=1) / (2 * np.pi)
                 turns.append((block - np.rint(block)).ravel())
         return tuple(np.concatenate([*parts, [0.0]]).astype(self.real) for parts in (factors, turns))
 
-    def place(self, buffers: Sequence[Buffer | View], batch: int) -> UnfusedValues:
+    def prepare(self, buffers: Sequence[Buffer | View], batch: int) -> UnfusedValues:
         factor, half_turns = buffers
         places, factor_end, terms_end = [], 0, 0
         for one in self.launches:
@@ -273,10 +272,10 @@ def _slot(term: Term) -> int | None:
     return _affine(term).slot
 
 
-def _value(angle: AffineAngle, slots: SlotValues) -> FloatArray:
+def _value(angle: AffineAngle, shared_S: FloatArray, per_sample_BS: FloatArray) -> FloatArray:
     """(1,) or (B,) radians."""
     if angle.slot is None:
         return np.array([angle.offset])
     if angle.per_sample:
-        return angle.coefficient * slots.per_sample_BS[:, angle.slot] + angle.offset
-    return angle.coefficient * slots.shared_S[angle.slot : angle.slot + 1] + angle.offset
+        return angle.coefficient * per_sample_BS[:, angle.slot] + angle.offset
+    return angle.coefficient * shared_S[angle.slot : angle.slot + 1] + angle.offset

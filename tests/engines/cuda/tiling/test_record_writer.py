@@ -12,44 +12,43 @@ from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
 from qmltrain.engines.cuda.tiling.items import TermPlace, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_EXCHANGE
-from qmltrain.engines.preparation import Preparation
-from qmltrain.engines.protocol import SlotValues
+from qmltrain.engines.plan_values import PlanValues
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs
 from tests.engines.cases import hea
+from tests.engines.comparison import forward
 from tests.engines.cuda.tiling.record_executor import execute
 
 
-def executed_state(circuit, slots: SlotValues, tile_bits: int, low_bits: int) -> np.ndarray:  # noqa: ANN001
+def executed_state(circuit, theta, x, tile_bits: int, low_bits: int) -> np.ndarray:  # noqa: ANN001
     """(B, 2^n) final states, logical order, through schedule, records and their executor."""
     plan = compile_plan(circuit, ())
-    preparation = Preparation(plan)
+    plan_values, per_sample_BS = PlanValues(plan), AngleMap(circuit).per_sample(theta, x)
     steps, angles = take_apart(operation for one in plan.passes for operation in one.operations)
     tiles = schedule_tiles(steps, plan.n_qubits, tile_bits, low_bits)
     program = make_records(tiles, plan.runs, plan.n_qubits, tile_bits, 16)
-    runs = preparation.run_angles(slots.shared_S)
-    sources = preparation.sources(slots.shared_S, runs)
+    given = plan_values.shared_angles(AngleMap(circuit).shared(theta))
     shared = np.zeros(len(angles.shared) + 1)
     for k, place in enumerate(angles.shared):
         if isinstance(place, TermPlace):
-            table = preparation.shared_terms[place.layer]
-            shared[k] = table.coefficients[place.index] * sources[table.source[place.index]]
+            table = plan_values.shared_terms[place.layer]
+            shared[k] = table.coefficients[place.index] * given.sources[table.source[place.index]]
             shared[k] += table.offsets[place.index]
         else:
             shared[k] = place
 
     def by_sample(affine, sign: float) -> np.ndarray:  # noqa: ANN001
-        return sign * (affine.coefficient * slots.per_sample_BS[:, affine.slot] + affine.offset)
+        return sign * (affine.coefficient * per_sample_BS[:, affine.slot] + affine.offset)
 
-    empty = np.zeros((slots.batch, 1))
+    empty = np.zeros((len(x), 1))
     sample = np.column_stack([empty[:, :0], *(by_sample(a, 1.0) for a in angles.per_sample), empty])
     sample_betas = np.column_stack([*(by_sample(a, -1.0 if flip else 1.0) for a, flip in program.sample_shears), empty])
     betas = np.zeros(4 * len(program.records_K) + 4)
     for shear in program.shears:
-        betas[shear.entry] = runs.beta[shear.run] * (-1.0 if shear.flip else 1.0)
-    start = np.zeros((slots.batch, 1 << program.address_bits), dtype=complex)
+        betas[shear.entry] = given.beta[shear.run] * (-1.0 if shear.flip else 1.0)
+    start = np.zeros((len(x), 1 << program.address_bits), dtype=complex)
     start[:, 0] = 1
     final = execute(program, start, shared, betas, sample, sample_betas)[:, : 1 << plan.n_qubits]
     address = np.arange(1 << plan.n_qubits)
@@ -64,9 +63,8 @@ def executed_state(circuit, slots: SlotValues, tile_bits: int, low_bits: int) ->
 
 def assert_same_states(circuit, tile_bits: int, low_bits: int, batch: int = 2) -> None:  # noqa: ANN001
     theta, x = random_inputs(circuit, batch)
-    slots = AngleMap(circuit).values(theta, x)
-    expected = ReferenceEngine().compile(circuit, (PauliString(0, 0),)).forward(slots).state
-    found = executed_state(circuit, slots, tile_bits, low_bits)
+    expected = forward(ReferenceEngine().compile(circuit, (PauliString(0, 0),)), circuit, theta, x).state
+    found = executed_state(circuit, theta, x, tile_bits, low_bits)
     overlap = np.abs(np.sum(found.conj() * expected, axis=1))
     np.testing.assert_allclose(overlap, 1.0, atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-12)
