@@ -5,6 +5,7 @@ In Python: ``qmltrain.load(run)`` is a trained model, ``qmltrain.open_run(run)``
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def __getattr__(name: str) -> Any:
     """Imported when first used, so that the command starts without what it does not need."""
     if name not in _HOMES:
         raise AttributeError(f"module 'qmltrain' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -5,19 +5,22 @@ Exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after
 
 from __future__ import annotations
 
-import errno
-import importlib
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
 from contextlib import nullcontext
 
+from qmltrain import __version__
+from qmltrain.cli import dispatch
 from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments, verb_help
+from qmltrain.cli.composing import compose_config, composed_yaml
+from qmltrain.cli.path_options import path_arguments
+from qmltrain.cli.sweeping import run_sweep
 from qmltrain.cluster.signals import SCHEDULER_SIGNALS, StopRequest
 from qmltrain.config.schema import CommandContext
-from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, QmltrainError
+from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
+from qmltrain.shipped_files import configs_directory
 
 EXIT_KEYBOARD = 130
 # They listen to signals from the first moment: importing takes seconds on a cluster, and a job that is preempted then
@@ -43,44 +46,16 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        code, message = describe_error(error)
+        code, message = dispatch.describe_error(error)
         print(f"qmltrain: {message}", file=sys.stderr)
         return code
 
 
-def describe_error(error: Exception) -> tuple[int, str]:
-    """Exit code and the one line that is shown for `error`."""
-    text = " ".join(str(error).split())
-    if isinstance(error, InterruptedRun):
-        return error.exit_code, text
-    if isinstance(error, QmltrainError):
-        return error.exit_code, f"error: {text}"
-    if isinstance(error, OSError):
-        cannot_use = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
-        place = f"{error.filename}: " if error.filename else ""
-        refused = isinstance(error, cannot_use) or error.errno in (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
-        code = EXIT_INPUT if refused else EXIT_ERROR
-        return code, f"error: {place}{error.strerror or text or type(error).__name__}"
-    if isinstance(error, MemoryError):
-        return EXIT_ERROR, f"error: out of memory: {text or 'set engine.memory_gib or a smaller batch'}"
-    return EXIT_ERROR, f"error: internal: {type(error).__name__}: {text} (-v shows where)"
-
-
-def verb_function(verb: str) -> Callable[..., int | None]:
-    """`run(config, context)` of a composed verb, `run(path, context, **options)` of a path verb; imported late."""
-    function: Callable[..., int | None] = importlib.import_module(f"qmltrain.verbs.{verb}").run
-    return function
-
-
 def _run(arguments: Arguments, command_line: list[str]) -> int:
-    from qmltrain.shipped_files import configs_directory
-
     if arguments.help:
         sys.stdout.write(verb_help(arguments.verb) if arguments.verb_named else help_text(configs_directory()))
         return EXIT_DONE
     if arguments.version:
-        from qmltrain import __version__
-
         print(f"qmltrain {__version__}")
         return EXIT_DONE
     _find_modules_here()
@@ -92,32 +67,21 @@ def _run_verb(arguments: Arguments, command_line: list[str]) -> int:
     if arguments.verb in COMPOSED_VERBS:
         return _run_composed(arguments, command_line)
     if arguments.verb in PATH_VERBS:
-        from qmltrain.cli.path_options import path_arguments
-
         paths, options, overrides = path_arguments(arguments)
         context = CommandContext(command_line, overrides, arguments.verbose)
-        return verb_function(arguments.verb)(*paths, context, **options) or EXIT_DONE
-    from qmltrain.verbs.info import print_info, warm_up
-
-    print_info()
-    if arguments.warm_up:
-        warm_up()
-    return EXIT_DONE
+        return dispatch.verb_function(arguments.verb)(*paths, context, **options) or EXIT_DONE
+    return dispatch.verb_function(arguments.verb)(arguments.warm_up) or EXIT_DONE
 
 
 def _run_composed(arguments: Arguments, command_line: list[str]) -> int:
-    from qmltrain.cli.composing import compose_config, composed_yaml
-
     context = CommandContext(command_line, arguments.words, arguments.verbose)
     if arguments.show:
         sys.stdout.write(composed_yaml(arguments.words, arguments.show, arguments.config_directory))
         return EXIT_DONE
     config = None if arguments.multirun else compose_config(arguments.words, arguments.config_directory)
     if config is None:
-        from qmltrain.cli.sweeping import run_sweep
-
         return run_sweep(arguments.verb, context, arguments.config_directory)
-    return verb_function(arguments.verb)(config, context) or EXIT_DONE
+    return dispatch.verb_function(arguments.verb)(config, context) or EXIT_DONE
 
 
 def _find_modules_here() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cli.arguments import OVERRIDES_OF, Arguments
+from qmltrain.cli.composing import compose_config
 from qmltrain.errors import InputError
 
 _WHOLE_NUMBERS = ("shots", "seed")  # of `evaluate`; keys of no config group
@@ -42,8 +43,6 @@ def changed_groups(overrides: list[str]) -> dict[str, dict[str, Any]]:
 
     A group that is chosen (``dataset=npz``) is given with all its options.
     """
-    from qmltrain.cli.composing import compose_config
-
     config = compose_config(overrides)
     if config is None:
         raise InputError("a sweep cannot be asked for here; one run at a time")

@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from qmltrain.cli import dispatch
 from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
@@ -54,8 +55,6 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from qmltrain.cli import describe_error, verb_function
-
     job = HydraConfig.get()
     number, overrides = job.job.num, list(job.overrides.task)
     swept = [override for override in overrides if override not in context.overrides]
@@ -65,12 +64,12 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
         with config_errors(overrides):
             config = as_config(composed)
         run = _run_directory(verb, config)
-        code = verb_function(verb)(config, CommandContext(context.command_line, overrides, context.verbose))
+        code = dispatch.verb_function(verb)(config, CommandContext(context.command_line, overrides, context.verbose))
         error = f"exit code {code}" if code else None
     except Exception as failure:
         if context.verbose:
             traceback.print_exc()
-        code, error = describe_error(failure)
+        code, error = dispatch.describe_error(failure)
         print(f"qmltrain: {error}", file=sys.stderr)
     record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": error, "run": run}
     descriptor = os.open(points, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)

@@ -29,7 +29,8 @@ from qmltrain.training.baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.metrics import metric_names, monitor_direction
-from qmltrain.training.optimizers import OPTIMIZERS, FullBatchOptimizer
+from qmltrain.training.optimizer_protocol import FullBatchOptimizer
+from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.training.progress import make_progress
 from qmltrain.training.schedules import learning_rate_schedule
 from qmltrain.training.trainer import STEP_METRICS, Trainer, TrainingPlan, TrainingState, split_metrics

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from qmltrain.errors import NonFiniteError
-from qmltrain.training.optimizers import (
+from qmltrain.training.gradient_norm import global_norm
+from qmltrain.training.optimizer_protocol import (
     Evaluate,
     FloatArray,
     FullBatchOptimizer,
     FullBatchStep,
     State,
     check_state,
-    global_norm,
 )
 
 HISTORY = 10  # pairs kept; each costs two rows of parameters

@@ -1,56 +1,18 @@
-"""Optimisers: from a gradient to the next parameters, float64 on the host.
+"""Optimisers: first-order ones, and the registry of all.
 
-``OPTIMIZERS[name](n_parameters, **options)`` makes one; its keyword-only parameters are its options. There are two
-kinds, told apart by `full_batch`:
-
-* a step of a first-order optimiser takes the gradient of a mini-batch and the learning rate of the step;
-* a step of a full-batch optimiser (`lbfgs`) takes a function that evaluates loss and gradient over all training
-  samples, calls it as often as it needs, and says when it is done. It takes no learning rate, schedule or clipping.
-
-Either way the state is a dictionary of arrays: saved and loaded, the next step has the same bits. Sums are NumPy's
-own, never BLAS, whose results depend on the number of threads.
+``OPTIMIZERS[name](n_parameters, **options)`` makes one; its keyword-only parameters are its options.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qmltrain.errors import InputError, NonFiniteError, StorageError
-
-FloatArray = NDArray[np.float64]
-State = dict[str, NDArray[Any]]
-Evaluate = Callable[[FloatArray], tuple[float, FloatArray]]
-
-
-class Optimizer(ABC):
-    """A first-order optimiser of `n_parameters` parameters."""
-
-    name: ClassVar[str]
-    full_batch: ClassVar[bool] = False
-
-    def __init__(self, n_parameters: int) -> None:
-        self.n_parameters = n_parameters
-        self._state: State = {}
-
-    @abstractmethod
-    def step(self, parameters_P: FloatArray, gradient_P: FloatArray, learning_rate: float) -> FloatArray:
-        """The next parameters, a new array; moves the state on."""
-
-    def state(self) -> State:
-        """A copy of all that the next step depends on beside its arguments."""
-        return {name: value.copy() for name, value in self._state.items()}
-
-    def load_state(self, state: State) -> None:
-        """Go on from `state` (of `state()`). Raises StorageError where it is not one of this optimiser's."""
-        check_state(self.name, state, {name: (value.shape, value.dtype) for name, value in self._state.items()})
-        self._state = {name: np.array(value) for name, value in state.items()}
+from qmltrain.errors import InputError
+from qmltrain.training.lbfgs import LBFGS
+from qmltrain.training.optimizer_protocol import FloatArray, FullBatchOptimizer, Optimizer
 
 
 class SGD(Optimizer):
@@ -135,84 +97,6 @@ class AdamW(Adam):
         return super().step(decayed_P, gradient_P, learning_rate)
 
 
-@dataclass(frozen=True)
-class FullBatchStep:
-    """Where one iteration arrived: loss and gradient belong to `parameters_P`.
-
-    `evaluations` calls of the function were made. `finished` is None to go on, else why there is no use in it.
-    """
-
-    parameters_P: FloatArray
-    loss: float
-    gradient_P: FloatArray
-    evaluations: int
-    finished: str | None
-
-
-class FullBatchOptimizer(ABC):
-    """An optimiser that evaluates the whole training set as often as it needs, one iteration a call.
-
-    Call `step` with the parameters that the last call returned until it says `finished`; between two calls is the
-    time to log, to save `state()`, to stop and to resume.
-    """
-
-    name: ClassVar[str]
-    full_batch: ClassVar[bool] = True
-
-    @abstractmethod
-    def step(self, parameters_P: FloatArray, evaluate: Evaluate) -> FullBatchStep:
-        """One iteration. ``evaluate(parameters_P) -> (loss, gradient_P)`` must be deterministic.
-
-        Where it raises, the state is as before the call.
-        """
-
-    @abstractmethod
-    def state(self) -> State: ...
-
-    @abstractmethod
-    def load_state(self, state: State) -> None: ...
-
-
-def clip_by_global_norm(gradient_P: FloatArray, limit: float | None) -> tuple[FloatArray, float]:
-    """(gradient, its L2 norm before): scaled to the norm `limit` where it is longer; `limit` None only measures.
-
-    Raises NonFiniteError for a gradient that holds NaN or infinity, InputError for a limit that is not positive.
-    """
-    if limit is not None and not (math.isfinite(limit) and limit > 0):
-        raise InputError(f"optimizer.clip_norm: {limit} is not possible; choose a number greater than 0, or null")
-    norm = global_norm(gradient_P)
-    if not math.isfinite(norm):
-        raise NonFiniteError("the gradient holds NaN or infinity")
-    if limit is None or norm <= limit:
-        return gradient_P, norm
-    return gradient_P * (limit / norm), norm
-
-
-def global_norm(gradient_P: FloatArray) -> float:
-    """The L2 norm, NaN or infinity where an entry is; neither overflows nor underflows in between."""
-    largest = float(np.max(np.abs(gradient_P), initial=0.0))
-    if largest == 0.0 or not math.isfinite(largest):
-        return largest
-    if 1e-100 < largest < 1e100:
-        return math.sqrt(float(np.sum(np.square(gradient_P))))
-    return largest * math.sqrt(float(np.sum(np.square(gradient_P / largest))))
-
-
-def check_state(optimizer: str, state: State, expected: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> None:
-    """Raise StorageError where `state` has not just the `expected` arrays, each of its shape and type."""
-    if set(state) != set(expected):
-        raise StorageError(
-            f"optimizer state: found {', '.join(sorted(state)) or 'nothing'}; "
-            f"{optimizer} needs {', '.join(sorted(expected)) or 'nothing'}"
-        )
-    for name, (shape, dtype) in expected.items():
-        value = np.asarray(state[name])
-        if value.shape != shape or value.dtype != dtype:
-            raise StorageError(
-                f"optimizer state: {name} is {value.dtype} {value.shape}; {optimizer} needs {dtype} {shape}"
-            )
-
-
 def _check_shapes(n_parameters: int, *arrays: FloatArray) -> None:
     for array in arrays:
         if array.shape != (n_parameters,) or array.dtype != np.float64:
@@ -231,11 +115,5 @@ def _not_negative(option: str, value: float) -> float:
     return value
 
 
-def _lbfgs(n_parameters: int) -> FullBatchOptimizer:
-    from qmltrain.training.lbfgs import LBFGS  # here, because it is built upon this module
-
-    return LBFGS(n_parameters)
-
-
 OptimizerBuilder = Callable[..., Optimizer | FullBatchOptimizer]
-OPTIMIZERS: dict[str, OptimizerBuilder] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "lbfgs": _lbfgs}
+OPTIMIZERS: dict[str, OptimizerBuilder] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "lbfgs": LBFGS}

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import NonFiniteError
+from qmltrain.training.gradient_norm import clip_by_global_norm, global_norm
 from qmltrain.training.gradients import BatchGradient, Evaluator, StepAbandoned
 from qmltrain.training.losses import Loss
 from qmltrain.training.metrics import evaluate, metric_names
-from qmltrain.training.optimizers import FullBatchOptimizer, Optimizer, clip_by_global_norm, global_norm
+from qmltrain.training.optimizer_protocol import FullBatchOptimizer, Optimizer
 from qmltrain.training.progress import Progress, Silent, figure
 
 STEP_METRICS = ("train/loss", "gradient_norm", "learning_rate", "drift")

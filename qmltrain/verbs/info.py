@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 
 from qmltrain import __version__
+from qmltrain.engines.memory import available_bytes
 from qmltrain.units import GIB
 
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")
@@ -24,6 +25,13 @@ OPTIONAL = {
 }
 
 
+def run(warm_up: bool = False) -> None:
+    """Print the report; with `warm_up` compile the CUDA kernels after it."""
+    print_info()
+    if warm_up:
+        compile_kernels()
+
+
 def print_info() -> None:
     """Print the report. A part that cannot be found out says why; nothing here raises."""
     for name, describe in _PARTS.items():
@@ -34,7 +42,7 @@ def print_info() -> None:
         print(f"{name:<12} {text}")
 
 
-def warm_up() -> None:
+def compile_kernels() -> None:
     """Compile the CUDA kernels into the cache. Raises EngineUnavailableError where there is no GPU to compile for."""
     from qmltrain.engines.selection import select_engine
 
@@ -86,8 +94,6 @@ def _cores() -> str:
 
 
 def _memory() -> str:
-    from qmltrain.engines.memory import available_bytes
-
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return f"{total / GIB:.1f} GiB, of which runs plan with {available_bytes() / GIB:.1f} GiB"
 

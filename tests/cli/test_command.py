@@ -49,7 +49,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list:
 
         return run
 
-    monkeypatch.setattr(qmltrain.cli, "verb_function", verb_function)
+    monkeypatch.setattr(cli.dispatch, "verb_function", verb_function)
     return calls
 
 
@@ -71,8 +71,7 @@ def test_a_path_verb_gets_the_path(qmltrain, called, verb):
 
 def test_every_verb_exists():
     for verb in VERBS:
-        if verb != "info":
-            assert callable(qmltrain.cli.verb_function(verb))
+        assert callable(cli.dispatch.verb_function(verb))
 
 
 @pytest.mark.parametrize(
@@ -161,13 +160,13 @@ def test_info_says_what_is_here_and_what_is_missing(qmltrain):
 def test_a_signal_that_comes_while_the_command_imports_stops_the_run_with_a_snapshot(
     qmltrain, monkeypatch, number, words
 ):
-    import_verb = cli.verb_function
+    import_verb = cli.dispatch.verb_function
 
     def interrupted_import(verb):
         os.kill(os.getpid(), number)
         return import_verb(verb)
 
-    monkeypatch.setattr(cli, "verb_function", interrupted_import)
+    monkeypatch.setattr(cli.dispatch, "verb_function", interrupted_import)
     small = ["dataset=iris", "preprocess.pca=2", "circuit.n_qubits=2", "run.progress=none"]
     ended = qmltrain(*words, *small)
     assert ended.code == 75 and f"stopped by {number.name} after step 0, snapshot saved" in ended.err, ended.err

@@ -27,7 +27,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
             case 7:
                 raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(qmltrain.cli, "verb_function", lambda verb: run)
+    monkeypatch.setattr(qmltrain.cli.dispatch, "verb_function", lambda verb: run)
     return points
 
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qmltrain.errors import InputError, NonFiniteError, StorageError
+from qmltrain.training.gradient_norm import clip_by_global_norm, global_norm
 from qmltrain.training.lbfgs import HISTORY
-from qmltrain.training.optimizers import OPTIMIZERS, clip_by_global_norm, global_norm
+from qmltrain.training.optimizers import OPTIMIZERS
 
 FIRST_ORDER = ("sgd", "adam", "adamw")
 OPTIONS = {  # beside the defaults, which every registered optimiser is tested with

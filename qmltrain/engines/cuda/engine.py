@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda.cupy_device import CupyDevice
 from qmltrain.engines.cuda.device import Device, Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.geometry import SMALLEST_TILE, largest_tile, working_tile
@@ -46,8 +47,6 @@ class CudaEngine:
 
     def __init__(self, device: Device | None = None, tile_bits: int | None = None, low_bits: int | None = None) -> None:
         if device is None:
-            from qmltrain.engines.cuda.cupy_device import CupyDevice
-
             device = CupyDevice()
         self.device = device
         self.tile_bits, self.low_bits = tile_bits, low_bits

@@ -1,0 +1,36 @@
+"""A verb by its name, imported when it runs, and what is shown where it fails."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from collections.abc import Callable
+
+from qmltrain.errors import EXIT_ERROR, EXIT_INPUT, InterruptedRun, QmltrainError
+
+
+def verb_function(verb: str) -> Callable[..., int | None]:
+    """The verb's `run`: `run(config, context)`, of a path verb `run(path, context, **options)`, of info `run(warm_up)`.
+
+    Imported late: `--help` starts without what verbs need.
+    """
+    function: Callable[..., int | None] = importlib.import_module(f"qmltrain.verbs.{verb}").run
+    return function
+
+
+def describe_error(error: Exception) -> tuple[int, str]:
+    """Exit code and the one line that is shown for `error`."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InterruptedRun):
+        return error.exit_code, text
+    if isinstance(error, QmltrainError):
+        return error.exit_code, f"error: {text}"
+    if isinstance(error, OSError):
+        cannot_use = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+        place = f"{error.filename}: " if error.filename else ""
+        refused = isinstance(error, cannot_use) or error.errno in (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+        code = EXIT_INPUT if refused else EXIT_ERROR
+        return code, f"error: {place}{error.strerror or text or type(error).__name__}"
+    if isinstance(error, MemoryError):
+        return EXIT_ERROR, f"error: out of memory: {text or 'set engine.memory_gib or a smaller batch'}"
+    return EXIT_ERROR, f"error: internal: {type(error).__name__}: {text} (-v shows where)"
