@@ -141,7 +141,7 @@ def make_jobs(checkout: Path) -> list[Job]:
         "ansatze": _gradients(_in_turn([*ansatze, *MORE_ANSATZE]), "encoding=angle"),
         "observables": _gradients([(o, w) for o in observables for w in ENGINES], "encoding=angle"),
         "modes": _gradients([*_modes(ENGINES[:2]), *_modes(ENGINES[2:3], (4,))], "study.rows=35"),
-        "large": _gradients(_large(), "study.rows=3"),
+        "large": _gradients(_large(((10, 1), (14, 2), (18, 2)), ENGINES[:2]), "study.rows=3"),
         "losses": _trainings([f"loss={name} {words} circuit.n_qubits=4" for name, words in losses]),
         "optimizers": _trainings([f"optimizer={name} circuit.n_qubits=4 {words}" for name, words in optimizers]),
         "beginnings": _trainings(list(_beginnings())),
@@ -163,7 +163,9 @@ def make_jobs(checkout: Path) -> list[Job]:
     }
     some = _modes(("engine=cpu", "engine=cpu engine.precision=complex128"), (3, 7))[::2]
     some += [(e, "engine=cpu") for e in observables]
-    emulated = _gradients(_modes(("engine=cuda", "engine=cuda engine.precision=complex128"), (2, 5)), "study.rows=20")
+    cuda = ("engine=cuda", "engine=cuda engine.precision=complex128")
+    emulated = _gradients(_modes(cuda, (2, 5)), "study.rows=20")
+    emulated += _gradients(_large(((11, 1), (13, 1)), cuda), "study.rows=2", "large-")
     emulated += _gradients([(e, "engine=cuda") for e in (*encodings, *observables)], "study.rows=5", "more-")
     emulated += _trainings([f"engine=cuda optimizer={o} circuit.n_qubits=4" for o in ("adam", "lbfgs")])
     return [
@@ -204,18 +206,19 @@ def _modes(engines: tuple[str, ...], sizes: tuple[int, ...] = (1, 3, 7)) -> list
             found += [(f"{circuit} {mode}", engine) for circuit in circuits for mode in MODES]
         if "cuda" in engine:
             found.append((f"{circuits[-1]} engine.fusion=false", engine))
-        found.append((f"{circuits[-1]} engine.threads=2", engine))
+        else:
+            found.append((f"{circuits[-1]} engine.threads=2", engine))
     return found
 
 
-def _large() -> list[tuple[str, str]]:
-    """States beyond the caches' sizes, where the CPU engine takes other paths; one and two threads."""
+def _large(sizes: tuple[tuple[int, int], ...], engines: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(qubits, threads) beyond the sizes of caches and tiles, where engines take other paths."""
     circuit = "encoding=angle study.per_sample=false ansatz={} ansatz.layers=2 circuit.n_qubits={} engine.threads={}"
     return [
         (circuit.format(ansatz, n, threads), engine)
-        for n, threads in ((10, 1), (14, 2), (18, 2))
+        for n, threads in sizes
         for ansatz in ("hea", "strongly_entangling")
-        for engine in ENGINES[:2]
+        for engine in engines
     ]
 
 
