@@ -1,13 +1,23 @@
-// What the host code and the kernels of each instruction set share: plain data and tables of function pointers.
+// The border between the host code (host/) and the kernels of each instruction set (simd/): plain data and tables of
+// function pointers. Both sides include this header; neither includes the other.
 //
 // No templates of the standard library here: an object compiled for AVX-512 must not bring along inline functions that
 // the linker could pick for the whole program.
 //
-// Words used throughout
+// Words and letters used throughout
 //   row       one vector amplitude: VB bytes of real parts, then VB bytes of imaginary parts, one number a lane
 //   lane      sample * 2^b + (the b low qubits); b = 0: sixteen samples side by side, b = 4: one sample
+//   W         lanes of a vector
 //   offset    a row's position in bytes. Every set of rows is given by XOR of offsets: row sets are cosets over GF(2)
-//   psi, lam  the state and the bra-side state lambda = sum_m c_m O_m psi
+//   low, high the rows of a call are numbered (h, l): row (h, l) lies at high[h] ^ low[l], l < 2^kLowBits
+//   unit      samples that fit the lanes; a call takes several, whose states lie side by side (a bundle)
+//   group     up to kMaxGroup rotations done in registers together; a coset: the 2^K rows that they mix
+//   psi, bra  the state, and lambda = sum_m c_m O_m psi, which is carried back
+//   v, w      v_x = Im<bra|X|psi>, v_y = Im<bra|Y|psi> of a rotation's qubit; w = Im(conj(bra) psi) of each amplitude
+//   D, R      a diagonal, a rotation
+//   t, c      of a rotation. Shared angles: t = tan(beta / 2), |t| <= 1, and no c: the factor cos is left out (the
+//             scaled form, kernels/README.md). Per-sample angles: t = sin, c = cos
+//   K         rotations of a group
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,53 +26,54 @@ namespace qmltrain {
 
 using Offset = std::size_t;
 
-constexpr int kMaxGroup = 4;   // qubits rotated in registers at once
-constexpr int kMaxLaneBits = 4;
-constexpr int kBlockBits = 4;  // rows of an elementwise block: 2^4
+constexpr int kMaxGroup = 4;        // rotations of a group
+constexpr int kMaxSampleGroup = 3;  // of a group of per-sample rotations
+constexpr int kMaxMeasured = 2;     // of a group whose v is measured
+constexpr int kMaxLaneBits = 4;     // qubits in the lanes
+constexpr int kLowBits = 4;         // bits of the low index of a row
 
-// The rows of a rotation group: base(h, l) = high[h] ^ low[l], members of the coset base ^ member[j].
+// The cosets of a group: base(h, l) = high[h] ^ low[l], members of the coset base ^ member[j].
 struct Rows {
   const Offset* low;
   const Offset* high;
   const Offset* member;
 };
 
-// Where a kernel finds its operands this time. Kernels take what is fixed once the angles are known (the ...Call structs)
-// by reference, and the rest in here, so that a call on a small state costs next to nothing.
+// Where a kernel finds its operands this time. Kernels take what is fixed once the angles are known (the ...Call
+// structs) by reference, and the rest in here, so that a call on a small state costs next to nothing.
 template <class Real>
-struct Place {
+struct Operands {
   char* psi;
-  char* psi_beside;                 // psi, but for kept states: the one after a diagonal (written) or before a layer (read)
-  char* lam;                        // backward only
-  Offset base;                      // XORed into every row's offset: the tile, or a part of it
-  const Real* turn;                 // per-sample rotations: (cosines of the lanes, sines) one after the other
-  Real* acc;                        // all accumulators; calls hold indices of vectors into them
+  char* other_psi;           // psi again; of kept states: the one after a diagonal (written), or before it (read)
+  char* bra;                 // backward only
+  Offset base;               // XORed into every row's offset: the tile, or a part of it
+  const Real* cos_sin;       // per-sample rotations: (cosines of the lanes, sines) one after the other
+  Real* accumulators;        // all of them; calls hold indices of vectors into them
   // Units side by side: what above points to is the first one's, the others' follow at these strides (bytes; numbers
-  // for turn and acc).
+  // for cos_sin and accumulators).
   int units;
-  std::size_t psi_stride, lam_stride, turn_stride, acc_stride;
-  bool fresh;                       // accumulators are written, not added to
+  std::size_t psi_stride, bra_stride, cos_sin_stride, accumulator_stride;
+  bool fresh;                // accumulators are written, not added to
 };
 
-// R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles (the factor cos is left out, see layout.hpp), and
-// (c x0 - s x1, c x1 + s x0) for per-sample ones. Signs are in t already.
+// R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles, (c x0 - s x1, c x1 + s x0) for per-sample ones.
 template <class Real>
 struct RotateCall {
   Rows rows;
   std::uint32_t n_low, n_high;
-  const std::uint8_t* member_lane;  // XOR of lanes of member j (groups whose masks reach into the lanes)
-  const std::uint8_t* parity_lane;  // lane part of the parity mask of qubit k
-  Real t[kMaxGroup];                // shared: tan; per-sample: +-1
-  std::uint32_t turn[kMaxGroup];    // per-sample: number of the rotation in Place::turn
+  const std::uint8_t* member_lane;           // XOR of lanes of member j (groups whose masks reach into the lanes)
+  const std::uint8_t* parity_lane;           // lane part of the parity mask of qubit k
+  Real t[kMaxGroup];                         // shared: tan with its sign; per-sample: the sign of s, +-1
+  std::uint32_t sample_rotation[kMaxGroup];  // per-sample: which of the pairs in Operands::cos_sin
 };
 
-// Going back: v of K <= 2 qubits from psi and lam, then the inverse rotation of both (or of none: `measure`). Of two
+// Going back: v of K <= 2 qubits from psi and bra, then the inverse rotation of both (or of none: `measure`). Of two
 // qubits, twice v is added.
 template <class Real>
-struct BackwardCall {
-  RotateCall<Real> psi;             // t holds the forward value with its sign
-  Real y_sign[2];
-  std::uint32_t acc[2];             // v_x lanes, then v_y lanes, added to
+struct RotateBackCall {
+  RotateCall<Real> rotate;          // the forward rotation: t with its forward sign
+  Real y_sign[kMaxMeasured];
+  std::uint32_t accumulator[kMaxMeasured];     // v_x lanes, then v_y lanes
 };
 
 // A rotation whose pairs lie within a row: x -> c x + s' * xor_lanes(x), s' = s * (-1)^bit(lane), lane signs included.
@@ -71,118 +82,131 @@ struct LaneRotation {
   const Real* cosine;               // nullptr: 1
   const Real* sine;
   int lane_xor;
-  std::uint32_t low_signs;          // bit i: sign of row i of a block (general kernel only)
-  std::uint32_t high_parity;        // parity of (high index & this) flips the sign
-  std::uint32_t acc;                // v_x, v_y without lane signs
+  std::uint32_t low_signs;          // bit l: sign of the rows (h, l) (general kernel only)
+  std::uint32_t high_parity;        // parity of (h & this) flips the sign
+  std::uint32_t accumulator;        // v_x, v_y without lane signs
 };
 
-// A layer of kept states going back, see layer_back.hpp.
-template <class Real>
-struct LayerCall {
-  Real t[kMaxGroup];                       // of the inverse rotations: tan with its sign
-  std::uint32_t acc[kMaxGroup];            // v_x, v_y
-  std::uint32_t sum_acc[kMaxGroup + 1];    // signed sums of w for each coordinate, and the total; 0: not wanted
-  const Real* table;                       // re, im of each row
+// How the phases of a diagonal are given to the kernels; an index into tables of kernels.
+enum DiagonalKind {
+  kNone,           // no diagonal: a plain factor (`scale`)
+  kScalar,         // one complex number a row: samples in the lanes, shared angles
+  kFactor,         // a small table of vectors times a number for each h: qubits in the lanes
+  kVector,         // one vector of complex numbers a row
+  kDiagonalKinds,  // how many there are
 };
 
-// A diagonal, and the lane rotations after it, over the rows of a tile in blocks of up to 16.
+// A diagonal stage: a diagonal, an exchange of lanes and lane rotations (all that needs no other row), over the rows of
+// a tile.
 template <class Real>
-struct ElementwiseCall {
+struct DiagonalCall {
   const Offset *low, *high;
   std::uint32_t n_low, n_high;
-  const Real* table;                // scalar: re, im of each row; factor: tables [variant][low] of vectors; vector: rows
-  const Real* high_phase;           // factor: re, im of each high index
-  const std::uint8_t* variant;      // factor: which table
-  Real scale;                       // no diagonal: a plain factor
-  // general and exchange kernels only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^ exchange, between the
-  // diagonal and the rotations; nullptr: not at all
+  const Real* table;                // kScalar: re, im of each row; kFactor: vectors [variant][l]; kVector: rows
+  const Real* high_phase;           // kFactor: re, im of each h
+  const std::uint8_t* variant;      // kFactor: which of the small tables goes with each h
+  Real scale;                       // kNone: the factor
+  // General and exchange kernels only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^
+  // exchange, between the diagonal and the rotations; nullptr: not at all.
   const std::uint8_t *exchange_low, *exchange_high;
   std::uint8_t exchange;
   int n_lane;
   LaneRotation<Real> lane[kMaxLaneBits];
 };
 
-// Where the reverse kernels leave w = Im(conj(lam) psi) and its first sums.
+// Kept states going back: a whole group of rotations and the diagonal before it, see simd/diagonal_rotate_back.hpp.
 template <class Real>
-struct Sums {
-  Real* w;
-  Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors)
-  std::size_t w_stride, stride;     // numbers from unit to unit
+struct DiagonalRotateBackCall {
+  Real t[kMaxGroup];                              // of the inverse rotations: tan with its sign
+  std::uint32_t accumulator[kMaxGroup];           // v_x, v_y
+  std::uint32_t sum_accumulator[kMaxGroup + 1];   // signed sums of w for each coordinate, and the total; 0: not wanted
+  const Real* table;                              // re, im of each row
 };
 
-enum Phase { kNone, kScalar, kFactor, kVector, kPhaseKinds };
+// Where kernels that go back over a diagonal leave w and its first sums.
+template <class Real>
+struct WScratch {
+  Real* w;
+  Real* pair_sums;                  // compressed w: signed sums over the two lowest coordinates (2 vectors)
+  std::size_t w_stride, pair_sums_stride;  // numbers from unit to unit
+};
 
-// One chunk of rows of the final state: expectations of diagonal strings and lam = sum_m c_m O_m psi.
+// One stripe of rows of the final state: expectations of diagonal strings and bra = sum_m c_m O_m psi.
 template <class Real>
 struct ObserveCall {
   const char* psi;
-  char* lam;                        // nullptr: expectations only
-  std::uint32_t bits;               // rows in the chunk: 2^bits
+  char* bra;                        // nullptr: expectations only
+  std::uint32_t bits;               // rows of the stripe: 2^bits
   int n_strings;
-  const std::uint32_t* mask;        // row part within the chunk
+  const std::uint32_t* mask;        // row part within the stripe
   const std::uint8_t* lane_mask;
-  const std::uint8_t* sign;         // 1: minus, for this chunk
+  const std::uint8_t* sign;         // 1: minus, for this stripe
   const Real* weight;               // c_m of the lanes, [m][lane]
   Real* expectation;                // [m][lane] without lane signs, added to; nullptr: not wanted
   Real* work;                       // 2 * 2^bits + bits + 1 vectors
   int units;                        // side by side, at these strides (bytes; numbers for weight and expectation)
-  std::size_t psi_stride, lam_stride, weight_stride, expectation_stride;  // weight_stride 0: the same weights for all
+  std::size_t psi_stride, bra_stride, weight_stride, expectation_stride;  // weight_stride 0: the same weights for all
 };
 
-// One X/Y string over contiguous rows: lam[z] += c * phase * sign(z ^ x) * psi[z ^ x].
+// One X/Y string over contiguous rows: bra[z] += c * phase * sign(z ^ x) * psi[z ^ x].
 template <class Real>
 struct StringCall {
   const char* psi;
-  char* lam;                        // nullptr: expectation only
+  char* bra;                        // nullptr: expectation only
   std::size_t first_row, n_rows;
   std::size_t x_row, z_row;
   int x_lane, z_lane;
   int n_y;                          // phase i^n_y
   Real sign;
-  const Real* weight;               // nullptr where lam is
+  const Real* weight;               // nullptr where bra is
   Real* expectation;                // nullptr: not wanted
 };
 
 // A signed sum of w over the rows of a tile goes to an accumulator, with the sign of the tile.
 struct SumTarget {
   std::uint32_t from;               // vector among the tree's sums, or row of the transformed w
-  std::uint32_t acc;
-  std::uint64_t tau;                // parity of (tile & tau): minus
+  std::uint32_t accumulator;
+  std::uint64_t tile_parity;        // parity of (the tile's number & this): minus
 };
 
+// The kernels of one instruction set and precision. [lanes]: whether pairs lie in different lanes.
 template <class Real>
 struct Kernels {
+  using Rotate = void (*)(const RotateCall<Real>&, const Operands<Real>&);
+  using RotateBack = void (*)(const RotateBackCall<Real>&, const Operands<Real>&);
+  using Diagonal = void (*)(const DiagonalCall<Real>&, const Operands<Real>&, const WScratch<Real>&);
+  using DiagonalRotate = void (*)(const DiagonalCall<Real>&, const RotateCall<Real>&, const Operands<Real>&);
+  using DiagonalRotateBack = void (*)(const DiagonalRotateBackCall<Real>&, const Operands<Real>&);
   int lanes;
   int max_group;
-  using Rotate = void (*)(const RotateCall<Real>&, const Place<Real>&);
-  using Backward = void (*)(const BackwardCall<Real>&, const Place<Real>&);
-  using Elementwise = void (*)(const ElementwiseCall<Real>&, const Place<Real>&, const Sums<Real>&);
-  using PhaseRotate = void (*)(const ElementwiseCall<Real>&, const RotateCall<Real>&, const Place<Real>&);
-  Rotate rotate[kMaxGroup + 1][2][2];     // [K][per-sample][lanes]
-  PhaseRotate phase_rotate[kMaxGroup + 1];
-  using LayerBack = void (*)(const LayerCall<Real>&, const Place<Real>&);
-  LayerBack layer_back[kMaxGroup + 1];
-  Backward backward[3][2][2][2];          // [K][per-sample][lanes][with v_x]
-  Backward measure[3][2][2];              // [K][lanes][with v_x]
-  Elementwise forward[kPhaseKinds][kMaxLaneBits + 1];
-  Elementwise forward_general[kPhaseKinds], forward_exchange[kPhaseKinds];
-  Elementwise reverse[kPhaseKinds][kMaxLaneBits + 1][2];  // [..][compressed w]
-  Elementwise reverse_general[kPhaseKinds], reverse_exchange[kPhaseKinds][2];
-  Elementwise reverse_kept[kPhaseKinds][2];
-  // signed sums of w over `bits` coordinates from `first`: sums[i] for coordinate i, sums[n] the total
+  Rotate rotate[kMaxGroup + 1][2][2];          // [K][per-sample][lanes]
+  RotateBack rotate_back[kMaxMeasured + 1][2][2][2];  // [K][per-sample][lanes][with v_x]
+  RotateBack measure[kMaxMeasured + 1][2][2];         // [K][lanes][with v_x]: v only
+  Diagonal diagonal[kDiagonalKinds][kMaxLaneBits + 1];          // [kind][lane rotations, k of lane bit k]
+  Diagonal diagonal_general[kDiagonalKinds];                    // any lane rotations
+  Diagonal diagonal_exchange[kDiagonalKinds];                   // none, but an exchange of lanes
+  Diagonal diagonal_back[kDiagonalKinds][kMaxLaneBits + 1][2];  // [kind][lane rotations][compressed w]
+  Diagonal diagonal_back_general[kDiagonalKinds];
+  Diagonal diagonal_back_exchange[kDiagonalKinds][2];           // [kind][compressed w]
+  Diagonal diagonal_back_kept[kDiagonalKinds][2];               // psi was kept: [kind][compressed w]
+  DiagonalRotate diagonal_rotate[kMaxGroup + 1];                // kept states: [K]
+  DiagonalRotateBack diagonal_rotate_back[kMaxGroup + 1];
+  // signed sums of w over `bits` coordinates: sums[i] for coordinate i, sums[bits] the total
   void (*tree)(Real* w, int bits, Real* sums);
   void (*walsh)(Real* w, int bits);
-  void (*add_sums)(const Real* sums, const SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc, bool fresh);
+  void (*add_sums)(const Real* sums, const SumTarget* targets, std::size_t n, std::uint64_t tile, Real* accumulators,
+                   bool fresh);
   void (*observe)(const ObserveCall<Real>&);
   void (*string)(const StringCall<Real>&);
-  // cosines and sines of n vectors of half angles, see arithmetic.hpp
-  void (*turns)(std::size_t n, const double* half, Real* out);
-  // phases e^{-2 pi i a / 2^bits of Turn}: tables from integer angles, see tables.hpp
-  void (*scalar_table)(void* turns, int bits, Real scale, Real* table);
-  void (*vector_table)(void* turns, int bits, int lane_bits, Real scale, Real* table);
-  // out[k] += factor[k] * sum over the first valid_lanes lanes of acc[index[k]] with lane signs (lane_mask nullptr: none)
-  void (*sum_lanes)(const Real* acc, const std::uint32_t* index, const std::uint8_t* lane_mask, const double* factor,
-                    std::size_t n, int valid_lanes, double* out);
+  // cosines and sines of n vectors of half angles, see simd/arithmetic.hpp
+  void (*cos_sin)(std::size_t n, const double* half, Real* out);
+  // phases e^{-2 pi i a / 2^bits} from integer angles a, see simd/tables.hpp
+  void (*scalar_table)(void* angles, int bits, Real scale, Real* table);
+  void (*vector_table)(void* angles, int bits, int lane_bits, Real scale, Real* table);
+  // out[k] += factor[k] * (sum over the first valid_lanes lanes of accumulator index[k]), with lane signs (lane_mask
+  // nullptr: none)
+  void (*sum_lanes)(const Real* accumulators, const std::uint32_t* index, const std::uint8_t* lane_mask,
+                    const double* factor, std::size_t n, int valid_lanes, double* out);
   double (*distance)(const char* a, const char* b, std::size_t rows, double scale, int lane_first, int lane_count);
   void (*product)(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine);
 };
@@ -190,16 +214,16 @@ struct Kernels {
 // Host arithmetic in float64, vectorised; arrays are padded to multiples of 8.
 struct Arithmetic {
   void (*sine_cosine)(std::size_t n, const double* angle, double* sine, double* cosine);
-  void (*euler)(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine, const double* half_cosine,
-                double* alpha, double* gamma, double* cos_half, double* sin_half);
-  void (*chain)(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine, const double* half_cosine,
-                const double* gamma, double* v, double* along);
+  void (*euler)(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine,
+                const double* half_cosine, double* alpha, double* gamma, double* cos_half, double* sin_half);
+  void (*chain)(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine,
+                const double* half_cosine, const double* gamma, double* v, double* along);
 };
 
 struct InstructionSet {
   const char* name;
-  const Kernels<float>* single;
-  const Kernels<double>* dual;
+  const Kernels<float>* single;  // complex64
+  const Kernels<double>* dual;   // complex128
   const Arithmetic* arithmetic;
 };
 

@@ -55,7 +55,7 @@ PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per
   PlanData p;
   p.n_qubits = n_qubits, p.amplitude_encoded = amplitude_encoded, p.n_shared = n_shared, p.n_per_sample = n_per_sample;
   auto mask = [](std::int64_t x) { return Mask(x); };
-  for (std::size_t i = 0; i < runs.shape(0); i++) p.runs.push_back({runs(i, 0) != 0, runs(i, 1) != 0, int(runs(i, 2)), int(runs(i, 3))});
+  for (std::size_t i = 0; i < runs.shape(0); i++) p.gate_runs.push_back({runs(i, 0) != 0, runs(i, 1) != 0, int(runs(i, 2)), int(runs(i, 3))});
   for (std::size_t i = 0; i < angle_ints.shape(0); i++)
     p.angles.push_back({int(angle_ints(i, 0)), int(angle_ints(i, 1)), angle_numbers(i, 0), angle_numbers(i, 1)});
   for (std::size_t i = 0; i < passes.shape(0); i++) {

@@ -14,8 +14,10 @@ namespace qmltrain {
 
 // Scratch memory of one thread.
 struct Worker {
-  Buffer w, sums, contexts, table, variant, phase, turns, observe;
-  Buffer lam, kept, segment, acc, unit_angles, expectation, weight;
+  // of one kernel call
+  Buffer w, sums, table, variant, phase, angles, observe;
+  // of an execution
+  Buffer states, bra, segment, accumulators, section_sums, unit_angles, expectation, weight;
 };
 
 template <class Real> struct Context {
@@ -23,10 +25,10 @@ template <class Real> struct Context {
   const Kernels<Real>& kernels;
   const Arithmetic& arithmetic;
   const Settings& settings;
-  Runs& runs;
+  GateRuns& gate_runs;
   Team& team;
   std::vector<Worker>& workers;
-  std::size_t W;          // lanes
+  std::size_t lanes;  // of a vector
   std::size_t row_bytes;
 };
 

@@ -1,3 +1,4 @@
+// Engine: blocks, units and bundles of a chunk, who works on which, and the order in which their sums are added.
 #include "engine.hpp"
 
 #include <algorithm>
@@ -5,13 +6,18 @@
 #include <chrono>
 #include <string>
 
-#include "prepared_shape.hpp"
+#include "execution.hpp"
+#include "execution_backward.hpp"
+#include "execution_calls.hpp"
+#include "execution_forward.hpp"
+#include "execution_gradients.hpp"
+#include "execution_observe.hpp"
+#include "execution_shares.hpp"
+#include "execution_start.hpp"
 #include "prepared_calls.hpp"
+#include "prepared_shape.hpp"
 #include "prepared_tables.hpp"
 #include "prepared_values.hpp"
-#include "execution.hpp"
-#include "execution_ends.hpp"
-#include "execution_shares.hpp"
 
 namespace qmltrain {
 
@@ -28,7 +34,8 @@ void tree_sum(double* rows, int count, std::size_t n) {
       const double *a = rows + std::size_t(2 * i) * n, *b = a + n;
       for (std::size_t k = 0; k < n; k++) to[k] = a[k] + b[k];
     }
-    if (count % 2) std::copy(rows + std::size_t(count - 1) * n, rows + std::size_t(count) * n, rows + std::size_t(count / 2) * n);
+    const double* last = rows + std::size_t(count - 1) * n;
+    if (count % 2) std::copy(last, last + n, rows + std::size_t(count / 2) * n);
     count = (count + 1) / 2;
   }
 }
@@ -43,11 +50,12 @@ template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set)
 template <class Real> class Engine final : public EngineBase {
  public:
   Engine(const PlanData& plan, const InstructionSet& set, const Settings& settings)
-      : plan_(plan), settings_(settings), runs_(plan_, *set.arithmetic), team_(settings.threads), workers_(std::size_t(team_.threads())),
-        context_{plan_, kernels_of<Real>(set), *set.arithmetic, settings_, runs_, team_, workers_,
+      : plan_(plan), settings_(settings), gate_runs_(plan_, *set.arithmetic), team_(settings.threads),
+        workers_(std::size_t(team_.threads())),
+        context_{plan_, kernels_of<Real>(set), *set.arithmetic, settings_, gate_runs_, team_, workers_,
                  std::size_t(kernels_of<Real>(set).lanes), 2 * std::size_t(kernels_of<Real>(set).lanes) * sizeof(Real)},
         check_([this](bool calling) { check(calling); }) {
-    layouts_.resize(kMaxLaneBits + 1);
+    shapes_.resize(kMaxLaneBits + 1);
     for (const PassData& pass : plan_.passes)
       for (int o = pass.first; o < pass.first + pass.count; o++)
         if (const OperationData& op = plan_.operations[std::size_t(o)]; !op.diagonal)
@@ -55,11 +63,11 @@ template <class Real> class Engine final : public EngineBase {
             if (const Mask pair = plan_.rotations[std::size_t(i)].pair; pair & (pair - 1)) entangled_ = true;
   }
 
-  int n_raw() const override { return runs_.n_raw(); }
-  bool has_shape(int lane_bits) const override { return bool(layouts_[std::size_t(lane_bits)]); }
-  void force_share_row_bits(int bits) override { settings_.share_row_bits = std::max(bits, kBlockBits); }
+  int n_raw() const override { return gate_runs_.n_raw(); }
+  bool has_shape(int lane_bits) const override { return bool(shapes_[std::size_t(lane_bits)]); }
+  void force_share_row_bits(int bits) override { settings_.share_row_bits = std::max(bits, kLowBits); }
   void add_shape(const PlanData& plan, int lane_bits) override {
-    layouts_[std::size_t(lane_bits)] = std::make_unique<Layout<Real>>(context_, plan, lane_bits);
+    shapes_[std::size_t(lane_bits)] = std::make_unique<PreparedShape<Real>>(context_, plan, lane_bits);
     prepared_.reset();
   }
 
@@ -67,14 +75,14 @@ template <class Real> class Engine final : public EngineBase {
   // made masks of many bits, qubits in the lanes cost shuffles at every rotation and a phase of its own for every
   // amplitude: there they are worth it later.
   int lane_bits_of(int samples) const override {
-    const int W = int(context_.W), most_row_bits = entangled_ ? kRowBitsEntangled : kRowBits;
+    const int lanes = int(context_.lanes), most_row_bits = entangled_ ? kRowBitsEntangled : kRowBits;
     int b = 0;
     if (forced_lane_bits >= 0) {
-      while (b < forced_lane_bits && (2 << b) <= W && b < plan_.n_qubits) b++;
+      while (b < forced_lane_bits && (2 << b) <= lanes && b < plan_.n_qubits) b++;
       return b;
     }
-    while (b < kMaxLaneBits && (2 << b) <= W && b < plan_.n_qubits && ((W >> (b + 1)) >= samples || plan_.n_qubits - b > most_row_bits))
-      b++;
+    const auto more = [&] { return (lanes >> (b + 1)) >= samples || plan_.n_qubits - b > most_row_bits; };
+    while (b < kMaxLaneBits && (2 << b) <= lanes && b < plan_.n_qubits && more()) b++;
     return b;
   }
 
@@ -89,19 +97,20 @@ template <class Real> class Engine final : public EngineBase {
     const std::vector<Bundle> bundles = make_bundles(in.batch);
     tape->states.resize(bundles.size());
     each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
-      const Layout<Real>& layout = *layouts_[std::size_t(bundle.lane_bits)];
+      const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
       Buffer& states = tape->states[std::size_t(bundle.index)];
-      states.reserve(layout.unit_bytes() * std::size_t(bundle.count));
-      Run<Real> run{context_, layout, bundle, tape->inputs, workers_[std::size_t(thread)], one_thread, states.get(), check_};
-      run.forward();
-      run.observe(nullptr, false, expectations);
+      states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
+      Worker& worker = workers_[std::size_t(thread)];
+      Execution<Real> execution{context_, shape, bundle, tape->inputs, worker, one_thread, states.get(), check_};
+      execution.forward();
+      execution.observe(nullptr, false, expectations);
     });
     return tape;
   }
 
   void backward(Tape& tape, const double* cotangents, const Gradients& out) override {
     prepare(tape.inputs.angles);
-    run_backward(tape.inputs, &tape, cotangents, true, nullptr, out);
+    execute_backward(tape.inputs, &tape, cotangents, true, nullptr, out);
   }
 
   void expectation_gradient(const Inputs& in, const double* cotangents, bool per_row, double* expectations,
@@ -111,24 +120,24 @@ template <class Real> class Engine final : public EngineBase {
     block_sums_.resize(std::size_t(blocks) * std::size_t(n_raw()));
     Gradients with_blocks = out;
     with_blocks.block_sums = block_sums_.data();
-    run_backward(in, nullptr, cotangents, per_row, expectations, with_blocks);
+    execute_backward(in, nullptr, cotangents, per_row, expectations, with_blocks);
     tree_sum(block_sums_.data(), blocks, std::size_t(n_raw()));
     std::fill(gradient, gradient + plan_.n_shared, 0.0);
-    runs_.slot_gradient(block_sums_.data(), gradient);
+    gate_runs_.slot_gradient(block_sums_.data(), gradient);
   }
 
   void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles, double* gradient) override {
     prepare(angles);
-    runs_.slot_gradient(total, gradient);
+    gate_runs_.slot_gradient(total, gradient);
   }
 
  private:
-  // Angles are worked out once a step; layouts follow when a block needs them.
+  // Angles are worked out once a step; shapes follow when a block needs them.
   void prepare(const std::shared_ptr<const StepAngles>& angles) {
     if (prepared_ == angles) return;
-    runs_.prepare(angles->shared.data());
-    for (auto& layout : layouts_)
-      if (layout) layout->forget();
+    gate_runs_.prepare(angles->shared.data());
+    for (auto& shape : shapes_)
+      if (shape) shape->forget();
     prepared_ = angles;
   }
 
@@ -136,27 +145,32 @@ template <class Real> class Engine final : public EngineBase {
     std::vector<Bundle> bundles;
     int n_units = 0;
     for (int first = 0; first < batch; first += kBlock) {
-      const int in_block = std::min(kBlock, batch - first), b = lane_bits_of(in_block), per_unit = int(context_.W) >> b;
-      Layout<Real>* layout = layouts_[std::size_t(b)].get();
-      if (!layout) throw std::logic_error("no plan for " + std::to_string(b) + " lane qubits");
-      if (!layout->prepared()) layout->prepare(prepared_->shared.data());
-      const bool simple = layout->shape.resident && !layout->shape.share_bits && settings_.interval <= 0 && settings_.mode != Mode::kCheckpoint;
-      const int most = simple ? int(std::clamp<std::size_t>(kBundleBytes / layout->state_bytes(), 1, kMostBundled)) : 1;
+      const int in_block = std::min(kBlock, batch - first), b = lane_bits_of(in_block);
+      const int per_unit = int(context_.lanes) >> b;
+      PreparedShape<Real>* prepared = shapes_[std::size_t(b)].get();
+      if (!prepared) throw std::logic_error("no plan for " + std::to_string(b) + " lane qubits");
+      if (!prepared->prepared()) prepared->prepare(prepared_->shared.data());
+      const Shape& shape = prepared->shape;
+      const bool simple =
+          shape.resident && !shape.share_bits && settings_.interval <= 0 && settings_.mode != Mode::kCheckpoint;
+      const std::size_t fitting = kBundleBytes / prepared->state_bytes();
+      const int most = simple ? int(std::clamp<std::size_t>(fitting, 1, kMostBundled)) : 1;
       for (int f = first; f < first + in_block; f += per_unit) {
         if (bundles.empty() || bundles.back().lane_bits != b || bundles.back().count >= most)
           bundles.push_back({int(bundles.size()), b, 0, {}});
-        bundles.back().unit[bundles.back().count++] = {n_units++, first / kBlock, f, std::min(per_unit, first + in_block - f)};
+        const int count = std::min(per_unit, first + in_block - f);
+        bundles.back().unit[bundles.back().count++] = {n_units++, first / kBlock, f, count};
       }
     }
     return bundles;
   }
 
-  // job(bundle, thread, whether others run beside it: else its tiles may use the whole team)
+  // job(bundle, thread, whether others are worked on at the same time: else its tiles may use the whole team)
   template <class Job> void each_bundle(const std::vector<Bundle>& bundles, Job job) {
     const int threads = team_.threads(), n = int(bundles.size());
     bool tiled = false;
     for (const Bundle& bundle : bundles) {
-      const Shape& shape = layouts_[std::size_t(bundle.lane_bits)]->shape;
+      const Shape& shape = shapes_[std::size_t(bundle.lane_bits)]->shape;
       tiled = tiled || !shape.resident || shape.share_bits;
     }
     cancelled_ = false;
@@ -167,7 +181,7 @@ template <class Real> class Engine final : public EngineBase {
         check(true);
       }
     } else {
-      team_.run(n, [&](int i, int thread) {
+      team_.do_jobs(n, [&](int i, int thread) {
         job(bundles[std::size_t(i)], thread, true);
         check(thread == 0);
       });
@@ -186,7 +200,7 @@ template <class Real> class Engine final : public EngineBase {
     }
   }
 
-  void run_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
+  void execute_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
                     const Gradients& out) {
     std::vector<Bundle> bundles = make_bundles(in.batch);
     const std::size_t R = std::size_t(n_raw()), blocks = std::size_t((in.batch + kBlock - 1) / kBlock);
@@ -195,7 +209,9 @@ template <class Real> class Engine final : public EngineBase {
     bool in_place = true;
     for (std::size_t i = 0; i < bundles.size(); i++) {
       n_rows += std::size_t(bundles[i].count);
-      in_place = in_place && (i == 0 || bundles[i - 1].unit[bundles[i - 1].count - 1].block != bundles[i].unit[0].block);
+      if (i == 0) continue;
+      const Bundle& before = bundles[i - 1];
+      in_place = in_place && before.unit[before.count - 1].block != bundles[i].unit[0].block;
     }
     if (in_place) {
       n_rows = blocks;
@@ -210,15 +226,15 @@ template <class Real> class Engine final : public EngineBase {
     std::vector<double> raw;
     if (out.shared) raw.assign(std::size_t(in.batch) * R, 0.0);
     each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
-      const Layout<Real>& layout = *layouts_[std::size_t(bundle.lane_bits)];
+      const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
       Worker& worker = workers_[std::size_t(thread)];
-      if (!tape) worker.kept.reserve(layout.unit_bytes() * std::size_t(bundle.count));
-      char* states = tape ? tape->states[std::size_t(bundle.index)].get() : worker.kept.get();
-      Run<Real> run{context_, layout, bundle, in, worker, one_thread, states, check_};
-      if (tape) run.load_angles();
-      else run.forward();
-      run.observe(cotangents, per_row, expectations);
-      run.backward(out, sums, out.shared ? raw.data() : nullptr);
+      if (!tape) worker.states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
+      char* states = tape ? tape->states[std::size_t(bundle.index)].get() : worker.states.get();
+      Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, states, check_};
+      if (tape) execution.load_angles();
+      else execution.forward();
+      execution.observe(cotangents, per_row, expectations);
+      execution.backward(out, sums, out.shared ? raw.data() : nullptr);
     });
     if (!in_place) {
       std::fill(out.block_sums, out.block_sums + R * blocks, 0.0);
@@ -233,26 +249,27 @@ template <class Real> class Engine final : public EngineBase {
       for (int i = 0; i < in.batch; i++) {
         double* gradient = out.shared + std::size_t(i) * plan_.n_shared;
         std::fill(gradient, gradient + plan_.n_shared, 0.0);
-        runs_.slot_gradient(raw.data() + R * std::size_t(i), gradient);
+        gate_runs_.slot_gradient(raw.data() + R * std::size_t(i), gradient);
       }
   }
 
   PlanData plan_;
   Settings settings_;
-  Runs runs_;
+  GateRuns gate_runs_;
   Team team_;
   std::vector<Worker> workers_;
   Context<Real> context_;
   std::function<void(bool)> check_;
-  std::vector<std::unique_ptr<Layout<Real>>> layouts_;  // by lane qubits
-  std::shared_ptr<const StepAngles> prepared_;
+  std::vector<std::unique_ptr<PreparedShape<Real>>> shapes_;  // by lane qubits
+  std::shared_ptr<const StepAngles> prepared_;  // what everything is prepared for
   std::vector<double> unit_sums_, block_sums_;
-  bool entangled_ = false;
+  bool entangled_ = false;  // CX has made masks of many bits
   std::atomic<bool> cancelled_{false};
   std::chrono::steady_clock::time_point last_check_;
 };
 
-std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual, const Settings& settings) {
+std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual,
+                                        const Settings& settings) {
   if (dual) return std::make_unique<Engine<double>>(plan, set, settings);
   return std::make_unique<Engine<float>>(plan, set, settings);
 }

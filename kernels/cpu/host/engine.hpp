@@ -1,7 +1,7 @@
-// Engine: runs chunks of samples through a plan, forward and backward.
+// Engine: takes chunks of samples through a plan, forward and backward.
 //
-// Samples are taken in blocks of 16 by their index, a block in units of lanes / 2^b samples, b lane qubits. A unit depends
-// on its own samples only, so its results are the same whoever computes it.
+// Samples are taken in blocks of kBlock by their index, a block in units of lanes / 2^b samples, b lane qubits. A unit
+// depends on its own samples only, so its results are the same whoever computes it.
 #pragma once
 #include <functional>
 #include <memory>
@@ -26,7 +26,7 @@ struct Interrupted : std::runtime_error {
 struct Tape {
   Inputs inputs;
   std::vector<double> per_sample, initial;
-  std::vector<Buffer> states;   // a unit each
+  std::vector<Buffer> states;   // of a bundle each
 };
 
 class EngineBase {
@@ -41,11 +41,13 @@ class EngineBase {
                                     const Gradients& out, double* gradient) = 0;
   virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles, double* gradient) = 0;
   virtual int n_raw() const = 0;
-  virtual void force_share_row_bits(int bits) = 0;  // for tests; at least kBlockBits, before add_shape
+  virtual void force_share_row_bits(int bits) = 0;  // for tests; at least kLowBits, before add_shape
   int forced_lane_bits = -1;          // for tests
   std::function<bool()> interrupted;  // asked now and then by the calling thread
 };
 
-std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual, const Settings& settings);
+// dual: complex128, else complex64
+std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual,
+                                        const Settings& settings);
 
 }  // namespace qmltrain

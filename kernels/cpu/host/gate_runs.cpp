@@ -1,3 +1,4 @@
+// GateRuns: arrays of gate runs with the same axes, and the chain rule through them.
 #include "gate_runs.hpp"
 
 #include <algorithm>
@@ -6,15 +7,21 @@
 
 namespace qmltrain {
 
-Runs::Runs(const PlanData& plan, const Arithmetic& arithmetic)
-    : runs_(plan.runs), arithmetic_(arithmetic), n_shared_(plan.n_shared) {
-  const std::size_t n = runs_.size();
-  alpha.assign(n, 0), gamma.assign(n, 0), tangent.assign(n, 0), factor.assign(n, 1), cosine.assign(n, 1), sine.assign(n, 0);
-  turned.assign(n, 0);
+// A view into v that is aligned for vectors; v has 8 numbers to spare.
+static double* aligned(std::vector<double>& v) {
+  return reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(v.data()) + 63) & ~std::uintptr_t(63));
+}
+
+GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
+    : gate_runs_(plan.gate_runs), arithmetic_(arithmetic) {
+  const std::size_t n = gate_runs_.size();
+  alpha.assign(n, 0), gamma.assign(n, 0), tangent.assign(n, 0), factor.assign(n, 1);
+  cosine.assign(n, 1), sine.assign(n, 0);
+  split_xz.assign(n, 0);
   trainable_.assign(n, 0);
   std::map<std::vector<int>, std::vector<int>> by_axes;  // axes, then whether real
   for (std::size_t r = 0; r < n; r++) {
-    const RunData& run = runs_[r];
+    const GateRunData& run = gate_runs_[r];
     std::vector<int> key;
     for (int k = 0; k < run.count; k++) {
       const AngleData& a = plan.angles[run.first + k];
@@ -25,9 +32,9 @@ Runs::Runs(const PlanData& plan, const Arithmetic& arithmetic)
     key.push_back(run.real);
     by_axes[key].push_back(int(r));
   }
-  std::size_t total = 0;
+  std::size_t total = 0, most_rotations = 0;
   for (auto& [key, members] : by_axes) {
-    Group g;
+    SameAxes g;
     g.axes.assign(key.begin(), key.end() - 1);
     g.real = key.back();
     g.runs = members;
@@ -38,20 +45,20 @@ Runs::Runs(const PlanData& plan, const Arithmetic& arithmetic)
     g.coefficients.assign(k * g.padded, 0), g.offsets.assign(k * g.padded, 0);
     for (std::size_t i = 0; i < members.size(); i++)
       for (std::size_t j = 0; j < k; j++) {
-        const AngleData& a = plan.angles[runs_[members[i]].first + j];
+        const AngleData& a = plan.angles[gate_runs_[members[i]].first + j];
         g.slots[j * g.padded + i] = a.slot;
         g.coefficients[j * g.padded + i] = a.coefficient;
         g.offsets[j * g.padded + i] = a.offset;
       }
     total += k * g.padded;
     longest_ = std::max(longest_, g.padded);
-    most_ = std::max(most_, k);
+    most_rotations = std::max(most_rotations, k);
     groups_.push_back(std::move(g));
   }
   storage_.assign(3 * total + 8, 0);
-  angle_ = aligned(storage_), half_sine_ = angle_ + total, half_cosine_ = half_sine_ + total;
-  for (Group& g : groups_) g.half_sine = half_sine_ + g.first, g.half_cosine = half_cosine_ + g.first;
-  scratch_storage_.assign((5 + most_) * longest_ + 8, 0);
+  half_angle_ = aligned(storage_), half_sine_ = half_angle_ + total, half_cosine_ = half_sine_ + total;
+  for (SameAxes& g : groups_) g.half_sine = half_sine_ + g.first, g.half_cosine = half_cosine_ + g.first;
+  scratch_storage_.assign((5 + most_rotations) * longest_ + 8, 0);
   scratch_ = aligned(scratch_storage_);
   n_raw_ = 3 * int(n);
   for (const OperationData& op : plan.operations)
@@ -62,11 +69,11 @@ Runs::Runs(const PlanData& plan, const Arithmetic& arithmetic)
       }
 }
 
-void Runs::prepare(const double* shared) {
+void GateRuns::prepare(const double* shared) {
   std::size_t total = 0;
-  for (const Group& g : groups_) {
+  for (const SameAxes& g : groups_) {
     const std::size_t n = g.axes.size() * g.padded;
-    double* half = angle_ + g.first;
+    double* half = half_angle_ + g.first;
     for (std::size_t i = 0; i < n; i++)
       half[i] = 0.5 * (g.offsets[i] + (g.slots[i] >= 0 ? g.coefficients[i] * shared[g.slots[i]] : 0.0));
     if (g.real)  // rotations about one axis add up; the first row takes the sum
@@ -74,48 +81,51 @@ void Runs::prepare(const double* shared) {
         for (std::size_t i = 0; i < g.padded; i++) half[i] += half[k * g.padded + i];
     total += n;
   }
-  arithmetic_.sine_cosine(total, angle_, half_sine_, half_cosine_);
-  double *a = scratch_, *c = a + longest_, *ch = c + longest_, *sh = ch + longest_;
-  for (const Group& g : groups_) {
+  arithmetic_.sine_cosine(total, half_angle_, half_sine_, half_cosine_);
+  double *alphas = scratch_, *gammas = alphas + longest_, *cos_half, *sin_half;
+  for (const SameAxes& g : groups_) {
     if (g.real) {
-      ch = g.half_cosine, sh = g.half_sine;
+      cos_half = g.half_cosine, sin_half = g.half_sine;
     } else {
-      ch = scratch_ + 2 * longest_, sh = ch + longest_;
-      arithmetic_.euler(g.padded, int(g.axes.size()), g.axes.data(), g.half_sine, g.half_cosine, a, c, ch, sh);
+      cos_half = scratch_ + 2 * longest_, sin_half = cos_half + longest_;
+      arithmetic_.euler(g.padded, int(g.axes.size()), g.axes.data(), g.half_sine, g.half_cosine, alphas, gammas,
+                        cos_half, sin_half);
     }
     for (std::size_t i = 0; i < g.runs.size(); i++) {
       const int r = g.runs[i];
-      if (!g.real) alpha[r] = a[i], gamma[r] = c[i];
-      const double cs = ch[i], sn = sh[i];
+      if (!g.real) alpha[r] = alphas[i], gamma[r] = gammas[i];
+      const double cs = cos_half[i], sn = sin_half[i];
       cosine[r] = cs, sine[r] = sn;
-      turned[r] = std::fabs(sn) > std::fabs(cs);
-      tangent[r] = turned[r] ? -cs / sn : sn / cs;
-      factor[r] = std::fabs(turned[r] ? sn : cs);
+      split_xz[r] = std::fabs(sn) > std::fabs(cs);
+      tangent[r] = split_xz[r] ? -cs / sn : sn / cs;
+      factor[r] = std::fabs(split_xz[r] ? sn : cs);
     }
   }
 }
 
-void Runs::slot_gradient(const double* raw, double* gradient) {
+void GateRuns::slot_gradient(const double* raw, double* gradient) {
   for (const TermRow& t : term_rows_) gradient[t.slot] += t.factor * raw[t.row];
-  double *v = scratch_, *g_angle = v + 3 * longest_, *along = g_angle + longest_;
-  for (const Group& g : groups_) {
+  double *v = scratch_, *gammas = v + 3 * longest_, *along = gammas + longest_;
+  for (const SameAxes& g : groups_) {
     const std::size_t n = g.padded, k = g.axes.size();
     if (g.real) {
       for (std::size_t i = 0; i < g.runs.size(); i++)
         for (std::size_t j = 0; j < k; j++)
-          if (const int slot = g.slots[j * n + i]; slot >= 0) gradient[slot] += g.coefficients[j * n + i] * raw[3 * g.runs[i] + 1];
+          if (const int slot = g.slots[j * n + i]; slot >= 0)
+            gradient[slot] += g.coefficients[j * n + i] * raw[3 * g.runs[i] + 1];
       continue;
     }
     for (std::size_t i = 0; i < g.runs.size(); i++) {
       const double* p = raw + 3 * g.runs[i];
       v[i] = p[0], v[n + i] = p[1], v[2 * n + i] = p[2];
-      g_angle[i] = gamma[g.runs[i]];
+      gammas[i] = gamma[g.runs[i]];
     }
-    for (std::size_t i = g.runs.size(); i < n; i++) v[i] = v[n + i] = v[2 * n + i] = g_angle[i] = 0;
-    arithmetic_.chain(n, int(k), g.axes.data(), g.half_sine, g.half_cosine, g_angle, v, along);
+    for (std::size_t i = g.runs.size(); i < n; i++) v[i] = v[n + i] = v[2 * n + i] = gammas[i] = 0;
+    arithmetic_.chain(n, int(k), g.axes.data(), g.half_sine, g.half_cosine, gammas, v, along);
     for (std::size_t j = 0; j < k; j++)
       for (std::size_t i = 0; i < g.runs.size(); i++)
-        if (const int slot = g.slots[j * n + i]; slot >= 0) gradient[slot] += g.coefficients[j * n + i] * along[j * n + i];
+        if (const int slot = g.slots[j * n + i]; slot >= 0)
+          gradient[slot] += g.coefficients[j * n + i] * along[j * n + i];
   }
 }
 

@@ -1,60 +1,59 @@
-// Runs: shared angles to the values of R and D, and measured v back to slot gradients. float64, once a step.
+// GateRuns: shared angles to the values of R and D, and raw sums back to slot gradients. float64, once a step.
+//
+// The chain rule of a merged gate run, with `euler` and `chain` of simd/arithmetic.hpp; qmltrain/engines/plan_values.py
+// is the same in NumPy, for the engines without C++. Whoever changes one changes the other.
 #pragma once
 #include "kernels.hpp"
 #include "plan.hpp"
 
 namespace qmltrain {
 
-class Runs {
+class GateRuns {
  public:
-  Runs(const PlanData& plan, const Arithmetic& arithmetic);
+  GateRuns(const PlanData& plan, const Arithmetic& arithmetic);
 
   void prepare(const double* shared);
 
-  // of run r, after prepare: U = RZ(gamma) RY(beta) RZ(alpha)
+  // Of gate run r, after prepare: U = RZ(gamma) RY(beta) RZ(alpha). Where |tan(beta / 2)| > 1 an XZ is split off and
+  // beta' = beta - pi is left to rotate by; else beta' = beta.
   std::vector<double> alpha, gamma;
-  std::vector<double> tangent;        // tan(beta'/2), |tangent| <= 1
-  std::vector<double> factor;         // |cos(beta'/2)| >= 0.7
-  std::vector<double> cosine, sine;   // of beta / 2
-  std::vector<std::uint8_t> turned;   // beta = beta' + pi: an X Z was split off
+  std::vector<double> tangent;         // tan(beta' / 2), |tangent| <= 1
+  std::vector<double> factor;          // |cos(beta' / 2)| >= 0.7
+  std::vector<double> cosine, sine;    // of beta / 2
+  std::vector<std::uint8_t> split_xz;  // whether an XZ was split off
 
   int n_raw() const { return n_raw_; }
-  int n_shared() const { return n_shared_; }
-  std::size_t n_runs() const { return runs_.size(); }
   bool trainable(int run) const { return trainable_[run]; }
-  bool real(int run) const { return runs_[run].real; }
+  bool real(int run) const { return gate_runs_[run].real; }
 
-  // raw sums (3 a run, then 1 a shared slot term) -> gradient of the shared slots, added to
+  // raw sums (v_x, v_y, v_z of each gate run, then one of each shared slot term) -> gradient of the shared slots, added
+  // to
   void slot_gradient(const double* raw, double* gradient);
 
  private:
-  struct Group {
+  // Gate runs of one sequence of axes, worked out together: arrays [rotation of the run][padded number of runs].
+  struct SameAxes {
     std::vector<std::uint8_t> axes;
     bool real;
     std::vector<int> runs;
-    std::size_t padded;
-    std::vector<int> slots;                       // [k][padded]
-    std::vector<double> coefficients, offsets;    // [k][padded]
-    double *half_sine, *half_cosine;              // [k][padded], in work_
-    std::size_t first;
+    std::size_t padded;                         // how many runs, rounded up to a multiple of 8
+    std::vector<int> slots;                     // -1: constant
+    std::vector<double> coefficients, offsets;
+    double *half_sine, *half_cosine;            // in storage_
+    std::size_t first;                          // its part of storage_
   };
-  std::vector<RunData> runs_;
-  std::vector<std::uint8_t> trainable_;
-  std::vector<Group> groups_;
-  const Arithmetic& arithmetic_;
-  int n_shared_, n_raw_;
-  struct TermRow { int row, slot; double factor; };
-  std::vector<TermRow> term_rows_;
-  std::vector<double> storage_;
-  double *angle_, *half_sine_, *half_cosine_;
-  std::vector<double> scratch_storage_;
-  double *scratch_;
-  std::size_t longest_ = 0, most_ = 0;
-};
+  struct TermRow { int row, slot; double factor; };  // of a shared slot term: its raw sum, slot and d angle / d slot
 
-// aligned view into a vector with 8 numbers to spare
-inline double* aligned(std::vector<double>& v) {
-  return reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(v.data()) + 63) & ~std::uintptr_t(63));
-}
+  std::vector<GateRunData> gate_runs_;
+  std::vector<std::uint8_t> trainable_;
+  std::vector<SameAxes> groups_;
+  const Arithmetic& arithmetic_;
+  int n_raw_;
+  std::vector<TermRow> term_rows_;
+  std::vector<double> storage_, scratch_storage_;
+  double *half_angle_, *half_sine_, *half_cosine_;  // of all groups, in storage_
+  double* scratch_;                                 // rows of longest_ numbers
+  std::size_t longest_ = 0;                         // most runs of a group, padded
+};
 
 }  // namespace qmltrain

@@ -1,4 +1,6 @@
-// What comes in with a call and what goes out: pointers into the caller's arrays (shapes in brackets).
+// What comes in with a call and what goes out: pointers into the caller's arrays.
+//
+// B samples, N amplitudes, S shared and S' per-sample slots, G blocks of samples, R raw sums.
 #pragma once
 
 #include <memory>
@@ -6,8 +8,8 @@
 
 namespace qmltrain {
 
-// The shared angles of a training step, in a copy of its own. The engine keeps what it worked out for one such object: a
-// step whose object is another one is prepared again.
+// The shared angles of a training step, in a copy of its own. The engine keeps what it worked out for one such object:
+// a step whose object is another one is prepared again.
 struct StepAngles {
   std::vector<double> shared;  // (S)
 };

@@ -6,10 +6,10 @@
 
 namespace qmltrain {
 
-template <class Real> using Turn = std::conditional_t<sizeof(Real) == 4, std::uint32_t, std::uint64_t>;
+template <class Real> using IntegerAngle = std::conditional_t<sizeof(Real) == 4, std::uint32_t, std::uint64_t>;
 
-// phi -> phi / (4 pi) of a turn: exp(-i phi / 2) = exp(-2 pi i turn)
-template <class Real> Turn<Real> turn_of(double angle) {
+// phi -> a with exp(-i phi / 2) = exp(-2 pi i a / 2^bits): a = 2^bits phi / (4 pi), rounded
+template <class Real> IntegerAngle<Real> integer_angle(double angle) {
   double x = angle * 0.079577471545947667884;
   x -= std::nearbyint(x);
   if constexpr (sizeof(Real) == 4) return std::uint32_t(std::int64_t(std::nearbyint(x * 4294967296.0)));

@@ -1,12 +1,13 @@
 // LaneFrame: where the lanes of a row stand.
 //
-// Where CX has made masks of many bits, most rotations pair amplitudes of different rows *and* different lanes, and every row
-// would have to be permuted when it is loaded and again when it is stored. So the lanes of row r are kept permuted:
+// Where CX has made masks of many bits, most rotations pair amplitudes of different rows *and* different lanes, and
+// every row would have to be permuted when it is loaded and again when it is stored. So the lanes of row r are kept
+// permuted:
 //
-//     lane' = lane ^ A r,   A linear over GF(2), changed between layers while a diagonal passes over the rows anyway.
+//     lane' = lane ^ A r,   A linear over GF(2), changed while a diagonal stage visits the rows anyway.
 //
-// A mask of pairs (r, l) becomes (r, l ^ A r), a mask of parities (f, g) becomes (f ^ A^T g, g). A has room for as many masks
-// as there are row bits: of n independent masks, all but the number of lane bits come to lie within the rows.
+// A mask of pairs (r, l) becomes (r, l ^ A r), a mask of parities (f, g) becomes (f ^ A^T g, g). A has room for as many
+// masks as there are row bits: of n independent masks, all but the number of lane bits come to lie within the rows.
 #pragma once
 #include <vector>
 
@@ -28,7 +29,8 @@ class LaneFrame {
   Mask pair(Mask m) const { return m ^ lanes(m >> lane_bits_); }
   Mask parity(Mask f) const {
     const Mask lane = f & ((Mask(1) << lane_bits_) - 1);
-    for (std::size_t i = 0; i < columns_.size(); i++) f ^= Mask(parity_of(columns_[i] & lane)) << (std::size_t(lane_bits_) + i);
+    for (std::size_t i = 0; i < columns_.size(); i++)
+      f ^= Mask(parity_of(columns_[i] & lane)) << (std::size_t(lane_bits_) + i);
     return f;
   }
 
@@ -53,7 +55,8 @@ class LaneFrame {
     }
     LaneFrame next = *this;
     for (Mask r : reduced) next.columns_[std::size_t(top(r) - lane_bits_)] = 0;
-    for (Mask r : reduced) next.columns_[std::size_t(top(r) - lane_bits_)] = next.pair(r) & ((Mask(1) << lane_bits_) - 1);
+    const Mask lanes = (Mask(1) << lane_bits_) - 1;
+    for (Mask r : reduced) next.columns_[std::size_t(top(r) - lane_bits_)] = next.pair(r) & lanes;
     return next;
   }
 

@@ -1,28 +1,38 @@
-// A Plan as it comes from Python: flat arrays, see qmltrain/engines/cpu for the columns.
+// A Plan as it comes from Python: flat arrays. qmltrain/engines/cpu/plan_arrays.py writes the same columns; what the
+// terms mean is in qmltrain/fusion/plan.py.
 #pragma once
 #include <cstdint>
 #include <vector>
 
 namespace qmltrain {
 
-using Mask = std::uint64_t;
+using Mask = std::uint64_t;  // a set of qubits or address bits
 
 inline int parity_of(Mask m) { return __builtin_parityll(m); }
 
-struct RunData { bool per_sample, real; int first, count; };
-struct AngleData { int axis, slot; double coefficient, offset; };          // slot -1: constant
-struct RotationData { int run; Mask pair, parity; bool flip; };
-enum Source { kConstant, kSlot, kAlpha, kGamma, kSampleSlot };
-struct TermData { Mask mask; int sign; int source, index; double coefficient, offset; };
-struct OperationData { bool diagonal; int layer, first, count, sample_first, sample_count; };
-struct PassData { std::vector<Mask> basis; int first, count; };
+// Where the angle of a term comes from (TermData::source).
+enum AngleSource {
+  kConstant,    // offset alone
+  kSlot,        // a shared slot
+  kAlpha,       // alpha of a gate run, U = RZ(gamma) RY(beta) RZ(alpha)
+  kGamma,       // its gamma
+  kSampleSlot,  // a per-sample slot
+};
+
+// `first`, `count`: a range of another array. Angles are coefficient * slot + offset.
+struct AngleData { int axis, slot; double coefficient, offset; };                   // slot -1: constant
+struct GateRunData { bool per_sample, real; int first, count; };                    // of angles; real: axes are all y
+struct RotationData { int gate_run; Mask pair, parity; bool flip; };
+struct TermData { Mask mask; int sign, source, index; double coefficient, offset; };  // index: slot or gate run
+struct OperationData { bool diagonal; int layer, first, count, sample_first, sample_count; };  // rotations, or terms
+struct PassData { std::vector<Mask> basis; int first, count; };                     // of operations
 struct StringData { Mask x, z; int sign, n_y; };
 
 struct PlanData {
   int n_qubits = 0;
   bool amplitude_encoded = false;
   int n_shared = 0, n_per_sample = 0;
-  std::vector<RunData> runs;
+  std::vector<GateRunData> gate_runs;
   std::vector<AngleData> angles;
   std::vector<PassData> passes;
   std::vector<OperationData> operations;

@@ -1,4 +1,12 @@
-// Layout: a shape, and everything about it that depends on the shared angles: signs, scales, tables, prepared calls.
+// PreparedShape: a shape, and everything about it that depends on the shared angles of a step: signs, scales, tables,
+// calls.
+//
+//   prepared_shape.hpp    the class, and which states are kept
+//   prepared_values.hpp   signs, scales and angles: the scaled form and the frame X^F Z^G
+//   prepared_calls.hpp    kernel calls with everything filled in that stays the same from tile to tile
+//   prepared_tables.hpp   tables of phases
+//
+// engine.cpp includes all four; each of the others needs this one alone.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -11,42 +19,44 @@
 
 namespace qmltrain {
 
-// A step with everything filled in that does not depend on the tile, the unit or the thread.
-template <class Real> struct Call {
-  Step::Kind kind;
-  int index;
-  bool plain;                 // nothing changes from tile to tile but where it lies
-  BackwardCall<Real> group;
+// A kernel call with everything filled in that does not depend on the tile, the unit or the thread.
+template <class Real> struct PreparedCall {
+  CallShape::Kind kind;
+  int index;         // into Shape::groups or Shape::stages
+  bool plain;        // nothing changes from tile to tile and unit to unit but where it lies
+  bool for_samples;  // measures gradients of per-sample angles and does nothing else
+  // rotations: `rotate`, and `rotate_back` where v is measured
+  RotateBackCall<Real> group;
   typename Kernels<Real>::Rotate rotate;
-  typename Kernels<Real>::Backward reverse;
-  ElementwiseCall<Real> elementwise;
-  typename Kernels<Real>::Elementwise kernel;
-  bool compressed;
-  bool for_samples;           // measures gradients of per-sample angles and does nothing else
-  // not nullptr: an elementwise step together with the rotations of group `then`, whose angles are in `group`
-  typename Kernels<Real>::PhaseRotate phase_rotate;
+  typename Kernels<Real>::RotateBack rotate_back;
+  // kDiagonal
+  DiagonalCall<Real> diagonal;
+  typename Kernels<Real>::Diagonal diagonal_kernel;
+  bool compressed;   // signed sums of w over two coordinates are taken by the kernel
+  // not nullptr: the stage together with the rotations of group `then`, whose angles are in `group`
+  typename Kernels<Real>::DiagonalRotate diagonal_rotate;
   int then;
-  // not nullptr: a whole layer going back, with these rotations
-  typename Kernels<Real>::LayerBack layer_back;
-  LayerCall<Real> layer;
+  // not nullptr: these rotations and the diagonal before them going back at once
+  typename Kernels<Real>::DiagonalRotateBack diagonal_rotate_back;
+  DiagonalRotateBackCall<Real> joined_back;
   int rotation[kMaxGroup];
 };
 
-template <class Real> class Layout {
+template <class Real> class PreparedShape {
  public:
-  Layout(const Context<Real>& context, const PlanData& plan, int lane_bits)
-      : c_(context),
-        shape(plan, context.runs, lane_bits, int(context.W), context.row_bytes, context.kernels.max_group, may_keep(plan, lane_bits),
-              context.settings.interval > 0, context.settings.fusion, context.settings.share_row_bits),
-        keep(may_keep(plan, lane_bits) && shape.resident && shape.sweeps.size() <= 1) {
-    if (may_keep(plan, lane_bits) && !keep)
-      shape = Shape(plan, context.runs, lane_bits, int(context.W), context.row_bytes, context.kernels.max_group, false, false,
-                    context.settings.fusion, context.settings.share_row_bits);
-    choose_kept();
+  PreparedShape(const Context<Real>& context, const PlanData& plan, int lane_bits)
+      : context_(context), shape(plan, context.gate_runs, shape_options(lane_bits, may_keep(plan, lane_bits))),
+        keep(may_keep(plan, lane_bits) && shape.resident && shape.passes.size() <= 1) {
+    if (may_keep(plan, lane_bits) && !keep) {
+      ShapeOptions options = shape_options(lane_bits, false);
+      options.pass_per_diagonal = false;
+      shape = Shape(plan, context.gate_runs, options);
+    }
+    choose_checkpoints();
     for (StringData string : plan.strings) {
       string.x = shape.lane_frame.pair(string.x), string.z = shape.lane_frame.parity(string.z);
       framed_strings_.push_back(string);
-      string.x = shape.scatter.pair(string.x), string.z = shape.scatter.parity(string.z);
+      string.x = shape.spread.pair(string.x), string.z = shape.spread.parity(string.z);
       strings.push_back(string);
     }
     for (const bool flips : {false, true}) {
@@ -59,7 +69,7 @@ template <class Real> class Layout {
   bool prepared() const { return prepared_; }
   void forget() { prepared_ = false; }
 
-  // For these shared angles (S); `runs` has been prepared for them.
+  // For these shared angles (S); the gate runs have been prepared for them.
   void prepare(const double* shared) {
     prepare_values(shared);
     prepare_calls();
@@ -68,86 +78,107 @@ template <class Real> class Layout {
   }
 
   // prepared_tables.hpp
-  void vector_phases(int index, std::size_t tile, Turn<Real>* a, Real* table, const Turn<Real>* sample_turns) const;
+  void vector_phases(int index, std::size_t tile, IntegerAngle<Real>* a, Real* table,
+                     const IntegerAngle<Real>* term_angles) const;
 
   // States are stored one after the other; the last one is the current state.
-  std::size_t state_bytes() const { return c_.row_bytes << shape.row_bits; }
-  std::size_t state_stride() const { return state_bytes() + 5 * c_.row_bytes; }
-  int stored_states() const { return keep ? 1 + int(shape.elementwise.size()) : 1 + n_kept; }
+  std::size_t state_bytes() const { return context_.row_bytes << shape.row_bits; }
+  std::size_t state_stride() const { return state_bytes() + 5 * context_.row_bytes; }
+  int stored_states() const { return keep ? 1 + int(shape.stages.size()) : 1 + n_checkpoints; }
   std::size_t unit_bytes() const { return state_stride() * std::size_t(stored_states()); }
 
  private:
-  const Context<Real>& c_;
+  const Context<Real>& context_;
   bool prepared_ = false, built_ = false;
 
  public:
   Shape shape;
-  std::vector<StringData> strings;     // their masks by where the rows lie
-  bool keep;                           // psi after every set of rotations is stored
-  std::vector<int> kept_before;        // [sweep]: place of the state before it among the stored ones, or -1
-  int n_kept = 0;
-  std::vector<std::uint8_t> minus_x, minus_z, minus;  // of each rotation: signs of v_x, v_z, v_y (frame and flip)
-  std::vector<Real> tangent;           // of each rotation: tan with its sign; +-1 for per-sample ones
-  std::vector<double> scale;           // of each elementwise step
-  std::vector<Mask> frame;             // X part of the frame at each elementwise step
-  std::vector<Turn<Real>> turns;       // of each phase term, all elementwise steps one after the other
-  std::vector<std::size_t> first_turn; // of each elementwise step
-  std::vector<std::uint8_t> string_minus;
-  std::vector<std::size_t> observed;   // strings in the order they are observed: the n_diagonal without X or Y come first
+  bool keep;                             // psi after every set of rotations is stored
+  std::vector<int> checkpoint_before;    // [pass]: number of the stored state that is the checkpoint before it, or -1
+  int n_checkpoints = 0;
+  // of each rotation: whether v_x, v_y, v_z of the stored states have the other sign; t
+  std::vector<std::uint8_t> negate_x, negate_y, negate_z;
+  std::vector<Real> tangent;             // t with its sign; +-1 for per-sample ones
+  // of each diagonal stage
+  std::vector<double> scale;             // the factor that it multiplies with
+  std::vector<Mask> frame;               // F when the diagonal acts
+  std::vector<std::size_t> first_angle;  // its first one in `angles`
+  std::vector<IntegerAngle<Real>> angles;  // of each shared term, all diagonal stages one after the other
+  // of strings
+  std::vector<StringData> strings;       // their masks by where the rows lie
+  std::vector<std::uint8_t> negate_string;
+  std::vector<std::size_t> observed;     // the order they are observed in: the n_diagonal without X or Y come first
   std::size_t n_diagonal = 0;
-  double expectation_factor = 1, psi_end = 1, lam_end = 1;
+  double expectation_factor = 1;         // expectations are this times those of the stored state
+  double psi_end = 1, bra_end = 1;       // true state = this * stored one, after all has been undone
+  // of each raw sum and each per-sample row: factor * (sum over lanes of an accumulator)
   std::vector<double> raw_factor, sample_factor;
-  std::vector<std::uint32_t> raw_acc;
+  std::vector<std::uint32_t> raw_accumulator;
   std::vector<std::uint8_t> raw_lane;
-  std::vector<std::vector<Call<Real>>> forward, backward;  // [sweep][step]
+  std::vector<std::vector<PreparedCall<Real>>> forward, backward;  // [pass][call]
 
  private:
   std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state
-  Buffer lane_sine_;                   // [rotation][lane]
+  Buffer lane_sine_;                     // [rotation][lane]
   Buffer tables_;
 
   bool may_keep(const PlanData& plan, int lane_bits) const {
-    return c_.settings.mode == Mode::kKeep && lane_bits == 0 && plan.passes.size() <= 1;
+    return context_.settings.mode == Mode::kKeep && lane_bits == 0 && plan.passes.size() <= 1;
   }
 
-  // Which states are kept for checkpoints: every `interval` steps of progress, counted in rotations.
-  void choose_kept() {
-    kept_before.assign(shape.sweeps.size() + 1, -1);
-    if (c_.settings.interval <= 0 || shape.sweeps.empty()) return;
-    int rotations = 0, steps = 1;
-    for (const Sweep& s : shape.sweeps) rotations += s.rotations;
-    for (const Elementwise& e : shape.elementwise) steps += e.diagonal.kind != kNone;
-    const double per_step = double(rotations) / steps;
+  ShapeOptions shape_options(int lane_bits, bool may_keep) const {
+    ShapeOptions options;
+    options.lane_bits = lane_bits;
+    options.lanes = int(context_.lanes);
+    options.row_bytes = context_.row_bytes;
+    options.max_group = context_.kernels.max_group;
+    options.keep = may_keep;
+    options.pass_per_diagonal = context_.settings.interval > 0;
+    options.fusion = context_.settings.fusion;
+    options.share_row_bits = context_.settings.share_row_bits;
+    return options;
+  }
+
+  // Checkpoints: a state every `interval` moments of progress, which is counted in rotations.
+  void choose_checkpoints() {
+    checkpoint_before.assign(shape.passes.size() + 1, -1);
+    if (context_.settings.interval <= 0 || shape.passes.empty()) return;
+    int rotations = 0, moments = 1;
+    for (const Pass& pass : shape.passes) rotations += pass.rotations;
+    for (const DiagonalStage& stage : shape.stages) moments += stage.diagonal.kind != kNone;
+    const double per_moment = double(rotations) / moments;
     double done = 0, due = 0;
-    for (std::size_t s = 0; s < shape.sweeps.size(); s++) {
+    for (std::size_t i = 0; i < shape.passes.size(); i++) {
       if (done >= due) {
-        kept_before[s] = n_kept++;
-        due += c_.settings.interval * per_step;
+        checkpoint_before[i] = n_checkpoints++;
+        due += context_.settings.interval * per_moment;
       }
-      done += shape.sweeps[s].rotations;
+      done += shape.passes[i].rotations;
     }
   }
 
   // prepared_values.hpp
   double term_angle(const PhaseTerm& term, const double* shared) const;
   void prepare_values(const double* shared);
-  void backward_scales(double end, const std::vector<double>& before, const std::vector<double>& slot_scale);
+  void backward_scales(double end, const std::vector<double>& before, const std::vector<double>& stored_scale);
+  void set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage);
 
   // prepared_calls.hpp
   void prepare_calls();
-  void build_calls(const Sweep& sweep, bool back, std::vector<Call<Real>>& calls);
-  bool plain_diagonal(const Call<Real>& call) const;
-  bool lowest_bits(const Call<Real>& call) const;
-  bool join_forward(std::vector<Call<Real>>& calls, const Call<Real>& call) const;
-  bool join_backward(std::vector<Call<Real>>& calls, const Call<Real>& call) const;
-  Call<Real> build_call(const Step& step, bool back, bool single) const;
+  void build_calls(const Pass& pass, bool back, std::vector<PreparedCall<Real>>& calls);
+  bool plain_diagonal(const PreparedCall<Real>& call) const;
+  bool lowest_bits(const PreparedCall<Real>& call) const;
+  bool join_forward(std::vector<PreparedCall<Real>>& calls, const PreparedCall<Real>& call) const;
+  bool join_backward(std::vector<PreparedCall<Real>>& calls, const PreparedCall<Real>& call) const;
+  PreparedCall<Real> diagonal_call(int index, bool back, bool one_tile) const;
+  PreparedCall<Real> group_call(const CallShape& call_shape) const;
 
   static const Real* zeros() {
     alignas(64) static const Real zero[64 / sizeof(Real)] = {};
     return zero;
   }
 
-  static bool has_table(const DiagonalShape& d) { return d.kind == kScalar || d.kind == kFactor || d.whole; }
+  static bool has_table(const DiagonalShape& d) { return d.kind == kScalar || d.kind == kFactor || d.whole_table; }
 
   // prepared_tables.hpp
   void prepare_tables();

@@ -1,137 +1,161 @@
-// Layout: signs, scales and angles from the shared angles, forward and back.
+// PreparedShape: signs, scales and angles from the shared angles, forward and back.
+//
+// What is stored is not psi but, up to a sign, X^F Z^G psi / scale:
+//
+//   scale   RY(beta') = cos(beta'/2) [[1, -t], [t, 1]], t = tan(beta'/2): the factor cos is left out of the data and
+//           multiplied into `scale`. Every diagonal stage multiplies by the scale so far and starts it again at 1.
+//   frame   where |tan(beta/2)| > 1 an XZ is split off, RY(beta) = RY(beta - pi) XZ up to a sign, so that |t| <= 1. It
+//           is not done to the data: X^pair Z^parity joins the frame, F ^= pair, G ^= parity.
+//
+// A frame changes signs only: a later rotation has t -> -t where parity(F & parity) ^ parity(G & pair), a phase term of
+// a mask has angle -> -angle where parity(F & mask). Likewise v_x, v_z, v_y of a rotation as measured on the stored
+// states change sign with parity(G & pair), parity(F & parity), and both.
 #pragma once
 #include "prepared_shape.hpp"
 
 namespace qmltrain {
 
-template <class Real> double Layout<Real>::term_angle(const PhaseTerm& term, const double* shared) const {
+template <class Real> double PreparedShape<Real>::term_angle(const PhaseTerm& term, const double* shared) const {
+  const GateRuns& runs = context_.gate_runs;
   double angle = term.constant;
-  for (const auto& p : term.parts)
-    angle += p.coefficient *
-             (p.source == kSlot ? shared[p.index] : p.source == kAlpha ? c_.runs.alpha[p.index] : c_.runs.gamma[p.index]);
+  for (const PhaseTerm::Source& s : term.sources)
+    angle += s.coefficient * (s.source == kSlot    ? shared[s.index]
+                              : s.source == kAlpha ? runs.alpha[s.index]
+                                                   : runs.gamma[s.index]);
   return angle;
 }
 
-// Signs, scales and angles in time order. The stored state is X^F Z^G of the true one: where |tan(beta/2)| > 1 half a turn
-// XZ = X^pair Z^parity is split off and joins (F, G) instead of the data; later signs follow from parities with F and G.
-template <class Real> void Layout<Real>::prepare_values(const double* shared) {
+// In time order.
+template <class Real> void PreparedShape<Real>::prepare_values(const double* shared) {
   const Shape& s = shape;
-  const std::size_t n_rotations = s.rotations.size(), n_elementwise = s.elementwise.size();
-  tangent.assign(n_rotations + 1, 0), minus.assign(n_rotations, 0), minus_x = minus, minus_z = minus;
-  scale.assign(n_elementwise, 1), frame.assign(n_elementwise, 0), first_turn.assign(n_elementwise, 0);
-  turns.clear();
-  lane_sine_.reserve((n_rotations + 1) * c_.W * sizeof(Real));
+  const GateRuns& runs = context_.gate_runs;
+  const std::size_t n_rotations = s.rotations.size(), n_stages = s.stages.size();
+  tangent.assign(n_rotations + 1, 0), negate_y.assign(n_rotations, 0), negate_x = negate_y, negate_z = negate_y;
+  scale.assign(n_stages, 1), frame.assign(n_stages, 0), first_angle.assign(n_stages, 0);
+  angles.clear();
+  lane_sine_.reserve((n_rotations + 1) * context_.lanes * sizeof(Real));
   Mask F = 0, G = 0;
-  double now = 1;
+  double now = 1;  // the scale: true = now * stored
   auto rotation = [&](int m) {
     const ShapeRotation& r = s.rotations[std::size_t(m)];
     const bool sample = r.sample_index >= 0;
-    if (!sample && c_.runs.turned[r.run]) F ^= r.pair, G ^= r.parity;
-    minus_z[m] = std::uint8_t(parity_of(F & r.parity) ^ int(r.flip));
-    minus_x[m] = std::uint8_t(parity_of(G & r.pair));
-    minus[m] = minus_z[m] ^ minus_x[m];
-    const double t = sample ? 1.0 : c_.runs.tangent[r.run];
-    tangent[m] = Real(minus[m] ? -t : t);
-    if (!sample) now *= c_.runs.factor[r.run];
+    if (!sample && runs.split_xz[r.gate_run]) F ^= r.pair, G ^= r.parity;
+    negate_z[m] = std::uint8_t(parity_of(F & r.parity) ^ int(r.flip));
+    negate_x[m] = std::uint8_t(parity_of(G & r.pair));
+    negate_y[m] = negate_z[m] ^ negate_x[m];
+    const double t = sample ? 1.0 : runs.tangent[r.gate_run];
+    tangent[m] = Real(negate_y[m] ? -t : t);
+    if (!sample) now *= runs.factor[r.gate_run];
   };
   for (int m : s.initial) {
-    minus_z[m] = minus[m] = s.rotations[m].flip;
-    tangent[m] = minus[m] ? Real(-1) : Real(1);
+    negate_z[m] = negate_y[m] = s.rotations[m].flip;
+    tangent[m] = negate_y[m] ? Real(-1) : Real(1);
   }
-  std::vector<double> slot_scale, before(s.sweeps.size() + 1, 1);
-  for (std::size_t i = 0; i < s.sweeps.size(); i++) {
+  std::vector<double> stored_scale;                 // of the state before each diagonal, which keeping stores
+  std::vector<double> before(s.passes.size() + 1, 1);  // each pass
+  for (std::size_t i = 0; i < s.passes.size(); i++) {
     before[i] = now;
-    for (const Step& step : s.sweeps[i].forward) {
-      if (step.kind == Step::kRotate) {
-        const Group& g = s.groups[step.index];
+    for (const CallShape& call : s.passes[i].forward) {
+      if (call.kind == CallShape::kRotate) {
+        const RotationGroup& g = s.groups[call.index];
         for (int k = 0; k < g.count; k++) rotation(g.rotation[k]);
         continue;
       }
-      const Elementwise& e = s.elementwise[step.index];
-      slot_scale.push_back(now);
-      frame[step.index] = F;
-      scale[step.index] = now;
+      const DiagonalStage& stage = s.stages[call.index];
+      stored_scale.push_back(now);
+      frame[call.index] = F;
+      scale[call.index] = now;
       now = 1;
-      if (e.exchanges) F = e.exchange.pair(F), G = e.exchange.parity(G);
-      for (const LaneRotationShape& l : e.lanes) {
+      if (stage.exchanges) F = stage.exchange.pair(F), G = stage.exchange.parity(G);
+      for (const LaneRotationShape& l : stage.lanes) {
         rotation(l.rotation);
-        Real* sine = lane_sine_.template as<Real>() + c_.W * std::size_t(l.rotation);
-        for (std::size_t lane = 0; lane < c_.W; lane++)
+        Real* sine = lane_sine_.template as<Real>() + context_.lanes * std::size_t(l.rotation);
+        for (std::size_t lane = 0; lane < context_.lanes; lane++)
           sine[lane] = parity_of(lane & Mask(l.lane_parity)) ? tangent[l.rotation] : -tangent[l.rotation];
       }
-      first_turn[step.index] = turns.size();
-      for (const PhaseTerm& term : e.diagonal.terms) {
-        const Turn<Real> a = turn_of<Real>(term_angle(term, shared));
-        turns.push_back(parity_of(term.mask & frame[step.index]) ? Turn<Real>(0) - a : a);
+      first_angle[call.index] = angles.size();
+      for (const PhaseTerm& term : stage.diagonal.terms) {
+        const IntegerAngle<Real> a = integer_angle<Real>(term_angle(term, shared));
+        angles.push_back(parity_of(term.mask & frame[call.index]) ? IntegerAngle<Real>(0) - a : a);
       }
     }
   }
-  before[s.sweeps.size()] = now;
-  // stored = true / now
+  before[s.passes.size()] = now;
   expectation_factor = now * now;
-  string_minus.clear();
+  negate_string.clear();
   for (const StringData& string : framed_strings_)
-    string_minus.push_back(std::uint8_t((string.sign < 0) ^ parity_of(F & string.z) ^ parity_of(G & string.x)));
-  backward_scales(now, before, slot_scale);
+    negate_string.push_back(std::uint8_t((string.sign < 0) ^ parity_of(F & string.z) ^ parity_of(G & string.x)));
+  backward_scales(now, before, stored_scale);
 }
 
-// Going back: scales of psi and lam wherever something is measured, hence the factor of every raw sum.
+// Going back: scales of psi and bra wherever something is measured, hence the factor of every raw sum.
 template <class Real>
-void Layout<Real>::backward_scales(double end, const std::vector<double>& before, const std::vector<double>& slot_scale) {
+void PreparedShape<Real>::backward_scales(double end, const std::vector<double>& before,
+                                          const std::vector<double>& stored_scale) {
   const Shape& s = shape;
-  std::vector<double> at_rotation(s.rotations.size(), 1), at_elementwise(s.elementwise.size(), 1);
-  double psi = end, lam = end;
-  std::size_t slot = slot_scale.size();
-  for (std::size_t i = s.sweeps.size(); i-- > 0;) {
-    if (c_.settings.mode == Mode::kCheckpoint || kept_before[i + 1] >= 0) psi = before[i + 1];
-    for (const Step& step : s.sweeps[i].backward) {
-      if (step.kind == Step::kElementwise) {
-        const Elementwise& e = s.elementwise[step.index];
-        for (const LaneRotationShape& l : e.lanes) {
-          at_rotation[l.rotation] = psi * lam;
+  const GateRuns& runs = context_.gate_runs;
+  std::vector<double> at_rotation(s.rotations.size(), 1), at_stage(s.stages.size(), 1);  // scale of psi * scale of bra
+  double psi = end, bra = end;
+  std::size_t stored = stored_scale.size();
+  for (std::size_t i = s.passes.size(); i-- > 0;) {
+    if (context_.settings.mode == Mode::kCheckpoint || checkpoint_before[i + 1] >= 0) psi = before[i + 1];
+    for (const CallShape& call : s.passes[i].backward) {
+      if (call.kind == CallShape::kDiagonal) {
+        const DiagonalStage& stage = s.stages[call.index];
+        for (const LaneRotationShape& l : stage.lanes) {
+          at_rotation[l.rotation] = psi * bra;
           const ShapeRotation& r = s.rotations[l.rotation];
-          if (r.sample_index < 0 && !e.measure) psi *= c_.runs.factor[r.run], lam *= c_.runs.factor[r.run];
+          if (r.sample_index < 0 && !stage.measure) psi *= runs.factor[r.gate_run], bra *= runs.factor[r.gate_run];
         }
-        if (e.measure) continue;
+        if (stage.measure) continue;
         if (keep) {
-          lam /= scale[step.index];
-          psi = slot_scale[--slot];
-          at_elementwise[step.index] = psi * lam;
+          bra /= scale[call.index];
+          psi = stored_scale[--stored];
+          at_stage[call.index] = psi * bra;
         } else {
-          at_elementwise[step.index] = psi * lam;
-          psi /= scale[step.index], lam /= scale[step.index];
+          at_stage[call.index] = psi * bra;
+          psi /= scale[call.index], bra /= scale[call.index];
         }
         continue;
       }
-      const Group& g = s.groups[step.index];
+      const RotationGroup& g = s.groups[call.index];
       double factor = 1;
       for (int k = 0; k < g.count; k++) {
-        if (step.kind == Step::kReverse || step.kind == Step::kMeasure)
-          at_rotation[g.rotation[k]] = (g.count == 2 ? 0.5 : 1.0) * psi * lam;
-        if (!g.per_sample) factor *= c_.runs.factor[s.rotations[g.rotation[k]].run];
+        if (call.kind == CallShape::kRotateBack || call.kind == CallShape::kMeasure)
+          at_rotation[g.rotation[k]] = (g.count == 2 ? 0.5 : 1.0) * psi * bra;  // of two qubits, twice v is added
+        if (!g.per_sample) factor *= runs.factor[s.rotations[g.rotation[k]].gate_run];
       }
-      if (step.kind == Step::kReverse || step.kind == Step::kUndo) psi *= factor, lam *= factor;
-      if (step.kind == Step::kUndoLam) lam *= factor;
+      if (call.kind == CallShape::kRotateBack || call.kind == CallShape::kUndo) psi *= factor, bra *= factor;
+      if (call.kind == CallShape::kUndoBra) bra *= factor;
     }
   }
-  psi_end = psi, lam_end = lam;
-  const std::size_t n_raw = std::size_t(c_.runs.n_raw());
-  raw_factor.assign(n_raw, 0), raw_acc.assign(n_raw, 0), raw_lane.assign(n_raw, 0), sample_factor.clear();
-  for (const RawRow& r : s.raw_rows) {
-    double f = r.elementwise >= 0 ? at_elementwise[r.elementwise] : at_rotation[r.rotation];
-    switch (r.what) {
-      case 'x': if (minus_x[r.rotation]) f = -f; break;
-      case 'y': if (minus[r.rotation]) f = -f; break;
-      case 'm': if (!minus[r.rotation]) f = -f; break;
-      case 'z': if (minus_z[r.rotation]) f = -f; break;
-      default: if (parity_of(r.mask & frame[r.elementwise])) f = -f;
+  psi_end = psi, bra_end = bra;
+  set_factors(at_rotation, at_stage);
+}
+
+template <class Real>
+void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage) {
+  const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw());
+  raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0), sample_factor.clear();
+  auto negated = [&](const RawRow& r) {
+    switch (r.measured) {
+      case Measured::kVx: return bool(negate_x[r.rotation]);
+      case Measured::kVy: return bool(negate_y[r.rotation]);
+      case Measured::kMinusVy: return !negate_y[r.rotation];
+      case Measured::kVz: return bool(negate_z[r.rotation]);
+      case Measured::kPhase: break;
     }
-    raw_factor[r.row] = f, raw_acc[r.row] = std::uint32_t(r.acc), raw_lane[r.row] = std::uint8_t(r.lane_mask);
+    return bool(parity_of(r.mask & frame[r.stage]));
+  };
+  for (const RawRow& r : shape.raw_rows) {
+    const double factor = r.stage >= 0 ? at_stage[r.stage] : at_rotation[r.rotation];
+    raw_factor[r.row] = negated(r) ? -factor : factor;
+    raw_accumulator[r.row] = std::uint32_t(r.accumulator), raw_lane[r.row] = std::uint8_t(r.lane_mask);
   }
-  for (const SampleRow& r : s.sample_rows) {
-    double f = r.coefficient * (r.elementwise >= 0 ? at_elementwise[r.elementwise] : at_rotation[r.rotation]);
-    if (r.elementwise >= 0 ? parity_of(r.mask & frame[r.elementwise]) : int(minus[r.rotation])) f = -f;
-    sample_factor.push_back(f);
+  for (const SampleRow& r : shape.sample_rows) {
+    const double factor = r.coefficient * (r.stage >= 0 ? at_stage[r.stage] : at_rotation[r.rotation]);
+    const bool negated = r.stage >= 0 ? parity_of(r.mask & frame[r.stage]) : bool(negate_y[r.rotation]);
+    sample_factor.push_back(negated ? -factor : factor);
   }
 }
 

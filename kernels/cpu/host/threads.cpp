@@ -23,7 +23,7 @@ constexpr int kSpins = 4000;
 
 }  // namespace
 
-void Team::run(int count, const std::function<void(int, int)>& job) {
+void Team::do_jobs(int count, const std::function<void(int, int)>& job) {
   if (threads_ == 1 || count == 1) {
     for (int i = 0; i < count; i++) job(i, 0);
     return;
@@ -39,8 +39,8 @@ void Team::run(int count, const std::function<void(int, int)>& job) {
   }
   job_ = &job, error_ = nullptr;
   for (int t = 0; t < threads_; t++) {
-    shares_[std::size_t(t)].next.store(int(std::int64_t(count) * t / threads_), std::memory_order_relaxed);
-    shares_[std::size_t(t)].end = int(std::int64_t(count) * (t + 1) / threads_);
+    jobs_of_[std::size_t(t)].next.store(int(std::int64_t(count) * t / threads_), std::memory_order_relaxed);
+    jobs_of_[std::size_t(t)].end = int(std::int64_t(count) * (t + 1) / threads_);
   }
   open_.store(true);
   {
@@ -50,7 +50,8 @@ void Team::run(int count, const std::function<void(int, int)>& job) {
   wake_.notify_all();
   take(0);
   // All jobs are taken. Threads that are at one are waited for; one that has not woken up finds the round closed. (It
-  // counts itself in before it looks whether the round is open, this thread closes before it counts: one sees the other.)
+  // counts itself in before it looks whether the round is open, this thread closes before it counts: one sees the
+  // other.)
   open_.store(false);
   for (int k = 0; inside_.load(); k++) relax(k);
   if (error_) std::rethrow_exception(error_);
@@ -59,13 +60,13 @@ void Team::run(int count, const std::function<void(int, int)>& job) {
 void Team::take(int thread) {
   try {
     for (int k = 0; k < threads_; k++) {  // its own jobs, then what others have left
-      Jobs& jobs = shares_[std::size_t((thread + k) % threads_)];
+      Jobs& jobs = jobs_of_[std::size_t((thread + k) % threads_)];
       for (int i; (i = jobs.next.fetch_add(1, std::memory_order_relaxed)) < jobs.end;) (*job_)(i, thread);
     }
   } catch (...) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!error_) error_ = std::current_exception();
-    for (Jobs& jobs : shares_) jobs.next.store(jobs.end, std::memory_order_relaxed);
+    for (Jobs& jobs : jobs_of_) jobs.next.store(jobs.end, std::memory_order_relaxed);
   }
 }
 

@@ -13,7 +13,7 @@ namespace qmltrain {
 
 class Team {
  public:
-  explicit Team(int threads) : threads_(threads < 1 ? 1 : threads), shares_(std::size_t(threads_)) {}
+  explicit Team(int threads) : threads_(threads < 1 ? 1 : threads), jobs_of_(std::size_t(threads_)) {}
   ~Team() { stop(); }
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -21,21 +21,22 @@ class Team {
   int threads() const { return threads_; }
 
   // job(index, thread) for index 0 .. count - 1; the calling thread is thread 0. Rethrows the first exception.
-  void run(int count, const std::function<void(int, int)>& job);
+  void do_jobs(int count, const std::function<void(int, int)>& job);
 
  private:
   void work(int thread);
   void take(int thread);
   void stop();
 
-  // Every thread starts with the same share of the job numbers each time: what a job works on is likely to be in its cache.
+  // Every thread starts with the same job numbers each time: what a job works on is likely to be in its
+  // cache.
   struct alignas(64) Jobs {
     std::atomic<int> next{0};
     int end = 0;
   };
 
   const int threads_;
-  std::vector<Jobs> shares_;
+  std::vector<Jobs> jobs_of_;
   std::vector<std::thread> workers_;
   const std::function<void(int, int)>* job_ = nullptr;
   std::atomic<int> inside_{0}, ticket_{0};

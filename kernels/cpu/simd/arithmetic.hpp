@@ -1,5 +1,9 @@
-// Host arithmetic in float64, vectorised over runs: half-angle sines, quaternions of merged runs, and the rotation of v
-// back through the gates of a run. Arrays hold a multiple of 8 numbers.
+// Host arithmetic in float64, vectorised over gate runs: half-angle sines, quaternions of merged gate runs, and the
+// rotation of v back through the gates of a run. Arrays hold a multiple of 8 numbers.
+//
+// `euler` and `chain` are, with host/gate_runs.cpp, the chain rule of a merged gate run;
+// qmltrain/engines/plan_values.py is the same in NumPy, for the engines without C++. Whoever changes one changes the
+// other.
 #pragma once
 #include "sums.hpp"
 
@@ -22,12 +26,12 @@ INLINE VD root(VD a) {
 #endif
 }
 
-// Cody-Waite reduction by pi/2 in three parts, then polynomials (Cephes coefficients). It holds for |x| up to 1e6; beyond,
-// whole turns are taken off first, as exactly as one multiplication can.
+// Cody-Waite reduction by pi/2 in three parts, then polynomials (Cephes coefficients). It holds for |x| up to 1e6;
+// beyond, multiples of 2 pi are taken off first, as exactly as one multiplication can.
 INLINE void sine_cosine(VD x, VD& s, VD& c) {
   const VD big = VD{} + 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer in the low bits
-  const VD turns = x * 0.15915494309189533577;
-  x = pick(magnitude(x) > 1e6, (turns - ((turns + big) - big)) * 6.28318530717958647693, x);
+  const VD cycles = x * 0.15915494309189533577;
+  x = pick(magnitude(x) > 1e6, (cycles - ((cycles + big) - big)) * 6.28318530717958647693, x);
   const VD shifted = x * 0.63661977236758134308 + big;
   const VL q = (VL)shifted;
   const VD k = shifted - big;
@@ -72,18 +76,18 @@ void sine_cosine_array(std::size_t n, const double* angle, double* sine, double*
 
 // half: n vectors of half angles of per-sample rotations; out: of each vector, cosines, then sines. Angles are
 // finite: the binding looks.
-void turns(std::size_t n, const double* half, double* out) {
+void half_angle_cos_sin(std::size_t n, const double* half, double* out) {
   for (std::size_t i = 0; i < n; i++) {
     VD s, c;
     sine_cosine(at(half + kDoubles * i), s, c);
     store_vector(out + 2 * kDoubles * i, c), store_vector(out + 2 * kDoubles * i + kDoubles, s);
   }
 }
-// In float the angle becomes an integer, a fraction of a turn of 2^32, as those of diagonals do.
-INLINE VecBits<float> fraction_of_turn(VD angle) {  // in the low half of each 64 bits
+// In float the angle becomes an integer, 2^32 of which are 2 pi, as those of diagonals do.
+INLINE VecBits<float> integer_angle(VD angle) {  // in the low half of each 64 bits
   const VD big = VD{} + 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer in the low bits
-  const VD turns = angle * 0.15915494309189533577;
-  const VD fraction = turns - ((turns + big) - big);
+  const VD cycles = angle * 0.15915494309189533577;
+  const VD fraction = cycles - ((cycles + big) - big);
   return (VecBits<float>)(fraction * 4294967296.0 + big);
 }
 // The even numbers of a, then of b.
@@ -102,18 +106,18 @@ INLINE VecBits<float> evens(VecBits<float> a, VecBits<float> b) {
 #endif
 }
 #undef SHUFFLE
-void turns(std::size_t n, const double* half, float* out) {
+void half_angle_cos_sin(std::size_t n, const double* half, float* out) {
   constexpr int W = Vector<float>::lanes;
   for (std::size_t i = 0; i < n; i++) {
     const VD x = at(half + W * i), y = at(half + W * i + kDoubles);
     Vec<float> s, c;
-    sine_cosine_turns(evens(fraction_of_turn(x), fraction_of_turn(y)), s, c);
+    sine_cosine_of(evens(integer_angle(x), integer_angle(y)), s, c);
     store_vector(out + 2 * W * i, c), store_vector(out + 2 * W * i + W, s);
   }
 }
 
-// n runs of one sequence of axes, rotation k in row k of half_sine and half_cosine: the product as a quaternion
-// w - i (x X + y Y + z Z), and from it U = RZ(gamma) RY(beta) RZ(alpha).
+// n gate runs of one sequence of axes, rotation k in row k of half_sine and half_cosine: the product as a quaternion
+// w - i (x X + y Y + z Z), and from it U = RZ(gamma) RY(beta) RZ(alpha); cos_half, sin_half are of beta / 2.
 void euler(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine, const double* half_cosine,
            double* alpha, double* gamma, double* cos_half, double* sin_half) {
   for (std::size_t r = 0; r < n; r += kDoubles) {
@@ -132,7 +136,8 @@ void euler(std::size_t n, int n_rotations, const std::uint8_t* axes, const doubl
   }
 }
 
-// v (3 rows of n: x, y, z, right after R) carried to each rotation; along row k = axis_k . v.
+// v (3 rows of n: x, y, z, right after R) carried back to each rotation; row k of `along` is axis_k . v, the raw sum of
+// rotation k's angle.
 void chain(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine, const double* half_cosine,
            const double* gamma, double* v, double* along) {
   for (std::size_t r = 0; r < n; r += kDoubles) {

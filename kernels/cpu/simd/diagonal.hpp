@@ -1,27 +1,29 @@
-// Diagonals, and rotations whose pairs lie within a row, in one sweep over the rows of a tile.
+// Diagonal stages: a diagonal D, an exchange of lanes, and rotations whose pairs lie within a row, all rows of a tile
+// once.
 //
-//   forward   psi -> (lane rotations) D psi
-//   reverse   v of the lane rotations, their inverses, w = Im(conj(lam) psi), D^-1, on psi and lam
+//   diagonal        psi -> (lane rotations) (exchange) D psi
+//   diagonal_back   v of the lane rotations, their inverses, w = Im(conj(bra) psi), D^-1, on psi and bra
 //
-// A diagonal comes as one complex number a row (kScalar: samples in the lanes, shared angles), as a small table of
-// vectors times a number for each block of rows (kFactor: qubits in the lanes), or as one vector a row (kVector).
-// Signed sums of w over the two lowest coordinates are taken in registers (Compressed): w then has a quarter of the rows.
+// How the phases of D are given is its DiagonalKind (kernels.hpp).
+// Signed sums of w over the two lowest coordinates are taken in registers (Compressed): w then has a quarter of the
+// rows.
 #pragma once
 #include "vector.hpp"
 
 namespace {
 
-using qmltrain::ElementwiseCall;
+using qmltrain::DiagonalCall;
 using qmltrain::LaneRotation;
-using qmltrain::Place;
-using qmltrain::Sums;
+using qmltrain::Operands;
+using qmltrain::WScratch;
 using qmltrain::kFactor;
 using qmltrain::kMaxLaneBits;
 using qmltrain::kNone;
 using qmltrain::kScalar;
 using qmltrain::kVector;
 
-// Kinds of lane rotations: any masks, row signs, per-sample angles; none, but an exchange of lanes; else rotation k is of lane bit k.
+// Kinds of lane rotations: any masks, row signs, per-sample angles; none, but an exchange of lanes; else rotation k is
+// of lane bit k.
 constexpr int kGeneral = -1, kExchange = -2;
 
 template <class Real> struct PhaseReader {
@@ -29,7 +31,7 @@ template <class Real> struct PhaseReader {
   Vec<Real> high_re, high_im;
 };
 
-template <class Real, int Kind> INLINE PhaseReader<Real> phases(const ElementwiseCall<Real>& call, std::uint32_t h) {
+template <class Real, int Kind> INLINE PhaseReader<Real> phases(const DiagonalCall<Real>& call, std::uint32_t h) {
   constexpr int W = Vector<Real>::lanes;
   const std::size_t n = call.n_low;
   PhaseReader<Real> r{};
@@ -55,7 +57,7 @@ template <class Real, int N> struct LaneState {
   static constexpr int size = N == kGeneral ? kMaxLaneBits : (N > 0 ? N : 1);
   int n;
   Vec<Real> c[size], s[size], x[size], y[size];
-  explicit LaneState(const ElementwiseCall<Real>& call) : n(N == kGeneral ? call.n_lane : N > 0 ? N : 0) {
+  explicit LaneState(const DiagonalCall<Real>& call) : n(N == kGeneral ? call.n_lane : N > 0 ? N : 0) {
     for (int k = 0; k < n; k++) {
       s[k] = load_vector(call.lane[k].sine);
       if constexpr (N == kGeneral) c[k] = call.lane[k].cosine ? load_vector(call.lane[k].cosine) : splat(Real(1));
@@ -69,13 +71,14 @@ template <class Real> INLINE Real row_sign(const LaneRotation<Real>& r, std::uin
 }
 
 // Rotation k of the lanes: by any mask, with row signs (kGeneral), or of lane bit k.
-template <class Real, int N, int K> INLINE Vec<Real> partner(const ElementwiseCall<Real>& call, int k, Vec<Real> v) {
+template <class Real, int N, int K> INLINE Vec<Real> partner(const DiagonalCall<Real>& call, int k, Vec<Real> v) {
   if constexpr (N == kGeneral) return xor_lanes<Real>(v, call.lane[k].lane_xor);
   else return xor_lane_bit<Real, K>(v);
 }
 
 template <class Real, int N, int K = 0>
-INLINE void turn_lanes(const ElementwiseCall<Real>& call, const LaneState<Real, N>& state, std::uint32_t h, std::uint32_t l, Amp<Real>& a) {
+INLINE void rotate_lanes(const DiagonalCall<Real>& call, const LaneState<Real, N>& state, std::uint32_t h,
+                         std::uint32_t l, Amp<Real>& a) {
   if constexpr (N == kGeneral) {
     for (int k = 0; k < state.n; k++) {
       const Vec<Real> pr = partner<Real, N, 0>(call, k, a.re), pi = partner<Real, N, 0>(call, k, a.im);
@@ -87,13 +90,14 @@ INLINE void turn_lanes(const ElementwiseCall<Real>& call, const LaneState<Real, 
     const Vec<Real> pr = partner<Real, N, K>(call, K, a.re), pi = partner<Real, N, K>(call, K, a.im);
     a.re += state.s[K] * pr;
     a.im += state.s[K] * pi;
-    turn_lanes<Real, N, K + 1>(call, state, h, l, a);
+    rotate_lanes<Real, N, K + 1>(call, state, h, l, a);
   }
 }
 
-// v of a lane rotation and its inverse on psi (a) and lam (b)
+// v of a lane rotation and its inverse on psi (a) and bra (b)
 template <class Real, int N, int K = 0>
-INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& state, std::uint32_t h, std::uint32_t l, Amp<Real>& a, Amp<Real>& b) {
+INLINE void undo_lanes(const DiagonalCall<Real>& call, LaneState<Real, N>& state, std::uint32_t h, std::uint32_t l,
+                       Amp<Real>& a, Amp<Real>& b) {
   if constexpr (N == kGeneral) {
     for (int k = 0; k < state.n; k++) {
       const Real sign = row_sign(call.lane[k], h, l);
@@ -121,8 +125,8 @@ INLINE void undo_lanes(const ElementwiseCall<Real>& call, LaneState<Real, N>& st
 }
 
 template <class Real, int N>
-INLINE void exchange_lanes([[maybe_unused]] const ElementwiseCall<Real>& call, [[maybe_unused]] std::uint32_t h, [[maybe_unused]] std::uint32_t l,
-                           [[maybe_unused]] Amp<Real>& a) {
+INLINE void exchange_lanes([[maybe_unused]] const DiagonalCall<Real>& call, [[maybe_unused]] std::uint32_t h,
+                           [[maybe_unused]] std::uint32_t l, [[maybe_unused]] Amp<Real>& a) {
   if constexpr (N == kGeneral || N == kExchange)
     if (N == kExchange || call.exchange_low) {
       const int mask = call.exchange_high[h] ^ call.exchange_low[l] ^ call.exchange;
@@ -131,17 +135,17 @@ INLINE void exchange_lanes([[maybe_unused]] const ElementwiseCall<Real>& call, [
 }
 
 template <class Real, int Kind, int N>
-void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>&) {
+void diagonal(const DiagonalCall<Real>& call, const Operands<Real>& operands, const WScratch<Real>&) {
   const LaneState<Real, N> state(call);
   const Vec<Real> scale = splat(call.scale);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const Offset* low = call.low;
-  const char* in = place.psi;
-  char* out = place.psi_beside;
-  for (int unit = 0; unit < place.units; unit++, in += place.psi_stride, out += place.psi_stride) {
+  const char* in = operands.psi;
+  char* out = operands.other_psi;
+  for (int unit = 0; unit < operands.units; unit++, in += operands.psi_stride, out += operands.psi_stride) {
     for (std::uint32_t h = 0; h < n_high; h++) {
       const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-      const Offset high = call.high[h] ^ place.base;
+      const Offset high = call.high[h] ^ operands.base;
 #pragma GCC unroll 2
       for (std::uint32_t l = 0; l < n_low; l++) {
         const Offset at = high ^ low[l];
@@ -154,7 +158,7 @@ void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& p
           a = {d.re * a.re - d.im * a.im, d.re * a.im + d.im * a.re};
         }
         exchange_lanes<Real, N>(call, h, l, a);
-        turn_lanes<Real, N>(call, state, h, l, a);
+        rotate_lanes<Real, N>(call, state, h, l, a);
         *row<Real>(out, at) = a;
       }
     }
@@ -163,27 +167,28 @@ void elementwise_forward(const ElementwiseCall<Real>& call, const Place<Real>& p
 
 // Kept: psi is the kept state before D and is only read; no lane rotations.
 template <class Real, int Kind, int N, bool Compressed, bool Kept = false>
-void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& place, const Sums<Real>& sums) {
+void diagonal_back(const DiagonalCall<Real>& call, const Operands<Real>& operands, const WScratch<Real>& scratch) {
   constexpr int U = Compressed ? 4 : 1;
   constexpr int W = Vector<Real>::lanes;
   const Vec<Real> scale = splat(call.scale);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const Offset* low = call.low;
-  char *psi = place.psi, *lam = place.lam;
-  for (int unit = 0; unit < place.units; unit++) {
+  char *psi = operands.psi, *bra = operands.bra;
+  for (int unit = 0; unit < operands.units; unit++) {
     LaneState<Real, N> state(call);
     Vec<Real> z0{}, z1{};
-    Real *w = sums.w + sums.w_stride * std::size_t(unit), *pair_sums = sums.pair_sums + sums.stride * std::size_t(unit);
-    Real* acc = place.acc + place.acc_stride * std::size_t(unit);
+    Real* w = scratch.w + scratch.w_stride * std::size_t(unit);
+    Real* pair_sums = scratch.pair_sums + scratch.pair_sums_stride * std::size_t(unit);
+    Real* acc = operands.accumulators + operands.accumulator_stride * std::size_t(unit);
     for (std::uint32_t h = 0; h < n_high; h++) {
       const PhaseReader<Real> reader = phases<Real, Kind>(call, h);
-      const Offset high = call.high[h] ^ place.base;
+      const Offset high = call.high[h] ^ operands.base;
       for (std::uint32_t l = 0; l < n_low; l += U) {
         Vec<Real> ww[U];
 #pragma GCC unroll 4
         for (int u = 0; u < U; u++) {
           const Offset at = high ^ low[l + u];
-          Amp<Real>*p = row<Real>(psi, at), *q = row<Real>(lam, at);
+          Amp<Real>*p = row<Real>(psi, at), *q = row<Real>(bra, at);
           Amp<Real> a{load(p->re), load(p->im)}, b{load(q->re), load(q->im)};
           undo_lanes<Real, N>(call, state, h, l + u, a, b);
           exchange_lanes<Real, N>(call, h, l + u, a), exchange_lanes<Real, N>(call, h, l + u, b);
@@ -216,10 +221,10 @@ void elementwise_reverse(const ElementwiseCall<Real>& call, const Place<Real>& p
       store_vector(pair_sums + W, z1);
     }
     for (int k = 0; k < state.n; k++) {
-      add_to(acc + std::size_t(W) * call.lane[k].acc, state.x[k]);
-      add_to(acc + std::size_t(W) * (call.lane[k].acc + 1), state.y[k]);
+      add_to(acc + std::size_t(W) * call.lane[k].accumulator, state.x[k]);
+      add_to(acc + std::size_t(W) * (call.lane[k].accumulator + 1), state.y[k]);
     }
-    psi += place.psi_stride, lam += place.lam_stride;
+    psi += operands.psi_stride, bra += operands.bra_stride;
   }
 }
 

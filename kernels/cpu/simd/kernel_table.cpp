@@ -1,100 +1,100 @@
-// All kernels of one instruction set. Compiled once a set with -DVB=64|32|16 -DSET=kAvx512|kAvx2|kBaseline.
+// The table of all kernels of one instruction set. Compiled once a set with -DVB=64|32|16
+// -DSET=kAvx512|kAvx2|kBaseline.
+#include <utility>
+
 #include "arithmetic.hpp"
-#include "backward.hpp"
 #include "diagonal.hpp"
+#include "diagonal_rotate.hpp"
 #include "diagonal_rotate_back.hpp"
 #include "observe.hpp"
-#include "diagonal_rotate.hpp"
+#include "rotate_back.hpp"
 
 namespace {
 
 using namespace qmltrain;
 
-template <class Real> constexpr Kernels<Real> make_kernels() {
-  Kernels<Real> k{};
-  k.lanes = Vector<Real>::lanes;
-  k.max_group = kRegisters == 32 ? 4 : 3;
-  k.rotate[1][0][0] = rotate<Real, 1, false, false>;
-  k.rotate[2][0][0] = rotate<Real, 2, false, false>;
-  k.rotate[3][0][0] = rotate<Real, 3, false, false>;
-  k.rotate[4][0][0] = rotate<Real, 4, false, false>;
-  k.rotate[1][0][1] = rotate<Real, 1, false, true>;
-  k.rotate[2][0][1] = rotate<Real, 2, false, true>;
-  k.rotate[3][0][1] = rotate<Real, 3, false, true>;
-  k.rotate[4][0][1] = rotate<Real, 4, false, true>;
-  k.rotate[1][1][0] = rotate<Real, 1, true, false>;
-  k.rotate[2][1][0] = rotate<Real, 2, true, false>;
-  k.rotate[3][1][0] = rotate<Real, 3, true, false>;
-  k.rotate[1][1][1] = rotate<Real, 1, true, true>;
-  k.rotate[2][1][1] = rotate<Real, 2, true, true>;
-  k.rotate[3][1][1] = rotate<Real, 3, true, true>;
-  k.phase_rotate[1] = phase_rotate<Real, 1>;
-  k.phase_rotate[2] = phase_rotate<Real, 2>;
-  k.phase_rotate[3] = phase_rotate<Real, 3>;
-  if constexpr (kRegisters == 32) k.phase_rotate[4] = phase_rotate<Real, 4>;
-  k.layer_back[1] = layer_back<Real, 1>;
-  k.layer_back[2] = layer_back<Real, 2>;
-  k.layer_back[3] = layer_back<Real, 3>;
-  k.layer_back[4] = layer_back<Real, 4>;
-  k.backward[1][0][0][0] = backward<Real, 1, false, false, false, true>;
-  k.backward[1][0][0][1] = backward<Real, 1, false, false, true, true>;
-  k.backward[1][0][1][0] = backward<Real, 1, false, true, false, true>;
-  k.backward[1][0][1][1] = backward<Real, 1, false, true, true, true>;
-  k.backward[1][1][0][0] = backward<Real, 1, true, false, false, true>;
-  k.backward[1][1][1][0] = backward<Real, 1, true, true, false, true>;
-  k.backward[2][0][0][0] = backward<Real, 2, false, false, false, true>;
-  k.backward[2][0][0][1] = backward<Real, 2, false, false, true, true>;
-  k.backward[2][0][1][0] = backward<Real, 2, false, true, false, true>;
-  k.backward[2][0][1][1] = backward<Real, 2, false, true, true, true>;
-  k.backward[2][1][0][0] = backward<Real, 2, true, false, false, true>;
-  k.backward[2][1][1][0] = backward<Real, 2, true, true, false, true>;
-  k.measure[1][0][0] = backward<Real, 1, false, false, false, false>;
-  k.measure[1][0][1] = backward<Real, 1, false, false, true, false>;
-  k.measure[1][1][0] = backward<Real, 1, false, true, false, false>;
-  k.measure[1][1][1] = backward<Real, 1, false, true, true, false>;
-  k.measure[2][0][0] = backward<Real, 2, false, false, false, false>;
-  k.measure[2][0][1] = backward<Real, 2, false, false, true, false>;
-  k.measure[2][1][0] = backward<Real, 2, false, true, false, false>;
-  k.measure[2][1][1] = backward<Real, 2, false, true, true, false>;
-#define KIND(kind)                                                                \
-  k.forward[kind][0] = elementwise_forward<Real, kind, 0>;                        \
-  k.forward[kind][1] = elementwise_forward<Real, kind, 1>;                        \
-  k.forward[kind][2] = elementwise_forward<Real, kind, 2>;                        \
-  k.forward[kind][3] = elementwise_forward<Real, kind, 3>;                        \
-  k.forward[kind][4] = elementwise_forward<Real, kind, 4>;                        \
-  k.forward_general[kind] = elementwise_forward<Real, kind, kGeneral>;            \
-  k.forward_exchange[kind] = elementwise_forward<Real, kind, kExchange>;          \
-  k.reverse[kind][0][0] = elementwise_reverse<Real, kind, 0, false>;              \
-  k.reverse[kind][0][1] = elementwise_reverse<Real, kind, 0, true>;               \
-  k.reverse[kind][1][0] = elementwise_reverse<Real, kind, 1, false>;              \
-  k.reverse[kind][1][1] = elementwise_reverse<Real, kind, 1, true>;               \
-  k.reverse[kind][2][0] = elementwise_reverse<Real, kind, 2, false>;              \
-  k.reverse[kind][2][1] = elementwise_reverse<Real, kind, 2, true>;               \
-  k.reverse[kind][3][0] = elementwise_reverse<Real, kind, 3, false>;              \
-  k.reverse[kind][3][1] = elementwise_reverse<Real, kind, 3, true>;               \
-  k.reverse[kind][4][0] = elementwise_reverse<Real, kind, 4, false>;              \
-  k.reverse[kind][4][1] = elementwise_reverse<Real, kind, 4, true>;               \
-  k.reverse_general[kind] = elementwise_reverse<Real, kind, kGeneral, false>;     \
-  k.reverse_exchange[kind][0] = elementwise_reverse<Real, kind, kExchange, false>;\
-  k.reverse_exchange[kind][1] = elementwise_reverse<Real, kind, kExchange, true>; \
-  k.reverse_kept[kind][0] = elementwise_reverse<Real, kind, 0, false, true>;      \
-  k.reverse_kept[kind][1] = elementwise_reverse<Real, kind, 0, true, true>;
-  KIND(kNone)
-  KIND(kScalar)
-  KIND(kFactor)
-  KIND(kVector)
-#undef KIND
+template <int... I> using Indices = std::integer_sequence<int, I...>;
+template <int N> using Count = std::make_integer_sequence<int, N>;
+
+// The order in which kernels are first named is the order in which GCC compiles them, and its code for those that
+// exchange lanes depends on that (some per cent of their instructions either way): time them after a change here.
+
+template <class Real, bool PerSample, bool Lanes, int... I>
+constexpr void fill_rotate(Kernels<Real>& k, Indices<I...>) {
+  ((k.rotate[I + 1][PerSample][Lanes] = rotate<Real, I + 1, PerSample, Lanes>), ...);
+}
+template <class Real, int... I> constexpr void fill_diagonal_rotate(Kernels<Real>& k, Indices<I...>) {
+  ((k.diagonal_rotate[I + 1] = diagonal_rotate<Real, I + 1>), ...);
+}
+template <class Real, int... I> constexpr void fill_diagonal_rotate_back(Kernels<Real>& k, Indices<I...>) {
+  ((k.diagonal_rotate_back[I + 1] = diagonal_rotate_back<Real, I + 1>), ...);
+}
+
+// rotate_back<Real, K, per-sample, lanes, with v_x, undo>. Per-sample rotations are RY: no v_x of theirs is wanted.
+template <class Real, int K> constexpr void fill_rotate_back(Kernels<Real>& k) {
+  k.rotate_back[K][false][false][false] = rotate_back<Real, K, false, false, false, true>;
+  k.rotate_back[K][false][false][true] = rotate_back<Real, K, false, false, true, true>;
+  k.rotate_back[K][false][true][false] = rotate_back<Real, K, false, true, false, true>;
+  k.rotate_back[K][false][true][true] = rotate_back<Real, K, false, true, true, true>;
+  k.rotate_back[K][true][false][false] = rotate_back<Real, K, true, false, false, true>;
+  k.rotate_back[K][true][true][false] = rotate_back<Real, K, true, true, false, true>;
+}
+template <class Real, int K> constexpr void fill_measure(Kernels<Real>& k) {
+  k.measure[K][false][false] = rotate_back<Real, K, false, false, false, false>;
+  k.measure[K][false][true] = rotate_back<Real, K, false, false, true, false>;
+  k.measure[K][true][false] = rotate_back<Real, K, false, true, false, false>;
+  k.measure[K][true][true] = rotate_back<Real, K, false, true, true, false>;
+}
+
+// Of one DiagonalKind: diagonal<Real, kind, lane rotations>, diagonal_back<Real, kind, lane rotations, compressed,
+// kept>.
+template <class Real, int Kind, int... N> constexpr void fill_diagonals(Kernels<Real>& k, Indices<N...>) {
+  ((k.diagonal[Kind][N] = diagonal<Real, Kind, N>), ...);
+  k.diagonal_general[Kind] = diagonal<Real, Kind, kGeneral>;
+  k.diagonal_exchange[Kind] = diagonal<Real, Kind, kExchange>;
+  ((k.diagonal_back[Kind][N][false] = diagonal_back<Real, Kind, N, false>,
+    k.diagonal_back[Kind][N][true] = diagonal_back<Real, Kind, N, true>), ...);
+  k.diagonal_back_general[Kind] = diagonal_back<Real, Kind, kGeneral, false>;
+  k.diagonal_back_exchange[Kind][false] = diagonal_back<Real, Kind, kExchange, false>;
+  k.diagonal_back_exchange[Kind][true] = diagonal_back<Real, Kind, kExchange, true>;
+  k.diagonal_back_kept[Kind][false] = diagonal_back<Real, Kind, 0, false, true>;
+  k.diagonal_back_kept[Kind][true] = diagonal_back<Real, Kind, 0, true, true>;
+}
+template <class Real, int... Kind> constexpr void fill_kinds(Kernels<Real>& k, Indices<Kind...>) {
+  (fill_diagonals<Real, Kind>(k, Count<kMaxLaneBits + 1>{}), ...);
+}
+
+template <class Real> constexpr void fill_others(Kernels<Real>& k) {
   k.tree = tree<Real>;
   k.walsh = walsh<Real>;
   k.add_sums = add_sums<Real>;
   k.observe = observe<Real>;
   k.string = string<Real>;
-  k.turns = turns;
+  k.cos_sin = half_angle_cos_sin;
   k.scalar_table = scalar_table<Real>;
   k.vector_table = vector_table<Real>;
   k.sum_lanes = sum_lanes<Real>;
   k.distance = distance<Real>;
   k.product = product<Real>;
+}
+
+template <class Real> constexpr Kernels<Real> make_kernels() {
+  constexpr int group = kRegisters == 32 ? 4 : 3;
+  Kernels<Real> k{};
+  k.lanes = Vector<Real>::lanes;
+  k.max_group = group;
+  fill_rotate<Real, false, false>(k, Count<kMaxGroup>{});
+  fill_rotate<Real, false, true>(k, Count<kMaxGroup>{});
+  fill_rotate<Real, true, false>(k, Count<kMaxSampleGroup>{});
+  fill_rotate<Real, true, true>(k, Count<kMaxSampleGroup>{});
+  fill_diagonal_rotate(k, Count<group>{});
+  fill_diagonal_rotate_back(k, Count<kMaxGroup>{});
+  fill_rotate_back<Real, 1>(k);
+  fill_rotate_back<Real, 2>(k);
+  fill_measure<Real, 1>(k);
+  fill_measure<Real, 2>(k);
+  fill_kinds(k, Count<kDiagonalKinds>{});
+  fill_others(k);
   return k;
 }
 
@@ -104,8 +104,6 @@ constexpr Arithmetic kArithmetic{sine_cosine_array, euler, chain};
 
 }  // namespace
 
-#define QUOTE_(x) #x
-#define QUOTE(x) QUOTE_(x)
 namespace qmltrain {
 extern const InstructionSet SET;
 const InstructionSet SET = {SET_NAME, &kSingle, &kDual, &kArithmetic};

@@ -1,7 +1,7 @@
-// Expectations of Pauli strings and lam = sum_m c_m O_m psi.
+// Expectations of Pauli strings and bra = sum_m c_m O_m psi.
 //
 // Diagonal strings: sum_m c_m (-1)^parity(z & mask_m) for all z, and sum_z (-1)^parity(z & mask) |psi_z|^2 for all
-// masks, are Walsh-Hadamard transforms over the rows of a chunk. Masks of one row bit need a tree of sums only.
+// masks, are Walsh-Hadamard transforms over the rows of a stripe. Masks of one row bit need a tree of sums only.
 #pragma once
 #include "sums.hpp"
 
@@ -16,7 +16,8 @@ template <class Real> struct SignedSums {
   }
   INLINE_MEMBER const Vec<Real>* operator()(Vec<Real>* values) const {
     constexpr int W = Vector<Real>::lanes;
-    if (tree_serves) tree(reinterpret_cast<Real*>(values), bits, reinterpret_cast<Real*>(values) + (std::size_t(W) << bits));
+    Real* numbers = reinterpret_cast<Real*>(values);
+    if (tree_serves) tree(numbers, bits, numbers + (std::size_t(W) << bits));
     else walsh_rows(values, bits);
     return tree_serves ? values + (std::size_t(1) << bits) : values;
   }
@@ -33,20 +34,21 @@ template <class Real> void observe(const qmltrain::ObserveCall<Real>& call) {
   Vec<Real>* values = table + n;                                   // |psi|^2 of each row, then its sums
   const SignedSums<Real> signed_sums(call);
   const char* psi = call.psi;
-  char* lam = call.lam;
+  char* bra = call.bra;
   const Real* weight = call.weight;
   Real* expectation = call.expectation;
   for (int unit = 0; unit < call.units; unit++) {
-    if (lam && (unit == 0 || call.weight_stride)) {
+    if (bra && (unit == 0 || call.weight_stride)) {
       for (std::size_t i = 0; i < n; i++) table[i] = Vec<Real>{};
       for (int m = 0; m < call.n_strings; m++)
-        table[call.mask[m]] += load_vector(weight + W * m) * lane_sign<Real>(call.lane_mask[m]) * (call.sign[m] ? Real(-1) : Real(1));
+        table[call.mask[m]] +=
+            load_vector(weight + W * m) * lane_sign<Real>(call.lane_mask[m]) * (call.sign[m] ? Real(-1) : Real(1));
       walsh_rows(table, int(call.bits));
     }
     for (std::size_t i = 0; i < n; i++) {
       const Amp<Real>* p = row<Real>(psi, i * 2 * VB);
       const Vec<Real> re = p->re, im = p->im;
-      if (lam) *row<Real>(lam, i * 2 * VB) = {table[i] * re, table[i] * im};
+      if (bra) *row<Real>(bra, i * 2 * VB) = {table[i] * re, table[i] * im};
       values[i] = re * re + im * im;
     }
     if (expectation) {
@@ -56,7 +58,7 @@ template <class Real> void observe(const qmltrain::ObserveCall<Real>& call) {
       expectation += call.expectation_stride;
     }
     psi += call.psi_stride;
-    if (lam) lam += call.lam_stride, weight += call.weight_stride;
+    if (bra) bra += call.bra_stride, weight += call.weight_stride;
   }
 }
 
@@ -79,8 +81,8 @@ template <class Real> void string(const qmltrain::StringCall<Real>& call) {
       default: re = qi, im = -qr;
     }
     if (call.expectation) total += p->re * re + p->im * im;
-    if (call.lam) {
-      Amp<Real>* l = row<Real>(call.lam, i * 2 * VB);
+    if (call.bra) {
+      Amp<Real>* l = row<Real>(call.bra, i * 2 * VB);
       l->re += weight * re, l->im += weight * im;
     }
   }

@@ -8,13 +8,13 @@
 
 namespace {
 
-using qmltrain::Place;
+using qmltrain::Operands;
 using qmltrain::RotateCall;
 
 constexpr int kRegisters = VB == 64 ? 32 : 16;
-// Zen 4 reads the third operand of a multiply-add through a port that stores and additions use too: eight multiply-adds and
-// four stores take 13.7 cycles, four multiply-adds, four multiplications, four additions and four stores 7.9. With vectors
-// of 32 bytes twice the instructions have to be fetched, which costs more than it gains.
+// Zen 4 reads the third operand of a multiply-add through a port that stores and additions use too: eight multiply-adds
+// and four stores take 13.7 cycles, four multiply-adds, four multiplications, four additions and four stores 7.9. With
+// vectors of 32 bytes twice the instructions have to be fetched, which costs more than it gains.
 constexpr bool kApart = VB == 64;
 
 // In registers j and j | 2^k stand bit 0 and bit 1 of qubit k. Apart: one of the two multiply-adds of a pair is a
@@ -41,13 +41,13 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
 }
 
 template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void coefficients(const RotateCall<Real>& call, const Real* turns, Vec<Real>* t, Vec<Real>* c) {
+INLINE void coefficients(const RotateCall<Real>& call, const Real* cos_sin, Vec<Real>* t, Vec<Real>* c) {
   constexpr int W = Vector<Real>::lanes;
   for (int k = 0; k < K; k++) {
     if constexpr (PerSample) {
-      const Real* turn = turns + 2 * W * call.turn[k];
-      c[k] = load_vector(turn);
-      t[k] = load_vector(turn + W) * call.t[k];
+      const Real* of_rotation = cos_sin + 2 * W * call.sample_rotation[k];
+      c[k] = load_vector(of_rotation);
+      t[k] = load_vector(of_rotation + W) * call.t[k];
     } else {
       t[k] = splat(call.t[k]);
     }
@@ -55,7 +55,8 @@ INLINE void coefficients(const RotateCall<Real>& call, const Real* turns, Vec<Re
   }
 }
 
-// One register a row, for both planes: GCC would otherwise compute an address a plane and park them in vector registers.
+// One register a row, for both planes: GCC would otherwise compute an address a plane and park them in vector
+// registers.
 template <class Real> INLINE Amp<Real>* pinned(char* p, Offset o) {
   char* at = p + o;
   asm("" : "+r"(at));
@@ -77,28 +78,32 @@ template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, con
 
 // Butterflies of one plane of a coset's rows p.
 template <class Real, int K, bool PerSample, bool Lanes>
-INLINE void rotate_plane(Amp<Real>* const* p, Vec<Real> Amp<Real>::*part, const Vec<Real>* t, const Vec<Real>* c, const std::uint8_t* lane) {
+INLINE void rotate_plane(Amp<Real>* const* p, Plane<Real> plane, const Vec<Real>* t, const Vec<Real>* c,
+                         const std::uint8_t* lane) {
   Vec<Real> a[1 << K];
 #pragma GCC unroll 16
-  for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(p[j]->*part, lane, j);
+  for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(p[j]->*plane, lane, j);
   butterflies<Real, K, PerSample, kApart>(a, t, c);
 #pragma GCC unroll 16
-  for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(p[j]->*part, a[j], lane, j);
+  for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(p[j]->*plane, a[j], lane, j);
 }
 
-template <class Real, int K, bool PerSample, bool Lanes> void rotate(const RotateCall<Real>& call, const Place<Real>& place) {
+template <class Real, int K, bool PerSample, bool Lanes>
+void rotate(const RotateCall<Real>& call, const Operands<Real>& operands) {
   constexpr int M = 1 << K;
   constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
   Vec<Real> t[K], c[K];
   if constexpr (!PerSample) coefficients<Real, K, PerSample, Lanes>(call, nullptr, t, c);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const qmltrain::Rows rows = call.rows;
-  char* state = place.psi;
-  for (int unit = 0; unit < place.units; unit++, state += place.psi_stride) {
-    if constexpr (PerSample)
-      coefficients<Real, K, PerSample, Lanes>(call, place.turn + place.turn_stride * std::size_t(unit), t, c);
+  char* state = operands.psi;
+  for (int unit = 0; unit < operands.units; unit++, state += operands.psi_stride) {
+    if constexpr (PerSample) {
+      const Real* cos_sin = operands.cos_sin + operands.cos_sin_stride * std::size_t(unit);
+      coefficients<Real, K, PerSample, Lanes>(call, cos_sin, t, c);
+    }
     for (std::uint32_t h = 0; h < n_high; h++) {
-      const Offset high = place.base ^ rows.high[h];
+      const Offset high = operands.base ^ rows.high[h];
       for (std::uint32_t l = 0; l < n_low; l++) {
         const Offset at = high ^ rows.low[l];
         if constexpr (together) {

@@ -1,4 +1,4 @@
-// Signed sums: v_z of all qubits and the gradients of phases from w = Im(conj(lam) psi), lane sums, distances.
+// Signed sums: v_z of all qubits and the gradients of phases from w = Im(conj(bra) psi), lane sums, distances.
 #pragma once
 #include "tables.hpp"
 
@@ -24,12 +24,12 @@ template <class Real> void tree(Real* w, int bits, Real* sums) {
 template <class Real> void walsh(Real* w, int bits) { walsh_rows(reinterpret_cast<Vec<Real>*>(w), bits); }
 
 template <class Real>
-void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t n, std::uint64_t tile, Real* acc,
-              bool fresh) {
+void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t n, std::uint64_t tile,
+              Real* accumulators, bool fresh) {
   constexpr std::size_t W = Vector<Real>::lanes;
   for (std::size_t i = 0; i < n; i++) {
     const Vec<Real> x = load_vector(sums + W * targets[i].from);
-    give(acc + W * targets[i].acc, parity(tile & targets[i].tau) ? -x : x, fresh);
+    give(accumulators + W * targets[i].accumulator, parity(tile & targets[i].tile_parity) ? -x : x, fresh);
   }
 }
 
@@ -44,11 +44,13 @@ INLINE double horizontal(Vec<float> v) {
   return horizontal(__builtin_convertvector(h.a, Vec<double>) + __builtin_convertvector(h.b, Vec<double>));
 }
 
-// {a0 + a1, a2 + a3, ..., b0 + b1, ...}: log2 of such steps turn as many vectors as lanes into the vector of their sums
+// {a0 + a1, a2 + a3, ..., b0 + b1, ...}: log2(lanes) of such steps make of as many vectors as
+// lanes the vector of their sums
 INLINE Vec<double> add_pairs(Vec<double> a, Vec<double> b) {
 #if VB == 64 && defined(__AVX512F__)
   const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-  return (Vec<double>)_mm512_permutex2var_pd((__m512d)a, even, (__m512d)b) + (Vec<double>)_mm512_permutex2var_pd((__m512d)a, odd, (__m512d)b);
+  return (Vec<double>)_mm512_permutex2var_pd((__m512d)a, even, (__m512d)b) +
+         (Vec<double>)_mm512_permutex2var_pd((__m512d)a, odd, (__m512d)b);
 #elif VB == 32 && defined(__AVX2__)
   return (Vec<double>)_mm256_permute4x64_pd(_mm256_hadd_pd((__m256d)a, (__m256d)b), 0xD8);
 #else
@@ -62,7 +64,8 @@ INLINE Vec<float> add_pairs(Vec<float> a, Vec<float> b) {
 #if VB == 64 && defined(__AVX512F__)
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-  return (Vec<float>)_mm512_permutex2var_ps((__m512)a, even, (__m512)b) + (Vec<float>)_mm512_permutex2var_ps((__m512)a, odd, (__m512)b);
+  return (Vec<float>)_mm512_permutex2var_ps((__m512)a, even, (__m512)b) +
+         (Vec<float>)_mm512_permutex2var_ps((__m512)a, odd, (__m512)b);
 #elif VB == 32 && defined(__AVX2__)
   const __m256d pairs = _mm256_castps_pd(_mm256_hadd_ps((__m256)a, (__m256)b));
   return (Vec<float>)_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xD8));
@@ -93,11 +96,11 @@ INLINE void add_scaled(double* out, const double* factor, const float* sums) {
   *reinterpret_cast<Doubles*>(out) += x;
 }
 
-// out[k] += factor[k] * sum over lanes of acc[index[k]], with the signs of lane_mask[k] (nullptr: all plus). Lanes are
-// added in the precision of the state, in one order for every k, the rest in double.
+// out[k] += factor[k] * (sum over lanes of accumulator index[k]), with the signs of lane_mask[k] (nullptr: all plus).
+// Lanes are added in the precision of the state, in one order for every k, the rest in double.
 template <class Real>
-void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* lane_mask, const double* factor, std::size_t n,
-               int valid_lanes, double* out) {
+void sum_lanes(const Real* accumulators, const std::uint32_t* index, const std::uint8_t* lane_mask,
+               const double* factor, std::size_t n, int valid_lanes, double* out) {
   constexpr int W = Vector<Real>::lanes;
   Vec<Real> valid;
   for (int i = 0; i < W; i++) valid[i] = i < valid_lanes ? Real(1) : Real(0);
@@ -107,10 +110,10 @@ void sum_lanes(const Real* acc, const std::uint32_t* index, const std::uint8_t* 
     Vec<Real> v[W];
     if (plain && count == W) {
 #pragma GCC unroll 16
-      for (int i = 0; i < W; i++) v[i] = load_vector(acc + std::size_t(W) * index[k + std::size_t(i)]);
+      for (int i = 0; i < W; i++) v[i] = load_vector(accumulators + std::size_t(W) * index[k + std::size_t(i)]);
     } else {
       for (int i = 0; i < W; i++) {
-        v[i] = i < count ? load_vector(acc + std::size_t(W) * index[k + std::size_t(i)]) * valid : Vec<Real>{};
+        v[i] = i < count ? load_vector(accumulators + std::size_t(W) * index[k + std::size_t(i)]) * valid : Vec<Real>{};
         if (lane_mask && i < count) v[i] *= lane_sign<Real>(lane_mask[k + std::size_t(i)]);
       }
     }
@@ -152,7 +155,8 @@ double distance(const char* a, const char* b, std::size_t rows, double scale, in
 }
 
 // One more qubit of a product state: rows z and z ^ mask for z < rows get c and s times what z holds (real planes).
-template <class Real> void product(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine) {
+template <class Real>
+void product(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine) {
   const Vec<Real> c = load_vector(cosine), s = load_vector(sine);
   for (std::size_t i = 0; i < rows; i++) {
     Amp<Real>*p = row<Real>(state, i * 2 * VB), *q = row<Real>(state, (i ^ mask) * 2 * VB);

@@ -1,7 +1,7 @@
 // Phases from integer angles.
 //
 // The angle at address z is sum_S phi_S (-1)^parity(S & z): a Walsh-Hadamard transform of the phi's over their masks.
-// Angles are integers, fractions of a turn of 2^32 (2^64 for double): sums wrap around exactly as angles do, so the
+// Angles are integers, 2^32 of which (2^64 for double) are 2 pi: sums wrap around exactly as angles do, so the
 // transform is exact however many terms there are and no range reduction is needed before sine and cosine.
 #pragma once
 #include "vector.hpp"
@@ -23,7 +23,8 @@ template <class V> INLINE void walsh_rows(V* a, int bits) {
     const std::size_t s = std::size_t(1) << q;
     for (std::size_t i = 0; i < n; i += 4 * s)
       for (std::size_t j = i; j < i + s; j++) {
-        const V x = a[j] + a[j + s], y = a[j] - a[j + s], z = a[j + 2 * s] + a[j + 3 * s], u = a[j + 2 * s] - a[j + 3 * s];
+        const V x = a[j] + a[j + s], y = a[j] - a[j + s];
+        const V z = a[j + 2 * s] + a[j + 3 * s], u = a[j + 2 * s] - a[j + 3 * s];
         a[j] = x + z, a[j + s] = y + u, a[j + 2 * s] = x - z, a[j + 3 * s] = y - u;
       }
   }
@@ -39,7 +40,7 @@ template <class Real> INLINE VecBits<Real> walsh_lanes(VecBits<Real> v, int bits
 }
 
 // e^{-2 pi i a / 2^bits}: quadrant from the two top bits, then polynomials on |x| <= pi / 4 (Cephes coefficients).
-INLINE void sine_cosine_turns(VecBits<float> a, Vec<float>& s, Vec<float>& c) {
+INLINE void sine_cosine_of(VecBits<float> a, Vec<float>& s, Vec<float>& c) {
   typedef VecInt<float> VI;
   typedef VecBits<float> VU;
   typedef Vec<float> VF;
@@ -47,7 +48,8 @@ INLINE void sine_cosine_turns(VecBits<float> a, Vec<float>& s, Vec<float>& c) {
   const VI rest = (VI)(a - (q << 30));
   const VF x = __builtin_convertvector(rest, VF) * 1.4629180792671596e-9f, z = x * x;  // 2 pi / 2^32
   const VF sn = x + x * z * (-1.6666654611e-1f + z * (8.3321608736e-3f - z * 1.9515295891e-4f));
-  const VF cs = 1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+  const VF cs = 1.0f - 0.5f * z +
+                z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
   const VI odd = (q & 1) != 0;
   s = (VF)((VU)((odd & (VI)cs) | (~odd & (VI)sn)) ^ ((q & 2) << 30));
   c = (VF)((VU)((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 30));
@@ -56,10 +58,11 @@ INLINE void sine_cosine_poly(Vec<double> x, Vec<double>& sn, Vec<double>& cs) {
   const Vec<double> z = x * x;
   sn = x + x * z * (-1.66666666666666307295e-1 + z * (8.33333333332211858878e-3 + z * (-1.98412698295895385996e-4 +
        z * (2.75573136213857245213e-6 + z * (-2.50507477628578072866e-8 + z * 1.58962301576546568060e-10)))));
-  cs = 1.0 - 0.5 * z + z * z * (4.16666666666665929218e-2 + z * (-1.38888888888730564116e-3 + z * (2.48015872888517045348e-5 +
-       z * (-2.75573141792967388112e-7 + z * (2.08757008419747316778e-9 + z * -1.13585365213876817300e-11)))));
+  cs = 1.0 - 0.5 * z + z * z * (4.16666666666665929218e-2 + z * (-1.38888888888730564116e-3 +
+       z * (2.48015872888517045348e-5 + z * (-2.75573141792967388112e-7 +
+       z * (2.08757008419747316778e-9 + z * -1.13585365213876817300e-11)))));
 }
-INLINE void sine_cosine_turns(VecBits<double> a, Vec<double>& s, Vec<double>& c) {
+INLINE void sine_cosine_of(VecBits<double> a, Vec<double>& s, Vec<double>& c) {
   typedef VecInt<double> VI;
   typedef VecBits<double> VU;
   typedef Vec<double> VD;
@@ -72,11 +75,11 @@ INLINE void sine_cosine_turns(VecBits<double> a, Vec<double>& s, Vec<double>& c)
   c = (VD)((VU)((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 62));
 }
 
-// scalar_table: `turns` holds 2^bits angles by mask (one for each row); table gets re, im pairs times scale.
+// scalar_table: `angles` holds 2^bits angles by mask (one for each row); table gets re, im pairs times scale.
 // Short tables are padded to a vector by the caller.
-template <class Real> void scalar_table(void* turns, int bits, Real scale, Real* table) {
+template <class Real> void scalar_table(void* angles, int bits, Real scale, Real* table) {
   constexpr int W = Vector<Real>::lanes;
-  VecBits<Real>* a = static_cast<VecBits<Real>*>(turns);
+  VecBits<Real>* a = static_cast<VecBits<Real>*>(angles);
   const int in_lanes = bits < Vector<Real>::lane_bits ? bits : Vector<Real>::lane_bits;
   const std::size_t n = std::size_t(1) << (bits - in_lanes);
   for (std::size_t i = 0; i < n; i++) a[i] = walsh_lanes<Real>(a[i], in_lanes);
@@ -84,7 +87,7 @@ template <class Real> void scalar_table(void* turns, int bits, Real scale, Real*
   const int used = 1 << in_lanes;
   for (std::size_t i = 0; i < n; i++) {
     Vec<Real> s, c;
-    sine_cosine_turns(a[i], s, c);
+    sine_cosine_of(a[i], s, c);
     s *= -scale, c *= scale;
     alignas(VB) Real sv[W], cv[W];
     store_vector(sv, s), store_vector(cv, c);
@@ -92,18 +95,18 @@ template <class Real> void scalar_table(void* turns, int bits, Real scale, Real*
   }
 }
 
-// vector_table: 2^bits vectors of angles by row mask and lane mask; the lanes' lowest lane_bits bits are qubits and hold
-// coefficients in the first 2^lane_bits lanes of each sample.
-template <class Real> void vector_table(void* turns, int bits, int lane_bits, Real scale, Real* table) {
+// vector_table: 2^bits vectors of angles by row mask and lane mask; the lanes' lowest lane_bits bits are qubits and
+// hold coefficients in the first 2^lane_bits lanes of each sample.
+template <class Real> void vector_table(void* angles, int bits, int lane_bits, Real scale, Real* table) {
   constexpr int W = Vector<Real>::lanes;
-  VecBits<Real>* a = static_cast<VecBits<Real>*>(turns);
+  VecBits<Real>* a = static_cast<VecBits<Real>*>(angles);
   const std::size_t n = std::size_t(1) << bits;
   if (lane_bits)
     for (std::size_t i = 0; i < n; i++) a[i] = walsh_lanes<Real>(a[i], lane_bits);
   walsh_rows(a, bits);
   for (std::size_t i = 0; i < n; i++) {
     Vec<Real> s, c;
-    sine_cosine_turns(a[i], s, c);
+    sine_cosine_of(a[i], s, c);
     store_vector(table + 2 * W * i, c * scale);
     store_vector(table + 2 * W * i + W, -s * scale);
   }

@@ -29,6 +29,7 @@ template <class Real> using VecInt = typename Vector<Real>::integer;
 template <class Real> using VecBits = typename Vector<Real>::unsigned_integer;  // wraps around
 
 template <class Real> struct Amp { Vec<Real> re, im; };
+template <class Real> using Plane = Vec<Real> Amp<Real>::*;  // &Amp::re or &Amp::im
 
 template <class Real> INLINE Vec<Real> splat(Real s) { return s - Vec<Real>{}; }
 
@@ -58,7 +59,9 @@ template <class Real> INLINE void give(Real* p, Vec<Real> v, bool fresh) {
   if (fresh) store_vector(p, v);
   else add_to(p, v);
 }
-template <class Real> INLINE const Amp<Real>* row(const char* p, Offset o) { return reinterpret_cast<const Amp<Real>*>(p + o); }
+template <class Real> INLINE const Amp<Real>* row(const char* p, Offset o) {
+  return reinterpret_cast<const Amp<Real>*>(p + o);
+}
 template <class Real> INLINE Amp<Real>* row(char* p, Offset o) { return reinterpret_cast<Amp<Real>*>(p + o); }
 
 // (-1)^parity(lane & mask) and the 32-bit indices i ^ m
@@ -104,7 +107,8 @@ template <class Real, class V> INLINE V xor_lanes(V v, int mask) {
 #endif
 }
 
-// Lane i takes lane i ^ 2^Q. Within 128 bits that is a shuffle that runs beside multiply-adds; one of any pattern does not.
+// Lane i takes lane i ^ 2^Q. Within 128 bits that is a shuffle that runs beside multiply-adds; one of any pattern does
+// not.
 template <class Real, int Q> INLINE Vec<Real> xor_lane_bit(Vec<Real> v) {
   [[maybe_unused]] constexpr int bit = sizeof(Real) == 4 ? Q : Q + 1;  // of the index of a 32-bit number
 #if VB == 64 && defined(__AVX512F__)

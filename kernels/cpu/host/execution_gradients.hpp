@@ -1,0 +1,65 @@
+// Execution: accumulators to raw sums, per-sample gradients, the bra at the start and drift.
+#pragma once
+#include <cmath>
+#include <complex>
+
+#include "execution.hpp"
+
+namespace qmltrain {
+
+// Of unit u. unit_sums: its row of raw sums (R); raw: (B, R), or nullptr.
+template <class Real>
+void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& out, double* unit_sums, double* raw) {
+  const Unit& unit = bundle.unit[u];
+  const char* state = psi + psi_stride * std::size_t(u);
+  char* bra_of_unit = bra + bra_stride * std::size_t(u);
+  const std::size_t R = prepared.raw_accumulator.size(), per_sample = std::size_t(1) << lane_bits;
+  kernels.sum_lanes(accumulators, prepared.raw_accumulator.data(), lane_bits ? prepared.raw_lane.data() : nullptr,
+                    prepared.raw_factor.data(), R, unit.count << lane_bits, unit_sums);
+  auto sample_sum = [&](std::size_t index, std::size_t lane_mask, int sample) {
+    double total = 0;
+    for (std::size_t lane = std::size_t(sample) * per_sample; lane < (std::size_t(sample) + 1) * per_sample; lane++) {
+      const double x = double(accumulators[index * lanes + lane]);
+      total += parity_of(lane & lane_mask) ? -x : x;
+    }
+    return total;
+  };
+  const std::size_t n_slots = std::size_t(context.plan.n_per_sample);
+  for (std::size_t r = 0; out.per_sample && r < shape.sample_rows.size(); r++) {
+    const SampleRow& row = shape.sample_rows[r];
+    double* to = out.per_sample + std::size_t(unit.first) * n_slots + row.slot;
+    for (int i = 0; i < unit.count; i++) {
+      const double sum = sample_sum(std::size_t(row.accumulator), std::size_t(row.lane_mask), i);
+      to[std::size_t(i) * n_slots] += prepared.sample_factor[r] * sum;
+    }
+  }
+  if (raw)
+    for (int i = 0; i < unit.count; i++)
+      for (std::size_t r = 0; r < R; r++) {
+        const double sum = sample_sum(prepared.raw_accumulator[r], prepared.raw_lane[r], i);
+        raw[std::size_t(unit.first + i) * R + r] = prepared.raw_factor[r] * sum;
+      }
+  if (out.initial) {
+    auto* to = static_cast<std::complex<Real>*>(out.initial);
+    for (int i = 0; i < unit.count; i++)
+      for (std::size_t r = 0; r < rows; r++) {
+        const Real* p = reinterpret_cast<const Real*>(bra_of_unit + shape.spread.row(r) * row_bytes);
+        for (std::size_t low = 0; low < per_sample; low++) {
+          const std::size_t lane = std::size_t(i) * per_sample + low;
+          to[(std::size_t(unit.first + i) << shape.n_qubits) + (r << lane_bits | low)] = {
+              Real(p[lane] * prepared.bra_end), Real(p[lanes + lane] * prepared.bra_end)};
+        }
+      }
+  }
+  if (!out.drift) return;
+  const bool reversed = context.settings.mode != Mode::kCheckpoint && !prepared.keep;
+  if (reversed) write_initial(u, bra_of_unit);
+  for (int i = 0; i < unit.count; i++) {
+    const int first_lane = int(std::size_t(i) * per_sample);
+    out.drift[unit.first + i] =
+        reversed ? std::sqrt(kernels.distance(state, bra_of_unit, rows, prepared.psi_end, first_lane, int(per_sample)))
+                 : 0.0;
+  }
+}
+
+}  // namespace qmltrain
