@@ -6,15 +6,21 @@ import errno
 import importlib
 from collections.abc import Callable
 
-from qmltrain.errors import EXIT_ERROR, EXIT_INPUT, InterruptedRun, QmltrainError
+from qmltrain.errors import EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, QmltrainError
 
 
 def verb_function(verb: str) -> Callable[..., int | None]:
     """The verb's `run`: `run(config, context)`, of a path verb `run(path, context, **options)`, of info `run(warm_up)`.
 
-    Imported late: `--help` starts without what verbs need.
+    Imported late: `--help` starts without what verbs need. Raises InputError where it, or a module of ours that it
+    needs, was taken out.
     """
-    function: Callable[..., int | None] = importlib.import_module(f"qmltrain.verbs.{verb}").run
+    try:
+        function: Callable[..., int | None] = importlib.import_module(f"qmltrain.verbs.{verb}").run
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("qmltrain."):
+            raise
+        raise InputError(f"{verb}: not part of this installation, which has no {error.name}") from None
     return function
 
 
