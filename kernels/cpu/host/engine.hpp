@@ -39,7 +39,8 @@ class EngineBase {
   virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
   virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
                                     const Gradients& out, double* gradient) = 0;
-  virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles, double* gradient) = 0;
+  virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles,
+                             double* gradient) = 0;
   virtual int n_raw() const = 0;
   virtual void force_share_row_bits(int bits) = 0;  // for tests; at least kLowBits, before add_shape
   int forced_lane_bits = -1;          // for tests
