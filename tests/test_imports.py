@@ -47,6 +47,7 @@ BY_NAME = {
     "__init__.py": ("qmltrain.models.trained", "qmltrain.runs.views"),
     "circuit/library/ansatze_qasm.py": ("qmltrain.circuit.interchange",),
     "cli/dispatch.py": ("qmltrain.verbs.",),
+    "cli/known_verbs.py": ("qmltrain.cli.verbs.",),
     "engines/selection.py": tuple(f"qmltrain.engines.{name}" for name in ("cpu", "cuda", "interpreter", "reference")),
     "verbs/info.py": ("qmltrain.engines.cpu", "qmltrain.engines.cuda"),
 }

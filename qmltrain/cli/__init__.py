@@ -13,19 +13,18 @@ from contextlib import nullcontext
 
 from qmltrain import __version__
 from qmltrain.cli import dispatch
-from qmltrain.cli.arguments import COMPOSED_VERBS, PATH_VERBS, Arguments, help_text, parse_arguments, verb_help
+from qmltrain.cli.arguments import Arguments, parse_arguments
+from qmltrain.cli.call import flag_options, path_arguments
 from qmltrain.cli.composing import compose_config, composed_yaml
-from qmltrain.cli.path_options import path_arguments
+from qmltrain.cli.help import help_text, verb_help
 from qmltrain.cli.sweeping import run_sweep
+from qmltrain.cli.verb import Takes, Verb
 from qmltrain.cluster.signals import SCHEDULER_SIGNALS, StopRequest
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
 from qmltrain.shipped_files import configs_directory
 
 EXIT_KEYBOARD = 130
-# They listen to signals from the first moment: importing takes seconds on a cluster, and a job that is preempted then
-# must end with 75 as well.
-TRAINING_VERBS = ("train", "resume", "repeat")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,35 +52,37 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: Arguments, command_line: list[str]) -> int:
     if arguments.help:
-        sys.stdout.write(verb_help(arguments.verb) if arguments.verb_named else help_text(configs_directory()))
+        sys.stdout.write(verb_help(arguments.verb) if arguments.verb else help_text(configs_directory()))
         return EXIT_DONE
     if arguments.version:
         print(f"qmltrain {__version__}")
         return EXIT_DONE
+    verb = arguments.verb
+    assert verb is not None, "asked for by name or by default"
     _find_modules_here()
-    with StopRequest(SCHEDULER_SIGNALS) if arguments.verb in TRAINING_VERBS else nullcontext():
-        return _run_verb(arguments, command_line)
+    # from the first moment: importing takes seconds on a cluster, and a job that is preempted then must end with 75 too
+    with StopRequest(SCHEDULER_SIGNALS) if verb.trains else nullcontext():
+        run = _run_on_config if verb.takes is Takes.CONFIG else _run_on_paths
+        return run(verb, arguments, command_line)
 
 
-def _run_verb(arguments: Arguments, command_line: list[str]) -> int:
-    if arguments.verb in COMPOSED_VERBS:
-        return _run_composed(arguments, command_line)
-    if arguments.verb in PATH_VERBS:
-        paths, options, overrides = path_arguments(arguments)
-        context = CommandContext(command_line, overrides, arguments.verbose)
-        return dispatch.verb_function(arguments.verb)(*paths, context, **options) or EXIT_DONE
-    return dispatch.verb_function(arguments.verb)(arguments.warm_up) or EXIT_DONE
+def _run_on_paths(verb: Verb, arguments: Arguments, command_line: list[str]) -> int:
+    paths, options, overrides = path_arguments(verb, arguments.words, arguments.flags)
+    context = CommandContext(command_line, overrides, arguments.verbose)
+    return dispatch.verb_function(verb.name)(*paths, context, **options) or EXIT_DONE
 
 
-def _run_composed(arguments: Arguments, command_line: list[str]) -> int:
-    context = CommandContext(command_line, arguments.words, arguments.verbose)
+def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str]) -> int:
+    words, directory = arguments.words, arguments.config_directory
+    context = CommandContext(command_line, words, arguments.verbose)
     if arguments.show:
-        sys.stdout.write(composed_yaml(arguments.words, arguments.show, arguments.config_directory))
+        sys.stdout.write(composed_yaml(words, arguments.show, directory))
         return EXIT_DONE
-    config = None if arguments.multirun else compose_config(arguments.words, arguments.config_directory)
-    if config is None:
-        return run_sweep(arguments.verb, context, arguments.config_directory)
-    return dispatch.verb_function(arguments.verb)(config, context) or EXIT_DONE
+    options = flag_options(verb, arguments.flags)
+    config = None if arguments.multirun else compose_config(words, directory)
+    if config is None:  # a sweep, by -m or because the config asks for one
+        return run_sweep(verb, options, context, directory)
+    return dispatch.verb_function(verb.name)(config, context, **options) or EXIT_DONE
 
 
 def _find_modules_here() -> None:

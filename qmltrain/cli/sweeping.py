@@ -12,11 +12,13 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from qmltrain.cli import dispatch
 from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
+from qmltrain.cli.verb import Verb
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
 
@@ -24,16 +26,20 @@ POINTS = "points.jsonl"
 DIRECTORY_KEY = "hydra.sweep.dir"
 
 
-def run_sweep(verb: str, context: CommandContext, config_directory: str | None = None) -> int:
-    """Run all points; 0 where all are done, 1 where any failed, 75 where a signal stopped the sweep.
+def run_sweep(
+    verb: Verb, options: Mapping[str, Any], context: CommandContext, config_directory: str | None = None
+) -> int:
+    """Run `verb` with `options` (its flags) on all points.
 
-    Raises InputError before the first point where a point's overrides do not compose.
+    0 where all are done, 1 where any failed, 75 where a signal stopped the sweep. Raises InputError before the first
+    point where a point's overrides do not compose.
     """
     from hydra.core.global_hydra import GlobalHydra
 
     directory, chosen = _sweep_directory(context.overrides)
     before = len(_lines(directory / POINTS))  # of a sweep that was started in this directory earlier
-    task = functools.partial(run_point, verb=verb, context=context, points=str(directory / POINTS))
+    points = str(directory / POINTS)
+    task = functools.partial(run_point, verb=verb, options=options, context=context, points=points)
     functools.update_wrapper(task, run_point)  # launchers ask for its name
     with config_errors(context.overrides), hydra_session():
         hydra = GlobalHydra.instance().hydra
@@ -48,7 +54,7 @@ def run_sweep(verb: str, context: CommandContext, config_directory: str | None =
     return report_sweep(directory, before)
 
 
-def run_point(composed: Any, *, verb: str, context: CommandContext, points: str) -> None:
+def run_point(composed: Any, *, verb: Verb, options: Mapping[str, Any], context: CommandContext, points: str) -> None:
     """One point: what Hydra composed for it, run as a single run would be, and its end recorded in `points`.
 
     Raises SystemExit(75) where a signal stopped the run, so that the sweep stops as well.
@@ -63,8 +69,9 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
     try:
         with config_errors(overrides):
             config = as_config(composed)
-        run = _run_directory(verb, config)
-        code = dispatch.verb_function(verb)(config, CommandContext(context.command_line, overrides, context.verbose))
+        run = _run_directory(config) if verb.trains else None
+        own = CommandContext(context.command_line, overrides, context.verbose)
+        code = dispatch.verb_function(verb.name)(config, own, **options)
         error = f"exit code {code}" if code else None
     except Exception as failure:
         if context.verbose:
@@ -81,10 +88,8 @@ def run_point(composed: Any, *, verb: str, context: CommandContext, points: str)
         raise SystemExit(EXIT_INTERRUPTED)
 
 
-def _run_directory(verb: str, config: Config) -> str | None:
+def _run_directory(config: Config) -> str:
     """Where a point's run lies, for `qmltrain collect`."""
-    if verb != "train":
-        return None
     from qmltrain.sessions.training_run import run_directory
 
     return str(run_directory(config).absolute())

@@ -11,7 +11,9 @@ import shutil
 import sys
 from collections.abc import Callable
 
+from qmltrain import __file__ as package_file
 from qmltrain import __version__
+from qmltrain.config.schema import CommandContext
 from qmltrain.engines.memory import available_bytes
 from qmltrain.units import GIB
 
@@ -25,7 +27,7 @@ OPTIONAL = {
 }
 
 
-def run(warm_up: bool = False) -> None:
+def run(context: CommandContext, *, warm_up: bool = False) -> None:
     """Print the report; with `warm_up` compile the CUDA kernels after it."""
     print_info()
     if warm_up:
@@ -52,7 +54,7 @@ def compile_kernels() -> None:
 
 
 def _qmltrain() -> str:
-    return f"{__version__} in {os.path.dirname(os.path.abspath(__file__))}"
+    return f"{__version__} in {os.path.dirname(os.path.abspath(package_file))}"
 
 
 def _python() -> str:

@@ -1,4 +1,4 @@
-"""The command: verbs, flags, streams, exit codes."""
+"""The command: what a verb is called with, streams, signals, exit codes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import qmltrain.cli
 from qmltrain import __version__, cli
-from qmltrain.cli.arguments import EXAMPLES, PATH_VERBS, VALUE_FLAGS, VERBS, parse_arguments
-from qmltrain.cli.composing import compose_config
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import InputError, InterruptedRun, NonFiniteError, QmltrainError
 
@@ -69,11 +66,6 @@ def test_a_path_verb_gets_the_path(qmltrain, called, verb):
     assert called == [(verb, Path("runs/my run"), CommandContext(["qmltrain", verb, "runs/my run"], []))]
 
 
-def test_every_verb_exists():
-    for verb in VERBS:
-        assert callable(cli.dispatch.verb_function(verb))
-
-
 @pytest.mark.parametrize(
     ("answer", "code", "line"),
     [
@@ -105,34 +97,6 @@ def test_exit_codes_and_the_one_line(qmltrain, called, answer, code, line):
     called.answers.append(answer)
     ended = qmltrain("train")
     assert (ended.code, ended.err) == (code, f"{line}\n" if line else "")
-
-
-def test_help_names_every_verb_flag_and_group(qmltrain):
-    text = qmltrain("--help").out
-    assert text == qmltrain("-h").out
-    for word in (*VERBS, "-m", "--cfg", "--config-dir", "-v", "--version", "reuploading", "digits_amplitude", "75"):
-        assert word in text
-    assert max(map(len, text.splitlines())) <= 120
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_a_help_of_its_own(qmltrain, verb):
-    text = qmltrain(verb, "--help").out
-    assert text.startswith(f"qmltrain {verb}: ") and f"\n  qmltrain {verb if verb != 'train' else '[train]'}" in text
-    examples = text.partition("examples:\n")[2].partition("\n\n")[0].splitlines()
-    assert examples and all(line.strip() in EXAMPLES for line in examples)
-    for name, (verbs, _, _) in VALUE_FLAGS.items():
-        assert (f"--{name} " in text) == (verb in verbs), name
-    assert max(map(len, text.splitlines())) <= 120
-
-
-@pytest.mark.parametrize("example", [example for example in EXAMPLES if "=" in example])
-def test_every_example_of_the_help_composes(example):
-    arguments = parse_arguments(shlex.split(example)[1:])
-    if arguments.verb in PATH_VERBS:
-        arguments = replace(arguments, words=[word for word in arguments.words if "=" in word])
-    words = [word.split(",")[0] for word in arguments.words] if arguments.multirun else arguments.words
-    assert compose_config(words, arguments.config_directory) is not None
 
 
 def test_version(qmltrain):

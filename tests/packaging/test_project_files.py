@@ -31,6 +31,9 @@ def test_contributing_names_files_and_objects_that_exist():
         "configs/ansatz/brickwork.yaml",
         "configs/engine/metal.yaml",
         "configs/noise/",
+        "qmltrain/cli/verbs/scan.py",
+        "qmltrain/verbs/scan.py",
+        "tests/verbs/test_scan.py",
         "qmltrain/config/groups/noise.py",
         "qmltrain/engines/metal/",
     }:

@@ -1,0 +1,24 @@
+"""`qmltrain collect FOLDER`: what it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qmltrain.cli.verb import Flag, Takes, Verb, comma_separated
+
+VERB = Verb(
+    name="collect",
+    takes=Takes.FOLDER,
+    meaning="one table (CSV) of all runs in it, or of a sweep; --over run.seed: mean and spread over seeds",
+    order=90,
+    flags=(
+        Flag(
+            "over",
+            "mean, deviation and 95 % interval over runs that differ in these keys alone",
+            "KEY,...",
+            comma_separated,
+        ),
+        Flag("output", "the new file to write (default: standard output)", "FILE", Path),
+    ),
+    examples=("qmltrain collect runs --over run.seed --output table.csv",),
+)
