@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Circuit, Gate
@@ -118,8 +118,15 @@ def expectations(
     return np.array(values), np.array(gradients)
 
 
-def unitary(circuit: Circuit, theta_P: NDArray, x_F: NDArray) -> NDArray:
+def unitary(circuit: Circuit, theta_P: ArrayLike = (), x_F: ArrayLike = ()) -> NDArray:
     """The circuit's matrix (N, N)."""
-    size = 2**circuit.n_qubits
+    size, theta_P, x_F = 2**circuit.n_qubits, np.asarray(theta_P), np.asarray(x_F)
     columns = [run(circuit, theta_P, x_F, np.eye(size)[index], tangents=False)[0] for index in range(size)]
     return np.stack(columns, axis=1)
+
+
+def assert_same_up_to_phase(found: NDArray, expected: NDArray, tolerance: float = 1e-12) -> None:
+    """Two unitaries are equal but for a global phase."""
+    phase = np.vdot(expected, found) / len(expected)
+    assert abs(abs(phase) - 1) < tolerance
+    np.testing.assert_allclose(found, expected * phase, rtol=0, atol=tolerance)

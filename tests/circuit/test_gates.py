@@ -1,4 +1,4 @@
-"""Gate matrices against independent definitions, and decompositions multiplied out against the matrices."""
+"""Gate matrices against independent definitions."""
 
 from __future__ import annotations
 
@@ -6,54 +6,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from qmltrain.circuit.circuit import Gate
-from qmltrain.circuit.gates import GATES, PAULI, controlled, gate_matrix, pauli_product
-from qmltrain.engines.reference import apply
-from qmltrain.fusion.decompose import DECOMPOSITIONS, Phase, Rotate, constant, decompose
-
-ANGLES = (0.7, -1.9, 2.6, 0.31)
+from qmltrain.circuit.gates import PAULI, controlled, gate_matrix, pauli_product
+from tests.circuit.gate_instances import INSTANCES
 
 
-def instances():
-    """Every registered gate at generic angles, the variable-width ones at several widths."""
-    for name, definition in GATES.items():
-        angles = ANGLES[: definition.n_angles]
-        if name == "multi_rz":
-            yield from ((name, width, angles, "") for width in (1, 2, 3))
-        elif name == "pauli_rot":
-            yield from ((name, len(letters), angles, letters) for letters in ("X", "YZ", "ZYX"))
-        else:
-            yield name, definition.n_qubits, angles, ""
-
-
-@pytest.mark.parametrize(("name", "width", "angles", "pauli"), list(instances()))
+@pytest.mark.parametrize(("name", "width", "angles", "pauli"), INSTANCES)
 def test_matrices_are_unitary(name, width, angles, pauli):
     matrix = gate_matrix(name, width, angles, pauli)
     assert matrix.shape == (2**width, 2**width)
     np.testing.assert_allclose(matrix @ matrix.conj().T, np.eye(2**width), atol=1e-14)
-
-
-@pytest.mark.parametrize(("name", "width", "angles", "pauli"), list(instances()))
-def test_decomposition_equals_the_matrix_up_to_a_phase(name, width, angles, pauli):
-    gate = Gate(name, tuple(range(width)), pauli=pauli)
-    total = np.eye(2**width, dtype=complex)  # rows are basis states
-    for primitive in decompose(gate, tuple(constant(a) for a in angles)):
-        if isinstance(primitive, Rotate):
-            matrix, qubits = gate_matrix("r" + primitive.axis, 1, (primitive.angle.offset,)), (primitive.qubit,)
-        elif isinstance(primitive, Phase):
-            qubits = primitive.qubits
-            matrix = gate_matrix("multi_rz", len(qubits), (primitive.angle.offset,))
-        else:
-            matrix, qubits = gate_matrix(primitive.kind, len(primitive.qubits), ()), primitive.qubits
-        total = apply(total, matrix[None], qubits)
-    found, expected = total.T, gate_matrix(name, width, angles, pauli)
-    phase = np.trace(expected.conj().T @ found)
-    assert abs(abs(phase) - 2**width) < 1e-12
-    np.testing.assert_allclose(found, expected * phase / abs(phase), atol=1e-12)
-
-
-def test_every_gate_has_a_decomposition():
-    assert set(GATES) - {"pauli_rot"} == set(DECOMPOSITIONS)
 
 
 @pytest.mark.parametrize("letters", ["X", "Y", "Z", "XY", "ZZ", "YXZ"])

@@ -7,11 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.library.assemble import assemble_observables
-from qmltrain.circuit.library.state_preparation import unprepare
 from qmltrain.errors import InputError
-from tests.circuit.dense import unitary
 from tests.circuit.library.dense_observables import matrix
 
 
@@ -27,33 +24,6 @@ def test_it_is_the_projector(tmp_path: Path, n: int, kind: str) -> None:
     observables = assemble_observables(n, "target_state", {"path": str(tmp_path / "goal.npy")})
     assert observables.names == ("goal",) and len(observables.strings) == 2**n
     np.testing.assert_allclose(matrix(observables, 0, n), np.outer(state, state.conj()), atol=1e-13)
-
-
-@pytest.mark.parametrize(
-    ("amplitudes", "n_gates"),
-    [
-        ([1, 0, 0, 0, 0, 0, 0, 0], 0),  # there already
-        ([0, 0, 0, 0, 0, 1, 0, 0], 6),  # a basis state: a turn of each qubit that is 1
-        ([1, 0, 0, 0, 0, 0, 0, 1], 12),  # GHZ
-        ([1, 1, 1, 1, 1, 1, 1, 1], 9),  # a product
-        ([1, -1, 1, -1, 1, -1, 1, -1], 9),
-    ],
-)
-def test_structure_leaves_out_gates(amplitudes: list[int], n_gates: int) -> None:
-    state = np.array(amplitudes, dtype=complex) / np.linalg.norm(amplitudes)
-    gates = unprepare(state)
-    assert len(gates) == n_gates
-    final = unitary(Circuit(3, gates), np.empty(0), np.empty(0)) @ state
-    assert abs(final[0]) == pytest.approx(1, abs=1e-14)
-
-
-@pytest.mark.parametrize("n", [1, 4, 9])
-def test_the_number_of_gates_is_bounded(n: int) -> None:
-    generator = np.random.default_rng(0)
-    real = generator.normal(size=2**n)
-    assert len(unprepare(real / np.linalg.norm(real) + 0j)) == 2**n - 1 + 2 * n
-    phased = real * np.exp(1j * generator.uniform(-3, 3, 2**n))
-    assert len(unprepare(phased / np.linalg.norm(phased))) == 2 * (2**n - 1) + 2 * n
 
 
 @pytest.mark.parametrize(
