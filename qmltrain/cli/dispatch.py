@@ -12,8 +12,8 @@ from qmltrain.errors import EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, 
 def verb_function(verb: str) -> Callable[..., int | None]:
     """The verb's `run`, called as `qmltrain.cli.verb` says.
 
-    Imported late: `--help` starts without what verbs need, and a signal that comes meanwhile is heard. Raises InputError
-    where it, or a module of ours that it needs, was taken out.
+    Imported late: `--help` starts without what verbs need, and a signal that comes meanwhile is heard. Raises
+    InputError where it, or a module of ours that it needs, was taken out.
     """
     try:
         function: Callable[..., int | None] = importlib.import_module(f"qmltrain.verbs.{verb}").run
