@@ -1,6 +1,6 @@
 """Values for a Plan: slot values to the angles of R and D, and measured sums back to slot gradients.
 
-Every plan engine may share this; the CPU engine does the same in C++ (kernels/cpu/runs.cpp), and either is judged by
+Every plan engine may share this; the CPU engine does the same in C++ (kernels/cpu/host/gate_runs.cpp), and either is judged by
 the reference. All host arithmetic is float64 and vectorised over runs that have the same
 sequence of axes ("xyz" for an HEA), so that a step of 20,000 runs takes milliseconds.
 
