@@ -27,18 +27,12 @@ from qmltrain.engines.protocol import (
     Forecast,
     GradientOptions,
     Precision,
+    Traffic,
 )
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.cost import (
-    D_MULTIPLY_ADDS,
-    R_MULTIPLY_ADDS,
-    V_PAIR_MULTIPLY_ADDS,
-    W_MULTIPLY_ADDS,
-    has_gradient,
-    is_trainable,
-    needs_v_z,
-)
-from qmltrain.fusion.plan import Diagonal, Operation, PhysicalString, Plan, Rotation, Rotations
+from qmltrain.fusion.cost import D_MULTIPLY_ADDS, R_MULTIPLY_ADDS, V_PAIR_MULTIPLY_ADDS, W_MULTIPLY_ADDS
+from qmltrain.fusion.passes import Operation, Pass, Rotations, schedule
+from qmltrain.fusion.plan import Diagonal, PhysicalString, Plan, Rotation
 
 State = NDArray[np.complexfloating]  # (B, N)
 
@@ -73,46 +67,55 @@ class InterpreterEngine:
         gradient: GradientOptions = DEFAULT_GRADIENT,
         options: EngineOptions = DEFAULT_OPTIONS,
     ) -> InterpreterProgram:
-        plan = compile_plan(circuit, strings, tile_bits=self.tile_bits, low_bits=self.low_bits)
-        return InterpreterProgram(plan, precision, gradient, options)
+        plan = compile_plan(circuit, strings)
+        passes = schedule(plan, self.tile_bits, self.low_bits)
+        return InterpreterProgram(plan, passes, precision, gradient, options)
 
 
 class InterpreterProgram:
-    def __init__(self, plan: Plan, precision: Precision, gradient: GradientOptions, options: EngineOptions) -> None:
-        self.plan = plan
+    def __init__(
+        self,
+        plan: Plan,
+        passes: tuple[Pass, ...],
+        precision: Precision,
+        gradient: GradientOptions,
+        options: EngineOptions,
+    ) -> None:
+        self.plan, self.passes = plan, passes
         self.plan_values = PlanValues(plan)
         self.dtype = np.dtype(precision)
         size = 1 << plan.n_qubits
         state_bytes = self.dtype.itemsize * size
         memory = options.memory_bytes or available_bytes()
-        mode, interval, reason = choose(gradient, plan.n_steps, BLOCK * state_bytes, memory, f"{BLOCK} samples")
-        segment = 2 * (interval or 0) if mode == "checkpoint" else 0  # a step is about one R and one D
-        states = states_in_flight(mode, plan.n_steps, interval) + segment + _TEMPORARIES
+        mode, interval, reason = choose(gradient, plan.depth, BLOCK * state_bytes, memory, f"{BLOCK} samples")
+        segment = 2 * (interval or 0) if mode == "checkpoint" else 0  # a moment is about one R and one D
+        states = states_in_flight(mode, plan.depth, interval) + segment + _TEMPORARIES
         self.forecast = Forecast(8 * size, BLOCK * states * state_bytes, mode, interval, reason, memory)
         self.address = np.arange(size, dtype=np.int64)
-        self.operations: list[tuple[int, Operation]] = [
-            (index, operation) for index, one in enumerate(plan.passes) for operation in one.operations
-        ]
+        self.operations: list[Operation] = [operation for one in passes for operation in one.operations]
         self.checkpoints = self._checkpoints(interval)
         self.count = Count()
 
     def _checkpoints(self, interval: int | None) -> set[int]:
-        """Positions in `operations` before which psi is kept: the start, then every `interval` steps of progress.
+        """Positions in `operations` before which psi is kept: the start, then every `interval` moments of progress.
 
-        Progress is counted in rotations, of which a step has n_rotations / n_steps on average, so that circuits
+        Progress is counted in rotations, of which a moment has n_rotations / depth on average, so that circuits
         without diagonals (RY and CX) have cuts too.
         """
         if interval is None:
             return set()
-        per_step = len(self.plan.runs) / max(1, self.plan.n_steps)
-        kept, done, due = {0}, 0, interval * per_step
-        for position, (_, operation) in enumerate(self.operations):
+        per_moment = len(self.plan.gate_runs) / max(1, self.plan.depth)
+        kept, done, due = {0}, 0, interval * per_moment
+        for position, operation in enumerate(self.operations):
             if isinstance(operation, Rotations):
                 if done >= due:
                     kept.add(position)
-                    due += interval * per_step
+                    due += interval * per_moment
                 done += len(operation.rotations)
         return kept
+
+    def traffic(self) -> Traffic:
+        return Traffic(len(self.passes), len(self.passes[0].basis))
 
     def begin_step(self, shared_S: FloatArray) -> InterpreterStep:
         return InterpreterStep(self, shared_S)
@@ -147,15 +150,15 @@ class InterpreterTape:
             if position in program.checkpoints:
                 self.kept[position] = state
             state = self._apply(state, position)
-        self._count_passes(program.plan, states=1)
+        self._count_passes(states=1)
         self.state = state
         self.expectations_BM = self._expectations(state)
 
-    def _count_passes(self, plan: Plan, states: int) -> None:
-        self.program.count.bytes += 2 * states * self.start.nbytes * len(plan.passes)
+    def _count_passes(self, states: int) -> None:
+        self.program.count.bytes += 2 * states * self.start.nbytes * len(self.program.passes)
 
     def _apply(self, state: State, position: int, inverse: bool = False) -> State:
-        operation = self.program.operations[position][1]
+        operation = self.program.operations[position]
         if isinstance(operation, Rotations):
             for rotation in operation.rotations:  # they commute
                 state = self._rotate(state, rotation, inverse)
@@ -168,8 +171,8 @@ class InterpreterTape:
         """RY(beta): bit 0 gets cos x0 - sin x1, bit 1 gets cos x1 + sin x0, with x_other at z ^ pair_mask."""
         program = self.program
         program.count.multiply_adds += R_MULTIPLY_ADDS * state.size
-        column = program.plan_values.per_sample_position.get(rotation.run)
-        half = (self.angles.beta[rotation.run] if column is None else self.beta_BQ[:, column, None]) / 2
+        column = program.plan_values.per_sample_position.get(rotation.gate_run)
+        half = (self.angles.beta[rotation.gate_run] if column is None else self.beta_BQ[:, column, None]) / 2
         real = program.dtype.char.lower()  # complex64 -> f, complex128 -> d
         cosine = np.asarray(np.cos(half)).astype(real)
         sine = np.asarray(np.sin(half) * (-1 if inverse else 1)).astype(real)
@@ -183,10 +186,10 @@ class InterpreterTape:
     def _diagonal(self, operation: Diagonal) -> State:
         """(1 or B, N) factors exp(-i/2 sum_S phi_S Z_S): a Walsh-Hadamard transform of the angles over masks."""
         plan_values = self.program.plan_values
-        shared = plan_values.shared_terms[operation.layer]
+        shared = plan_values.shared_terms[operation.moment]
         phases = self._walsh(shared, (shared.coefficients * self.angles.sources[shared.source] + shared.offsets)[None])
         if operation.per_sample:
-            table = plan_values.per_sample_terms[operation.layer]
+            table = plan_values.per_sample_terms[operation.moment]
             values = table.coefficients * self.per_sample_BS[:, table.source] + table.offsets
             phases = phases + self._walsh(table, values)
         return np.exp(-0.5j * phases).astype(self.program.dtype)
@@ -238,7 +241,7 @@ class InterpreterTape:
         for position in range(len(program.operations) - 1, -1, -1):
             if recompute and position not in segment:
                 segment = self._recompute(position)
-            operation = program.operations[position][1]
+            operation = program.operations[position]
             if isinstance(operation, Rotations):
                 self._rotation_gradients(operation, state, bra, raw_BR, per_sample_BS)
             else:
@@ -251,7 +254,7 @@ class InterpreterTape:
                     drift_B = np.maximum(drift_B, np.linalg.norm(state - self.kept[position], axis=1))
                     state = self.kept[position]
             bra = self._apply(bra, position, inverse=True)
-        self._count_passes(plan, states=2)
+        self._count_passes(states=2)
         return Backward(
             block_sums_GR=np.add.reduceat(raw_BR, np.arange(0, batch, BLOCK), axis=0),
             per_sample_BS=per_sample_BS,
@@ -271,32 +274,32 @@ class InterpreterTape:
     def _rotation_gradients(
         self, operation: Rotations, state: State, bra: State, raw_BR: FloatArray, per_sample_BS: FloatArray
     ) -> None:
-        """v right after the R's; rotations of one step act on different qubits, so all v are taken at once."""
-        program, runs = self.program, self.program.plan.runs
+        """v right after the R's; rotations of one moment act on different qubits, so all v are taken at once."""
+        program, gate_runs = self.program, self.program.plan.gate_runs
         plan_values, address = program.plan_values, program.address
         w_BN = None
-        if any(needs_v_z(runs[r.run]) for r in operation.rotations):
+        if any(gate_runs[r.gate_run].needs_v_z for r in operation.rotations):
             w_BN = self._w(state, bra)
         for rotation in operation.rotations:
-            run = runs[rotation.run]
-            if not is_trainable(run):
+            gate_run = gate_runs[rotation.gate_run]
+            if not gate_run.is_trainable:
                 continue
             # paired_z = conj(lambda at z ^ mask) psi_z
             paired = bra[:, address ^ rotation.pair_mask].conj() * state
             sign = self._z_sign(rotation.parity_mask, rotation.flip)
             v_y = np.sum(paired.real * sign, axis=1, dtype=np.float64)
             program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
-            if run.per_sample:
-                position = plan_values.per_sample_position[rotation.run]
+            if gate_run.per_sample:
+                position = plan_values.per_sample_position[rotation.gate_run]
                 slot = plan_values.per_sample_slots[position]
                 per_sample_BS[:, slot] += plan_values.per_sample_coefficients[position] * v_y
                 continue
-            raw_BR[:, 3 * rotation.run + 1] = v_y
-            if not run.real:
+            raw_BR[:, 3 * rotation.gate_run + 1] = v_y
+            if not gate_run.real:
                 program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
-                raw_BR[:, 3 * rotation.run] = np.sum(paired.imag, axis=1, dtype=np.float64)
+                raw_BR[:, 3 * rotation.gate_run] = np.sum(paired.imag, axis=1, dtype=np.float64)
                 assert w_BN is not None
-                raw_BR[:, 3 * rotation.run + 2] = np.sum(w_BN * sign, axis=1, dtype=np.float64)
+                raw_BR[:, 3 * rotation.gate_run + 2] = np.sum(w_BN * sign, axis=1, dtype=np.float64)
 
     def _w(self, state: State, bra: State) -> FloatArray:
         self.program.count.multiply_adds += W_MULTIPLY_ADDS * state.size
@@ -306,15 +309,15 @@ class InterpreterTape:
         self, operation: Diagonal, state: State, bra: State, raw_BR: FloatArray, per_sample_BS: FloatArray
     ) -> None:
         """Im <lambda|Z_S|psi> of every mask S at once: the Walsh-Hadamard transform of w = Im(conj(lambda) psi)."""
-        if not any(has_gradient(term) for term in (*operation.shared, *operation.per_sample)):
+        if not operation.has_gradient:
             return
         sums_BN = walsh_hadamard(self._w(state, bra))
         plan_values = self.program.plan_values
-        shared = plan_values.shared_terms[operation.layer]
+        shared = plan_values.shared_terms[operation.moment]
         for mask, row in zip(shared.masks, shared.gradient_rows, strict=True):
             if row >= 0:
                 raw_BR[:, row] = sums_BN[:, mask]
-        table = plan_values.per_sample_terms[operation.layer]
+        table = plan_values.per_sample_terms[operation.moment]
         for k, mask in enumerate(table.masks):
             per_sample_BS[:, table.source[k]] += table.coefficients[k] * sums_BN[:, mask]
 

@@ -1,10 +1,10 @@
 """Values for a Plan: slot values to the angles of R and D, and measured sums back to slot gradients.
 
-Every plan engine may share this; the CPU engine does the same in C++ (kernels/cpu/host/gate_runs.cpp), and either is judged by
-the reference. All host arithmetic is float64 and vectorised over runs that have the same
-sequence of axes ("xyz" for an HEA), so that a step of 20,000 runs takes milliseconds.
+Every plan engine may share this; the CPU engine has the same in C++ (kernels/cpu/host/gate_runs.cpp), and the reference
+judges both. All host arithmetic is float64 and vectorised over gate runs that have the same sequence of axes ("xyz" for
+an HEA), so that a step of 20,000 gate runs takes milliseconds.
 
-A run's unitary is kept as a quaternion (w, x, y, z) = w - i (x X + y Y + z Z). Its gradient comes from three real
+A gate run's unitary is kept as a quaternion (w, x, y, z) = w - i (x X + y Y + z Z). Its gradient comes from three real
 numbers taken right after its R (before RZ(gamma)):
 
     v = (Im <lambda|X|psi>, Im <lambda|Y|psi>, Im <lambda|Z|psi>),   d/d(angle_k) = axis_k . v,
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.fusion.plan import AffineAngle, Diagonal, Plan, RunAngle, Term
+from qmltrain.fusion.plan import AffineAngle, EulerAngle, Plan, Term
 
 IntArray = NDArray[np.int64]
 _AXIS = {"x": 0, "y": 1, "z": 2}
@@ -30,10 +30,10 @@ _AXIS = {"x": 0, "y": 1, "z": 2}
 
 @dataclass(frozen=True)
 class _Group:
-    """Shared runs with one sequence of axes: (runs,) numbers, (k, runs) affine angles, k rotations each."""
+    """Shared gate runs with one sequence of axes: (Q,) numbers, (k, Q) affine angles, k rotations each."""
 
     axes: tuple[int, ...]
-    runs: IntArray
+    gate_runs: IntArray
     slots: IntArray  # into shared_S followed by one zero
     coefficients: FloatArray
     offsets: FloatArray
@@ -42,8 +42,8 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Composed:
-    """A group at given angles: cos and sin of half of each (k, runs), the unitaries (4, runs) as quaternions, and
-    gamma (runs,) of each run."""
+    """A group at given angles: cos and sin of half of each (k, Q), the unitaries (4, Q) as quaternions, and gamma (Q,)
+    of each gate run."""
 
     cosine: FloatArray
     sine: FloatArray
@@ -53,8 +53,9 @@ class _Composed:
 
 @dataclass(frozen=True)
 class SharedAngles:
-    """The shared angles of a step: the slots, and U = RZ(gamma) RY(beta) RZ(alpha) of each run (zeros for per-sample
-    runs). `sources` is what the shared `TermTable`s index; `composed` has an entry a group, None where it is real."""
+    """The shared angles of a step: the slots, and U = RZ(gamma) RY(beta) RZ(alpha) of each gate run (zeros for
+    per-sample ones). `sources` is what the shared `TermTable`s index; `composed` has an entry a group, None where it
+    is real."""
 
     shared_S: FloatArray
     alpha: FloatArray
@@ -68,7 +69,7 @@ class SharedAngles:
 class TermTable:
     """Terms of one D as arrays: angle = coefficient * sources[source] + offset, the sign included.
 
-    `sources` are shared_S, then alpha, then gamma of all runs, then one zero - or, for per-sample terms, the
+    `sources` are shared_S, then alpha, then gamma of all gate runs, then one zero - or, for per-sample terms, the
     columns of per_sample_BS. `gradient_rows` are rows of the raw sums (shared slot terms only, else -1).
     """
 
@@ -80,42 +81,41 @@ class TermTable:
 
 
 class PlanValues:
-    """Index arrays of a plan, made once; `n_raw` raw sums: 3 a shared run (v), then 1 a shared slot term of a D."""
+    """Index arrays of a plan, made once; `n_raw` raw sums: 3 a gate run (v), then 1 a shared slot term of a D."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.n_runs = len(plan.runs)
-        self.groups = self._group_runs()
-        per_sample = [(i, run.rotations[0].angle) for i, run in enumerate(plan.runs) if run.per_sample]
-        self.per_sample_runs = np.array([i for i, _ in per_sample], dtype=np.int64)
+        self.n_gate_runs = len(plan.gate_runs)
+        self.groups = self._groups()
+        per_sample = [(i, one.rotations[0].angle) for i, one in enumerate(plan.gate_runs) if one.per_sample]
+        self.per_sample_gate_runs = np.array([i for i, _ in per_sample], dtype=np.int64)
         self.per_sample_slots = np.array([a.slot for _, a in per_sample], dtype=np.int64)
         self.per_sample_coefficients = np.array([a.coefficient for _, a in per_sample])
         self.per_sample_offsets = np.array([a.offset for _, a in per_sample])
-        self.per_sample_position = {int(run): k for k, run in enumerate(self.per_sample_runs)}
-        self.n_raw = 3 * self.n_runs
+        self.per_sample_position = {int(i): k for k, i in enumerate(self.per_sample_gate_runs)}
+        self.n_raw = 3 * self.n_gate_runs
         self._slot_rows: list[tuple[int, int, float]] = []  # raw row, slot, factor
-        self.shared_terms: dict[int, TermTable] = {}  # by layer of the D
+        self.shared_terms: dict[int, TermTable] = {}  # by moment of the D
         self.per_sample_terms: dict[int, TermTable] = {}
-        for one in plan.passes:
-            for operation in one.operations:
-                if isinstance(operation, Diagonal):
-                    self.shared_terms[operation.layer] = self._shared_table(operation.shared)
-                    self.per_sample_terms[operation.layer] = _per_sample_table(operation.per_sample)
+        for diagonal in (moment.diagonal for moment in plan.moments):
+            if diagonal is not None:
+                self.shared_terms[diagonal.moment] = self._shared_table(diagonal.shared)
+                self.per_sample_terms[diagonal.moment] = _per_sample_table(diagonal.per_sample)
         rows = self._slot_rows
         self._term_rows = np.array([r for r, _, _ in rows], dtype=np.int64)
         self._term_slots = np.array([s for _, s, _ in rows], dtype=np.int64)
         self._term_factors = np.array([f for _, _, f in rows])
 
-    def _group_runs(self) -> list[_Group]:
+    def _groups(self) -> list[_Group]:
         by_axes: dict[tuple[tuple[int, ...], bool], list[int]] = {}
-        for number, run in enumerate(self.plan.runs):
-            if not run.per_sample:
-                axes = tuple(_AXIS[rotation.axis] for rotation in run.rotations)
-                by_axes.setdefault((axes, run.real), []).append(number)
+        for number, one in enumerate(self.plan.gate_runs):
+            if not one.per_sample:
+                axes = tuple(_AXIS[rotation.axis] for rotation in one.rotations)
+                by_axes.setdefault((axes, one.real), []).append(number)
         zero = self.plan.n_shared_slots
         groups = []
         for (axes, real), numbers in by_axes.items():
-            angles = [[rotation.angle for rotation in self.plan.runs[i].rotations] for i in numbers]
+            angles = [[rotation.angle for rotation in self.plan.gate_runs[i].rotations] for i in numbers]
             slots = [[zero if a.slot is None else a.slot for a in row] for row in angles]
             groups.append(
                 _Group(
@@ -130,13 +130,13 @@ class PlanValues:
         return groups
 
     def _shared_table(self, terms: tuple[Term, ...]) -> TermTable:
-        slots, runs = self.plan.n_shared_slots, self.n_runs
-        zero = slots + 2 * runs
+        slots, gate_runs = self.plan.n_shared_slots, self.n_gate_runs
+        zero = slots + 2 * gate_runs
         source, coefficients, offsets, gradient_rows = [], [], [], []
         for term in terms:
             angle, row = term.angle, -1
-            if isinstance(angle, RunAngle):
-                source.append(slots + angle.run + (runs if angle.which == "gamma" else 0))
+            if isinstance(angle, EulerAngle):
+                source.append(slots + angle.gate_run + (gate_runs if angle.which == "gamma" else 0))
                 coefficients.append(float(term.sign))
                 offsets.append(0.0)
             else:
@@ -152,26 +152,26 @@ class PlanValues:
 
     def shared_angles(self, shared_S: FloatArray) -> SharedAngles:
         """Everything that a step needs of its shared slots (S,)."""
-        alpha, beta, gamma = (np.zeros(self.n_runs) for _ in range(3))
+        alpha, beta, gamma = (np.zeros(self.n_gate_runs) for _ in range(3))
         values = np.append(shared_S, 0.0)
         composed: list[_Composed | None] = []
         for group in self.groups:
             angles = group.coefficients * values[group.slots] + group.offsets
             if group.real:
-                beta[group.runs] = angles.sum(axis=0)
+                beta[group.gate_runs] = angles.sum(axis=0)
                 composed.append(None)
                 continue
             one = _compose(group.axes, angles)
             w, x, y, z = one.quaternion
-            alpha[group.runs] = 2 * np.arctan2(z, w) - one.gamma
-            beta[group.runs] = 2 * np.arctan2(np.sqrt(x * x + y * y), np.sqrt(w * w + z * z))
-            gamma[group.runs] = one.gamma
+            alpha[group.gate_runs] = 2 * np.arctan2(z, w) - one.gamma
+            beta[group.gate_runs] = 2 * np.arctan2(np.sqrt(x * x + y * y), np.sqrt(w * w + z * z))
+            gamma[group.gate_runs] = one.gamma
             composed.append(one)
         sources = np.concatenate([shared_S, alpha, gamma, [0.0]])
         return SharedAngles(values[:-1], alpha, beta, gamma, sources, tuple(composed))
 
     def per_sample_beta(self, per_sample_BS: FloatArray) -> FloatArray:
-        """(B, per-sample runs) angles of the per-sample R's, in the order of `per_sample_runs`."""
+        """(B, Q) angles of the per-sample R's, in the order of `per_sample_gate_runs`."""
         return self.per_sample_coefficients * per_sample_BS[:, self.per_sample_slots] + self.per_sample_offsets
 
     def slot_gradient(self, raw_R: FloatArray, angles: SharedAngles) -> FloatArray:
@@ -181,9 +181,9 @@ class PlanValues:
         slots = len(angles.shared_S)
         of_terms = self._term_factors * raw_R[self._term_rows]
         gradient: FloatArray = np.bincount(self._term_slots, of_terms, minlength=slots).astype(np.float64)
-        v_3R = np.ascontiguousarray(raw_R[: 3 * self.n_runs].reshape(self.n_runs, 3).T)
+        v_3R = np.ascontiguousarray(raw_R[: 3 * self.n_gate_runs].reshape(self.n_gate_runs, 3).T)
         for group, composed in zip(self.groups, angles.composed, strict=True):
-            along = _along_axes(group, composed, v_3R[:, group.runs]) * group.coefficients
+            along = _along_axes(group, composed, v_3R[:, group.gate_runs]) * group.coefficients
             gradient = gradient + np.bincount(group.slots.ravel(), along.ravel(), minlength=slots + 1)[:slots]
         return gradient
 
@@ -221,7 +221,7 @@ _SIGN = tuple(np.array(signs)[:, None] for signs in ([-1.0, 1, -1, 1], [-1.0, 1,
 
 
 def _compose(axes: tuple[int, ...], angles: FloatArray) -> _Composed:
-    """The runs' unitaries: rotations in time order, rows of `angles` (k, runs).
+    """The unitaries of gate runs: rotations in time order, rows of `angles` (k, Q).
 
     (c, s about an axis) after q is c q + s (axis q), and (axis q) is q with its rows permuted and signed.
     """
@@ -239,15 +239,15 @@ def _compose(axes: tuple[int, ...], angles: FloatArray) -> _Composed:
 
 
 def _along_axes(group: _Group, composed: _Composed | None, v_3R: FloatArray) -> FloatArray:
-    """(k, runs): axis_k . v for each rotation of each run.
+    """(k, Q): axis_k . v for each rotation of each gate run.
 
-    With W_k the rotations k, k+1, ... of the run, P_k stands as RZ(-gamma) W_k P_k W_k^dagger RZ(gamma) at the
+    With W_k the rotations k, k+1, ... of the gate run, P_k stands as RZ(-gamma) W_k P_k W_k^dagger RZ(gamma) at the
     point where v was taken; so rotate v the other way, once per rotation, going back in time.
     """
     if composed is None:  # y rotations alone
         return np.broadcast_to(v_3R[1], group.slots.shape)
     result = np.empty_like(composed.cosine)
-    v = _rotate(2, np.cos(composed.gamma), np.sin(composed.gamma), v_3R)  # v right after the run's last gate
+    v = _rotate(2, np.cos(composed.gamma), np.sin(composed.gamma), v_3R)  # v right after the last gate
     c, s = composed.cosine, composed.sine
     for k in range(len(group.axes) - 1, -1, -1):
         axis = group.axes[k]

@@ -36,7 +36,7 @@ Array = Any  # an array of the array API standard: NumPy's, CuPy's, ...
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """`mode` and `checkpoint_interval` (layers; None: none for reversible, about sqrt(L) for checkpoint).
+    """`mode` and `checkpoint_interval` (moments of the plan; None: none for reversible, about sqrt(L) for checkpoint).
 
     Gradient checkpointing, not to be confused with snapshots of the training state (`run.save_every`).
     """
@@ -72,6 +72,15 @@ class Forecast:
     checkpoint_interval: int | None
     reason: str
     memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How the states of a full block go through memory: `passes` forward and as many back, each over tiles of
+    2^tile_bits amplitudes."""
+
+    passes: int
+    tile_bits: int
 
 
 ChunkFunction = Callable[..., tuple[Array, ...]]  # (tape, *inputs) -> arrays of float64, see Step.chunk
@@ -148,6 +157,8 @@ class Program(Protocol):
     """A circuit compiled for one engine, precision and gradient mode."""
 
     forecast: Forecast
+
+    def traffic(self) -> Traffic: ...
 
     def begin_step(self, shared_S: FloatArray) -> Step:
         """A step at these values (float64, radians) of the shared slots."""

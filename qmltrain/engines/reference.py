@@ -25,6 +25,7 @@ from qmltrain.engines.protocol import (
     Forecast,
     GradientOptions,
     Precision,
+    Traffic,
 )
 from qmltrain.errors import InputError
 
@@ -75,6 +76,10 @@ class ReferenceProgram:
         state = 16 << circuit.n_qubits
         reason = "the reference un-applies gate by gate"
         self.forecast = Forecast(0, BLOCK * 4 * state, "reversible", None, reason, memory_bytes or available_bytes())
+
+    def traffic(self) -> Traffic:
+        """A pass a gate."""
+        return Traffic(len(self.circuit.gates), max((len(gate.qubits) for gate in self.circuit.gates), default=0))
 
     def begin_step(self, shared_S: FloatArray) -> ReferenceStep:
         return ReferenceStep(self, shared_S)

@@ -1,17 +1,20 @@
 """The cost model: multiply-adds and bytes of a plan, counted per amplitude in its plain form.
 
 One R costs 4 real multiply-adds an amplitude (2 for each of the real and the imaginary part), one D 4 (a complex
-product). Going back both are un-applied on psi and lambda; taking v_x and v_y of a run costs 4 (a real run v_y
-alone, 2; a run without trainable angle none), and w = Im(conj(lambda) psi) of a D or of the v_z of a step costs 2.
-A pass reads and writes each of its states once. The interpreter counts what it does; a test demands that both
-agree. Fast engines do better in arithmetic (a scaled R costs 2) but make the same passes.
+product). Going back both are un-applied on psi and lambda; taking v_x and v_y of a gate run costs 4 (a real one v_y
+alone, 2; one without trainable angle none), and w = Im(conj(lambda) psi) of a D or of the v_z of a moment costs 2.
+A pass reads and writes each of its states once, and engines choose their passes (`qmltrain.fusion.passes` has the
+general schedule): what depends on them takes them. The interpreter counts what it does; a test demands that both
+agree. Fast engines do better in arithmetic (a scaled R costs 2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qmltrain.fusion.plan import AffineAngle, Diagonal, Plan, Rotations, Run, Term
+from qmltrain.fusion.passes import Pass, Rotations
+from qmltrain.fusion.plan import Diagonal, GateRun, Plan
 
 R_MULTIPLY_ADDS = 4
 D_MULTIPLY_ADDS = 4
@@ -30,56 +33,40 @@ class Cost:
         return Cost(self.multiply_adds + other.multiply_adds, self.bytes + other.bytes)
 
 
-def is_trainable(run: Run) -> bool:
-    """Whether any angle of the run has a slot, so that its gradient is wanted."""
-    return any(rotation.angle.slot is not None for rotation in run.rotations)
-
-
-def has_gradient(term: Term) -> bool:
-    """Whether a term of a D carries a slot of its own (alpha and gamma get theirs through v)."""
-    return isinstance(term.angle, AffineAngle) and term.angle.slot is not None
-
-
-def needs_v_z(run: Run) -> bool:
-    """v_z is wanted for trainable runs that are not real (per-sample ones are)."""
-    return is_trainable(run) and not run.real
-
-
-def forward_cost(plan: Plan, amplitude_bytes: int) -> Cost:
-    """One forward sweep of one sample."""
+def forward_cost(plan: Plan, passes: Sequence[Pass], amplitude_bytes: int) -> Cost:
+    """One sample forward."""
     per_amplitude = 0
-    for one in plan.passes:
+    for one in passes:
         for operation in one.operations:
             if isinstance(operation, Rotations):
                 per_amplitude += R_MULTIPLY_ADDS * len(operation.rotations)
             else:
                 per_amplitude += D_MULTIPLY_ADDS
     size = 1 << plan.n_qubits
-    return Cost(per_amplitude * size, 2 * amplitude_bytes * size * len(plan.passes))
+    return Cost(per_amplitude * size, 2 * amplitude_bytes * size * len(passes))
 
 
-def backward_cost(plan: Plan, amplitude_bytes: int) -> Cost:
-    """One backward sweep of one sample that un-applies everything on psi and lambda."""
+def backward_cost(plan: Plan, passes: Sequence[Pass], amplitude_bytes: int) -> Cost:
+    """One sample back, everything un-applied on psi and lambda."""
     per_amplitude = 0
-    for one in plan.passes:
+    for one in passes:
         for operation in one.operations:
             if isinstance(operation, Rotations):
                 per_amplitude += 2 * R_MULTIPLY_ADDS * len(operation.rotations)
-                per_amplitude += sum(v_multiply_adds(plan.runs[r.run]) for r in operation.rotations)
-                per_amplitude += W_MULTIPLY_ADDS * any(needs_v_z(plan.runs[r.run]) for r in operation.rotations)
+                gate_runs = [plan.gate_runs[r.gate_run] for r in operation.rotations]
+                per_amplitude += sum(map(v_multiply_adds, gate_runs))
+                per_amplitude += W_MULTIPLY_ADDS * any(one.needs_v_z for one in gate_runs)
             else:
-                per_amplitude += 2 * D_MULTIPLY_ADDS
-                terms = (*operation.shared, *operation.per_sample)
-                per_amplitude += W_MULTIPLY_ADDS * any(has_gradient(term) for term in terms)
+                per_amplitude += 2 * D_MULTIPLY_ADDS + W_MULTIPLY_ADDS * operation.has_gradient
     size = 1 << plan.n_qubits
-    return Cost(per_amplitude * size, 4 * amplitude_bytes * size * len(plan.passes))
+    return Cost(per_amplitude * size, 4 * amplitude_bytes * size * len(passes))
 
 
-def v_multiply_adds(run: Run) -> int:
-    """v_x and v_y of a general run, v_y of a real one."""
-    if not is_trainable(run):
+def v_multiply_adds(gate_run: GateRun) -> int:
+    """v_x and v_y of a general gate run, v_y of a real one."""
+    if not gate_run.is_trainable:
         return 0
-    return V_PAIR_MULTIPLY_ADDS if run.real else 2 * V_PAIR_MULTIPLY_ADDS
+    return V_PAIR_MULTIPLY_ADDS if gate_run.real else 2 * V_PAIR_MULTIPLY_ADDS
 
 
 @dataclass(frozen=True)
@@ -95,20 +82,17 @@ class TableCost:
     sines_a_sample: int
 
 
-def table_cost(plan: Plan) -> TableCost:
+def table_cost(plan: Plan, tile_bits: int) -> TableCost:
     """Forward and backward. A transform costs t additions an amplitude in tiles of 2^t, whatever the number of strings:
     so all pairs of qubits cost what neighbours cost.
     """
     size = 1 << plan.n_qubits
-    transform = min(plan.tile_bits, plan.n_qubits) * size
-    once = own = gradients = 0
-    for one in plan.passes:
-        for operation in one.operations:
-            if isinstance(operation, Diagonal):
-                once += bool(operation.shared)
-                own += bool(operation.per_sample)
-                gradients += any(has_gradient(term) for term in (*operation.shared, *operation.per_sample))
-    # the tables of the backward sweep are made anew
+    transform = min(tile_bits, plan.n_qubits) * size
+    diagonals = _diagonals(plan)
+    once = sum(bool(one.shared) for one in diagonals)
+    own = sum(bool(one.per_sample) for one in diagonals)
+    gradients = sum(one.has_gradient for one in diagonals)
+    # the tables of the backward pass are made anew
     return TableCost(2 * once * transform, 2 * once * size, (2 * own + gradients) * transform, 2 * own * size)
 
 
@@ -116,8 +100,7 @@ def table_cost(plan: Plan) -> TableCost:
 class Composition:
     """What a plan holds, for `qmltrain plan`."""
 
-    passes: int
-    steps: int
+    depth: int
     rotations: int
     diagonals: int
     shared_terms: int
@@ -126,14 +109,16 @@ class Composition:
 
 
 def composition(plan: Plan) -> Composition:
-    rotations = diagonals = shared = per_sample = largest = 0
-    for one in plan.passes:
-        for operation in one.operations:
-            if isinstance(operation, Diagonal):
-                diagonals += 1
-                shared += len(operation.shared)
-                per_sample += len(operation.per_sample)
-                largest = max(largest, len(operation.shared) + len(operation.per_sample))
-            else:
-                rotations += len(operation.rotations)
-    return Composition(len(plan.passes), plan.n_steps, rotations, diagonals, shared, per_sample, largest)
+    diagonals = _diagonals(plan)
+    return Composition(
+        depth=plan.depth,
+        rotations=len(plan.gate_runs),
+        diagonals=len(diagonals),
+        shared_terms=sum(len(one.shared) for one in diagonals),
+        per_sample_terms=sum(len(one.per_sample) for one in diagonals),
+        largest_diagonal=max((len(one.shared) + len(one.per_sample) for one in diagonals), default=0),
+    )
+
+
+def _diagonals(plan: Plan) -> list[Diagonal]:
+    return [moment.diagonal for moment in plan.moments if moment.diagonal is not None]

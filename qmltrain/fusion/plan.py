@@ -1,7 +1,7 @@
-"""Plan: a circuit in normal form (real rotations R, diagonal phases D), grouped into passes over memory.
+"""Plan: a circuit in normal form, rotations R and diagonals D in moments.
 
-A Plan is structure only: it is made once for a circuit and depends on no angle's value. All masks are in
-*physical* address bits: CX, X and SWAP were absorbed into them (`qmltrain.fusion.frame`), so that
+A Plan is structure only: it is made once for a circuit and depends on no angle's value, no engine and no tile. All
+masks are in *physical* address bits: CX, X and SWAP were absorbed into them (`qmltrain.fusion.frame`), so that
 
 * a rotation acts on the pairs of addresses ``z`` and ``z ^ pair_mask``; the qubit's bit at z is
   ``parity(z & parity_mask) ^ flip``, and ``parity(pair_mask & parity_mask) == 1``;
@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from qmltrain.circuit.observables import PauliString
 from qmltrain.gf2 import parity
 
 Axis = Literal["x", "y", "z"]
@@ -30,33 +29,43 @@ class AffineAngle:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRotation:
-    """One gate of a run: exp(-i angle P / 2), P the Pauli of `axis` on the run's qubit."""
+class AxisRotation:
+    """One gate of a gate run: exp(-i angle P / 2), P the Pauli of `axis` on the run's qubit."""
 
     axis: Axis
     angle: AffineAngle
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class GateRun:
     """Consecutive one-qubit gates, in time order, multiplied to U = RZ(gamma) RY(beta) RZ(alpha) up to a phase.
 
-    A shared run holds any rotations of shared or constant angles. A per-sample run holds exactly one rotation,
+    A shared gate run holds any rotations of shared or constant angles. A per-sample one holds exactly one rotation,
     about y: beta is its angle, alpha and gamma are zero. `real` (only y rotations): alpha and gamma are zero
     whatever the angles, and no term of them is in the plan.
     """
 
     qubit: int
-    rotations: tuple[RunRotation, ...]
+    rotations: tuple[AxisRotation, ...]
     per_sample: bool
     real: bool
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether any angle has a slot, so that its gradient is wanted."""
+        return any(rotation.angle.slot is not None for rotation in self.rotations)
+
+    @property
+    def needs_v_z(self) -> bool:
+        """v_z is wanted for trainable gate runs that are not real (per-sample ones are)."""
+        return self.is_trainable and not self.real
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """R: RY(beta of run `run`) on the pairs (z, z ^ pair_mask)."""
+    """R: RY(beta of gate run `gate_run`) on the pairs (z, z ^ pair_mask)."""
 
-    run: int
+    gate_run: int
     pair_mask: int
     parity_mask: int
     flip: bool
@@ -66,15 +75,15 @@ class Rotation:
         return parity(self.pair_mask & other.parity_mask) == parity(other.pair_mask & self.parity_mask)
 
     def fits_beside(self, other: Rotation) -> bool:
-        """Whether the pairs of neither flip the bit of the other: only such rotations share a step."""
+        """Whether the pairs of neither flip the bit of the other: only such rotations share a moment."""
         return not (parity(self.pair_mask & other.parity_mask) or parity(other.pair_mask & self.parity_mask))
 
 
 @dataclass(frozen=True, slots=True)
-class RunAngle:
-    """alpha (before the R) or gamma (after it) of shared run `run`."""
+class EulerAngle:
+    """alpha (before the R) or gamma (after it) of shared gate run `gate_run`."""
 
-    run: int
+    gate_run: int
     which: Literal["alpha", "gamma"]
 
 
@@ -84,43 +93,34 @@ class Term:
 
     mask: int
     sign: int
-    angle: AffineAngle | RunAngle
+    angle: AffineAngle | EulerAngle
 
-
-@dataclass(frozen=True, slots=True)
-class Rotations:
-    """Rotations of one step that commute: ``parity(a.pair_mask & b.parity_mask)`` is 1 for a = b and else 0."""
-
-    rotations: tuple[Rotation, ...]
+    @property
+    def has_gradient(self) -> bool:
+        """Whether it carries a slot of its own (alpha and gamma get their gradients through v)."""
+        return isinstance(self.angle, AffineAngle) and self.angle.slot is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Diagonal:
-    """D: one diagonal, its shared part (one table for the batch) and its per-sample part kept apart.
+    """D of moment `moment`: its shared part (one table for the batch) and its per-sample part kept apart."""
 
-    `layer` counts the D-to-D steps of the plan from 0; D `layer` follows the rotations of step `layer`
-    (the D with layer 0 precedes all rotations).
-    """
-
-    layer: int
+    moment: int
     shared: tuple[Term, ...]
     per_sample: tuple[Term, ...]
 
-
-Operation = Rotations | Diagonal
+    @property
+    def has_gradient(self) -> bool:
+        return any(term.has_gradient for term in (*self.shared, *self.per_sample))
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One sweep over memory: every tile (coset of the span of `basis`) is loaded, worked on and stored once.
+class Moment:
+    """Rotations that commute, then one diagonal, if any. ``parity(a.pair_mask & b.parity_mask)`` of two of the
+    rotations is 1 for a = b, else 0."""
 
-    `basis` are linearly independent address masks; the low address bits 1, 2, ... 2^(low_bits-1) come first.
-    Every pair_mask of the pass lies in the span. A circuit whose state is one tile has one pass with the unit
-    basis.
-    """
-
-    basis: tuple[int, ...]
-    operations: tuple[Operation, ...]
+    rotations: tuple[Rotation, ...]
+    diagonal: Diagonal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +137,18 @@ class PhysicalString:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything an engine needs beside angles: see the module's text.
-
-    `strings[k]` is the physical form of the observables' string k. `layer_passes[k]` is the index of the pass
-    after which k layers of the ansatz are complete enough to cut there (for gradient checkpointing): any pass
-    boundary is a consistent cut. `final_rows[q]` and `final_flips` give the logical bits of an address at the
-    end: bit q is ``parity(z & final_rows[q]) ^ final_flips >> q & 1``.
-    """
+    """`moments[0]` has no rotations: its diagonal, if any, precedes all. `strings[k]` is the physical form of the
+    observables' string k."""
 
     n_qubits: int
     amplitude_encoded: bool
-    runs: tuple[Run, ...]
-    passes: tuple[Pass, ...]
+    gate_runs: tuple[GateRun, ...]
+    moments: tuple[Moment, ...]
     strings: tuple[PhysicalString, ...]
-    source_strings: tuple[PauliString, ...]
-    final_rows: tuple[int, ...]
-    final_flips: int
     n_shared_slots: int
     n_per_sample_slots: int
-    n_steps: int
-    tile_bits: int
-    low_bits: int
+
+    @property
+    def depth(self) -> int:
+        """How many moments have rotations."""
+        return len(self.moments) - 1

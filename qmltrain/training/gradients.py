@@ -86,26 +86,27 @@ class _Sums:
 
 
 def chunk_size(forecast: Forecast, n_strings: int) -> int:
-    """Samples in flight: as many blocks of 16 as fit beside what is fixed. Raises MemoryLimitError for none.
-
-    `string_bytes` come beside the states of the forecast.
-    """
+    """Samples in flight: as many blocks of 16 as fit beside what is fixed. Raises MemoryLimitError for none."""
     memory_bytes = forecast.memory_bytes
-    block_bytes = forecast.block_bytes + string_bytes(n_strings)
-    blocks = (memory_bytes - forecast.fixed_bytes) // max(1, block_bytes)
+    blocks = (memory_bytes - forecast.fixed_bytes) // max(1, _block_bytes(forecast, n_strings))
     if blocks < 1:
         raise MemoryLimitError(
-            f"a block of {BLOCK} samples needs {gib(forecast.fixed_bytes + block_bytes)} of "
+            f"a block of {BLOCK} samples needs {gib(chunk_bytes(forecast, n_strings, BLOCK))} of "
             f"{gib(memory_bytes)}; use fewer qubits, engine.precision=complex64, gradient.mode=reversible, or raise "
             "engine.memory_gib"
         )
     return BLOCK * int(min(blocks, LARGEST_CHUNK // BLOCK))
 
 
-def string_bytes(n_strings: int) -> int:
-    """Bytes of a block for the expectations of its Pauli strings, their cotangents and a copy: little for a few, as
-    much as some states for the 2^n strings of a projector."""
-    return BLOCK * 3 * 8 * n_strings
+def chunk_bytes(forecast: Forecast, n_strings: int, samples: int) -> int:
+    """Memory of so many samples in flight."""
+    return forecast.fixed_bytes + -(-samples // BLOCK) * _block_bytes(forecast, n_strings)
+
+
+def _block_bytes(forecast: Forecast, n_strings: int) -> int:
+    """Beside the states, the expectations of the Pauli strings, their cotangents and a copy: little for a few, as much
+    as some states for the 2^n strings of a projector."""
+    return forecast.block_bytes + BLOCK * 3 * 8 * n_strings
 
 
 class Evaluator:

@@ -1,4 +1,4 @@
-"""`qmltrain plan`: what a config would run - passes, operations, bytes, memory. Nothing is executed."""
+"""`qmltrain plan`: what a config would run: operations, passes over memory, bytes, memory. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -8,71 +8,78 @@ from qmltrain.config.schema import CommandContext, Config
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
+from qmltrain.fusion.passes import schedule
 from qmltrain.models.build import build_model, compile_model
 from qmltrain.models.source import build_source_shape, derive_seeds, open_source, split_rows
 from qmltrain.registry import call_builder
-from qmltrain.training.gradients import string_bytes
+from qmltrain.training.gradients import chunk_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.units import gib
 
-_TILE_BITS, _LOW_BITS = 12, 4  # of the plan that is shown; engines choose tiles of their own
-
 
 def run(config: Config, context: CommandContext) -> int:
-    """Print the plan."""
+    """Print the plan, then what the engine makes of it."""
     model = build_model(config, *build_source_shape(config))
-    circuit, measured = model.circuit, model.measured_circuit
+    circuit = model.circuit
     begun = time.perf_counter()
-    plan = compile_plan(measured, model.observables.strings, tile_bits=_TILE_BITS, low_bits=_LOW_BITS)
+    plan = compile_plan(model.measured_circuit, model.observables.strings)
     seconds = time.perf_counter() - begun
     shape = composition(plan)
     amplitude = 8 if config.engine.precision == "complex64" else 16
-    forward, backward, tables = forward_cost(plan, amplitude), backward_cost(plan, amplitude), table_cost(plan)
-    step, batch = _step(config)
+    once = schedule(plan)  # the state as one tile: all operations, and the bytes of one pass
+    forward, backward = forward_cost(plan, once, amplitude), backward_cost(plan, once, amplitude)
     gates = len(circuit.gates)
-    rows = [
+    _print(
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
         ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
-        ("fused to", f"{shape.rotations} rotations and {shape.diagonals} diagonals in {shape.steps} steps"),
+        ("fused to", f"{shape.rotations} rotations and {shape.diagonals} diagonals in {shape.depth} moments"),
         (
             "phase terms",
             f"{shape.shared_terms} shared, {shape.per_sample_terms} per sample, "
             f"at most {shape.largest_diagonal} in one diagonal",
+        ),
+        ("measured", _measured(model)),
+        ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
+        ("one state", gib(amplitude << circuit.n_qubits)),
+        ("planned in", f"{seconds:.2f} s"),
+    )
+    compiled = compile_model(config, model)
+    forecast, traffic = compiled.program.forecast, compiled.program.traffic()
+    tables = table_cost(plan, traffic.tile_bits)
+    moved, moved_back = traffic.passes * forward.bytes, traffic.passes * backward.bytes
+    step, batch = _step(config)
+    every = forecast.checkpoint_interval
+    kept = "no state kept on the way" if every is None else f"a state kept every {every} moments"
+    in_flight = min(compiled.evaluator.chunk, -(-batch // BLOCK) * BLOCK)
+    memory = chunk_bytes(forecast, len(plan.strings), in_flight)
+    _print(
+        ("engine", f"{compiled.selection.engine.describe()} ({compiled.selection.reason})"),
+        (
+            "passes",
+            f"{traffic.passes} over memory each way, in tiles of 2^{traffic.tile_bits} amplitudes "
+            f"({gates / max(1, traffic.passes):.3g} gates a pass)",
         ),
         (
             "phase tables",
             f"{tables.additions_once:.3g} additions and {tables.sines_once:.3g} sines a step, "
             f"{tables.additions_a_sample:.3g} and {tables.sines_a_sample:.3g} a sample",
         ),
-        ("measured", _measured(model)),
-        (
-            "passes",
-            f"{shape.passes} over memory where a tile holds 2^{plan.tile_bits} amplitudes "
-            f"({gates / max(1, shape.passes):.3g} gates a pass)",
-        ),
-        ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
-        ("bytes moved", f"{gib(forward.bytes)} forward, {gib(backward.bytes)} backward, a sample"),
+        ("bytes moved", f"{gib(moved)} forward, {gib(moved_back)} backward, a sample"),
         (
             step,
             f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
-            f"{gib(batch * (forward.bytes + backward.bytes))} for {batch} sample{'s' * (batch > 1)}",
+            f"{gib(batch * (moved + moved_back))} for {batch} sample{'s' * (batch > 1)}",
         ),
-        ("one state", gib(amplitude << circuit.n_qubits)),
-        ("planned in", f"{seconds:.2f} s"),
-    ]
+        ("gradient", f"{forecast.mode}, {kept}; {forecast.reason}"),
+        ("memory", f"{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}"),
+    )
+    return 0
+
+
+def _print(*rows: tuple[str, str]) -> None:
     for name, text in rows:
         print(f"{name:<15}{text}")
-    compiled = compile_model(config, model)
-    forecast, chunk = compiled.program.forecast, compiled.evaluator.chunk
-    print(f"{'engine':<15}{compiled.selection.engine.describe()} ({compiled.selection.reason})")
-    every = forecast.checkpoint_interval
-    kept = "no state kept on the way" if every is None else f"a state kept every {every} layers"
-    print(f"{'gradient':<15}{forecast.mode}, {kept}; {forecast.reason}")
-    in_flight = min(chunk, -(-batch // BLOCK) * BLOCK)
-    memory = forecast.fixed_bytes + in_flight // BLOCK * (forecast.block_bytes + string_bytes(len(plan.strings)))
-    print(f"{'memory':<15}{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}")
-    return 0
 
 
 def _step(config: Config) -> tuple[str, int]:

@@ -89,9 +89,9 @@ def ansatz(n_qubits: int, layers: int, entangler: str) -> Circuit:
 
 def plan(n_qubits: int, layers: int, entangler: str, tile_bits: int, low_bits: int = 3) -> RecordProgram:
     compiled = compile_plan(ansatz(n_qubits, layers, entangler), ())
-    steps, _ = take_apart(operation for one in compiled.passes for operation in one.operations)
-    tiles = schedule_tiles(steps, n_qubits, tile_bits, low_bits)
-    return make_records(tiles, compiled.runs, n_qubits, tile_bits, 8)
+    moments, _ = take_apart(compiled.moments)
+    tiles = schedule_tiles(moments, n_qubits, tile_bits, low_bits)
+    return make_records(tiles, compiled.gate_runs, n_qubits, tile_bits, 8)
 
 
 def derived(counts: Counts, n_qubits: int, batch: int, device: argparse.Namespace) -> dict[str, float]:

@@ -107,7 +107,8 @@ def test_counted_work_equals_the_cost_model(circuit, tile_bits):
     theta, x = random_inputs(circuit, 3)
     strings = some_strings(circuit.n_qubits)
     program = InterpreterEngine(tile_bits, 1).compile(circuit, strings, "complex128")
-    forward, backward = forward_cost(program.plan, 16), backward_cost(program.plan, 16)
+    plan, passes = program.plan, program.passes
+    forward, backward = forward_cost(plan, passes, 16), backward_cost(plan, passes, 16)
     step, angles = begin(program, circuit, theta, x)
     tape = step.forward(angles)
     assert (program.count.multiply_adds, program.count.bytes) == (3 * forward.multiply_adds, 3 * forward.bytes)

@@ -8,7 +8,7 @@ namespace qmltrain {
 
 namespace {
 constexpr std::size_t kMostCrossing = 4;  // crossing terms of a kFactor diagonal: 2^4 small tables
-constexpr std::size_t kWholeTableBytes = 32 << 20;  // of all; TABLE_BYTES of qmltrain/engines/cpu/program.py
+constexpr std::size_t kWholeTableBytes = 32 << 20;  // of all; TABLE_BYTES of qmltrain/engines/cpu/setting.py
 }
 
 // The order in which a stage visits the rows of a tile: masks whose signed sums of w are wanted are bits of a row's

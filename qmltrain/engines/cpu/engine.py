@@ -7,9 +7,10 @@ from typing import Literal
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.checkpointing import choose, default_interval
+from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cpu.extension import chosen_set, load
-from qmltrain.engines.cpu.program import CpuProgram, Setting, most_in_unit
+from qmltrain.engines.cpu.program import CpuProgram
+from qmltrain.engines.cpu.setting import KernelSetting, Overrides, Reported, kept_states, lanes_of, most_in_unit
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     DEFAULT_GRADIENT,
@@ -20,12 +21,11 @@ from qmltrain.engines.protocol import (
 )
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.plan import Plan
 from qmltrain.units import gib
 
 MAX_QUBITS = 32
-KEPT_QUBITS = 8  # circuits of so few may keep psi of every layer
-KEPT_BYTES = 3 << 20  # states of all layers of a unit: kept, not un-applied, where they stay near the second cache
+KEPT_QUBITS = 8  # circuits of so few may keep psi of every moment
+KEPT_BYTES = 3 << 20  # states of all moments of a unit: kept, not un-applied, where they stay near the second cache
 
 
 def thread_count(requested: int) -> int:
@@ -52,11 +52,15 @@ class CpuEngine:
         self, tile_row_bits: int | None = None, lane_bits: int | None = None, share_row_bits: int | None = None
     ) -> None:
         self.extension = load()
-        self.tile_row_bits, self.lane_bits, self.share_row_bits = tile_row_bits, lane_bits, share_row_bits
+        self.overrides = Overrides(tile_row_bits, lane_bits, share_row_bits)
+
+    @property
+    def instruction_set(self) -> str:
+        return chosen_set(self.extension)
 
     def describe(self) -> str:
         threads = thread_count(0)
-        return f"cpu: {chosen_set(self.extension)}, {threads} {'thread' if threads == 1 else 'threads'}"
+        return f"cpu: {self.instruction_set}, {threads} {'thread' if threads == 1 else 'threads'}"
 
     def compile(
         self,
@@ -71,46 +75,28 @@ class CpuEngine:
         if n > MAX_QUBITS:
             raise InputError(f"engine.name=cpu: {n} qubits; at most {MAX_QUBITS} are possible")
         plan = compile_plan(circuit, strings)
-        threads = thread_count(options.threads)
         memory = options.memory_bytes or available_bytes()
         state_bytes = (8 if precision == "complex64" else 16) << n
-        row_samples = {"avx512": 16, "avx2": 8, "baseline": 4}[chosen_set(self.extension)]
-        if precision == "complex128":
-            row_samples //= 2
-        unit = most_in_unit(n, row_samples)
-        mode, interval, reason = choose(gradient, plan.n_steps, unit * state_bytes, memory, _samples(unit))
-        kept = _kept_states(plan)
+        lanes = lanes_of(self.instruction_set, precision)
+        unit = most_in_unit(n, lanes)
+        mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, _samples(unit))
         kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode
-        may_keep = options.fusion and n <= KEPT_QUBITS and kept * row_samples * state_bytes <= KEPT_BYTES
+        kept = kept_states(plan)
+        may_keep = options.fusion and n <= KEPT_QUBITS and kept * lanes * state_bytes <= KEPT_BYTES
         if may_keep and (gradient == GradientOptions("auto") or (mode == "checkpoint" and interval == 1)):
             mode, interval, kernel_mode = "checkpoint", 1, "keep"
             size = gib(kept * unit * state_bytes)
-            reason = f"psi of every layer stays in the cache: {kept} states of {_samples(unit)}, {size}"
-        if mode == "checkpoint" and interval is None:
-            interval = default_interval(plan.n_steps)
-        setting = Setting(
-            precision,
-            kernel_mode,
-            0 if kernel_mode == "keep" else interval or 0,
-            threads,
-            options.fusion,
-            chosen_set(self.extension),
-            self.tile_row_bits,
-            self.lane_bits,
-            self.share_row_bits,
-            mode,
-            interval,
-            reason,
-            memory,
-            kept,
-            row_samples,
+            reason = f"psi of every moment stays in the cache: {kept} states of {_samples(unit)}, {size}"
+        kernels = KernelSetting(
+            precision=precision,
+            instruction_set=self.instruction_set,
+            mode=kernel_mode,
+            interval=0 if kernel_mode == "keep" else interval or 0,
+            threads=thread_count(options.threads),
+            fusion=options.fusion,
         )
-        return CpuProgram(self.extension, circuit, strings, plan, setting)
-
-
-def _kept_states(plan: Plan) -> int:
-    """States of a sample when psi after every set of rotations is kept, and lambda; an upper bound."""
-    return 2 + sum(len(one.operations) for one in plan.passes)
+        reported = Reported(mode=mode, interval=interval, reason=reason, memory_bytes=memory)
+        return CpuProgram(self.extension, plan, kernels, reported, self.overrides)
 
 
 def _samples(count: int) -> str:

@@ -1,4 +1,4 @@
-"""A Plan as flat arrays for the C++ side (kernels/cpu/plan.hpp holds the same columns)."""
+"""A Plan and its passes as flat arrays for the C++ side (kernels/cpu/plan.hpp holds the same columns)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.fusion.plan import AffineAngle, Diagonal, Plan, Rotation, RunAngle, Term
+from qmltrain.fusion.passes import Pass
+from qmltrain.fusion.plan import AffineAngle, Diagonal, EulerAngle, Plan, Rotation, Term
 
 _AXIS = {"x": 0, "y": 1, "z": 2}
 _CONSTANT, _SLOT, _ALPHA, _GAMMA, _SAMPLE_SLOT = range(5)
 
 
-def plan_data(extension: ModuleType | Any, plan: Plan) -> Any:
+def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass]) -> Any:
     """The extension's PlanData."""
     basis: list[int] = []
     passes: list[tuple[int, int, int, int]] = []
     operations: list[tuple[int, int, int, int, int, int]] = []
     rotations: list[Rotation] = []
     terms: list[Term] = []
-    for one in plan.passes:
+    for one in schedule:
         passes.append((len(basis), len(one.basis), len(operations), len(one.operations)))
         basis.extend(one.basis)
         for operation in one.operations:
@@ -32,40 +33,40 @@ def plan_data(extension: ModuleType | Any, plan: Plan) -> Any:
                 terms.extend(operation.shared)
                 terms.extend(operation.per_sample)
                 counts = len(operation.shared), sample_first, len(operation.per_sample)
-                operations.append((1, operation.layer, first, *counts))
+                operations.append((1, operation.moment, first, *counts))
             else:
                 operations.append((0, 0, len(rotations), len(operation.rotations), 0, 0))
                 rotations.extend(operation.rotations)
-    angles = list(chain.from_iterable(run.rotations for run in plan.runs))
-    starts = np.cumsum([0] + [len(run.rotations) for run in plan.runs])
+    angles = list(chain.from_iterable(one.rotations for one in plan.gate_runs))
+    starts = np.cumsum([0] + [len(one.rotations) for one in plan.gate_runs])
     return extension.plan_data(
         plan.n_qubits,
         plan.amplitude_encoded,
         plan.n_shared_slots,
         plan.n_per_sample_slots,
-        _integers([(r.per_sample, r.real, starts[i], len(r.rotations)) for i, r in enumerate(plan.runs)], 4),
+        _integers([(r.per_sample, r.real, starts[i], len(r.rotations)) for i, r in enumerate(plan.gate_runs)], 4),
         _integers([(_AXIS[r.axis], -1 if r.angle.slot is None else r.angle.slot) for r in angles], 2),
         _numbers([(r.angle.coefficient, r.angle.offset) for r in angles]),
         _integers(passes, 4),
         _integers([(mask,) for mask in basis], 1),
         _integers(operations, 6),
-        _integers([(r.run, r.pair_mask, r.parity_mask, r.flip) for r in rotations], 4),
+        _integers([(r.gate_run, r.pair_mask, r.parity_mask, r.flip) for r in rotations], 4),
         _integers([(term.mask, term.sign, *_source(term)) for term in terms], 4),
-        _numbers([_affine(term) for term in terms]),
+        _numbers([_coefficients(term) for term in terms]),
         _integers([(s.x_mask, s.z_mask, s.sign, s.n_y) for s in plan.strings], 4),
     )
 
 
 def _source(term: Term) -> tuple[int, int]:
     angle = term.angle
-    if isinstance(angle, RunAngle):
-        return (_ALPHA if angle.which == "alpha" else _GAMMA), angle.run
+    if isinstance(angle, EulerAngle):
+        return (_ALPHA if angle.which == "alpha" else _GAMMA), angle.gate_run
     if angle.slot is None:
         return _CONSTANT, 0
     return (_SAMPLE_SLOT if angle.per_sample else _SLOT), angle.slot
 
 
-def _affine(term: Term) -> tuple[float, float]:
+def _coefficients(term: Term) -> tuple[float, float]:
     angle = term.angle
     return (angle.coefficient, angle.offset) if isinstance(angle, AffineAngle) else (1.0, 0.0)
 

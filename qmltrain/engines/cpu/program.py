@@ -2,134 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.circuit.circuit import Circuit
-from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu.plan_arrays import plan_data
+from qmltrain.engines.cpu.setting import (
+    TABLE_BYTES,
+    KernelSetting,
+    Overrides,
+    Reported,
+    kept_states,
+    most_in_unit,
+    tile_rows,
+)
 from qmltrain.engines.host_step import HostStep
-from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Precision
+from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Traffic
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
-from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.passes import Pass, schedule
 from qmltrain.fusion.plan import Plan
 from qmltrain.units import gib
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Everything that was chosen at compile time; `mode` and `interval` are what the forecast reports."""
-
-    precision: Precision
-    kernel_mode: Literal["keep", "reversible", "checkpoint"]
-    kernel_interval: int
-    threads: int
-    fusion: bool
-    instruction_set: str
-    tile_row_bits: int | None
-    lane_bits: int | None
-    share_row_bits: int | None
-    mode: Literal["reversible", "checkpoint"]
-    interval: int | None
-    reason: str
-    memory_bytes: int
-    kept_states: int
-    lanes: int
-
-
-TILE_BYTES = 32 << 10  # of a tile: psi and lambda stay near the first cache
-RESIDENT_BYTES = 2 << 20  # psi and lambda stream from the second and third cache faster than tiles of them are gathered
-TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take; kWholeTableBytes of shape.hpp
-
-
-def most_in_unit(n_qubits: int, lanes: int) -> int:
-    """Most samples that one unit of work may hold: its lanes, less those that hold qubits (Engine::lane_bits_of)."""
-    return lanes >> max(0, min(n_qubits - 12, lanes.bit_length() - 1))
-
-
-def tile_rows(row_bits: int, row_bytes: int, override: int | None = None) -> int:
-    """Bits of a tile of the 2^row_bits rows: all where the state is resident; else as few tiles as `TILE_BYTES`
-    allows, of even size, so that rotations go in pairs. `override`: at most so many, whatever the caches."""
-    most = override or (TILE_BYTES // row_bytes).bit_length() - 1
-    if row_bits <= (override or (RESIDENT_BYTES // row_bytes).bit_length() - 1):
-        return row_bits
-    count = ceil(row_bits / most)
-    bits = ceil(row_bits / count)
-    return min(most, bits + bits % 2)
-
-
 class CpuProgram:
-    """One circuit on the CPU engine. Blocks of 16 samples run in the layout that suits their number of samples; the
-    plan of a layout is made when it is first needed."""
+    """One plan on the CPU engine. Blocks of 16 samples run in the shape that suits their number of samples; a shape and
+    its schedule are made when they are first needed."""
 
     def __init__(
-        self,
-        extension: ModuleType | Any,
-        circuit: Circuit,
-        strings: tuple[PauliString, ...],
-        plan: Plan,
-        setting: Setting,
+        self, extension: ModuleType | Any, plan: Plan, kernels: KernelSetting, reported: Reported, overrides: Overrides
     ) -> None:
-        self.extension, self.circuit, self.strings, self.plan, self.setting = extension, circuit, strings, plan, setting
-        self.n_strings = len(strings)
-        self.dtype = np.dtype(setting.precision)
+        self.extension, self.plan = extension, plan
+        self.kernels, self.overrides = kernels, overrides
+        self.n_strings = len(plan.strings)
+        self.dtype = np.dtype(kernels.precision)
         self.kernel = extension.Program(
-            plan_data(extension, plan),
-            setting.instruction_set,
-            setting.precision == "complex128",
-            setting.kernel_mode,
-            setting.kernel_interval,
-            setting.threads,
-            setting.fusion,
+            plan_data(extension, plan, schedule(plan)),
+            kernels.instruction_set,
+            kernels.precision == "complex128",
+            kernels.mode,
+            kernels.interval,
+            kernels.threads,
+            kernels.fusion,
         )
-        if setting.lane_bits is not None:
-            self.kernel.force_lane_bits(setting.lane_bits)
-        if setting.share_row_bits is not None:
-            self.kernel.force_share_row_bits(setting.share_row_bits)
+        if overrides.lane_bits is not None:
+            self.kernel.force_lane_bits(overrides.lane_bits)
+        if overrides.share_row_bits is not None:
+            self.kernel.force_share_row_bits(overrides.share_row_bits)
         self._ready: set[int] = set()
         self._twin: CpuProgram | None = None
-        self.forecast = self._forecast()
+        self.forecast = Forecast(
+            *self._bytes(), reported.mode, reported.interval, reported.reason, reported.memory_bytes
+        )
 
     @property
     def n_raw(self) -> int:
         return int(self.kernel.n_raw)
 
-    def _forecast(self) -> Forecast:
-        setting, plan = self.setting, self.plan
+    def _bytes(self) -> tuple[int, int]:
+        """Fixed bytes, and those of a block of 16 samples."""
+        plan, kernels = self.plan, self.kernels
         state = self.dtype.itemsize << plan.n_qubits
-        if setting.kernel_mode == "keep":
-            stored, working = setting.kept_states - 1, 1
+        if kernels.mode == "keep":
+            stored, working = kept_states(plan) - 1, 1
         else:
-            interval = setting.kernel_interval
-            stored = 1 + (ceil(max(1, plan.n_steps) / interval) if interval else 0)
-            working = 1 + (interval if setting.kernel_mode == "checkpoint" else 0)
-        unit = most_in_unit(plan.n_qubits, setting.lanes)
-        tables = (self.dtype.itemsize * (plan.n_steps + 1) << min(plan.n_qubits, 13)) + TABLE_BYTES
-        fixed = (
-            tables + setting.threads * unit * working * state + 16 * setting.lanes * self.dtype.itemsize * self.n_raw
-        )
-        return Forecast(
-            fixed, BLOCK * stored * state, setting.mode, setting.interval, setting.reason, setting.memory_bytes
-        )
+            interval = kernels.interval
+            stored = 1 + (ceil(max(1, plan.depth) / interval) if interval else 0)
+            working = 1 + (interval if kernels.mode == "checkpoint" else 0)
+        unit = most_in_unit(plan.n_qubits, kernels.lanes)
+        tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + TABLE_BYTES
+        sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
+        return tables + kernels.threads * unit * working * state + sums, BLOCK * stored * state
+
+    def _schedule(self, lane_bits: int) -> tuple[int, tuple[Pass, ...]]:
+        """Bits of a tile, and the passes, of states with so many qubits in the lanes."""
+        row_bytes = self.kernels.lanes * self.dtype.itemsize
+        rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits)
+        return rows + lane_bits, schedule(self.plan, rows + lane_bits, lane_bits)
+
+    def traffic(self) -> Traffic:
+        tile_bits, passes = self._schedule(self.kernel.lane_bits(BLOCK))
+        return Traffic(len(passes), tile_bits)
 
     def prepare(self, batch: int) -> None:
-        """Make the kernels' plans for the blocks of a chunk."""
+        """Make the shapes of a chunk's blocks."""
         if batch in self._ready:
             return
         blocks = {min(batch, BLOCK), batch % BLOCK or BLOCK}
         for samples in blocks:
             lane_bits = self.kernel.lane_bits(samples)
             if not self.kernel.has_shape(lane_bits):
-                rows = self.plan.n_qubits - lane_bits
-                row_bytes = self.setting.lanes * self.dtype.itemsize
-                tile = tile_rows(rows, row_bytes, self.setting.tile_row_bits) + lane_bits
-                plan = compile_plan(self.circuit, self.strings, tile_bits=tile, low_bits=lane_bits)
-                self.kernel.add_shape(plan_data(self.extension, plan), lane_bits)
+                _, passes = self._schedule(lane_bits)
+                self.kernel.add_shape(plan_data(self.extension, self.plan, passes), lane_bits)
         self._ready.add(batch)
 
     def check_memory(self, batch: int) -> None:
@@ -150,9 +117,11 @@ class CpuProgram:
     def twin(self) -> CpuProgram:
         """This program with a start from the caller, for `CpuStep.bra_at_start`."""
         if self._twin is None:
-            circuit = replace(self.circuit, amplitude_encoded=True)
-            setting = replace(self.setting, kernel_mode="reversible", kernel_interval=0)
-            self._twin = CpuProgram(self.extension, circuit, self.strings, compile_plan(circuit, self.strings), setting)
+            plan = replace(self.plan, amplitude_encoded=True)
+            kernels = replace(self.kernels, mode="reversible", interval=0)
+            forecast = self.forecast
+            reported = Reported(forecast.mode, forecast.checkpoint_interval, forecast.reason, forecast.memory_bytes)
+            self._twin = CpuProgram(self.extension, plan, kernels, reported, self.overrides)
         return self._twin
 
     def require_finite(self, values: FloatArray, what: str) -> None:

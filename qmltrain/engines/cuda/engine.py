@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.checkpointing import default_interval
 from qmltrain.engines.cuda.cupy_device import CupyDevice
 from qmltrain.engines.cuda.device import Device, Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
@@ -75,10 +76,10 @@ class CudaEngine:
             tile_bits = self.tile_bits or self._tile_bits(n, precision)
             interval = gradient.checkpoint_interval
             if interval is None and gradient.mode == "checkpoint":
-                interval = max(1, round(plan.n_steps**0.5))
+                interval = default_interval(plan.depth)
             per_pass = _ROTATIONS_A_PASS
             if interval:  # a resident circuit is cut where states are kept
-                per_pass = min(per_pass, max(1, -(-interval * len(plan.runs) // max(1, plan.n_steps))))
+                per_pass = min(per_pass, max(1, -(-interval * len(plan.gate_runs) // max(1, plan.depth))))
             schedule = FusedSchedule(self.device, plan, precision, tile_bits, low_bits, per_pass)
         else:
             schedule = UnfusedSchedule(self.device, circuit, strings, precision)

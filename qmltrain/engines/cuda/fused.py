@@ -13,12 +13,11 @@ from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, 
 from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks, tile_shared_bytes
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
-from qmltrain.engines.cuda.tiling.items import Angles, TermPlace, take_apart
+from qmltrain.engines.cuda.tiling.items import Angles, TermEntry, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
-from qmltrain.fusion.cost import needs_v_z
 from qmltrain.fusion.plan import AffineAngle, Plan
 
 _POINTERS = [
@@ -87,14 +86,13 @@ class FusedSchedule:
         low_bits: int,
         rotations_a_pass: int,
     ) -> None:
-        """`plan` has one pass (its operations in time order)."""
         self.device, self.plan, self.precision = device, plan, precision
         self.real = real_of(precision)
         self.plan_values = PlanValues(plan)
-        steps, self.angles = take_apart(operation for one in plan.passes for operation in one.operations)
-        tiles = schedule_tiles(steps, plan.n_qubits, tile_bits, low_bits, rotations_a_pass)
-        program = make_records(tiles, plan.runs, plan.n_qubits, tile_bits, amplitude_bytes(precision))
-        self.program = program
+        moments, self.angles = take_apart(plan.moments)
+        tiles = schedule_tiles(moments, plan.n_qubits, tile_bits, low_bits, rotations_a_pass)
+        program = make_records(tiles, plan.gate_runs, plan.n_qubits, tile_bits, amplitude_bytes(precision))
+        self.program, self.tile_bits = program, tile_bits
         self.address_bits = program.address_bits
         self.n_columns = program.n_columns
         self.passes = tuple(
@@ -130,18 +128,18 @@ class FusedSchedule:
 
     def _index_angles(self) -> None:
         """Where each numbered angle comes from, as arrays."""
-        zero = self.plan.n_shared_slots + 2 * self.plan_values.n_runs  # of `SharedAngles.sources`
+        zero = self.plan.n_shared_slots + 2 * self.plan_values.n_gate_runs  # of `SharedAngles.sources`
         source, coefficient, offset = [], [], []
-        for place in self.angles.shared:
-            if isinstance(place, TermPlace):
-                table = self.plan_values.shared_terms[place.layer]
-                source.append(int(table.source[place.index]))
-                coefficient.append(float(table.coefficients[place.index]))
-                offset.append(float(table.offsets[place.index]))
+        for entry in self.angles.shared:
+            if isinstance(entry, TermEntry):
+                table = self.plan_values.shared_terms[entry.moment]
+                source.append(int(table.source[entry.index]))
+                coefficient.append(float(table.coefficients[entry.index]))
+                offset.append(float(table.offsets[entry.index]))
             else:
                 source.append(zero)
                 coefficient.append(0.0)
-                offset.append(place)
+                offset.append(entry)
         # the last one is a zero that unused table entries point to
         self.source = np.array([*source, zero], dtype=np.int64)
         self.coefficient, self.offset = np.array([*coefficient, 0.0]), np.array([*offset, 0.0])
@@ -149,8 +147,8 @@ class FusedSchedule:
         self.sample_angles = _Affine(self.device, [(angle, False) for angle in self.angles.per_sample])
         self.sample_shears = _Affine(self.device, list(self.program.sample_shears))
         shears = self.program.shears
-        self.shear_place = np.array([s.entry for s in shears], dtype=np.int64)
-        self.shear_run = np.array([s.run for s in shears], dtype=np.int64)
+        self.shear_entry = np.array([s.entry for s in shears], dtype=np.int64)
+        self.shear_gate_run = np.array([s.gate_run for s in shears], dtype=np.int64)
         self.shear_sign = np.array([-1.0 if s.flip else 1.0 for s in shears])
 
     def _arguments(self, one: PassRecords) -> NDArray[Any]:
@@ -194,10 +192,10 @@ class FusedSchedule:
         radians = self.coefficient * angles.sources[self.source] + self.offset
         half_turns = _half_turns(radians)
         shear = np.zeros((4 * len(self.program.records_K) + 4, 2), dtype=self.real)
-        beta = self.shear_sign * angles.beta[self.shear_run]
+        beta = self.shear_sign * angles.beta[self.shear_gate_run]
         beta -= 2 * np.pi * np.rint(beta / (2 * np.pi))  # a full turn is a global sign
-        shear[self.shear_place, 0] = np.tan(beta / 4)
-        shear[self.shear_place, 1] = np.sin(beta / 2)
+        shear[self.shear_entry, 0] = np.tan(beta / 4)
+        shear[self.shear_entry, 1] = np.sin(beta / 2)
         return (half_turns, shear, half_turns.astype(self.real)) if self.has_general else (half_turns, shear)
 
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
@@ -334,25 +332,25 @@ def _column_map(program: RecordProgram, plan: Plan, plan_values: PlanValues, ang
     raw: list[tuple[int, int, int]] = []
     sample: list[tuple[int, int, float]] = []
     for v in program.v_columns:
-        run = plan.runs[v.run]
+        gate_run = plan.gate_runs[v.gate_run]
         sign = -1 if v.flip else 1
-        if run.per_sample:
-            angle = run.rotations[0].angle
+        if gate_run.per_sample:
+            angle = gate_run.rotations[0].angle
             assert angle.slot is not None
             sample.append((v.column + 1, angle.slot, sign * angle.coefficient))
             continue
-        raw.append((v.column + 1, 3 * v.run + 1, sign))
-        if needs_v_z(run):
-            raw.append((v.column, 3 * v.run, 1))
-            raw.append((v.column + 2, 3 * v.run + 2, sign))
+        raw.append((v.column + 1, 3 * v.gate_run + 1, sign))
+        if gate_run.needs_v_z:
+            raw.append((v.column, 3 * v.gate_run, 1))
+            raw.append((v.column + 2, 3 * v.gate_run + 2, sign))
     for measured in program.measure_columns:
         if measured.per_sample:
             angle = angles.per_sample[measured.number]
             assert angle.slot is not None
             sample.append((measured.column, angle.slot, angle.coefficient))
         else:
-            place = angles.shared[measured.number]
-            assert isinstance(place, TermPlace)
-            row = int(plan_values.shared_terms[place.layer].gradient_rows[place.index])
+            entry = angles.shared[measured.number]
+            assert isinstance(entry, TermEntry)
+            row = int(plan_values.shared_terms[entry.moment].gradient_rows[entry.index])
             raw.append((measured.column, row, 1))
     return ColumnMap.of(raw, sample)

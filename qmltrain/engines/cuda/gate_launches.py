@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.fusion.decompose import Permute, Phase, Rotate, constant, decompose
+from qmltrain.fusion.decompose import Permute, Phase, Rotate, decompose
 from qmltrain.fusion.frame import Frame
-from qmltrain.fusion.plan import AffineAngle, Rotation, Run, RunRotation, Term
+from qmltrain.fusion.lowering import slot_angle
+from qmltrain.fusion.plan import AffineAngle, AxisRotation, GateRun, Rotation, Term
 
 
 @dataclass(frozen=True)
 class PairLaunch:
-    """RZ(gamma) RY(beta) RZ(alpha) of run `rotation.run`; `turn`: a per-sample RX is RZ(-turn) RY(x) RZ(turn)."""
+    """RZ(gamma) RY(beta) RZ(alpha) of gate run `rotation.gate_run`; a per-sample RX is RZ(-alpha) RY(x) RZ(alpha)."""
 
     rotation: Rotation
-    turn: float
+    alpha: float  # of a per-sample one
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,12 @@ class PhaseLaunch:
 Launch = PairLaunch | PhaseLaunch
 
 
-def gate_launches(circuit: Circuit) -> tuple[tuple[Launch, ...], tuple[Run, ...], Frame]:
-    """The launches of a circuit, one a gate (more only where a gate itself is a sequence), its runs and final frame."""
+def gate_launches(circuit: Circuit) -> tuple[tuple[Launch, ...], tuple[GateRun, ...], Frame]:
+    """The launches of a circuit, one a gate (more where a gate itself is a sequence), its gate runs and final frame."""
     collected = _Collector(circuit.n_qubits)
     references = circuit.slots.reference
     for gate in circuit.gates:
-        angles = []
-        for angle in gate.angles:
-            if angle.is_constant:
-                angles.append(constant(angle.offset))
-            else:
-                reference = references[angle]
-                angles.append(AffineAngle(reference.index, reference.per_sample, 1.0, 0.0))
-        for primitive in decompose(gate, tuple(angles)):
+        for primitive in decompose(gate, tuple(slot_angle(angle, references) for angle in gate.angles)):
             if isinstance(primitive, Rotate):
                 collected.rotate(primitive)
             elif isinstance(primitive, Phase):
@@ -50,16 +44,16 @@ def gate_launches(circuit: Circuit) -> tuple[tuple[Launch, ...], tuple[Run, ...]
             else:
                 collected.permute(primitive)
         collected.flush()
-    return tuple(collected.launches), tuple(collected.runs), collected.frame
+    return tuple(collected.launches), tuple(collected.gate_runs), collected.frame
 
 
 class _Collector:
     def __init__(self, n_qubits: int) -> None:
         self.frame = Frame(n_qubits)
         self.launches: list[Launch] = []
-        self.runs: list[Run] = []
+        self.gate_runs: list[GateRun] = []
         self.qubit = -1
-        self.rotations: list[RunRotation] = []  # of one qubit, not yet a launch
+        self.rotations: list[AxisRotation] = []  # of one qubit, not yet a launch
         self.terms: list[Term] = []  # not yet a launch
 
     def rotate(self, primitive: Rotate) -> None:
@@ -68,13 +62,13 @@ class _Collector:
                 self.phase((primitive.qubit,), primitive.angle)
                 return
             self.flush()
-            turn = np.pi / 2 if primitive.axis == "x" else 0.0
-            self._pair(primitive.qubit, (RunRotation("y", primitive.angle),), True, turn)
+            alpha = np.pi / 2 if primitive.axis == "x" else 0.0
+            self._pair(primitive.qubit, (AxisRotation("y", primitive.angle),), True, alpha)
             return
         if self.terms or self.qubit != primitive.qubit:
             self.flush()
         self.qubit = primitive.qubit
-        self.rotations.append(RunRotation(primitive.axis, primitive.angle))
+        self.rotations.append(AxisRotation(primitive.axis, primitive.angle))
 
     def phase(self, qubits: tuple[int, ...], angle: AffineAngle) -> None:
         self._flush_rotations()
@@ -106,8 +100,8 @@ class _Collector:
         else:
             self._pair(self.qubit, tuple(rotations), False, 0.0)
 
-    def _pair(self, qubit: int, rotations: tuple[RunRotation, ...], per_sample: bool, turn: float) -> None:
+    def _pair(self, qubit: int, rotations: tuple[AxisRotation, ...], per_sample: bool, alpha: float) -> None:
         frame = self.frame
-        rotation = Rotation(len(self.runs), frame.masks[qubit], frame.rows[qubit], bool(frame.offsets[qubit]))
-        self.runs.append(Run(qubit, rotations, per_sample, all(r.axis == "y" for r in rotations)))
-        self.launches.append(PairLaunch(rotation, turn))
+        rotation = Rotation(len(self.gate_runs), frame.masks[qubit], frame.rows[qubit], bool(frame.offsets[qubit]))
+        self.gate_runs.append(GateRun(qubit, rotations, per_sample, all(r.axis == "y" for r in rotations)))
+        self.launches.append(PairLaunch(rotation, alpha))

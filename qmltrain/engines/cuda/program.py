@@ -11,7 +11,7 @@ from qmltrain.engines.cuda.geometry import amplitude_bytes
 from qmltrain.engines.cuda.schedule import Schedule
 from qmltrain.engines.cuda.staging import staged_bytes
 from qmltrain.engines.cuda.step import CudaStep, StepMemory
-from qmltrain.engines.protocol import BLOCK, FloatArray, Forecast, GradientOptions, Precision
+from qmltrain.engines.protocol import BLOCK, FloatArray, Forecast, GradientOptions, Precision, Traffic
 
 
 class CudaProgram:
@@ -28,12 +28,15 @@ class CudaProgram:
         self.schedule, self.plan = schedule, schedule.plan
         state_bytes = schedule.padded(BLOCK) * amplitude_bytes(precision) << schedule.address_bits
         mode, interval, reason = choose(
-            gradient, self.plan.n_steps, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), f"{BLOCK} samples"
+            gradient, self.plan.depth, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), f"{BLOCK} samples"
         )
-        cuts = _cuts([one.rotations for one in schedule.passes], self.plan.n_steps, interval)
+        cuts = _cuts([one.rotations for one in schedule.passes], self.plan.depth, interval)
         self.device_plan = DevicePlan.of(device, schedule, precision, tuple(cuts), mode == "checkpoint")
         self.forecast = Forecast(*_bytes(self.device_plan, state_bytes), mode, interval, reason, memory_bytes)
         self._memory = StepMemory(device, self.forecast)
+
+    def traffic(self) -> Traffic:
+        return Traffic(len(self.schedule.passes), self.schedule.tile_bits)
 
     def begin_step(self, shared_S: FloatArray) -> CudaStep:
         return CudaStep(self.device_plan, self._memory, shared_S)
@@ -60,15 +63,15 @@ def _bytes(plan: DevicePlan, state_bytes: int) -> tuple[int, int]:
     return schedule.fixed_bytes + 2 * sum(staged_bytes(array.nbytes) for array in shared), block_bytes
 
 
-def _cuts(rotations: list[int], n_steps: int, interval: int | None) -> list[int]:
-    """Passes before which psi is kept: the first, then every `interval` steps of progress counted in rotations."""
+def _cuts(rotations: list[int], depth: int, interval: int | None) -> list[int]:
+    """Passes before which psi is kept: the first, then every `interval` moments of progress counted in rotations."""
     if interval is None:
         return []
-    per_step = sum(rotations) / max(1, n_steps)
-    cuts, done, due = [0], 0, interval * per_step
+    per_moment = sum(rotations) / max(1, depth)
+    cuts, done, due = [0], 0, interval * per_moment
     for index, count in enumerate(rotations):
         if index and done >= due:
             cuts.append(index)
-            due = done + interval * per_step
+            due = done + interval * per_moment
         done += count
     return cuts

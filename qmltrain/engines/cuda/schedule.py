@@ -85,6 +85,7 @@ class Schedule(Protocol):
     """
 
     plan: Plan
+    tile_bits: int  # a pass is over tiles of 2^tile_bits amplitudes
     strings: tuple[PhysicalString, ...]  # the plan's, on places in memory after the last pass
     plan_values: PlanValues
     address_bits: int

@@ -22,9 +22,8 @@ from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
 from qmltrain.fusion.compile import physical_string
-from qmltrain.fusion.cost import is_trainable
 from qmltrain.fusion.frame import Frame
-from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Pass, Plan, Rotations, Run, Term
+from qmltrain.fusion.plan import AffineAngle, Diagonal, GateRun, Moment, Plan, Term
 
 _THREADS = 256
 # struct PairArguments and struct PhaseArguments of gates.cu
@@ -53,14 +52,15 @@ class UnfusedValues:
 
 class UnfusedSchedule:
     starts_itself = False
+    tile_bits = 1  # pairs
 
     def __init__(
         self, device: Device, circuit: Circuit, strings: tuple[PauliString, ...], precision: Precision
     ) -> None:
         self.device, self.precision = device, precision
         self.real = real_of(precision)
-        self.launches, runs, frame = gate_launches(circuit)
-        self.plan = self._plan(circuit, strings, runs, frame)
+        self.launches, gate_runs, frame = gate_launches(circuit)
+        self.plan = self._plan(circuit, strings, gate_runs, frame)
         self.strings = self.plan.strings
         self.plan_values = PlanValues(self.plan)
         self.address_bits = max(4, circuit.n_qubits)
@@ -72,31 +72,26 @@ class UnfusedSchedule:
         self.mask_place: list[int] = []
         self._lay_out()
 
-    def _plan(self, circuit: Circuit, strings: tuple[PauliString, ...], runs: tuple[Run, ...], frame: Frame) -> Plan:
-        basis = tuple(1 << q for q in range(circuit.n_qubits))
-        passes = []
+    def _plan(
+        self, circuit: Circuit, strings: tuple[PauliString, ...], gate_runs: tuple[GateRun, ...], frame: Frame
+    ) -> Plan:
+        """The circuit lowered gate by gate: moment k + 1 is launch k."""
+        moments = [Moment((), None)]
         for number, one in enumerate(self.launches):
-            operation: Operation
             if isinstance(one, PairLaunch):
-                operation = Rotations((one.rotation,))
+                moments.append(Moment((one.rotation,), None))
             else:
                 shared = tuple(t for t in one.terms if not _per_sample(t))
-                operation = Diagonal(number, shared, tuple(t for t in one.terms if _per_sample(t)))
-            passes.append(Pass(basis, (operation,)))
+                own = tuple(t for t in one.terms if _per_sample(t))
+                moments.append(Moment((), Diagonal(number + 1, shared, own)))
         return Plan(
             n_qubits=circuit.n_qubits,
             amplitude_encoded=circuit.amplitude_encoded,
-            runs=runs,
-            passes=tuple(passes),
+            gate_runs=gate_runs,
+            moments=tuple(moments),
             strings=tuple(physical_string(s, frame) for s in strings),
-            source_strings=tuple(strings),
-            final_rows=tuple(frame.rows),
-            final_flips=sum(offset << q for q, offset in enumerate(frame.offsets)),
             n_shared_slots=len(circuit.slots.shared),
             n_per_sample_slots=len(circuit.slots.per_sample),
-            n_steps=max(1, len(self.launches)),
-            tile_bits=circuit.n_qubits,
-            low_bits=0,
         )
 
     def _lay_out(self) -> None:
@@ -108,25 +103,25 @@ class UnfusedSchedule:
             self.mask_place.append(masks)
             first = column
             if isinstance(one, PairLaunch):
-                run = self.plan.runs[one.rotation.run]
+                gate_run = self.plan.gate_runs[one.rotation.gate_run]
                 sign = -1 if one.rotation.flip else 1
-                if is_trainable(run):
+                if gate_run.is_trainable:
                     column += 3
-                    if run.per_sample:
-                        angle = run.rotations[0].angle
+                    if gate_run.per_sample:
+                        angle = gate_run.rotations[0].angle
                         assert angle.slot is not None
                         sample.append((first + 1, angle.slot, sign * angle.coefficient))
                     else:
-                        row = 3 * one.rotation.run
+                        row = 3 * one.rotation.gate_run
                         raw += [(first, row, 1), (first + 1, row + 1, sign), (first + 2, row + 2, sign)]
                 passes.append(Launches(1, first, column - first))
                 continue
             masks += len(one.terms)
             if any(_slot(t) is not None for t in one.terms):
                 column += len(one.terms)
-                rows = iter(self.plan_values.shared_terms[number].gradient_rows)
+                rows = iter(self.plan_values.shared_terms[number + 1].gradient_rows)
                 for k, term in enumerate(one.terms):
-                    angle = _affine(term)
+                    angle = _slot_angle(term)
                     if angle.per_sample:
                         assert angle.slot is not None
                         sample.append((first + k, angle.slot, term.sign * angle.coefficient))
@@ -138,7 +133,7 @@ class UnfusedSchedule:
         self.passes = tuple(passes)
         self.n_columns = column
         self.column_map = ColumnMap.of(raw, sample)
-        self.fixed_bytes = 4 * masks + 6 * self.real.itemsize * len(self.plan.runs)
+        self.fixed_bytes = 4 * masks + 6 * self.real.itemsize * len(self.plan.gate_runs)
 
     def padded(self, batch: int) -> int:
         return batch
@@ -158,7 +153,7 @@ class UnfusedSchedule:
 
     def _by_sample(self, one: Launch) -> bool:
         if isinstance(one, PairLaunch):
-            return self.plan.runs[one.rotation.run].per_sample
+            return self.plan.gate_runs[one.rotation.gate_run].per_sample
         return any(_per_sample(t) for t in one.terms)
 
     def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
@@ -172,18 +167,18 @@ class UnfusedSchedule:
         for one in self.launches:
             if isinstance(one, PairLaunch):
                 flip = -1.0 if one.rotation.flip else 1.0
-                run = self.plan.runs[one.rotation.run]
-                if run.per_sample:
-                    beta = _value(run.rotations[0].angle, angles.shared_S, per_sample_BS)
-                    alpha, gamma = np.full_like(beta, one.turn), np.full_like(beta, -one.turn)
+                number = one.rotation.gate_run
+                gate_run = self.plan.gate_runs[number]
+                if gate_run.per_sample:
+                    beta = _value(gate_run.rotations[0].angle, angles.shared_S, per_sample_BS)
+                    alpha, gamma = np.full_like(beta, one.alpha), np.full_like(beta, -one.alpha)
                 else:
-                    number = one.rotation.run
                     alpha, beta, gamma = (a[number : number + 1] for a in (angles.alpha, angles.beta, angles.gamma))
                 half = np.stack([alpha, beta, gamma], axis=-1) * (flip / 2)
                 factors.append(np.stack([np.cos(half), np.sin(half)], axis=-1).ravel())
             else:
                 rows = len(per_sample_BS) if self._by_sample(one) else 1
-                values = [t.sign * _value(_affine(t), angles.shared_S, per_sample_BS) for t in one.terms]
+                values = [t.sign * _value(_slot_angle(t), angles.shared_S, per_sample_BS) for t in one.terms]
                 block = np.stack([np.broadcast_to(v, (rows,)) for v in values], axis=1) / (2 * np.pi)
                 turns.append((block - np.rint(block)).ravel())
         return tuple(np.concatenate([*parts, [0.0]]).astype(self.real) for parts in (factors, turns))
@@ -259,17 +254,17 @@ class UnfusedSchedule:
         return f"fusion off: {len(self.launches)} launches, each reads and writes {2 * size} bytes an amplitude"
 
 
-def _affine(term: Term) -> AffineAngle:
+def _slot_angle(term: Term) -> AffineAngle:
     assert isinstance(term.angle, AffineAngle)
     return term.angle
 
 
 def _per_sample(term: Term) -> bool:
-    return _affine(term).per_sample
+    return _slot_angle(term).per_sample
 
 
 def _slot(term: Term) -> int | None:
-    return _affine(term).slot
+    return _slot_angle(term).slot
 
 
 def _value(angle: AffineAngle, shared_S: FloatArray, per_sample_BS: FloatArray) -> FloatArray:

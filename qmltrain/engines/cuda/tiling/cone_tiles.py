@@ -15,28 +15,28 @@ from collections.abc import Sequence
 
 from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
 from qmltrain.engines.cuda.tiling.cx_tiles import CxTiles
-from qmltrain.engines.cuda.tiling.items import Item, Round, TilePass, TimeStep, resident_passes
+from qmltrain.engines.cuda.tiling.items import Item, MomentItems, Round, TilePass, resident_passes
 from qmltrain.fusion.plan import Rotation
 
 _LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are left to the next pass
 
 
 def schedule_tiles(
-    steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int, rotations_a_pass: int = 1 << 14
+    moments: Sequence[MomentItems], n_bits: int, tile_bits: int, low_bits: int, rotations_a_pass: int = 1 << 14
 ) -> tuple[TilePass, ...]:
-    """Every rotation and item of `steps` in exactly one pass, what does not commute in its order.
+    """Every rotation and item of `moments` in exactly one pass, what does not commute in its order.
 
     `low_bits` directions stand at the lowest places in every tile (contiguous access); 0 <= low_bits < tile_bits. A
     state of one tile is cut into passes of about `rotations_a_pass` rotations (short launches, places to keep states).
     """
     if n_bits <= tile_bits:
-        return resident_passes(steps, n_bits, rotations_a_pass)
+        return resident_passes(moments, n_bits, rotations_a_pass)
     if not 0 <= low_bits < tile_bits:
         raise ValueError(f"tile of {tile_bits} bits with {low_bits} low bits: needs 0 <= low bits < tile bits")
-    rotations = [rotation for step in steps for rotation in step.rotations]
+    rotations = [rotation for moment in moments for rotation in moment.rotations]
     if all(r.pair_mask == r.parity_mask and r.pair_mask.bit_count() == 1 for r in rotations):
-        return ConeTiles(steps, n_bits, tile_bits, low_bits).passes()
-    return CxTiles(steps, n_bits, tile_bits, min(low_bits, max(0, tile_bits - REGISTER_BITS))).passes()
+        return ConeTiles(moments, n_bits, tile_bits, low_bits).passes()
+    return CxTiles(moments, n_bits, tile_bits, min(low_bits, max(0, tile_bits - REGISTER_BITS))).passes()
 
 
 class ConeTiles:
@@ -46,18 +46,18 @@ class ConeTiles:
     far; rotation c of bit b waits for the items just before it, hence for other bits' counters: `needs[b][c]`.
     """
 
-    def __init__(self, steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int) -> None:
+    def __init__(self, moments: Sequence[MomentItems], n_bits: int, tile_bits: int, low_bits: int) -> None:
         self.n_bits = n_bits
         self.rotations: list[list[Rotation]] = [[] for _ in range(n_bits)]
         self.before: list[list[list[int]]] = [[[]] for _ in range(n_bits)]  # items just before rotation c of bit b
         self.items: list[Item] = []
         supports: list[list[tuple[int, int]]] = []
-        for step in steps:
-            for rotation in step.rotations:
+        for moment in moments:
+            for rotation in moment.rotations:
                 bit = rotation.pair_mask.bit_length() - 1
                 self.rotations[bit].append(rotation)
                 self.before[bit].append([])
-            for item in step.items:
+            for item in moment.items:
                 places = [(b, len(self.rotations[b])) for b in _bits(item.support)]
                 for b, _ in places:
                     self.before[b][-1].append(len(self.items))

@@ -1,8 +1,9 @@
 """The tiled schedule of plans with CX: tiles over the span of the masks that come next.
 
-Masks have many address bits and change from step to step, and a chain of CX makes most rotations of a step wait for the
-whole step before, so that a tile finishes one step and begins the next. Which masks share a tile is searched: several
-orders of the rotations left, each judged by what it and the best pass after it get done for their instructions.
+Masks have many address bits and change from moment to moment, and a chain of CX makes most rotations of a moment wait
+for the whole moment before, so that a tile finishes one moment and begins the next. Which masks share a tile is
+searched: several orders of the rotations left, each judged by what it and the best pass after it get done for their
+instructions.
 
 A tile holds the lowest places in memory (contiguous access). They are not address bits here: a pass stores so that
 directions which the next tile wants stand there (placement.py), so consecutive tiles must have `low_bits` directions in
@@ -14,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qmltrain.engines.cuda.tiling.items import Item, Phase, Round, TilePass, TimeStep
+from qmltrain.engines.cuda.tiling.items import Item, MomentItems, Phase, Round, TilePass
 from qmltrain.fusion.plan import Rotation
 from qmltrain.gf2 import Span, intersection, null_space
 
 _LEAST = 5  # rotations that are worth another round in a pass: fewer are left to the next pass
-_DEPTH = 48  # steps a pass may run ahead
+_DEPTH = 48  # moments a pass may run ahead
 _STARTS = 8  # orders of the rotations left that are tried for a tile
 # instructions of a thread, forward and backward (scripts/bench/gpu_derived.py): a pass, a round, four rotations of it
 _PASS, _ROUND, _FOUR = 914, 1400, 480
@@ -27,7 +28,7 @@ _PASS, _ROUND, _FOUR = 914, 1400, 480
 
 @dataclass
 class _Trial:
-    """What a pass over `span` would do; `rotations` and `items` are what is left of the steps it touches."""
+    """What a pass over `span` would do; `rotations` and `items` are what is left of the moments it touches."""
 
     span: Span
     rounds: list[Round]
@@ -44,14 +45,14 @@ class _Trial:
 
 
 class CxTiles:
-    """Passes over `steps`; see `schedule_tiles` of cone_tiles.py."""
+    """Passes over `moments`; see `schedule_tiles` of cone_tiles.py."""
 
-    def __init__(self, steps: Sequence[TimeStep], n_bits: int, tile_bits: int, low_bits: int) -> None:
+    def __init__(self, moments: Sequence[MomentItems], n_bits: int, tile_bits: int, low_bits: int) -> None:
         self.n_bits, self.tile_bits, self.low_bits = n_bits, tile_bits, low_bits
-        self.rotations = [list(step.rotations) for step in steps]
-        self.items = [list(step.items) for step in steps]
-        self.current = 0  # the first step with rotations left
-        self.oldest = 0  # the first step with items left
+        self.rotations = [list(moment.rotations) for moment in moments]
+        self.items = [list(moment.items) for moment in moments]
+        self.current = 0  # the first moment with rotations left
+        self.oldest = 0  # the first moment with items left
 
     def passes(self) -> tuple[TilePass, ...]:
         passes: list[TilePass] = []
@@ -61,12 +62,12 @@ class CxTiles:
             trial = self._choose(before)
             lanes = self._lanes(trial, before, passes)
             passes.append(TilePass(tuple(trial.span.basis), tuple(trial.rounds), lanes))
-            for step, left in trial.rotations.items():
-                self.rotations[step] = left
-            for step, items in trial.items.items():
-                self.items[step] = items
+            for moment, left in trial.rotations.items():
+                self.rotations[moment] = left
+            for moment, items in trial.items.items():
+                self.items[moment] = items
             before = trial.span.basis
-        rest = tuple(item for step in self.items for item in step)
+        rest = tuple(item for items in self.items for item in items)
         if not passes:
             basis = tuple(address_bits[: self.tile_bits])
             return (TilePass(basis, (Round(rest, ()),), basis[: self.low_bits]),)
@@ -99,20 +100,20 @@ class CxTiles:
         done, cost = trial.done, trial.cost
         if not done:
             return 0.0
-        step = self.current
-        while step < len(self.rotations) and not trial.rotations.get(step, self.rotations[step]):
-            step += 1
-        if step < len(self.rotations):
-            order = next(iter(self._orders(step, trial.rotations)))
-            span = self._span(order, step, trial.rotations, trial.span.basis)
-            following = self._trial(span, step, trial.rotations, trial.items)
+        moment = self.current
+        while moment < len(self.rotations) and not trial.rotations.get(moment, self.rotations[moment]):
+            moment += 1
+        if moment < len(self.rotations):
+            order = next(iter(self._orders(moment, trial.rotations)))
+            span = self._span(order, moment, trial.rotations, trial.span.basis)
+            following = self._trial(span, moment, trial.rotations, trial.items)
             done, cost = done + following.done, cost + following.cost
         return done / cost
 
-    def _orders(self, step: int, rotations: dict[int, list[Rotation]]) -> Iterable[list[Rotation]]:
-        """Rotations left of `step`, those that one rotation of the next step waits for standing together."""
-        here = rotations.get(step, self.rotations[step])
-        following = self.rotations[step + 1] if step + 1 < len(self.rotations) else []
+    def _orders(self, moment: int, rotations: dict[int, list[Rotation]]) -> Iterable[list[Rotation]]:
+        """Rotations left of `moment`, those that one rotation of the next moment waits for standing together."""
+        here = rotations.get(moment, self.rotations[moment])
+        following = self.rotations[moment + 1] if moment + 1 < len(self.rotations) else []
         meet = [[k for k, rotation in enumerate(here) if not rotation.fits_beside(then)] for then in following]
         groups: list[list[list[int]]] = [[] for _ in here]
         for group in meet:
@@ -129,11 +130,11 @@ class CxTiles:
             yield [here[k] for k in order]
 
     def _span(
-        self, order: Sequence[Rotation], step: int, rotations: dict[int, list[Rotation]], before: Sequence[int]
+        self, order: Sequence[Rotation], moment: int, rotations: dict[int, list[Rotation]], before: Sequence[int]
     ) -> Span:
-        """Masks in `order`, then those of the following steps, with `low_bits` directions of the tile before."""
+        """Masks in `order`, then those of the following moments, with `low_bits` directions of the tile before."""
         masks = [rotation.pair_mask for rotation in order]
-        for s in range(step + 1, min(step + 4, len(self.rotations))):
+        for s in range(moment + 1, min(moment + 4, len(self.rotations))):
             masks += [rotation.pair_mask for rotation in rotations.get(s, self.rotations[s])]
         span, common = Span(), 0
         joined = Span(before)
@@ -174,12 +175,12 @@ class CxTiles:
     def _trial(
         self, span: Span, current: int, rotations: dict[int, list[Rotation]], items: dict[int, list[Item]]
     ) -> _Trial:
-        """Rounds of one tile from step `current` on; `rotations` and `items` replace what is left of some steps."""
+        """Rounds of one tile from moment `current` on; `rotations` and `items` replace what is left of some moments."""
         trial = _Trial(span, [], dict(rotations), dict(items))
         following: list[Item] = []  # gammas of rotations just done: their basis is the one in registers
-        for step in range(current, min(current + _DEPTH, len(self.rotations))):
-            here = trial.rotations.get(step, self.rotations[step])
-            waiting = [r for k in range(current, step) for r in trial.rotations.get(k, self.rotations[k])]
+        for moment in range(current, min(current + _DEPTH, len(self.rotations))):
+            here = trial.rotations.get(moment, self.rotations[moment])
+            waiting = [r for k in range(current, moment) for r in trial.rotations.get(k, self.rotations[k])]
             needed: dict[int, tuple[int, Item]] = {}
             ready = []
             for rotation in here:
@@ -187,7 +188,7 @@ class CxTiles:
                     continue
                 blocking = [
                     (k, item)
-                    for k in range(self.oldest, step)
+                    for k in range(self.oldest, moment)
                     for item in trial.items.get(k, self.items[k])
                     if item.blocks(rotation.pair_mask)
                 ]
@@ -201,26 +202,27 @@ class CxTiles:
             for k, _ in needed.values():
                 trial.items[k] = [item for item in trial.items.get(k, self.items[k]) if id(item) not in needed]
             trial.rounds.append(Round((*following, *(item for _, item in needed.values())), tuple(ready)))
-            done = {rotation.run for rotation in ready}
-            trial.rotations[step] = [r for r in here if r.run not in done]
+            done = {rotation.gate_run for rotation in ready}
+            trial.rotations[moment] = [r for r in here if r.gate_run not in done]
             following = [
                 item
-                for item in trial.items.get(step, self.items[step])
+                for item in trial.items.get(moment, self.items[moment])
                 if isinstance(item, Phase)
-                and item.follows_run
+                and item.is_gamma
                 and any(item.blocks(r.pair_mask) for r in ready)
-                and self._executable(step, item, trial, current)
+                and self._executable(moment, item, trial, current)
             ]
             taken = {id(item) for item in following}
-            trial.items[step] = [item for item in trial.items.get(step, self.items[step]) if id(item) not in taken]
+            left = trial.items.get(moment, self.items[moment])
+            trial.items[moment] = [item for item in left if id(item) not in taken]
         if following:
             trial.rounds.append(Round(tuple(following), ()))
         return trial
 
-    def _executable(self, step: int, item: Item, trial: _Trial, current: int) -> bool:
+    def _executable(self, moment: int, item: Item, trial: _Trial, current: int) -> bool:
         """Whether no rotation before `item` that it does not commute with is still to do."""
         return not any(
             item.blocks(r.pair_mask)
-            for k in range(current, step + 1)
+            for k in range(current, moment + 1)
             for r in trial.rotations.get(k, self.rotations[k])
         )

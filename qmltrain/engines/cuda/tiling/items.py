@@ -1,8 +1,8 @@
 """Items of a tiled schedule: the rotations, phases and CZ signs of a plan, one by one, in their order.
 
-The schedule of a Plan moves whole diagonals; a GPU pass applies only the terms that the rotations of its tile need.
-Here a diagonal is taken apart into `Phase`s and `Sign`s. A constant ZZ term of +-pi/2 is a CZ up to two single-qubit
-phases of the same angle,
+The general schedule (`qmltrain.fusion.passes`) moves whole diagonals; a GPU pass applies only the terms that the
+rotations of its tile need. Here a diagonal is taken apart into `Phase`s and `Sign`s. A constant ZZ term of +-pi/2 is a
+CZ up to two single-qubit phases of the same angle,
 
     exp(-i/2 phi Z_a Z_b) = CZ_ab exp(-i/2 phi Z_a) exp(-i/2 phi Z_b) up to a global phase,  phi = +-pi/2,
 
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from math import pi, remainder, tau
 
 from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
-from qmltrain.fusion.cost import has_gradient
-from qmltrain.fusion.plan import AffineAngle, Diagonal, Operation, Rotation, RunAngle
+from qmltrain.fusion.plan import AffineAngle, Diagonal, EulerAngle, Moment, Rotation
 
 LANES = 3  # address bits that stay out of the registers where a state is loaded: 64 bytes of complex64
 _ROUNDING = 1e-12  # radians
@@ -27,14 +26,14 @@ _ROUNDING = 1e-12  # radians
 class Phase:
     """exp(-i/2 angle Z_mask): `number` of its angle in `Angles.shared` or `Angles.per_sample`.
 
-    `measured`: its gradient is wanted. `follows_run`: gamma of a run, best applied right after its rotation.
+    `measured`: its gradient is wanted. `is_gamma`: best applied right after the rotation of its gate run.
     """
 
     mask: int
     number: int
     per_sample: bool
     measured: bool
-    follows_run: bool
+    is_gamma: bool
 
     def blocks(self, pair_mask: int) -> bool:
         """Whether it does not commute with a rotation on `pair_mask`."""
@@ -64,10 +63,10 @@ Item = Phase | Sign
 
 
 @dataclass(frozen=True, slots=True)
-class TermPlace:
-    """Where an angle comes from: term `index` of D `layer` of the plan."""
+class TermEntry:
+    """Where an angle comes from: term `index` of the D of moment `moment`."""
 
-    layer: int
+    moment: int
     index: int
 
 
@@ -76,13 +75,13 @@ class Angles:
     """Sources of the numbered angles. Shared: terms of the plan's diagonals, or constants in radians; per sample:
     affine angles with the sign of their term, equal ones once."""
 
-    shared: tuple[TermPlace | float, ...]
+    shared: tuple[TermEntry | float, ...]
     per_sample: tuple[AffineAngle, ...]
 
 
 @dataclass(frozen=True)
-class TimeStep:
-    """Commuting rotations, and the items of the diagonal that follows them."""
+class MomentItems:
+    """A moment taken apart: its rotations, and the items of its diagonal."""
 
     rotations: tuple[Rotation, ...]
     items: tuple[Item, ...]
@@ -98,7 +97,7 @@ class Round:
 
 @dataclass(frozen=True)
 class TilePass:
-    """One sweep over memory in tiles that are cosets of the span of `basis`.
+    """A pass over tiles that are cosets of the span of `basis`.
 
     `lanes` are vectors of the span that have the lowest places when the tile is loaded (see `Placement`), and hence
     also in the span of the pass before; address bits in the first pass.
@@ -109,21 +108,20 @@ class TilePass:
     lanes: tuple[int, ...]
 
 
-def take_apart(operations: Iterable[Operation]) -> tuple[tuple[TimeStep, ...], Angles]:
-    """The operations of a plan as time steps; the first has no rotations."""
-    shared: list[TermPlace | float] = []
+def take_apart(moments: Iterable[Moment]) -> tuple[tuple[MomentItems, ...], Angles]:
+    """The moments of a plan with their diagonals in items, and where the angles of these come from."""
+    shared: list[TermEntry | float] = []
     per_sample: dict[AffineAngle, int] = {}
-    steps: list[tuple[list[Rotation], list[Item]]] = [([], [])]
-    for operation in operations:
-        if isinstance(operation, Diagonal):
-            steps[-1][1].extend(_diagonal_items(operation, shared, per_sample))
-        else:
-            steps.append((list(operation.rotations), []))
-    return tuple(TimeStep(tuple(r), tuple(i)) for r, i in steps), Angles(tuple(shared), tuple(per_sample))
+    found = []
+    for moment in moments:
+        diagonal = moment.diagonal
+        items = [] if diagonal is None else _diagonal_items(diagonal, shared, per_sample)
+        found.append(MomentItems(moment.rotations, tuple(items)))
+    return tuple(found), Angles(tuple(shared), tuple(per_sample))
 
 
 def _diagonal_items(
-    diagonal: Diagonal, shared: list[TermPlace | float], per_sample: dict[AffineAngle, int]
+    diagonal: Diagonal, shared: list[TermEntry | float], per_sample: dict[AffineAngle, int]
 ) -> list[Item]:
     items: list[Item] = []
     constants: dict[int, float] = {}
@@ -131,15 +129,15 @@ def _diagonal_items(
         if isinstance(term.angle, AffineAngle) and term.angle.slot is None:
             constants[term.mask] = constants.get(term.mask, 0.0) + term.sign * term.angle.offset
             continue
-        follows = isinstance(term.angle, RunAngle) and term.angle.which == "gamma"
-        items.append(Phase(term.mask, len(shared), False, has_gradient(term), follows))
-        shared.append(TermPlace(diagonal.layer, index))
+        is_gamma = isinstance(term.angle, EulerAngle) and term.angle.which == "gamma"
+        items.append(Phase(term.mask, len(shared), False, term.has_gradient, is_gamma))
+        shared.append(TermEntry(diagonal.moment, index))
     for term in diagonal.per_sample:
         angle = term.angle
         assert isinstance(angle, AffineAngle)
         signed = AffineAngle(angle.slot, True, term.sign * angle.coefficient, term.sign * angle.offset)
         number = per_sample.setdefault(signed, len(per_sample))
-        items.append(Phase(term.mask, number, True, has_gradient(term), False))
+        items.append(Phase(term.mask, number, True, term.has_gradient, False))
     signs, rest = _constant_items(constants)
     items.extend(signs)
     for mask, value in rest.items():
@@ -165,7 +163,7 @@ def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, 
     return signs, {mask: angle for mask, angle in reduced_rest.items() if abs(angle) > _ROUNDING}
 
 
-def resident_passes(steps: Sequence[TimeStep], n_bits: int, rotations_a_pass: int) -> tuple[TilePass, ...]:
+def resident_passes(moments: Sequence[MomentItems], n_bits: int, rotations_a_pass: int) -> tuple[TilePass, ...]:
     """The state is one tile: one pass, or several of about `rotations_a_pass` rotations."""
     basis = tuple(1 << b for b in range(n_bits))
     lanes = basis[: min(LANES, max(0, n_bits - REGISTER_BITS))]
@@ -174,16 +172,16 @@ def resident_passes(steps: Sequence[TimeStep], n_bits: int, rotations_a_pass: in
     items: tuple[Item, ...] = ()
     done = 0
     due = rotations_a_pass
-    for step in steps:
-        if step.rotations:
+    for moment in moments:
+        if moment.rotations:
             if done >= due:
                 passes.append(TilePass(basis, tuple(rounds), lanes))
                 rounds = []
                 due += rotations_a_pass
-            rounds.append(Round(items, step.rotations))
-            done += len(step.rotations)
+            rounds.append(Round(items, moment.rotations))
+            done += len(moment.rotations)
             items = ()
-        items += step.items
+        items += moment.items
     if items:
         rounds.append(Round(items, ()))
     passes.append(TilePass(basis, tuple(rounds), lanes))

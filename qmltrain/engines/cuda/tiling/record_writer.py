@@ -39,15 +39,14 @@ from qmltrain.engines.cuda.tiling.records import (
 )
 from qmltrain.engines.cuda.tiling.rounds import OpenRecord, open_records
 from qmltrain.engines.cuda.tiling.sign_patterns import sign_pattern
-from qmltrain.fusion.cost import is_trainable
-from qmltrain.fusion.plan import AffineAngle, Run
+from qmltrain.fusion.plan import AffineAngle, GateRun
 
 
 def make_records(
-    passes: Sequence[TilePass], runs: Sequence[Run], n_qubits: int, tile_bits: int, amplitude_bytes: int
+    passes: Sequence[TilePass], gate_runs: Sequence[GateRun], n_qubits: int, tile_bits: int, amplitude_bytes: int
 ) -> RecordProgram:
     """Records of `passes` over tiles of 2^tile_bits amplitudes (4 < tile_bits)."""
-    writer = _Writer(runs, max(n_qubits, REGISTER_BITS), tile_bits, amplitude_bytes)
+    writer = _Writer(gate_runs, max(n_qubits, REGISTER_BITS), tile_bits, amplitude_bytes)
     for k, one in enumerate(passes):
         writer.write(one, passes[k + 1].lanes if k + 1 < len(passes) else one.lanes)
     return writer.finish()
@@ -74,8 +73,8 @@ class _Pool:
 
 
 class _Writer:
-    def __init__(self, runs: Sequence[Run], address_bits: int, tile_bits: int, amplitude_bytes: int) -> None:
-        self.runs = runs
+    def __init__(self, gate_runs: Sequence[GateRun], address_bits: int, tile_bits: int, amplitude_bytes: int) -> None:
+        self.gate_runs = gate_runs
         self.address_bits = address_bits
         self.tile_bits = tile_bits
         self.amplitude_bytes = amplitude_bytes
@@ -152,7 +151,7 @@ class _Writer:
         self.records.append(row)
 
     def _write_rotations(self, record: OpenRecord, row: list[int], pass_column: int) -> None:
-        wanted = any(is_trainable(self.runs[r.run]) for r in record.rotations.values())
+        wanted = any(self.gate_runs[r.gate_run].is_trainable for r in record.rotations.values())
         column = 0
         if wanted:
             column = self._new_columns(12)
@@ -160,17 +159,17 @@ class _Writer:
             row[ROTATION_COLUMN] = column - pass_column
             self.v_records += 1
         for register, rotation in sorted(record.rotations.items()):
-            run = self.runs[rotation.run]
-            kind = SAMPLE_ROTATION if run.per_sample else SHARED_ROTATION
+            gate_run = self.gate_runs[rotation.gate_run]
+            kind = SAMPLE_ROTATION if gate_run.per_sample else SHARED_ROTATION
             row[FLAGS] |= kind << (4 + 2 * register)
-            if run.per_sample:
-                key = (run.rotations[0].angle, rotation.flip)
+            if gate_run.per_sample:
+                key = (gate_run.rotations[0].angle, rotation.flip)
                 row[SAMPLE_SHEAR + register] = self.sample_shears.setdefault(key, len(self.sample_shears))
             else:
                 entry = REGISTER_BITS * len(self.records) + register
-                self.shears.append(ShearEntry(entry, rotation.run, rotation.flip))
-            if is_trainable(run):
-                self.v_columns.append(VColumns(column + 3 * register, rotation.run, rotation.flip))
+                self.shears.append(ShearEntry(entry, rotation.gate_run, rotation.flip))
+            if gate_run.is_trainable:
+                self.v_columns.append(VColumns(column + 3 * register, rotation.gate_run, rotation.flip))
 
     def finish(self) -> RecordProgram:
         threads = 1 << (self.tile_bits - REGISTER_BITS)

@@ -39,19 +39,19 @@ IntArray = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class ShearEntry:
-    """Rotation coefficients: entry `entry` of the pool is run `run`'s angle, negated if `flip`."""
+    """Rotation coefficients: entry `entry` of the pool is beta of gate run `gate_run`, negated if `flip`."""
 
     entry: int
-    run: int
+    gate_run: int
     flip: bool
 
 
 @dataclass(frozen=True)
 class VColumns:
-    """Columns `column`, +1, +2 of the sums are v of `run`; with `flip` v_y and v_z have the other sign."""
+    """Columns `column`, +1, +2 of the sums are v of `gate_run`; with `flip` v_y and v_z have the other sign."""
 
     column: int
-    run: int
+    gate_run: int
     flip: bool
 
 

@@ -112,8 +112,8 @@ class _OpenPass:
     def _round(self, one: Round, upcoming: tuple[int, ...]) -> None:
         here = {self.basis.register_of(r.pair_mask, r.parity_mask): r for r in one.rotations}
         here.pop(None, None)
-        done = {r.run for r in here.values()}
-        left = sorted((r for r in one.rotations if r.run not in done), key=lambda r: r.pair_mask)
+        done = {r.gate_run for r in here.values()}
+        left = sorted((r for r in one.rotations if r.gate_run not in done), key=lambda r: r.pair_mask)
         # fours of rotations; the incomplete one last, so that what follows finds its fillers in registers
         windows = [left[k : k + REGISTER_BITS] for k in range(0, len(left), REGISTER_BITS)]
         target = None

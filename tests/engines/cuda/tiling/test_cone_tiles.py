@@ -16,12 +16,11 @@ from tests.circuit.strategies import circuits
 from tests.engines.cases import hea
 
 
-def steps_of(circuit):  # noqa: ANN001, ANN201
-    plan = compile_plan(circuit, ())
-    return take_apart(operation for one in plan.passes for operation in one.operations)
+def moments_of(circuit):  # noqa: ANN001, ANN201
+    return take_apart(compile_plan(circuit, ()).moments)[0]
 
 
-def check_schedule(steps, passes, n_bits: int, tile_bits: int, low_bits: int) -> None:  # noqa: ANN001
+def check_schedule(moments, passes, n_bits: int, tile_bits: int, low_bits: int) -> None:  # noqa: ANN001
     """Raises where the schedule loses, doubles, misplaces or reorders anything."""
     position = {}
     count = 0
@@ -44,7 +43,7 @@ def check_schedule(steps, passes, n_bits: int, tile_bits: int, low_bits: int) ->
                 assert a.pair_mask in span
                 for b in this.rotations:  # independent butterflies
                     assert (a.pair_mask & b.parity_mask).bit_count() & 1 == (a is b)
-    entries = [(s, entry) for s, step in enumerate(steps) for entry in (*step.rotations, *step.items)]
+    entries = [(s, entry) for s, moment in enumerate(moments) for entry in (*moment.rotations, *moment.items)]
     assert len(position) == len(entries)
     for k, (s, entry) in enumerate(entries):
         for t, later in entries[k + 1 :]:
@@ -65,31 +64,31 @@ def commute(a, b) -> bool:  # noqa: ANN001
 @settings(max_examples=150, deadline=None)
 @given(circuits(min_qubits=2, max_qubits=8, max_gates=40), st.integers(2, 8), st.integers(0, 1))
 def test_random_circuits(circuit, tile_bits, low_bits):
-    steps, _ = steps_of(circuit)
-    passes = schedule_tiles(steps, circuit.n_qubits, tile_bits, low_bits, rotations_a_pass=5)
-    check_schedule(steps, passes, circuit.n_qubits, tile_bits, low_bits)
+    moments = moments_of(circuit)
+    passes = schedule_tiles(moments, circuit.n_qubits, tile_bits, low_bits, rotations_a_pass=5)
+    check_schedule(moments, passes, circuit.n_qubits, tile_bits, low_bits)
 
 
 @pytest.mark.parametrize("entangler", ["cz", "cx", "rzz_free"])
 @pytest.mark.parametrize(("n_qubits", "tile_bits", "low_bits"), [(9, 5, 2), (10, 7, 3), (7, 7, 3), (11, 4, 0)])
 def test_layered_circuits(n_qubits, tile_bits, low_bits, entangler):
-    steps, _ = steps_of(hea(n_qubits, 6, "swap" if entangler == "rzz_free" else entangler))
-    passes = schedule_tiles(steps, n_qubits, tile_bits, low_bits)
-    check_schedule(steps, passes, n_qubits, tile_bits, low_bits)
+    moments = moments_of(hea(n_qubits, 6, "swap" if entangler == "rzz_free" else entangler))
+    passes = schedule_tiles(moments, n_qubits, tile_bits, low_bits)
+    check_schedule(moments, passes, n_qubits, tile_bits, low_bits)
 
 
 def test_light_cones_need_a_third_of_a_pass_a_layer():
-    steps, _ = steps_of(hea(20, 60))
-    assert len(schedule_tiles(steps, 20, 12, 3)) <= 22
-    assert len(schedule_tiles(steps, 20, 11, 3)) <= 30
+    moments = moments_of(hea(20, 60))
+    assert len(schedule_tiles(moments, 20, 12, 3)) <= 22
+    assert len(schedule_tiles(moments, 20, 11, 3)) <= 30
 
 
 def test_planning_time_is_linear_in_the_depth():
     """Equal situations are decided once: the number of decisions does not grow with the depth."""
     decisions = []
     for layers in (100, 200):
-        steps, _ = steps_of(hea(12, layers))
-        cone = ConeTiles(steps, 12, 7, 2)
+        moments = moments_of(hea(12, layers))
+        cone = ConeTiles(moments, 12, 7, 2)
         cone.passes()
         decisions.append(len(cone.choices))
     assert decisions[1] <= decisions[0] + 10, decisions
@@ -99,15 +98,15 @@ def test_planning_time_is_linear_in_the_depth():
 @pytest.mark.parametrize("entangler", ["cz", "cx"])
 def test_the_headline_circuit_is_planned_in_seconds(entangler):
     start = time.process_time()
-    steps, _ = steps_of(hea(20, 1000, entangler))
-    schedule_tiles(steps, 20, 12, 3)
+    moments = moments_of(hea(20, 1000, entangler))
+    schedule_tiles(moments, 20, 12, 3)
     assert time.process_time() - start < 30
 
 
 def test_the_same_circuit_has_the_same_schedule():
     found = []
     for _ in range(2):
-        steps, _ = steps_of(hea(10, 6, "cx"))
-        passes = schedule_tiles(steps, 10, 6, 2)
-        found.append([(p.basis, p.lanes, [[r.run for r in one.rotations] for one in p.rounds]) for p in passes])
+        moments = moments_of(hea(10, 6, "cx"))
+        passes = schedule_tiles(moments, 10, 6, 2)
+        found.append([(p.basis, p.lanes, [[r.gate_run for r in one.rotations] for one in p.rounds]) for p in passes])
     assert found[0] == found[1]

@@ -9,7 +9,7 @@ from tests.engines.cases import hea
 
 def test_cz_comes_back_as_signs_alone():
     plan = compile_plan(hea(5, 3), ())
-    steps, angles = take_apart(operation for one in plan.passes for operation in one.operations)
-    signs = [item for step in steps for item in step.items if isinstance(item, Sign)]
+    moments, angles = take_apart(plan.moments)
+    signs = [item for moment in moments for item in moment.items if isinstance(item, Sign)]
     assert len(signs) == 15
     assert not [angle for angle in angles.shared if isinstance(angle, float)]

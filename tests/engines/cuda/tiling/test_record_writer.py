@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
-from qmltrain.engines.cuda.tiling.items import TermPlace, take_apart
+from qmltrain.engines.cuda.tiling.items import TermEntry, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_EXCHANGE
 from qmltrain.engines.plan_values import PlanValues
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.lowering import lower
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs
 from tests.engines.cases import hea
@@ -24,20 +25,20 @@ from tests.engines.cuda.tiling.record_executor import execute
 
 def executed_state(circuit, theta, x, tile_bits: int, low_bits: int) -> np.ndarray:  # noqa: ANN001
     """(B, 2^n) final states, logical order, through schedule, records and their executor."""
-    plan = compile_plan(circuit, ())
+    plan, frame = compile_plan(circuit, ()), lower(circuit).frame
     plan_values, per_sample_BS = PlanValues(plan), AngleMap(circuit).per_sample(theta, x)
-    steps, angles = take_apart(operation for one in plan.passes for operation in one.operations)
-    tiles = schedule_tiles(steps, plan.n_qubits, tile_bits, low_bits)
-    program = make_records(tiles, plan.runs, plan.n_qubits, tile_bits, 16)
+    moments, angles = take_apart(plan.moments)
+    tiles = schedule_tiles(moments, plan.n_qubits, tile_bits, low_bits)
+    program = make_records(tiles, plan.gate_runs, plan.n_qubits, tile_bits, 16)
     given = plan_values.shared_angles(AngleMap(circuit).shared(theta))
     shared = np.zeros(len(angles.shared) + 1)
-    for k, place in enumerate(angles.shared):
-        if isinstance(place, TermPlace):
-            table = plan_values.shared_terms[place.layer]
-            shared[k] = table.coefficients[place.index] * given.sources[table.source[place.index]]
-            shared[k] += table.offsets[place.index]
+    for k, entry in enumerate(angles.shared):
+        if isinstance(entry, TermEntry):
+            table = plan_values.shared_terms[entry.moment]
+            shared[k] = table.coefficients[entry.index] * given.sources[table.source[entry.index]]
+            shared[k] += table.offsets[entry.index]
         else:
-            shared[k] = place
+            shared[k] = entry
 
     def by_sample(affine, sign: float) -> np.ndarray:  # noqa: ANN001
         return sign * (affine.coefficient * per_sample_BS[:, affine.slot] + affine.offset)
@@ -47,15 +48,15 @@ def executed_state(circuit, theta, x, tile_bits: int, low_bits: int) -> np.ndarr
     sample_betas = np.column_stack([*(by_sample(a, -1.0 if flip else 1.0) for a, flip in program.sample_shears), empty])
     betas = np.zeros(4 * len(program.records_K) + 4)
     for shear in program.shears:
-        betas[shear.entry] = given.beta[shear.run] * (-1.0 if shear.flip else 1.0)
+        betas[shear.entry] = given.beta[shear.gate_run] * (-1.0 if shear.flip else 1.0)
     start = np.zeros((len(x), 1 << program.address_bits), dtype=complex)
     start[:, 0] = 1
     final = execute(program, start, shared, betas, sample, sample_betas)[:, : 1 << plan.n_qubits]
     address = np.arange(1 << plan.n_qubits)
     logical = np.zeros_like(address)
-    for q, row in enumerate(plan.final_rows):
+    for q, row in enumerate(frame.rows):
         bit = np.bitwise_count(address & row).astype(np.int64) & 1
-        logical |= (bit ^ (plan.final_flips >> q & 1)) << q
+        logical |= (bit ^ frame.offsets[q]) << q
     result = np.empty_like(final)
     result[:, logical] = final
     return result
@@ -87,9 +88,9 @@ def test_layered_circuits(n_qubits, tile_bits, entangler):
 @pytest.mark.parametrize(("n_qubits", "tile_bits"), [(9, 9), (12, 12), (14, 10)])
 def test_exchanges_have_no_bank_conflicts(n_qubits, tile_bits, entangler, amplitude_bytes):
     plan = compile_plan(hea(n_qubits, 3, entangler), ())
-    steps, _ = take_apart(operation for one in plan.passes for operation in one.operations)
-    tiles = schedule_tiles(steps, n_qubits, tile_bits, 3)
-    program = make_records(tiles, plan.runs, n_qubits, tile_bits, amplitude_bytes)
+    moments, _ = take_apart(plan.moments)
+    tiles = schedule_tiles(moments, n_qubits, tile_bits, 3)
+    program = make_records(tiles, plan.gate_runs, n_qubits, tile_bits, amplitude_bytes)
     assert np.any(program.records_K[:, FLAGS] & HAS_EXCHANGE)
     lanes = 128 // amplitude_bytes
     for table in program.exchange_thread:
@@ -103,8 +104,8 @@ def test_exchanges_have_no_bank_conflicts(n_qubits, tile_bits, entangler, amplit
 def test_passes_load_and_store_whole_segments(n_qubits, tile_bits, entangler):
     """The first eight threads of a warp touch eight neighbouring amplitudes: 64 bytes."""
     plan = compile_plan(hea(n_qubits, 9, entangler), ())
-    steps, _ = take_apart(operation for one in plan.passes for operation in one.operations)
-    program = make_records(schedule_tiles(steps, n_qubits, tile_bits, 3), plan.runs, n_qubits, tile_bits, 8)
+    moments, _ = take_apart(plan.moments)
+    program = make_records(schedule_tiles(moments, n_qubits, tile_bits, 3), plan.gate_runs, n_qubits, tile_bits, 8)
     for edge in program.edge_thread:
         for side in edge:
             assert sorted(side[:8, 0].tolist()) == list(range(8))
