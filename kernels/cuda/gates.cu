@@ -3,7 +3,8 @@
 // qmltrain.engines.cuda.unfused. Backward un-applies the gate on psi and bra and leaves one row of sums a block.
 #include "portable.cuh"
 
-__device__ __forceinline__ Complex turn(Complex value, Real cosine, Real sine) {  // value * (cosine + i sine)
+// value * (cosine + i sine)
+__device__ __forceinline__ Complex times_phase(Complex value, Real cosine, Real sine) {
   Complex by;
   by.x = cosine;
   by.y = sine;
@@ -53,35 +54,35 @@ template <bool BACKWARD> __device__ __forceinline__ void pair_gate(const PairArg
   if (inside) {
     Complex p0 = A.psi[zero], p1 = A.psi[one];
     if (!BACKWARD) {
-      p0 = turn(p0, ca, -sa);
-      p1 = turn(p1, ca, sa);
+      p0 = times_phase(p0, ca, -sa);
+      p1 = times_phase(p1, ca, sa);
       Complex q0, q1;
       q0.x = cb * p0.x - sb * p1.x;
       q0.y = cb * p0.y - sb * p1.y;
       q1.x = sb * p0.x + cb * p1.x;
       q1.y = sb * p0.y + cb * p1.y;
-      A.psi[zero] = turn(q0, cg, -sg);
-      A.psi[one] = turn(q1, cg, sg);
+      A.psi[zero] = times_phase(q0, cg, -sg);
+      A.psi[one] = times_phase(q1, cg, sg);
     } else {
-      Complex b0 = turn(A.bra[zero], cg, sg), b1 = turn(A.bra[one], cg, -sg);
-      p0 = turn(p0, cg, sg);
-      p1 = turn(p1, cg, -sg);
-      x = weight(b0, p1) + weight(b1, p0);  // right after the RY
+      Complex b0 = times_phase(A.bra[zero], cg, sg), b1 = times_phase(A.bra[one], cg, -sg);
+      p0 = times_phase(p0, cg, sg);
+      p1 = times_phase(p1, cg, -sg);
+      x = w_of(b0, p1) + w_of(b1, p0);  // right after the RY
       y = b1.x * p0.x + b1.y * p0.y - b0.x * p1.x - b0.y * p1.y;
-      z = weight(b0, p0) - weight(b1, p1);
+      z = w_of(b0, p0) - w_of(b1, p1);
       Complex q0, q1;
       q0.x = cb * p0.x + sb * p1.x;
       q0.y = cb * p0.y + sb * p1.y;
       q1.x = cb * p1.x - sb * p0.x;
       q1.y = cb * p1.y - sb * p0.y;
-      A.psi[zero] = turn(q0, ca, sa);
-      A.psi[one] = turn(q1, ca, -sa);
+      A.psi[zero] = times_phase(q0, ca, sa);
+      A.psi[one] = times_phase(q1, ca, -sa);
       q0.x = cb * b0.x + sb * b1.x;
       q0.y = cb * b0.y + sb * b1.y;
       q1.x = cb * b1.x - sb * b0.x;
       q1.y = cb * b1.y - sb * b0.y;
-      A.bra[zero] = turn(q0, ca, sa);
-      A.bra[one] = turn(q1, ca, -sa);
+      A.bra[zero] = times_phase(q0, ca, sa);
+      A.bra[one] = times_phase(q1, ca, -sa);
     }
   }
   if (!BACKWARD || !A.measures) return;
@@ -120,11 +121,11 @@ template <bool BACKWARD> __device__ __forceinline__ void phase_gate(const PhaseA
     Real sine, cosine;
     sincos_half_turns(sum, &sine, &cosine);
     const Complex psi = A.psi[i];
-    A.psi[i] = turn(psi, cosine, BACKWARD ? sine : -sine);
+    A.psi[i] = times_phase(psi, cosine, BACKWARD ? sine : -sine);
     if (BACKWARD) {
       const Complex bra = A.bra[i];
-      w = weight(bra, psi);
-      A.bra[i] = turn(bra, cosine, sine);
+      w = w_of(bra, psi);
+      A.bra[i] = times_phase(bra, cosine, sine);
     }
   }
   if (!BACKWARD || !A.measures) return;

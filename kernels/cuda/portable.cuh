@@ -1,5 +1,5 @@
 // portable.cuh - the few words in which CUDA and the test emulator differ, and the number types.
-// brings: Real, Complex, KERNEL, EXPORT_KERNEL, DYNAMIC_SHARED, multiply_add, sincos_half_turns, times, parity
+// brings: Real, Complex, KERNEL, EXPORT_KERNEL, DYNAMIC_SHARED, multiply_add, sincos_half_turns, times, w_of, parity
 //
 // Every file is compiled with -DREAL=float or -DREAL=double; tile kernels also with -DTILE_BITS=T. No header of the
 // CUDA toolkit is needed (NVRTC has none).
@@ -21,11 +21,11 @@ using Complex = ComplexOf<Real>::Type;
 #define DYNAMIC_SHARED(type, name)                          \
   extern __shared__ __align__(16) unsigned char dynamic_[]; \
   type* name = reinterpret_cast<type*>(dynamic_)
-__device__ __forceinline__ void sincos_half_turns(float turns, float* sine, float* cosine) {
-  sincospif(turns, sine, cosine);
+__device__ __forceinline__ void sincos_half_turns(float half_turns, float* sine, float* cosine) {
+  sincospif(half_turns, sine, cosine);
 }
-__device__ __forceinline__ void sincos_half_turns(double turns, double* sine, double* cosine) {
-  sincospi(turns, sine, cosine);
+__device__ __forceinline__ void sincos_half_turns(double half_turns, double* sine, double* cosine) {
+  sincospi(half_turns, sine, cosine);
 }
 #endif
 
@@ -40,7 +40,7 @@ __device__ __forceinline__ Complex times(Complex a, Complex b) {
   return product;
 }
 
-// Im(conj(bra) psi): its signed sums are the gradients of all phases
-__device__ __forceinline__ Real weight(Complex bra, Complex psi) { return multiply_add(bra.x, psi.y, -bra.y * psi.x); }
+// w = Im(conj(bra) psi) of an amplitude: its signed sums are the gradients of all phases
+__device__ __forceinline__ Real w_of(Complex bra, Complex psi) { return multiply_add(bra.x, psi.y, -bra.y * psi.x); }
 
 __device__ __forceinline__ unsigned parity(unsigned bits) { return __popc(bits) & 1u; }

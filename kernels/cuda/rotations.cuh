@@ -51,7 +51,7 @@ __device__ __forceinline__ void z_sums(const Complex* psi, const Complex* bra, R
   Real both[8], set[8];  // sums over pairs of bit r; set: those with the bit equal to one
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    set[i] = weight(bra[2 * i + 1], psi[2 * i + 1]);
+    set[i] = w_of(bra[2 * i + 1], psi[2 * i + 1]);
     both[i] = multiply_add(bra[2 * i].x, psi[2 * i].y, multiply_add(-bra[2 * i].y, psi[2 * i].x, set[i]));
   }
   Real ones[4];

@@ -32,7 +32,7 @@ constexpr int BLOCKS = WANTED > 12 ? 12 : WANTED;
 // another one for the first and the last basis of a pass (see qmltrain.engines.cuda.tiling.placement).
 struct PassArguments {
   Complex *psi, *bra;
-  const int* record;            // (records, 12), see Field
+  const int* record;            // (records, FIELDS), see Record
   const int* exchange_thread;   // (types, 2 sides, THREADS, 2): byte address in shared memory, address of register 0
   const int* exchange_column;   // (types, 2 sides, 4): byte addresses of the register bits
   const int* exchange_tile;     // (types, tile bits, 4): what a tile bit adds to byte address and address, both sides
@@ -52,7 +52,16 @@ struct PassArguments {
       first_tile, padding;
 };
 
-enum Field { FLAGS, EXCHANGE, TABLE, PATTERN, APPLY, MEASURE, ROTATION_COLUMN, MEASURE_COLUMN, SAMPLE_SHEAR };
+// The fields of a record, in the order of FLAGS, EXCHANGE, ... in records.py. The last four, SAMPLE_SHEAR on, are read
+// with the rotations.
+struct Record {
+  int flags;                            // see Flag
+  int exchange;                         // which exchange
+  int table, pattern;                   // which table; where its CZ signs start, or -1
+  int apply, measure;                   // where the terms start of the general diagonal, and of the sums of w
+  int rotation_column, measure_column;  // columns of the sums: of v, of the sums of w
+};
+constexpr int FIELDS = 12, SAMPLE_SHEAR = 8;
 enum Flag {
   HAS_EXCHANGE = 1,
   HAS_TABLE = 2,
@@ -72,6 +81,10 @@ template <class Visit> __device__ __forceinline__ void walk(unsigned address, co
   }
 }
 __device__ __forceinline__ int4 load_four(const int* address) { return __ldg(reinterpret_cast<const int4*>(address)); }
+__device__ __forceinline__ Record load_record(const int* fields) {
+  const int4 first = load_four(fields), second = load_four(fields + 4);
+  return {first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w};
+}
 
 // {place, address} of a thread's register 0 in the first (0) or the last (1) basis of the pass: the thread's part, and
 // the tile's.
@@ -135,22 +148,23 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
   int current_pattern = -1;
   unsigned signs = 0;
   for (int k = BACKWARD ? A.records - 1 : 0; BACKWARD ? k >= 0 : k < A.records; k += BACKWARD ? -1 : 1) {
-    const int* record = A.record + 12 * (size_t)k;
-    const int4 head = load_four(record), middle = load_four(record + 4);
-    const int flags = head.x;
+    const int* fields = A.record + FIELDS * (size_t)k;
+    const Record record = load_record(fields);
+    const int flags = record.flags;
     bool synchronised = false;  // a block barrier since the exchange buffer was last read
 
     auto exchange = [&]() {
       constexpr int WRITE = BACKWARD ? 1 : 0;
-      const int2* table = reinterpret_cast<const int2*>(A.exchange_thread) + (size_t)head.y * 2 * THREADS + thread;
-      const int* column = A.exchange_column + 8 * (size_t)head.y;
+      const size_t type = (size_t)record.exchange;
+      const int2* table = reinterpret_cast<const int2*>(A.exchange_thread) + type * 2 * THREADS + thread;
+      const int* column = A.exchange_column + 8 * type;
       const int2 read = __ldg(table + (1 - WRITE) * THREADS);
       unsigned write_address = __ldg(table + WRITE * THREADS).x, read_address = read.x;
       if (flags & MOVES_TILE) {  // the new basis counts its addresses from another one in the same tile
         tile_address = 0;
 #pragma unroll 1
         for (int i = 0; i < A.tile_count_bits; ++i) {
-          const int4 add = load_four(A.exchange_tile + 4 * ((size_t)head.y * A.tile_count_bits + i));
+          const int4 add = load_four(A.exchange_tile + 4 * (type * A.tile_count_bits + i));
           const unsigned on = 0u - (tile >> i & 1u);
           write_address ^= on & (unsigned)(BACKWARD ? add.y : add.x);
           read_address ^= on & (unsigned)(BACKWARD ? add.x : add.y);
@@ -171,21 +185,21 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
     };
 
     auto table_diagonal = [&]() {
-      const Complex* table = A.table + (size_t)head.z * (THREADS + 16);
-      if (head.w != current_pattern) {  // a pattern belongs to one basis, so equal patterns mean equal signs
-        current_pattern = head.w;
+      const Complex* table = A.table + (size_t)record.table * (THREADS + 16);
+      if (record.pattern != current_pattern) {  // a pattern belongs to one basis, so equal patterns mean equal signs
+        current_pattern = record.pattern;
         signs = current_pattern < 0 ? 0u : sign_bits(A.pattern + current_pattern, address);
       }
       apply_table<BACKWARD>(psi, bra, __ldg(table + thread), table + THREADS, signs);
     };
 
     auto measure = [&]() {  // signed sums of w, one a term
-      const int* counts = A.term + middle.y;
+      const int* counts = A.term + record.measure;
       const int* term = counts + 16;
       const size_t row = ((size_t)tile << A.pack_bits) + (address >> A.address_bits);
       Real values[16];
 #pragma unroll
-      for (int j = 0; j < 16; ++j) values[j] = weight(bra[j], psi[j]);
+      for (int j = 0; j < 16; ++j) values[j] = w_of(bra[j], psi[j]);
       walsh_hadamard(values);
       Real* partial = reinterpret_cast<Real*>(shared);  // [term][warp]: the exchange buffer, free here
       if (WARPS > 1 && !synchronised) __syncthreads();
@@ -200,7 +214,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
             if (A.sum_lanes & step) sum += __shfl_xor_sync(LANE_MASK, sum, step);
           if (!(lane & A.sum_lanes)) {
             if (WARPS == 1)
-              A.sums[row * A.row_stride + (middle.w + column) * A.column_stride] = sum;
+              A.sums[row * A.row_stride + (record.measure_column + column) * A.column_stride] = sum;
             else
               partial[column * WARPS + warp] = sum;
           }
@@ -211,14 +225,14 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
           Real sum = 0;
 #pragma unroll
           for (int w = 0; w < WARPS; ++w) sum += partial[c * WARPS + w];
-          A.sums[row * A.row_stride + (middle.w + c) * A.column_stride] = sum;
+          A.sums[row * A.row_stride + (record.measure_column + c) * A.column_stride] = sum;
         }
         synchronised = false;  // the buffer is read until the next barrier
       }
     };
 
     auto general_diagonal = [&]() {
-      const int* counts = A.term + middle.x;
+      const int* counts = A.term + record.apply;
       const int* term = counts + 16;
       const size_t sample = (((size_t)tile << A.pack_bits) + (address >> A.address_bits)) >> A.tile_count_bits;
       const Real* sample_angle = A.sample_angle + sample * A.sample_angles;
@@ -228,8 +242,8 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
         Real sum = 0;
 #pragma unroll 1
         for (int count = __ldg(counts + s); count; --count, term += 2) {
-          const int place = __ldg(term + 1);  // negative: per sample
-          const Real value = place < 0 ? __ldg(sample_angle + (place & 0x7fffffff)) : __ldg(A.angle + place);
+          const int angle = __ldg(term + 1);  // negative: per sample
+          const Real value = angle < 0 ? __ldg(sample_angle + (angle & 0x7fffffff)) : __ldg(A.angle + angle);
           sum += parity(address & __ldg(term)) ? -value : value;
         }
         values[s] = sum;
@@ -241,7 +255,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
     auto rotations = [&]() {
       Real sums[12];
       if (BACKWARD && (flags & HAS_V)) z_sums(psi, bra, sums);
-      const int4 columns = load_four(record + SAMPLE_SHEAR);
+      const int4 columns = load_four(fields + SAMPLE_SHEAR);
       const Complex* coefficients = A.shear + 4 * (size_t)k;
       const Complex* sample =
           A.sample_shear +
@@ -258,27 +272,28 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
 #pragma unroll
           for (int step = 1; step < LANES; step <<= 1)
             if (A.sum_lanes & step) sums[i] += __shfl_xor_sync(LANE_MASK, sums[i], step);
-          if (!(lane & A.sum_lanes)) A.sums[row * A.row_stride + (middle.z + i) * A.column_stride] = sums[i];
+          if (!(lane & A.sum_lanes))
+            A.sums[row * A.row_stride + (record.rotation_column + i) * A.column_stride] = sums[i];
         }
         return;
       }
       reduce_twelve(sums, lane);
-      const int i = lane & 7, place = (lane >> 3) * 3 + i;
+      const int i = lane & 7, which = (lane >> 3) * 3 + i;
       const Real mine = i == 0 ? sums[0] : i == 1 ? sums[1] : sums[2];
       if (WARPS == 1) {
-        if (i < 3) A.sums[row * A.row_stride + (middle.z + place) * A.column_stride] = mine;
+        if (i < 3) A.sums[row * A.row_stride + (record.rotation_column + which) * A.column_stride] = mine;
         return;
       }
-      Real* buffer =
-          reduction + (flags & SECOND_BUFFER ? WARPS * 12 : 0);  // two in turn: one barrier a record is enough
-      if (i < 3) buffer[warp * 12 + place] = mine;
+      // two buffers, used alternately: one barrier a record is enough
+      Real* buffer = reduction + (flags & SECOND_BUFFER ? WARPS * 12 : 0);
+      if (i < 3) buffer[warp * 12 + which] = mine;
       __syncthreads();
       synchronised = true;
       if (warp == (k & (WARPS - 1)) && lane < 12) {
         Real sum = 0;
 #pragma unroll
         for (int w = 0; w < WARPS; ++w) sum += buffer[w * 12 + lane];
-        A.sums[row * A.row_stride + (middle.z + lane) * A.column_stride] = sum;
+        A.sums[row * A.row_stride + (record.rotation_column + lane) * A.column_stride] = sum;
       }
     };
 

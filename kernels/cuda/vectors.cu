@@ -36,23 +36,23 @@ EXPORT_KERNEL(prepare_tables)
 // ---- per-sample angles, once a chunk: angle = coefficient * slot + offset, in double
 //
 // shears:     out[sample][column] = {tan(angle/4), sin(angle/2)}, angle reduced to [-pi, pi]
-// half turns: out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (a full turn is a global sign)
+// half turns: out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (2 pi more is a global sign)
 // affine: {coefficient, offset}; samples beyond the batch get angle 0. grid: ceil(samples * columns / 256); block: 256
-__device__ __forceinline__ double reduced_turns(const double* slots, const int* slot, const double2* affine,
+__device__ __forceinline__ double reduced_cycles(const double* slots, const int* slot, const double2* affine,
                                                 long long sample, int column, int n_slots, long long batch) {
   if (sample >= batch) return 0;
-  const double turns =
+  const double cycles =
       (affine[column].x * slots[sample * n_slots + slot[column]] + affine[column].y) * 0.15915494309189533577;
-  return turns - rint(turns);
+  return cycles - rint(cycles);
 }
 KERNEL __launch_bounds__(256) sample_shears(const double* slots, const int* slot, const double2* affine, Complex* out,
                                             int columns, int n_slots, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
-  const double turns = reduced_turns(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
+  const double cycles = reduced_cycles(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
   double sine, cosine, quarter_sine, quarter_cosine;
-  sincos_half_turns(turns, &sine, &cosine);  // of angle / 2
-  sincos_half_turns(turns / 2, &quarter_sine, &quarter_cosine);
+  sincos_half_turns(cycles, &sine, &cosine);  // of angle / 2
+  sincos_half_turns(cycles / 2, &quarter_sine, &quarter_cosine);
   Complex shear;
   shear.x = (Real)(quarter_sine / quarter_cosine);
   shear.y = (Real)sine;
@@ -63,7 +63,7 @@ KERNEL __launch_bounds__(256) sample_half_turns(const double* slots, const int* 
                                                 int columns, int n_slots, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
-  out[i] = (Real)reduced_turns(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
+  out[i] = (Real)reduced_cycles(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
 }
 EXPORT_KERNEL(sample_half_turns)
 
@@ -87,16 +87,16 @@ EXPORT_KERNEL(start_state)
 
 // ---- sums over the amplitudes of each sample
 //
-// A block owns 4096 amplitudes, 16 a thread: a part of one sample (n >= 12) or 2^(12-n) whole samples. `add` gives a
-// thread's share; one row a part (or sample) comes out: warp butterfly, then warps in order. address_bits >= 4.
+// A block owns 4096 amplitudes, 16 a thread: a part of one sample (n >= 12) or 2^(12-n) whole samples. Each
+// thread adds up its own; one row a part (or sample) comes out: warp butterfly, then warps in order. address_bits >= 4.
 constexpr int PART_BITS = 12;
 
-struct Share {
+struct ThreadPart {
   long long sample, first;  // amplitudes first + i * stride, i < 16, of this sample
   int stride;
 };
-__device__ __forceinline__ Share share_of(int address_bits) {
-  Share s;
+__device__ __forceinline__ ThreadPart part_of(int address_bits) {
+  ThreadPart s;
   if (address_bits >= PART_BITS) {
     const long long block = blockIdx.x;
     s.sample = block >> (address_bits - PART_BITS);
@@ -142,7 +142,7 @@ __device__ __forceinline__ void store_row(Real mine, Real* shared, int address_b
 KERNEL __launch_bounds__(256) expectations(const Complex* psi, const int4* string, int strings, int address_bits,
                                            long long samples, long long rows, Real* out) {
   DYNAMIC_SHARED(Real, shared);
-  const Share s = share_of(address_bits);
+  const ThreadPart s = part_of(address_bits);
   const bool inside = s.sample < samples;
   const Complex* state = psi + (inside ? s.sample << address_bits : 0);
   Complex mine[16];
@@ -159,7 +159,7 @@ KERNEL __launch_bounds__(256) expectations(const Complex* psi, const int4* strin
       const unsigned z = (unsigned)(s.first + i * s.stride);
       Complex other = mine[i];
       if (p.x && inside) other = state[z ^ (unsigned)p.x];
-      const Real even = multiply_add(other.x, mine[i].x, other.y * mine[i].y), odd = -weight(other, mine[i]);
+      const Real even = multiply_add(other.x, mine[i].x, other.y * mine[i].y), odd = -w_of(other, mine[i]);
       const Real value = p.z ? p.z * even : p.w * odd;  // Re((real + i imaginary) conj(other) mine)
       sum += parity(z & (unsigned)p.y) ? -value : value;
     }
@@ -172,7 +172,7 @@ EXPORT_KERNEL(expectations)
 KERNEL __launch_bounds__(256) distances(const Complex* psi, const Real* initial, int qubits, int address_bits,
                                         long long samples, long long rows, Real* out) {
   DYNAMIC_SHARED(Real, shared);
-  const Share s = share_of(address_bits);
+  const ThreadPart s = part_of(address_bits);
   Real sum = 0;
   if (s.sample < samples)
 #pragma unroll
@@ -199,7 +199,7 @@ KERNEL __launch_bounds__(256)
   const long long sample = i >> address_bits;
   const unsigned z = (unsigned)(i & ((1ll << address_bits) - 1));
   const Complex* state = psi + (sample << address_bits);
-  const double* weights = cotangent + sample * strings;
+  const double* c_of_sample = cotangent + sample * strings;
   Complex sum, source = state[z];
   sum.x = sum.y = 0;
   unsigned x = 0;
@@ -209,8 +209,8 @@ KERNEL __launch_bounds__(256)
       x = (unsigned)p.x;
       source = state[z ^ x];
     }
-    const Real weight_m = (Real)weights[__ldg(column + m)];
-    const Real c = parity((z ^ x) & (unsigned)p.y) ? -weight_m : weight_m;
+    const Real c_m = (Real)c_of_sample[__ldg(column + m)];
+    const Real c = parity((z ^ x) & (unsigned)p.y) ? -c_m : c_m;
     const Real real = c * p.z, imaginary = c * p.w;
     sum.x = multiply_add(real, source.x, multiply_add(-imaginary, source.y, sum.x));
     sum.y = multiply_add(real, source.y, multiply_add(imaginary, source.x, sum.y));
