@@ -30,6 +30,7 @@ constexpr int kMaxGroup = 4;        // rotations of a group
 constexpr int kMaxSampleGroup = 3;  // of a group of per-sample rotations
 constexpr int kMaxMeasured = 2;     // of a group whose v is measured
 constexpr int kMaxLaneBits = 4;     // qubits in the lanes
+constexpr int kMaxLanes = 16;       // lanes of a vector
 constexpr int kLowBits = 4;         // bits of the low index of a row
 
 // The cosets of a group: base(h, l) = high[h] ^ low[l], members of the coset base ^ member[j].

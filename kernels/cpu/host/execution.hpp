@@ -57,7 +57,7 @@ template <class Real> struct Execution {
   Real* cos_sin = nullptr;                    // [per-sample rotation][cos, sin][lane]
   Real* lane_cos_sin = nullptr;               // the same with lane signs
   IntegerAngle<Real>* term_angles = nullptr;  // [diagonal stages' per-sample terms][lane]
-  std::size_t n_sample_rotations = 0, n_sample_terms = 0;
+  std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0;
 
   char* stored(int i) const { return states + prepared.state_stride() * std::size_t(i); }
   int sample_of_lane(const Unit& unit, std::size_t lane) const {
@@ -66,19 +66,12 @@ template <class Real> struct Execution {
 
   // Operands of a call that works on psi or on the bra, or on both.
   Operands<Real> one_state(char* state, std::size_t stride) const {
-    Operands<Real> operands{};
-    operands.psi = operands.other_psi = state;
-    operands.cos_sin = cos_sin;
-    operands.units = units;
-    operands.psi_stride = stride, operands.cos_sin_stride = 2 * lanes * n_sample_rotations;
-    return operands;
+    return {state, state, /*bra*/ nullptr, /*base*/ 0, cos_sin, /*accumulators*/ nullptr, units, stride,
+            /*bra_stride*/ 0, cos_sin_stride, /*accumulator_stride*/ 0, /*fresh*/ false};
   }
   Operands<Real> both_states(Real* accumulators) const {
-    Operands<Real> operands = one_state(psi, psi_stride);
-    operands.bra = bra, operands.bra_stride = bra_stride;
-    operands.accumulators = accumulators, operands.accumulator_stride = accumulator_stride;
-    operands.fresh = prepared.keep;
-    return operands;
+    return {psi, psi, bra, /*base*/ 0, cos_sin, accumulators, units, psi_stride,
+            bra_stride, cos_sin_stride, accumulator_stride, /*fresh*/ prepared.keep};
   }
 
   // job(section, sections, worker) for the sections of so many tiles; by the whole team where this bundle is alone

@@ -89,10 +89,12 @@ inline void Execution<Real>::pass_backward(std::size_t index, Real* total, int& 
       for (std::size_t j = 0; j < count; j++) total[first + j] += partial[count * std::size_t(i) + j];
 }
 
-// stored_index: of the state that psi is now, where states are kept
+// stored_index: of the state that psi is now, where states are kept. Always inlined: a small circuit notices a call.
 template <class Real>
-inline void Execution<Real>::call_backward(const PreparedCall<Real>& call, const TileGeometry& g, std::size_t tile,
-                                           Real* accumulators, int& stored_index, Worker& scratch) {
+[[gnu::always_inline]] inline void Execution<Real>::call_backward(const PreparedCall<Real>& call,
+                                                                  const TileGeometry& g, std::size_t tile,
+                                                                  Real* accumulators, int& stored_index,
+                                                                  Worker& scratch) {
   const Offset base = g.tile_base[tile];
   switch (call.kind) {
     case CallShape::kDiagonal:

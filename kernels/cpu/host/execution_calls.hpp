@@ -69,7 +69,7 @@ inline void Execution<Real>::fill_stage(DiagonalCall<Real>& call, const Prepared
     LaneRotation<Real>& lane = call.lane[q];
     if (parity_of(tile & r.tile_parity)) lane.low_signs = ~lane.low_signs;
     if (r.sample_index >= 0 && !stage.measure) {
-      lane.cosine = lane_cos_sin + 2 * lanes * (n_sample_rotations * std::size_t(u) + std::size_t(r.sample_index));
+      lane.cosine = lane_cos_sin + cos_sin_stride * std::size_t(u) + 2 * lanes * std::size_t(r.sample_index);
       lane.sine = lane.cosine + lanes;
     }
   }

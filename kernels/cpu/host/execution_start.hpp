@@ -6,12 +6,13 @@ namespace qmltrain {
 
 template <class Real> void Execution<Real>::load_angles() {
   n_sample_rotations = shape.sample_angles().size(), n_sample_terms = 0;
+  cos_sin_stride = 2 * lanes * n_sample_rotations;
   for (const DiagonalStage& stage : shape.stages) n_sample_terms += stage.diagonal.sample_terms.size();
   if (!n_sample_rotations && !n_sample_terms) return;
   const std::size_t reals = lanes * (4 * n_sample_rotations + n_sample_terms) * std::size_t(units);
   const std::size_t half_angles = (lanes >> lane_bits) * n_sample_rotations + lanes;  // and as many cosines and sines
   worker.unit_angles.reserve(reals * sizeof(Real) + 128 + (8 + 2 * sizeof(Real)) * half_angles);
-  const std::size_t numbers = 2 * lanes * n_sample_rotations * std::size_t(units);
+  const std::size_t numbers = cos_sin_stride * std::size_t(units);
   cos_sin = worker.unit_angles.template as<Real>();
   lane_cos_sin = cos_sin + numbers;
   term_angles = reinterpret_cast<IntegerAngle<Real>*>(lane_cos_sin + numbers);
@@ -22,7 +23,7 @@ template <class Real> void Execution<Real>::load_angles(int u) {
   const Unit& unit = bundle.unit[u];
   const auto& angles = shape.sample_angles();
   const std::size_t n_slots = std::size_t(context.plan.n_per_sample);
-  const std::size_t of_unit = 2 * lanes * n_sample_rotations * std::size_t(u);
+  const std::size_t of_unit = cos_sin_stride * std::size_t(u);
   Real *rotations = cos_sin + of_unit, *lane_rotations = lane_cos_sin + of_unit;
   if (n_sample_rotations) {
     // vectors of half angles, [rotation][sample]; where qubits lie in the lanes, what comes of them is spread over the
@@ -89,13 +90,13 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
     }
     return;
   }
-  const Real* rotations = cos_sin + 2 * lanes * n_sample_rotations * std::size_t(u);
+  const Real* rotations = cos_sin + cos_sin_stride * std::size_t(u);
   Real* first = reinterpret_cast<Real*>(state);
   for (std::size_t lane = 0; lane < lanes; lane++) {
     first[lane] = lane & ((std::size_t(1) << lane_bits) - 1) ? Real(0) : Real(1);
     first[lanes + lane] = 0;
   }
-  alignas(64) Real cosine[16], sine[16];
+  alignas(64) Real cosine[kMaxLanes], sine[kMaxLanes];
   auto load = [&](int m) {
     const ShapeRotation& r = shape.rotations[m];
     for (std::size_t i = 0; i < lanes; i++) {
@@ -116,7 +117,7 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
     const Mask pair = shape.rotations[m].pair;
     const std::size_t mask = shape.spread.row(shape.row_of(pair)), exchange = std::size_t(shape.lane_of(pair));
     if (!mask) {
-      Real next[16];
+      Real next[kMaxLanes];
       for (std::size_t i = 0; i < lanes; i++)
         next[i] = cosine[i] * first[i] + sine[i ^ exchange] * first[i ^ exchange];
       std::copy(next, next + lanes, first);

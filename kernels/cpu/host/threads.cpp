@@ -1,3 +1,4 @@
+// Team: threads that wait for jobs, spinning first.
 #include "threads.hpp"
 
 #include <sched.h>
