@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.config.groups.run import RunConfig
 from qmltrain.errors import InputError
 from qmltrain.models.problem import build_problem
-from qmltrain.models.source import Seeds, derive_seeds
 from tests.small_configs import moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
@@ -41,15 +39,6 @@ def test_rows_that_are_not_for_training_leave_no_trace_in_preprocessing(tmp_path
     assert states[0].keys() == states[1].keys() and len(states[0]) > 5
     for name, before in states[0].items():
         np.testing.assert_array_equal(before, states[1][name], err_msg=name)
-
-
-def test_the_three_seeds_are_independent_and_each_can_be_set_alone():
-    derived = derive_seeds(RunConfig(seed=3))
-    others = derive_seeds(RunConfig(seed=4))
-    assert len({*vars(derived).values(), *vars(others).values(), 3, 4}) == 8
-    assert derived == derive_seeds(RunConfig(seed=3))
-    assert derive_seeds(RunConfig(seed=3, seed_initial=7)) == Seeds(derived.split, 7, derived.order)
-    assert derive_seeds(RunConfig(seed=3, seed_split=0, seed_order=8)) == Seeds(0, derived.initial, 8)
 
 
 @pytest.mark.parametrize(("encoding", "reason"), [("basis", "is neither 0 nor 1"), ("chebyshev", "is outside")])

@@ -12,27 +12,11 @@ import pytest
 
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.attributes import collect_attributes
-from qmltrain.runs.file_layout import SparseMemory, dataset_name
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.store import GRADIENTS, RunStore
 from qmltrain.runs.views import open_run
 from tests.runs.session import N_STEPS, contents, run_session
-
-NAMES = ["a", "b", "c"]
-
-
-def create(directory: Path, **changes: Any) -> RunStore:
-    settings: dict[str, Any] = {
-        "metrics": ["loss"],
-        "epoch_metrics": ["val/loss"],
-        "n_steps": 5,
-        "n_epochs": 2,
-        "n_layers": 2,
-        "parameter_names": NAMES,
-        "gradients": "none",
-    }
-    attributes = changes.pop("attributes", {})
-    return RunStore.create(directory, attributes, **{**settings, **changes})
+from tests.runs.small_store import NAMES, create
 
 
 @pytest.mark.parametrize("gradients", GRADIENTS)
@@ -111,18 +95,6 @@ def test_plain_h5py_finds_scales_names_and_attributes(tmp_path: Path) -> None:
         assert file.attrs["status"] == "completed"
 
 
-def test_many_sessions_and_a_long_config_fit_into_the_attributes(tmp_path: Path) -> None:
-    """HDF5 attributes of the classic format end at 64 KiB; a run that was requeued for weeks has more sessions."""
-    create(tmp_path, attributes={"config_yaml": "x" * 100_000}).close("interrupted")
-    status = json.loads((tmp_path / "status.json").read_text())
-    status["sessions"] *= 1000
-    (tmp_path / "status.json").write_text(json.dumps(status))
-    RunStore.reopen(tmp_path, steps=0, epochs=0).close()
-    run = open_run(tmp_path)
-    assert len(run.attributes["sessions"]) == 1001
-    assert len(run.attributes["config_yaml"]) == 100_000
-
-
 @pytest.mark.parametrize("stop_after", range(1, N_STEPS))
 def test_resumed_equals_uninterrupted(tmp_path: Path, stop_after: int) -> None:
     run_session(tmp_path / "whole")
@@ -132,55 +104,6 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, stop_after: int) -> None:
     for name in ("metrics.jsonl", "gradients/values", "parameters/values", "epochs/val_loss", "best.snapshot"):
         assert parts[name] == whole[name], name
     assert len(open_run(tmp_path / "parts").attributes["sessions"]) == 2
-
-
-def test_reopen_cuts_rows_after_the_snapshot_everywhere(tmp_path: Path) -> None:
-    store = create(tmp_path, gradients="full", parameters_every=1)
-    for step in range(1, 5):
-        store.append_step(step, {"loss": step}, [step, step], [step] * 3, [step] * 3)
-        if step % 2 == 0:
-            store.append_epoch(step // 2, step, {"val/loss": step})
-    store.abandon()
-    with (tmp_path / "metrics.jsonl").open("ab") as log:
-        log.write(b'{"step": 5, "lo')  # torn by a kill
-    RunStore.reopen(tmp_path, steps=3, epochs=1).abandon()
-    run = open_run(tmp_path)
-    for table in ("metrics", "gradients", "parameters"):
-        assert run.table(table)["step"].tolist() == [1, 2, 3], table
-    assert run.table("layer_norms")["layer_norms_step"].tolist() == [1, 2, 3]
-    assert run.table("epochs")["epoch"].tolist() == [1]
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == [
-        {"step": 1.0, "loss": 1.0},
-        {"step": 2, "loss": 2.0},
-        {"epoch": 1, "step": 2, "val/loss": 2.0},
-        {"step": 3, "loss": 3.0},
-    ]
-
-
-def test_metrics_log_is_json_also_for_nan_and_numpy_numbers(tmp_path: Path) -> None:
-    store = create(tmp_path)
-    store.append_step(1, {"loss": np.float32(0.1)})
-    store.append_step(2, {"loss": float("inf")})
-    live = (tmp_path / "metrics.jsonl").read_bytes()
-    store.abandon()
-    RunStore.reopen(tmp_path, steps=2, epochs=0).abandon()
-    assert (tmp_path / "metrics.jsonl").read_bytes() == live
-    assert [json.loads(line)["loss"] for line in live.splitlines()] == [float(np.float32(0.1)), None]
-
-
-def test_a_live_run_can_be_read_by_anyone(tmp_path: Path) -> None:
-    with create(tmp_path) as store:
-        run = open_run(tmp_path)
-        assert len(run.table("metrics")["step"]) == 0
-        for step in (1, 2):
-            store.append_step(step, {"loss": step})
-            assert run.table("metrics")["loss"].tolist() == list(range(1, step + 1))
-        with h5py.File(tmp_path / "run.h5", "r") as file:  # with HDF5's locks, as other tools open it
-            assert file["metrics/loss"][: file["valid_rows"][0]].tolist() == [1, 2]
-            assert file.attrs["status"] == "unfinished"
-        store.append_step(3, {"loss": 3})
-        assert run.status == "running"
 
 
 def test_space_is_reserved_at_creation(tmp_path: Path) -> None:
@@ -203,13 +126,6 @@ def test_impossible_settings_are_refused(tmp_path: Path, changes: dict[str, Any]
     with pytest.raises(InputError, match=message):
         create(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("names", [["val/loss", "val_loss"], ["step"], [""], ["a", "a"]])
-def test_names_that_would_meet_in_the_file_are_refused(tmp_path: Path, names: list[str]) -> None:
-    with pytest.raises(ValueError, match="distinct"):
-        create(tmp_path, metrics=names)
-    assert dataset_name("val/loss") == "val_loss"
 
 
 def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
@@ -270,42 +186,6 @@ def test_misuse_is_refused_and_does_no_harm(tmp_path: Path) -> None:
         store.set_attributes(engine="late")
 
 
-@pytest.mark.parametrize(
-    ("value", "stored"),
-    [
-        ("text \u00b5 \udcff", "text \u00b5 \\udcff"),  # an argument that is not UTF-8 comes as a surrogate
-        (["\udcff", "b"], ["\\udcff", "b"]),
-        (True, True),
-        (2**63, str(2**63)),
-        (np.float32(0.5), 0.5),
-        (np.arange(3), [0, 1, 2]),
-        ([1, 2**100], f"[1, {2**100}]"),
-        ([1, None], "[1, null]"),
-        ([], []),
-        (float("inf"), float("inf")),
-        ({"a": [1, {"b": None}]}, '{"a": [1, {"b": null}]}'),
-    ],
-)
-def test_any_plain_attribute_can_be_stored(tmp_path: Path, value: Any, stored: Any) -> None:
-    store = create(tmp_path, attributes={"early": value})
-    store.set_attributes(late=value)
-    store.close()
-    attributes = open_run(tmp_path).attributes
-    assert attributes["early"] == stored and attributes["late"] == stored
-
-
-@pytest.mark.parametrize("value", [{1, 2}, object(), "nul \0 character"])
-def test_an_attribute_that_cannot_be_stored_is_refused_at_once(tmp_path: Path, value: Any) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        create(tmp_path / "other", attributes={"early": value})
-    assert list((tmp_path / "other").iterdir()) == []
-    store = create(tmp_path)
-    with pytest.raises(TypeError, match="attribute 'late' cannot be stored"):
-        store.set_attributes(late=value)
-    store.append_step(1, {"loss": 1})
-    store.close()
-
-
 def test_labels_may_be_texts_but_not_objects(tmp_path: Path) -> None:
     store = create(tmp_path)
     with pytest.raises(ValueError, match="numbers or texts"):
@@ -313,45 +193,6 @@ def test_labels_may_be_texts_but_not_objects(tmp_path: Path) -> None:
     store.write_evaluation("test", [0, 1], ["cat", "dog"], ["dog", "dog"], [0.5, 1])
     store.close()
     assert open_run(tmp_path).evaluation("test")["labels"].tolist() == ["cat", "dog"]
-
-
-def test_a_snapshot_of_another_run_is_refused(tmp_path: Path) -> None:
-    store = create(tmp_path)
-    store.append_step(1, {"loss": 1})
-    store.close("interrupted")
-    with pytest.raises(StorageError, match="holds 1 of 2 steps and 0 of 1 epochs that the snapshot counts"):
-        RunStore.reopen(tmp_path, steps=2, epochs=1)
-    assert open_run(tmp_path).table("metrics")["step"].tolist() == [1]
-
-
-def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "run.h5"
-    with pytest.raises(InputError, match="no run file there"):
-        RunStore.reopen(tmp_path, steps=0, epochs=0)
-    path.write_bytes(b"something else")
-    with pytest.raises(StorageError, match="cannot be read as HDF5"):
-        open_run(tmp_path)
-    path.unlink()
-    with h5py.File(path, "w") as file:
-        file["x"] = 1
-    with pytest.raises(InputError, match="not a run file"):
-        open_run(path)
-    path.unlink()
-    create(tmp_path).close()
-    with h5py.File(path, "r+") as file:
-        file.attrs["schema_version"] = 99
-    with pytest.raises(InputError, match="schema version 99; this program reads 1"):
-        open_run(tmp_path)
-
-
-def test_a_damaged_status_file_is_named(tmp_path: Path) -> None:
-    create(tmp_path).close("interrupted")
-    (tmp_path / "status.json").write_text("{")
-    with pytest.raises(StorageError, match="status.json: cannot be read"):
-        RunStore.reopen(tmp_path, steps=0, epochs=0)
-    (tmp_path / "status.json").unlink()
-    assert run_status(tmp_path) == "running"
-    RunStore.reopen(tmp_path, steps=0, epochs=0).close()
 
 
 def test_a_directory_that_is_a_file_is_one_line(tmp_path: Path) -> None:
@@ -374,24 +215,3 @@ def test_extremes(tmp_path: Path) -> None:
     run = open_run(tmp_path)
     assert run.table("metrics")["step"].tolist() == [1]
     assert run.table("parameters")["values"].shape == (1, 0)
-
-
-def test_sparse_memory_is_a_file() -> None:
-    """Against a byte array, with writes and reads across pages and beyond the end."""
-    memory, plain = SparseMemory(), bytearray()
-    rng = np.random.default_rng(1)
-    for _ in range(200):
-        offset, length = int(rng.integers(0, 30_000)), int(rng.integers(0, 9_000))
-        data = rng.bytes(length)
-        memory.seek(offset)
-        memory.write(data)
-        if length:
-            plain.extend(bytes(max(0, offset + length - len(plain))))
-            plain[offset : offset + length] = data
-        memory.seek(int(rng.integers(0, 30_000)))
-        begin = memory.tell()
-        assert memory.read(5000) == plain[begin : begin + 5000]
-    joined = bytearray(memory.size)
-    for offset, data in memory.runs():
-        joined[offset : offset + len(data)] = data
-    assert joined == plain

@@ -1,4 +1,4 @@
-"""Runs as tables and pictures."""
+"""Runs as tables: pandas, xarray, netCDF readers, and what is not there said in one line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError
-from qmltrain.plots.training_curves import FORMATS, _moving_average, plot_run
-from qmltrain.runs.store import RunStore
+from qmltrain.plots.training_curves import plot_run
 from qmltrain.runs.views import open_run
 from tests.runs.session import N_STEPS, PARAMETER_NAMES, run_session
+from tests.runs.small_store import create
 
 
 @pytest.fixture(params=["completed", "interrupted"])
@@ -68,9 +68,7 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "run.h5", tmp_path / "nothing"):
         with pytest.raises(InputError, match="no run file there"):
             open_run(path)
-    store = RunStore.create(
-        tmp_path, {}, metrics=[], epoch_metrics=[], n_steps=1, n_epochs=1, n_layers=1, parameter_names=["a"]
-    )
+    store = create(tmp_path)
     run = open_run(tmp_path)
     with pytest.raises(InputError, match="gradients were not stored; a run with run.gradients=full stores them"):
         _ = run.gradients
@@ -92,39 +90,3 @@ def test_missing_packages_are_named_with_what_to_install(run_directory: Path, mo
     with pytest.raises(InputError, match=r"matplotlib is not installed.*pip install 'qmltrain\[plot\]'"):
         plot_run(run_directory, run_directory / "a.png")
     assert len(run.table("metrics")["loss"])  # needs none of them
-
-
-@pytest.mark.parametrize("ending", FORMATS)
-def test_plot(run_directory: Path, ending: str) -> None:
-    pytest.importorskip("matplotlib")
-    out = plot_run(run_directory, run_directory / "plots" / f"run{ending}")
-    data = out.read_bytes()
-    assert data.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[ending])
-    assert len(data) > 5000
-
-
-def test_gradient_norms_of_many_steps_are_drawn_by_their_moving_average() -> None:
-    steps, values = np.arange(1, 8), np.arange(14.0).reshape(7, 2) ** 2
-    for window in (1, 3, 7):
-        centres, means = _moving_average(steps, values, window)
-        expected = [values[k : k + window].mean(axis=0) for k in range(8 - window)]
-        np.testing.assert_allclose(means, expected, rtol=1e-12)
-        np.testing.assert_allclose(centres, [steps[k : k + window].mean() for k in range(8 - window)])
-
-
-def test_plot_refuses_other_endings_and_empty_runs(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    with pytest.raises(InputError, match="found 'a.jpg'; the ending must be one of .png, .svg, .pdf"):
-        plot_run(tmp_path, tmp_path / "a.jpg")
-    RunStore.create(
-        tmp_path,
-        {},
-        metrics=["other"],
-        epoch_metrics=["loss"],
-        n_steps=1,
-        n_epochs=1,
-        n_layers=0,
-        parameter_names=["a"],
-    ).close()
-    with pytest.raises(InputError, match="nothing to draw"):
-        plot_run(tmp_path, tmp_path / "a.png")

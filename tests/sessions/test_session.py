@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import warnings
 from pathlib import Path
 
@@ -20,15 +19,10 @@ from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.trainer import STEP_METRICS
-from qmltrain.verbs import evaluate, resume, train
+from qmltrain.verbs import evaluate, train
+from tests.sessions.complete_runs import complete
 from tests.sessions.stopped_runs import assert_same_bits, contents, stop_at
 from tests.small_configs import CONTEXT, moons
-
-
-def complete(root: Path, **changes) -> Path:
-    config = moons(root, **changes)
-    assert train.run(config, CONTEXT) == 0
-    return run_directory(config)
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +68,6 @@ def test_stopped_by_a_signal_and_gone_on_is_the_uninterrupted_run(whole, tmp_pat
     assert open_run(directory).status == "interrupted"
     assert SnapshotFolder(directory / SNAPSHOTS).load_latest().step == step
     assert train.run(config, CONTEXT) == 0
-    assert_same_bits(whole, directory)
-
-
-def test_resume_takes_a_path_alone(whole, tmp_path, monkeypatch):
-    config = moons(tmp_path, run__gradients="full")
-    directory = run_directory(config)
-    stop_at(monkeypatch, 4, signal.SIGTERM)
-    with pytest.raises(InterruptedRun, match="SIGTERM"):
-        train.run(config, CONTEXT)
-    assert resume.run(directory, CONTEXT) == 0
     assert_same_bits(whole, directory)
 
 

@@ -13,6 +13,7 @@ import pytest
 from qmltrain.cli import main
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
+from tests.sessions.stopped_runs import stop_at
 
 WORDS = [
     "-m", "dataset=make_moons", "dataset.n_samples=40", "preprocess=angles", "circuit.n_qubits=2", "encoding.repeats=1",
@@ -61,14 +62,8 @@ def test_a_sweep_started_again_skips_what_is_finished(in_empty_directory, monkey
 
 def test_a_sweep_goes_on_in_its_own_directory(in_empty_directory, monkeypatch, capsys):
     words = [*WORDS, "run.seed=0,1", "hydra.sweep.dir=sweep"]
-    append = RunStore.append_step
-
-    def stopping(self, current, *args, **kwargs):
-        append(self, current, *args, **kwargs)
-        os.kill(os.getpid(), signal.SIGTERM)
-
     with monkeypatch.context() as patch:
-        patch.setattr(RunStore, "append_step", stopping)
+        stop_at(patch, 1, signal.SIGTERM)
         assert main(words) == 75
     assert main(words) == 0
     assert "sweep: 2 of 2 points done" in capsys.readouterr().err

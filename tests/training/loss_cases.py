@@ -25,6 +25,8 @@ def registered_cases() -> list[Loss]:
 
 def case_name(loss: Loss) -> str:
     return f"{loss.name}-{loss.n_classes}"
+
+
 CASES = registered_cases()
 every_loss = pytest.mark.parametrize("loss", CASES, ids=case_name)
 

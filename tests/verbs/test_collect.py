@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import shutil
 import signal
 from pathlib import Path
@@ -16,11 +15,11 @@ from scipy import stats
 
 from qmltrain.cli import main
 from qmltrain.errors import InterruptedRun
-from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import collect, train
+from tests.sessions.stopped_runs import stop_at
 from tests.small_configs import CONTEXT, moons
 
 SEEDS, RATES = (0, 1, 2), (0.05, 0.2)
@@ -106,15 +105,8 @@ def test_what_is_left_out_is_said(sweep, tmp_path, monkeypatch, capsys):
     shutil.copytree(directory_of(sweep, 0.05, 0), root / "a")
     shutil.copytree(root / "a", root / "b" / "repeated")
     config = moons(root, run__seed=5)
-    append = RunStore.append_step
-
-    def stopping(self, current, *args, **kwargs):
-        append(self, current, *args, **kwargs)
-        if current == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with monkeypatch.context() as patch:
-        patch.setattr(RunStore, "append_step", stopping)
+        stop_at(patch, 2, signal.SIGTERM)
         with pytest.raises(InterruptedRun):
             train.run(config, CONTEXT)
     (root / "damaged").mkdir()

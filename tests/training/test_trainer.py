@@ -1,4 +1,4 @@
-"""Which epoch's parameters are the best, and when there was no improvement for too long."""
+"""The trainer: which epoch's parameters are the best, and when there was no improvement for too long."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-SCRIPTS = Path(__file__).parents[1] / "scripts" / "bits"
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "bits"
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""Run files are read while they are written, and what is no run file is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import pytest
+
+from qmltrain.errors import InputError, StorageError
+from qmltrain.runs.store import RunStore
+from qmltrain.runs.views import open_run
+from tests.runs.small_store import create
+
+
+def test_a_live_run_can_be_read_by_anyone(tmp_path: Path) -> None:
+    with create(tmp_path) as store:
+        run = open_run(tmp_path)
+        assert len(run.table("metrics")["step"]) == 0
+        for step in (1, 2):
+            store.append_step(step, {"loss": step})
+            assert run.table("metrics")["loss"].tolist() == list(range(1, step + 1))
+        with h5py.File(tmp_path / "run.h5", "r") as file:  # with HDF5's locks, as other tools open it
+            assert file["metrics/loss"][: file["valid_rows"][0]].tolist() == [1, 2]
+            assert file.attrs["status"] == "unfinished"
+        store.append_step(3, {"loss": 3})
+        assert run.status == "running"
+
+
+def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(InputError, match="no run file there"):
+        RunStore.reopen(tmp_path, steps=0, epochs=0)
+    path.write_bytes(b"something else")
+    with pytest.raises(StorageError, match="cannot be read as HDF5"):
+        open_run(tmp_path)
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        file["x"] = 1
+    with pytest.raises(InputError, match="not a run file"):
+        open_run(path)
+    path.unlink()
+    create(tmp_path).close()
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = 99
+    with pytest.raises(InputError, match="schema version 99; this program reads 1"):
+        open_run(tmp_path)
