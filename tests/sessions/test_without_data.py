@@ -15,24 +15,7 @@ from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import circuit, evaluate, gradient, plan, plot, train
 from tests.circuit.library.dense_observables import matrix
 from tests.sessions.stopped_runs import assert_same_bits, stop_at
-from tests.small_configs import CONTEXT
-
-
-def ising_chain(root, **changes) -> Config:
-    """VQE of three spins: the exact lowest energy is found in a few iterations of L-BFGS."""
-    config = Config()
-    config.circuit.n_qubits = 3
-    config.dataset.name, config.encoding.name, config.encoding.repeats = "none", "none", None
-    config.observable.name, config.head.name, config.loss.name = "ising", "raw", "expectation"
-    config.ansatz.name, config.ansatz.layers = "hea", 3
-    config.optimizer.name, config.schedule.name = "lbfgs", "constant"
-    config.engine.name, config.engine.precision = "interpreter", "complex128"
-    config.train.epochs, config.run.save_every = 40, 3
-    config.run.root, config.run.name, config.run.progress = str(root), "ising", "none"
-    for key, value in changes.items():
-        group, name = key.split("__")
-        setattr(getattr(config, group), name, value)
-    return config
+from tests.small_configs import CONTEXT, ising_chain
 
 
 def adam(root, **changes) -> Config:
@@ -190,15 +173,6 @@ def test_expectation_with_data_is_the_mean_over_the_samples(tmp_path):
         ({"train__monitor": "val/accuracy"}, r"^train\.monitor: .*loss without targets; choose one of val/loss"),
         ({"loss__class_weights": "balanced"}, r"^loss\.class_weights: this loss compares with no classes"),
         ({"loss__delta": 1.0}, r"^loss\.delta: not used by expectation"),
-        ({"optimizer__learning_rate": 0.1}, r"^optimizer\.learning_rate: found 0\.1; not .*its default, 0\.05"),
-        ({"schedule__warmup_steps": 5}, r"^schedule\.warmup_steps: found 5; not used by optimizer\.name=lbfgs"),
-        ({"schedule__name": "cosine", "schedule__final_fraction": 0.1}, r"^schedule\.final_fraction: found 0\.1"),
-        ({"schedule__name": "step"}, r"^schedule\.name: found step; not used by .*choose schedule=constant"),
-        ({"optimizer__clip_norm": 0.5}, r"^optimizer\.clip_norm: found 0\.5; not used by .*lbfgs; .* default, null"),
-        ({"train__batch_size": 64}, r"^train\.batch_size: found 64; not used by .*; leave it at its default, 32"),
-        ({"optimizer__name": "adam", "train__batch_size": 64}, r"^train\.batch_size: .* by dataset=none"),
-        ({"dataset__test": 0.1}, r"^dataset\.test: found 0\.1; not used by dataset=none"),
-        ({"preprocess__normalize": True}, r"^preprocess\.normalize: found True; not used by dataset=none"),
         ({"loss__name": "fidelity"}, r"^loss\.name: fidelity is 1 - the expectation of a projector, .*=ising is"),
     ],
 )
