@@ -16,7 +16,7 @@ from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
 from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
-from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
+from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
@@ -362,61 +362,3 @@ def test_phases_that_are_not_finite_are_found(bad):
         step.forward(angles)
     with pytest.raises(NonFiniteError, match="a sample's angle"):
         step.expectation_gradient(angles, np.ones(1))
-
-
-def test_steps_of_a_program_keep_their_own_angles():
-    """Taken in turns, each gives what it gives alone: forward, backward, the chain rule and the call for all."""
-    circuit, cotangent = hea(3, 2), random_cotangents(5, 1)
-    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
-    inputs = [random_inputs(circuit, 5, seed) for seed in range(2)]
-
-    def outputs(step, tape):  # noqa: ANN001, ANN202
-        back = tape.backward(cotangent)
-        total = back.block_sums_GR.sum(axis=0)
-        return [tape.expectations_BM, back.block_sums_GR, back.per_sample_BS, step.slot_gradient(total)]
-
-    alone = []
-    for theta, x in inputs:
-        step, angles = begin(program, circuit, theta, x)
-        alone.append([*outputs(step, step.forward(angles)), *step.expectation_gradient(angles, cotangent)])
-    begun = [begin(program, circuit, theta, x) for theta, x in inputs]
-    tapes = [step.forward(angles) for step, angles in begun]
-    found = [outputs(step, tape) for (step, _), tape in zip(begun, tapes, strict=True)]
-    for (step, angles), arrays, expected in zip(begun, found, alone, strict=True):
-        arrays += step.expectation_gradient(angles, cotangent)
-        for a, b in zip(arrays, expected, strict=True):
-            assert a.tobytes() == b.tobytes()
-
-
-def test_a_step_may_outlive_its_angles_on_the_caller_side():
-    circuit = hea(3, 1)
-    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
-    shared = np.full(circuit.n_parameters, 0.3)
-    step = program.begin_step(shared)
-    expected = step.forward(np.zeros((2, 3))).expectations_BM
-    shared[:] = 1.0
-    program.begin_step(shared).forward(np.zeros((2, 3)))
-    assert step.forward(np.zeros((2, 3))).expectations_BM.tobytes() == expected.tobytes()
-
-
-def test_a_step_of_another_program_is_refused():
-    programs = [CpuEngine().compile(hea(3, layers), (PauliString(0, 1),)) for layers in (1, 2)]
-    step = programs[0].begin_step(np.zeros(9))
-    step.program = programs[1]
-    with pytest.raises(ValueError, match="another program"):
-        step.forward(np.zeros((1, 3)))
-
-
-def test_misuse_is_refused(monkeypatch):
-    circuit = hea(3, 1)
-    program = CpuEngine().compile(circuit, (PauliString(0, 1),))
-    step, angles = begin(program, circuit, np.zeros(circuit.n_parameters), np.zeros((2, 3)))
-    tape = step.forward(angles)
-    tape.backward(np.ones((2, 1)))
-    with pytest.raises(InputError, match="once"):
-        tape.backward(np.ones((2, 1)))
-    with pytest.raises(ValueError, match="shape"):
-        step.forward(angles).backward(np.ones((3, 1)))
-    monkeypatch.setenv(VARIABLE, "sse9")
-    with pytest.raises(InputError, match="baseline"):
-        CpuEngine().compile(circuit, (PauliString(0, 1),))
