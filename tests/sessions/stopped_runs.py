@@ -10,8 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
+from qmltrain.config.schema import Config
+from qmltrain.errors import InterruptedRun
 from qmltrain.runs.snapshots import SNAPSHOTS, SnapshotFolder
 from qmltrain.runs.store import RunStore
+from qmltrain.sessions.training_run import run_directory
+from qmltrain.verbs import train
+from tests.small_configs import CONTEXT
 
 
 def contents(directory: Path) -> dict[str, np.ndarray]:
@@ -47,3 +52,18 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIG
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(RunStore, "append_step", appending)
+
+
+def train_until(config: Config, step: int, number: int = signal.SIGUSR1) -> Path:
+    """Train, stopped by a signal after this step; the run's directory."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedRun, match=signal.Signals(number).name):
+        stop_at(patch, step, number)
+        train.run(config, CONTEXT)
+    return run_directory(config)
+
+
+def stop_and_go_on(config: Config, step: int) -> Path:
+    """Train until this step, and then to the end; the run's directory."""
+    train_until(config, step)
+    assert train.run(config, CONTEXT) == 0
+    return run_directory(config)

@@ -21,7 +21,7 @@ from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.trainer import STEP_METRICS
 from qmltrain.verbs import evaluate, train
 from tests.sessions.complete_runs import complete
-from tests.sessions.stopped_runs import assert_same_bits, contents, stop_at
+from tests.sessions.stopped_runs import assert_same_bits, contents, stop_and_go_on, stop_at, train_until
 from tests.small_configs import CONTEXT, moons
 
 
@@ -59,12 +59,10 @@ def test_the_same_config_gives_the_same_bits(whole, tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5, 11, 12])
-def test_stopped_by_a_signal_and_gone_on_is_the_uninterrupted_run(whole, tmp_path, monkeypatch, step):
+def test_stopped_by_a_signal_and_gone_on_is_the_uninterrupted_run(whole, tmp_path, step):
     config = moons(tmp_path, run__gradients="full")
     directory = run_directory(config)
-    stop_at(monkeypatch, step)
-    with pytest.raises(InterruptedRun, match="SIGUSR1"):
-        train.run(config, CONTEXT)
+    train_until(config, step)
     assert open_run(directory).status == "interrupted"
     assert SnapshotFolder(directory / SNAPSHOTS).load_latest().step == step
     assert train.run(config, CONTEXT) == 0
@@ -105,12 +103,10 @@ def test_a_run_that_crashed_before_its_first_snapshot_begins_again(whole, tmp_pa
     np.testing.assert_array_equal(contents(whole)["parameters/values"], contents(directory)["parameters/values"])
 
 
-def test_a_damaged_snapshot_falls_back_to_the_one_before(whole, tmp_path, monkeypatch):
+def test_a_damaged_snapshot_falls_back_to_the_one_before(whole, tmp_path):
     config = moons(tmp_path, run__gradients="full")
     directory = run_directory(config)
-    stop_at(monkeypatch, 7)
-    with pytest.raises(InterruptedRun):
-        train.run(config, CONTEXT)
+    train_until(config, 7)
     newest = sorted((directory / SNAPSHOTS).glob("*7.snapshot"))[-1]
     newest.write_bytes(newest.read_bytes()[:-10])
     with pytest.warns(UserWarning, match="snapshot"):
@@ -135,15 +131,10 @@ def test_a_damaged_snapshot_falls_back_to_the_one_before(whole, tmp_path, monkey
          "engine__precision": "complex64"},
     ],
 )  # fmt: skip
-def test_every_kind_of_training_goes_on_exactly(tmp_path, monkeypatch, changes):
+def test_every_kind_of_training_goes_on_exactly(tmp_path, changes):
     whole = complete(tmp_path / "whole", **changes)
     config = moons(tmp_path / "stopped", **changes)
-    with monkeypatch.context() as patch:
-        stop_at(patch, 3)
-        with pytest.raises(InterruptedRun):
-            train.run(config, CONTEXT)
-    assert train.run(config, CONTEXT) == 0
-    assert_same_bits(whole, run_directory(config))
+    assert_same_bits(whole, stop_and_go_on(config, 3))
 
 
 @pytest.mark.parametrize("metric", ["loss", "accuracy"])
@@ -175,18 +166,13 @@ def test_no_space_is_taken_for_epochs_that_max_steps_leaves_out(tmp_path):
     assert view.attributes["n_epochs"] == len(view.epochs) == 2  # of 3 steps and of 1
 
 
-def test_epochs_without_improvement_are_counted_across_a_stop(tmp_path, monkeypatch):
+def test_epochs_without_improvement_are_counted_across_a_stop(tmp_path):
     changes = {"optimizer__learning_rate": 1e-12, "train__monitor": "val/accuracy", "train__patience": 2,
                "train__epochs": 6}  # fmt: skip
     whole = complete(tmp_path / "whole", **changes)
     assert len(open_run(whole).epochs) == 3  # the first is the best, two do not improve on it
     config = moons(tmp_path / "stopped", **changes)
-    with monkeypatch.context() as patch:
-        stop_at(patch, 7)  # in the third epoch: one without improvement so far
-        with pytest.raises(InterruptedRun):
-            train.run(config, CONTEXT)
-    assert train.run(config, CONTEXT) == 0
-    assert_same_bits(whole, run_directory(config))
+    assert_same_bits(whole, stop_and_go_on(config, 7))  # in the third epoch: one without improvement so far
 
 
 def test_a_finished_run_is_left_alone(whole, capsys):
@@ -264,7 +250,7 @@ def test_evaluate_repeats_the_numbers_of_the_run(whole, capsys):
     assert f"{summary['val/loss']:.4f}" in printed
 
 
-def test_the_dataset_must_not_change_under_a_run(tmp_path, monkeypatch):
+def test_the_dataset_must_not_change_under_a_run(tmp_path):
     path = tmp_path / "data.npz"
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(60, 2)), np.arange(60) % 2
@@ -272,10 +258,7 @@ def test_the_dataset_must_not_change_under_a_run(tmp_path, monkeypatch):
     changes = {"dataset__name": "npz", "dataset__path": str(path), "dataset__n_samples": None, "dataset__noise": None,
                "dataset__generator_seed": None}  # fmt: skip
     config = moons(tmp_path / "runs", **changes)
-    with monkeypatch.context() as patch:
-        stop_at(patch, 2)
-        with pytest.raises(InterruptedRun):
-            train.run(config, CONTEXT)
+    train_until(config, 2)
     x[3, 1] += 1e-3
     np.savez(path, x=x, y=y)
     with pytest.raises(InputError, match="has changed since"):

@@ -7,14 +7,14 @@ import pytest
 
 import qmltrain
 from qmltrain.config.schema import Config
-from qmltrain.errors import InputError, InterruptedRun
+from qmltrain.errors import InputError
 from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import circuit, evaluate, gradient, plan, plot, train
 from tests.circuit.library.dense_observables import matrix
-from tests.sessions.stopped_runs import assert_same_bits, stop_at
+from tests.sessions.stopped_runs import assert_same_bits, stop_and_go_on, train_until
 from tests.small_configs import CONTEXT, ising_chain
 
 
@@ -48,28 +48,18 @@ def test_rows_are_the_values_before_a_step_and_epochs_those_after_it(tmp_path):
 
 
 @pytest.mark.parametrize("make", [adam, ising_chain])
-def test_stopped_and_gone_on_is_the_uninterrupted_run(tmp_path, monkeypatch, make):
+def test_stopped_and_gone_on_is_the_uninterrupted_run(tmp_path, make):
     whole, stopped = make(tmp_path / "whole"), make(tmp_path / "stopped")
     assert train.run(whole, CONTEXT) == 0
-    with monkeypatch.context() as patch:
-        stop_at(patch, 4)
-        with pytest.raises(InterruptedRun):
-            train.run(stopped, CONTEXT)
-    assert train.run(stopped, CONTEXT) == 0
-    assert_same_bits(run_directory(whole), run_directory(stopped))
+    assert_same_bits(run_directory(whole), stop_and_go_on(stopped, 4))
 
 
-def test_an_optimiser_that_was_done_when_stopped_stays_done(tmp_path, monkeypatch):
+def test_an_optimiser_that_was_done_when_stopped_stays_done(tmp_path):
     whole, stopped = ising_chain(tmp_path / "whole"), ising_chain(tmp_path / "stopped")
     assert train.run(whole, CONTEXT) == 0
     steps = len(open_run(run_directory(whole)).metrics)
     assert steps < whole.train.epochs
-    with monkeypatch.context() as patch:
-        stop_at(patch, steps)  # before the last epoch's evaluation
-        with pytest.raises(InterruptedRun):
-            train.run(stopped, CONTEXT)
-    assert train.run(stopped, CONTEXT) == 0
-    assert_same_bits(run_directory(whole), run_directory(stopped))
+    assert_same_bits(run_directory(whole), stop_and_go_on(stopped, steps))  # before the last epoch's evaluation
 
 
 def test_patience_counts_steps(tmp_path):
@@ -111,7 +101,7 @@ def test_fidelity_on_ten_qubits_is_used_where_the_target_is_gone(tmp_path, capsy
 
 
 @pytest.mark.parametrize("kind", ["hamiltonian", "target_state"])
-def test_the_observable_must_not_change_under_a_run(tmp_path, monkeypatch, kind):
+def test_the_observable_must_not_change_under_a_run(tmp_path, kind):
     path = tmp_path / ("h.txt" if kind == "hamiltonian" else "state.npy")
 
     def write(angle):
@@ -122,10 +112,7 @@ def test_the_observable_must_not_change_under_a_run(tmp_path, monkeypatch, kind)
 
     write(0.3)
     config = adam(tmp_path / "runs", observable__name=kind, observable__path=str(path))
-    with monkeypatch.context() as patch:
-        stop_at(patch, 4)
-        with pytest.raises(InterruptedRun):
-            train.run(config, CONTEXT)
+    train_until(config, 4)
     write(0.4)
     with pytest.raises(InputError, match=r"^observable\.path: .* has changed since the run in"):
         train.run(config, CONTEXT)

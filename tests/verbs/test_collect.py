@@ -14,12 +14,11 @@ import pytest
 from scipy import stats
 
 from qmltrain.cli import main
-from qmltrain.errors import InterruptedRun
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import collect, train
-from tests.sessions.stopped_runs import stop_at
+from tests.sessions.stopped_runs import train_until
 from tests.small_configs import CONTEXT, moons
 
 SEEDS, RATES = (0, 1, 2), (0.05, 0.2)
@@ -100,15 +99,12 @@ def test_nan_stays_visible():
     assert math.isnan(collect.spread([1.0, math.nan])[0])
 
 
-def test_what_is_left_out_is_said(sweep, tmp_path, monkeypatch, capsys):
+def test_what_is_left_out_is_said(sweep, tmp_path, capsys):
     root = tmp_path / "runs"
     shutil.copytree(directory_of(sweep, 0.05, 0), root / "a")
     shutil.copytree(root / "a", root / "b" / "repeated")
     config = moons(root, run__seed=5)
-    with monkeypatch.context() as patch:
-        stop_at(patch, 2, signal.SIGTERM)
-        with pytest.raises(InterruptedRun):
-            train.run(config, CONTEXT)
+    train_until(config, 2, signal.SIGTERM)
     (root / "damaged").mkdir()
     (root / "damaged" / "run.h5").write_bytes(b"nothing")
     capsys.readouterr()

@@ -12,9 +12,9 @@ from qmltrain.engines import selection
 from qmltrain.errors import InterruptedRun
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
-from qmltrain.verbs import repeat, train
+from qmltrain.verbs import repeat
 from tests.sessions.complete_runs import changed_copy, complete
-from tests.sessions.stopped_runs import stop_at
+from tests.sessions.stopped_runs import stop_at, train_until
 from tests.small_configs import CONTEXT, moons
 
 
@@ -69,12 +69,9 @@ def test_automatic_choices_are_repeated(whole, tmp_path, monkeypatch):
     assert open_run(tmp_path / "again").attributes["choices"] == choices
 
 
-def test_an_unfinished_run_is_not_repeated(tmp_path, monkeypatch, capsys):
+def test_an_unfinished_run_is_not_repeated(tmp_path, capsys):
     config = moons(tmp_path)
-    with monkeypatch.context() as patch:
-        stop_at(patch, 2, signal.SIGTERM)
-        with pytest.raises(InterruptedRun):
-            train.run(config, CONTEXT)
+    train_until(config, 2, signal.SIGTERM)
     assert main(["repeat", str(run_directory(config))]) == 2
     assert "only a completed run can be repeated" in capsys.readouterr().err
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
 from tests.circuit.library import ansatz_alone
 from tests.circuit.library.documented_ansaetze import DOCUMENTED, ONE_DEPTH
+from tests.circuit.library.user_modules import importable
 from tests.circuit.listing import listing
 
 QASM_FOLDER: list[Path] = []  # where the files ry_<n>.qasm lie
@@ -38,15 +38,12 @@ def broken(builder, layers):
 @pytest.fixture(scope="module", autouse=True)
 def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("user")
-    (folder / "user_ansatz_for_tests.py").write_text(USER_MODULE)
     for n in DOCUMENTED["qasm"][0]:
         text = "".join(f"input float t{qubit}; ry(t{qubit}) q[{qubit}];\n" for qubit in range(n))
         (folder / f"ry_{n}.qasm").write_text(f"qubit[{n}] q;\n{text}")
     QASM_FOLDER.append(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
+    with importable(folder, "user_ansatz_for_tests", USER_MODULE):
         yield
-    sys.modules.pop("user_ansatz_for_tests", None)
 
 
 def build(n: int, name: str, **options: object) -> Circuit:

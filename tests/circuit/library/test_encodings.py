@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +14,7 @@ from tests.circuit import dense
 from tests.circuit.library import encoding_alone
 from tests.circuit.library.documented_encodings import DOCUMENTED
 from tests.circuit.library.encoding_alone import lines
+from tests.circuit.library.user_modules import importable
 from tests.circuit.listing import listing
 
 USER_MODULE = """
@@ -37,11 +37,8 @@ def late(builder, ansatz):
 @pytest.fixture(scope="module", autouse=True)
 def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("user")
-    (folder / "user_encoding_for_tests.py").write_text(USER_MODULE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
+    with importable(folder, "user_encoding_for_tests", USER_MODULE):
         yield
-    sys.modules.pop("user_encoding_for_tests", None)
 
 
 def build(n: int, n_features: int, name: str, **options: object) -> Circuit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +12,7 @@ from qmltrain.circuit.library.observable_builders import OBSERVABLES
 from qmltrain.circuit.observables import Observables, PauliString
 from qmltrain.errors import InputError
 from tests.circuit.library.dense_observables import matrix
+from tests.circuit.library.user_modules import importable
 
 USER_MODULE = """
 from qmltrain.circuit.angle import parameter
@@ -39,11 +39,8 @@ def wrong(n_qubits):
 @pytest.fixture(scope="module", autouse=True)
 def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("user")
-    (folder / "user_observables_for_tests.py").write_text(USER_MODULE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
+    with importable(folder, "user_observables_for_tests", USER_MODULE):
         yield
-    sys.modules.pop("user_observables_for_tests", None)
 
 
 @pytest.fixture(scope="module", autouse=True)
