@@ -7,7 +7,6 @@ directory (`multirun/<date>/<time>-<process>`), also where a launcher runs point
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
 import time
@@ -21,8 +20,8 @@ from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_
 from qmltrain.cli.verb import Verb
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
+from qmltrain.sessions.sweep_points import POINTS, append_point, count_points, read_points
 
-POINTS = "points.jsonl"
 DIRECTORY_KEY = "hydra.sweep.dir"
 
 
@@ -37,7 +36,7 @@ def run_sweep(
     from hydra.core.global_hydra import GlobalHydra
 
     directory, chosen = _sweep_directory(context.overrides)
-    before = len(_lines(directory / POINTS))  # of a sweep that was started in this directory earlier
+    before = count_points(directory / POINTS)  # of a sweep that was started in this directory earlier
     points = str(directory / POINTS)
     task = functools.partial(run_point, verb=verb, options=options, context=context, points=points)
     functools.update_wrapper(task, run_point)  # launchers ask for its name
@@ -79,11 +78,7 @@ def run_point(composed: Any, *, verb: Verb, options: Mapping[str, Any], context:
         code, error = dispatch.describe_error(failure)
         print(f"qmltrain: {error}", file=sys.stderr)
     record = {"point": number, "overrides": overrides, "exit_code": code or EXIT_DONE, "error": error, "run": run}
-    descriptor = os.open(points, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        os.write(descriptor, (json.dumps(record) + "\n").encode())  # one call a line: processes may share the file
-    finally:
-        os.close(descriptor)
+    append_point(Path(points), record)
     if code == EXIT_INTERRUPTED:
         raise SystemExit(EXIT_INTERRUPTED)
 
@@ -97,17 +92,13 @@ def _run_directory(config: Config) -> str:
 
 def report_sweep(directory: Path, before: int = 0) -> int:
     """Say how the points of a finished sweep ended, those after the first `before`; the exit code of the sweep."""
-    points = [json.loads(line) for line in _lines(directory / POINTS)[before:]]
+    points = read_points(directory / POINTS, before)
     failed = sorted((point for point in points if point["exit_code"] != EXIT_DONE), key=lambda point: point["point"])
     done = f"{len(points) - len(failed)} of {len(points)} points done"
     print(f"qmltrain: sweep: {done}; {directory / POINTS}", file=sys.stderr)
     for point in failed:
         print(f"qmltrain: failed: point {point['point']}: {point['error']}", file=sys.stderr)
     return EXIT_ERROR if failed else EXIT_DONE
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def _sweep_directory(overrides: list[str]) -> tuple[Path, list[str]]:

@@ -76,7 +76,7 @@ class PreparedData:
         cache_bytes: int | None = None,
     ) -> None:
         if cache_bytes is None:
-            cache_bytes = CACHE_BYTES if source.in_memory else STREAMED_CACHE_BYTES
+            cache_bytes = CACHE_BYTES if source.info.in_memory else STREAMED_CACHE_BYTES
         self.source = source
         self.preprocessor = preprocessor
         labels = source.labels()
@@ -84,8 +84,8 @@ class PreparedData:
             labels = target_scaler.transform(labels.astype(np.float64))
         self._labels = labels
         self._cached: FloatArray | None = None
-        if 8 * source.n_samples * preprocessor.n_features <= cache_bytes:
-            self._cached = self._compute(np.arange(source.n_samples))
+        if 8 * source.info.n_samples * preprocessor.n_features <= cache_bytes:
+            self._cached = self._compute(np.arange(source.info.n_samples))
 
     @property
     def n_features(self) -> int:
@@ -126,7 +126,7 @@ class PreparedData:
         """Samples of few rows at a time are in memory, however many `rows` there are."""
         features_BF = np.empty((len(rows), self.n_features))
         done = 0
-        for piece in chunks(rows, self.source.sample_shape):
+        for piece in chunks(rows, self.source.info.sample_shape):
             features_BF[done : done + len(piece)] = self.preprocessor.transform(self.source.read(piece), piece)
             done += len(piece)
         return features_BF

@@ -1,14 +1,18 @@
-"""Checks that every reader makes. `where` opens each message: the file or the function the arrays came from."""
+"""Checks that every reader makes, for arrays in memory and on disk alike.
+
+`where` opens each message: the file or the function that the arrays came from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.protocol import LabelArray, RowArray, Task
+from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo, Task
 from qmltrain.errors import InputError
 
 MAX_CLASSES = 65_536
@@ -114,3 +118,57 @@ def _class_indices(y: NDArray[Any], where: str) -> NDArray[np.int64]:
 def numbered_class_names(labels: LabelArray, task: Task) -> tuple[str, ...]:
     """Names 0, 1, ... up to the largest class; none for regression."""
     return tuple(str(c) for c in range(int(labels.max()) + 1)) if task == "classification" else ()
+
+
+class ArrayNames(NamedTuple):
+    """What a data set's arrays are called in messages: `where` they came from, and the name of each in there."""
+
+    where: str
+    samples: str = "x"
+    labels: str = "y"
+    split: str = "split"
+
+
+class Samples(Protocol):
+    """An array, or a dataset of a file that is not read here."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def check_arrays(
+    name: str,
+    samples: Samples,
+    labels: NDArray[Any],
+    names: ArrayNames,
+    *,
+    task: str | None,
+    class_names: tuple[str, ...] | None = None,
+    parts: PartArray | None = None,
+) -> tuple[SourceInfo, LabelArray]:
+    """What the data set `name` is, and its labels; texts as labels become classes, named by them.
+
+    `class_names` are those that the format gives. The values of `samples` are not looked at. Raises InputError for
+    samples or labels that cannot be, and for arrays of different lengths.
+    """
+    shape = samples.shape
+    check_sample_layout(shape, samples.dtype, f"{names.where}: {names.samples}")
+    numbers, named = name_classes(labels, task, f"{names.where}: {names.labels}")
+    found_task, checked = check_labels(numbers, task, f"{names.where}: {names.labels}")
+    check_same_length(shape[0], len(checked), names.where)
+    if parts is not None:
+        check_same_length(shape[0], len(parts), f"{names.where}: {names.split}")
+    classes = named or (numbered_class_names(checked, found_task) if class_names is None else class_names)
+    info = SourceInfo(name, int(shape[0]), tuple(int(n) for n in shape[1:]), found_task, classes, parts=parts)
+    return replace(info, description=describe(info, names.where)), checked
+
+
+def describe(info: SourceInfo, origin: str) -> str:
+    """One line: "npz: 1797 samples of 8 x 8, 10 classes from digits.npz"."""
+    shape = " x ".join(str(length) for length in info.sample_shape)
+    kind = f"{len(info.class_names)} classes" if info.task == "classification" else "regression"
+    line = f"{info.name}: {info.n_samples} samples of {shape}, {kind}"
+    return line if origin == info.name else f"{line} from {origin}"

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.array_source import ArraySource, array_source
+from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file, locate
+from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.splits import TEST, TRAIN
-from qmltrain.data.unpacked import unpacked
 from qmltrain.errors import InputError
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -49,12 +50,11 @@ def cifar10(*, path: str, root: str | None = None, sha256: str | None = None) ->
         "cifar10",
         np.ascontiguousarray(images),
         records[:, 0],
-        str(place),
+        ArrayNames(str(place), "images", "labels"),
         task="classification",
         class_names=CLASS_NAMES,
-        files=tuple(files),
-        keys=("images", "labels"),
         parts=None if parts is None else np.repeat(np.array(parts, dtype=np.int8), [len(batch) for batch in batches]),
+        files=tuple(files),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qmltrain.data.arrays import ArraySource, array_source
-from qmltrain.data.labelled import describe
+from qmltrain.data.array_source import ArraySource, array_source
+from qmltrain.data.checks import ArrayNames, describe
 from qmltrain.errors import InputError
 
 
@@ -31,5 +31,5 @@ def fourier_series(
     for k in range(1, n_frequencies + 1):
         y += coefficients[2 * k - 1] * np.cos(k * x) + coefficients[2 * k] * np.sin(k * x)
     y += generator.normal(scale=noise, size=n_samples)
-    line = describe("fourier_series", n_samples, (1,), "regression", (), f"{n_frequencies} frequencies")
-    return array_source("fourier_series", x[:, None], y, "fourier_series", description=line)
+    source = array_source("fourier_series", x[:, None], y, ArrayNames("fourier_series"))
+    return source.told(description=describe(source.info, f"{n_frequencies} frequencies"))

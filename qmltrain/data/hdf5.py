@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.checks import check_finite, check_rows
+from qmltrain.data.checks import ArrayNames, check_arrays, check_finite, check_rows
 from qmltrain.data.files import check_digest, digest, find_file
-from qmltrain.data.labelled import describe, labelled
+from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.protocol import FloatArray, LabelArray
 from qmltrain.data.splits import parse_parts
-from qmltrain.data.unpacked import unpacked
 from qmltrain.errors import InputError
 
 
 class HDF5Source:
     """Samples in a dataset of an open file; a `Source`. Any number of threads may read (h5py takes turns)."""
-
-    name = "hdf5"
-    code = code_sha256 = ""
-    in_memory = False
 
     def __init__(self, file: Path, x_key: str, y_key: str, task: str | None, split_key: str | None = None) -> None:
         import h5py
@@ -41,15 +37,9 @@ class HDF5Source:
         parts = None
         if split_key is not None:
             parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
-        known = labelled(
-            self._samples.shape, self._samples.dtype, labels, str(file),
-            task=task, keys=(x_key, y_key), parts=parts, split_key=split_key or "split",
-        )  # fmt: skip
-        self.n_samples, self.sample_shape, self.task = known.n_samples, known.sample_shape, known.task
-        self._labels, self.class_names, self.parts = known.labels, known.class_names, known.parts
-        self.description = describe(
-            self.name, self.n_samples, self.sample_shape, self.task, self.class_names, str(file)
-        )
+        names = ArrayNames(str(file), x_key, y_key, split_key or "split")
+        info, self._labels = check_arrays("hdf5", self._samples, labels, names, task=task, parts=parts)
+        self.info = replace(info, in_memory=False)
 
     def _values(self, key: str, option: str) -> NDArray[Any]:
         """A whole small dataset."""
@@ -80,9 +70,9 @@ class HDF5Source:
         return self._labels
 
     def read(self, rows: NDArray[Any]) -> FloatArray:
-        rows = check_rows(rows, self.n_samples)
+        rows = check_rows(rows, self.info.n_samples)
         wanted, position = np.unique(rows, return_inverse=True)
-        samples = np.empty((len(wanted), *self.sample_shape))
+        samples = np.empty((len(wanted), *self.info.sample_shape))
         for first, last in _slabs(wanted, self._samples.chunks[0] if self._samples.chunks else 1):
             start, stop = int(wanted[first]), int(wanted[last]) + 1
             try:

@@ -15,7 +15,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.array_source import ArraySource, array_source
+from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file
 from qmltrain.errors import InputError
 
@@ -52,10 +53,9 @@ def idx(
         "idx",
         images,
         labels,
-        str(images_file),
+        ArrayNames(str(images_file), "images", f"labels of {labels_file}"),
         task="classification",
         files=(images_file, labels_file),
-        keys=("images", f"labels of {labels_file}"),
     )
 
 

@@ -15,8 +15,11 @@ from qmltrain.data.protocol import FloatArray
 _ROWS = 2048  # rows at a time, so that partial sums stay in the cache; no effect on the result
 
 
-def ordered_matmul(x_BF: FloatArray, weights_FK: FloatArray) -> FloatArray:
-    """``x_BF @ weights_FK``, (B, K)."""
+def sequential_matmul(x_BF: FloatArray, weights_FK: FloatArray) -> FloatArray:
+    """``x_BF @ weights_FK``, (B, K): terms are added one after the other, feature 0 first.
+
+    Another order than `qmltrain.training.reduction.tree_matmul`, so other last bits.
+    """
     (n_rows, n_features), n_outputs = x_BF.shape, weights_FK.shape[1]
     product_BK = np.empty((n_rows, n_outputs))
     for start in range(0, n_rows, _ROWS):

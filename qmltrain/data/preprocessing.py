@@ -58,13 +58,13 @@ class Preprocessor:
         if not len(rows):
             raise InputError("preprocess: there are no training rows to fit on")
         low, high = _checked_range(range)
-        size = None if resize is None else pooled_size(resize, source.sample_shape)
-        fitted = cls(source.sample_shape, size, None, None, False)
+        size = None if resize is None else pooled_size(resize, source.info.sample_shape)
+        fitted = cls(source.info.sample_shape, size, None, None, False)
         if pca is not None:
             components = fit_principal_components(fitted._stream(source, rows), len(rows), fitted.n_features, pca)
-            fitted = cls(source.sample_shape, size, components, None, False)
+            fitted = cls(source.info.sample_shape, size, components, None, False)
         scaling = fit_scaling(fitted._stream(source, rows), scale, low, high)
-        return cls(source.sample_shape, size, fitted.pca, scaling, bool(normalize))
+        return cls(source.info.sample_shape, size, fitted.pca, scaling, bool(normalize))
 
     @property
     def n_features(self) -> int:

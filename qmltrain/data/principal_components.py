@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qmltrain.data.ordered_sums import ordered_matmul
+from qmltrain.data.ordered_sums import sequential_matmul
 from qmltrain.data.protocol import FloatArray
 from qmltrain.errors import InputError
 from qmltrain.units import GIB
@@ -25,7 +25,7 @@ class PrincipalComponents:
 
     def transform(self, x_BF: FloatArray) -> FloatArray:
         """Projections (B, K)."""
-        return ordered_matmul(x_BF - self.mean_F, self.components_KF.T)
+        return sequential_matmul(x_BF - self.mean_F, self.components_KF.T)
 
 
 def fit_principal_components(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,48 +15,37 @@ LabelArray = NDArray[np.int64] | NDArray[np.float64]
 PartArray = NDArray[np.int8]
 
 
-class Source(Protocol):
-    """A data set of `n_samples` rows, each an array of `sample_shape`.
+@dataclass(frozen=True, eq=False)
+class SourceInfo:
+    """What is known of a data set before a sample is read: `n_samples` rows, each an array of `sample_shape`.
 
-    `class_names` has one name a class (empty for regression); `checksum` is the SHA-256 of the file's content, of the
-    arrays' bytes where there is no file; `description` is one line for the log; `code` is the text of the user's
-    function that made the data (entry `python`) and `code_sha256` its SHA-256, both else empty. `parts` says of each
-    row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not. `in_memory`:
-    the samples are; else they are read from a file that may be larger than memory.
+    `class_names` has one name a class (empty for regression). `description` is one line for the log. `parts` says of
+    each row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not.
+    `feature_names` are the columns of a table. `in_memory`: the samples are; else they are read from a file that may be
+    larger than memory.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    n_samples: int
+    sample_shape: tuple[int, ...]
+    task: Task
+    class_names: tuple[str, ...] = ()
+    description: str = ""
+    parts: PartArray | None = None
+    feature_names: tuple[str, ...] = ()
+    in_memory: bool = True
+
+
+class Source(Protocol):
+    """A data set."""
 
     @property
-    def n_samples(self) -> int: ...
+    def info(self) -> SourceInfo: ...
 
     @property
-    def sample_shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def task(self) -> Task: ...
-
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-
-    @property
-    def checksum(self) -> str: ...
-
-    @property
-    def description(self) -> str: ...
-
-    @property
-    def parts(self) -> PartArray | None: ...
-
-    @property
-    def code(self) -> str: ...
-
-    @property
-    def code_sha256(self) -> str: ...
-
-    @property
-    def in_memory(self) -> bool: ...
+    def checksum(self) -> str:
+        """SHA-256 (hex) of the content of the data set's files, of the arrays' bytes where there are none."""
+        ...
 
     def labels(self) -> LabelArray:
         """All labels, (n_samples,): class indices int64, or targets float64. Not to be written to."""

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.array_source import ArraySource, array_source
+from qmltrain.data.checks import ArrayNames
 from qmltrain.errors import InputError
-from qmltrain.user_code import call_user_function, load_user_function
+from qmltrain.user_code import call_user_function
 
 
 def python(*, function: str, task: str | None = None) -> ArraySource:
@@ -22,14 +23,13 @@ def python(*, function: str, task: str | None = None) -> ArraySource:
     otherwise. Equal runs need equal data: give random numbers a seed inside the function.
     """
     option = "dataset.function"
-    _, code, code_sha256 = load_user_function(function, option)
     made = call_user_function(function, option)
     where = f"{option}: {function}"
     if not isinstance(made, tuple) or len(made) != 2:
         found = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"a {type(made).__name__}"
         raise InputError(f"{where}: returned {found}; it must return (x, y)")
     x, y = (_as_array(value, f"{where}: {key}") for key, value in zip("xy", made, strict=True))
-    return array_source("python", x, y, where, task=task, code=code, code_sha256=code_sha256)
+    return array_source("python", x, y, ArrayNames(where), task=task)
 
 
 def _as_array(value: Any, where: str) -> np.ndarray[Any, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.checks import check_rows
-from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source, Task
+from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.splits import apportion
 from qmltrain.errors import InputError
 
@@ -22,15 +23,14 @@ class SelectedSource:
         self.rows = rows  # rows of `base`, increasing
         self._labels = labels
         self._labels.flags.writeable = False
-        self.class_names = class_names
-        self.name = base.name
-        self.n_samples = len(rows)
-        self.sample_shape = base.sample_shape
-        self.task: Task = base.task
-        self.parts = None if base.parts is None else base.parts[rows]
-        self.code, self.code_sha256, self.in_memory = base.code, base.code_sha256, base.in_memory
-        kept = f", {len(class_names)} classes" if base.task == "classification" else ""
-        self.description = f"{base.description}; selected {len(rows)} samples{kept}"
+        kept = f", {len(class_names)} classes" if base.info.task == "classification" else ""
+        self.info = replace(
+            base.info,
+            n_samples=len(rows),
+            class_names=class_names,
+            description=f"{base.info.description}; selected {len(rows)} samples{kept}",
+            parts=None if base.info.parts is None else base.info.parts[rows],
+        )
 
     @property
     def checksum(self) -> str:
@@ -40,7 +40,7 @@ class SelectedSource:
         return self._labels
 
     def read(self, rows: NDArray[Any]) -> FloatArray:
-        return self.base.read(self.rows[check_rows(rows, self.n_samples)])
+        return self.base.read(self.rows[check_rows(rows, len(self.rows))])
 
 
 def select(
@@ -61,8 +61,8 @@ def select(
 
 
 def _keep_classes(source: Source, wanted: Sequence[int | str]) -> Source:
-    if source.task != "classification":
-        raise InputError(f"dataset.classes: {source.name} is a regression and has no classes; leave it null")
+    if source.info.task != "classification":
+        raise InputError(f"dataset.classes: {source.info.name} is a regression and has no classes; leave it null")
     labels = source.labels()
     present = np.unique(labels).tolist()
     classes = [_class_index(c, source, present) for c in wanted]
@@ -74,15 +74,15 @@ def _keep_classes(source: Source, wanted: Sequence[int | str]) -> Source:
     new_label[classes] = np.arange(len(classes))
     relabelled = new_label[labels]
     rows = np.flatnonzero(relabelled >= 0)
-    return SelectedSource(source, rows, relabelled[rows], tuple(source.class_names[c] for c in classes))
+    return SelectedSource(source, rows, relabelled[rows], tuple(source.info.class_names[c] for c in classes))
 
 
 def _subsample(source: Source, samples: int, generator: np.random.Generator) -> Source:
-    n = source.n_samples
+    n = source.info.n_samples
     if not 1 <= samples <= n:
-        raise InputError(f"dataset.samples: {samples} of the {n} samples of {source.name}; choose 1 to {n}")
+        raise InputError(f"dataset.samples: {samples} of the {n} samples of {source.info.name}; choose 1 to {n}")
     labels = source.labels()
-    if source.task == "regression":
+    if source.info.task == "regression":
         rows = np.sort(generator.choice(n, size=samples, replace=False))
     else:
         present, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -93,15 +93,15 @@ def _subsample(source: Source, samples: int, generator: np.random.Generator) -> 
         of_class = (np.flatnonzero(inverse == c) for c in range(len(present)))
         chosen = [generator.permutation(found)[:share] for found, share in zip(of_class, shares, strict=True)]
         rows = np.sort(np.concatenate(chosen))
-    return SelectedSource(source, rows, labels[rows], source.class_names)
+    return SelectedSource(source, rows, labels[rows], source.info.class_names)
 
 
 def _class_index(wanted: int | str, source: Source, present: list[int]) -> int:
-    names = {source.class_names[c]: c for c in present}
+    names = {source.info.class_names[c]: c for c in present}
     index = names.get(wanted, -1) if isinstance(wanted, str) else wanted
     if index not in present:
         known = _listed(present) + (f" or {_listed(list(names))}" if list(names) != [str(c) for c in present] else "")
-        raise InputError(f"dataset.classes: {source.name} has no class {wanted}; it has {known}")
+        raise InputError(f"dataset.classes: {source.info.name} has no class {wanted}; it has {known}")
     return index
 
 

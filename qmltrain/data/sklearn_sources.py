@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.data.arrays import ArraySource, array_source
-from qmltrain.data.labelled import describe
+from qmltrain.data.array_source import ArraySource, array_source
+from qmltrain.data.checks import ArrayNames, describe
 from qmltrain.errors import InputError
 
 
@@ -127,9 +127,8 @@ def _bundled(name: str, x: Any, bundle: Any) -> ArraySource:
 
 
 def _checked(name: str, x: Any, y: Any, class_names: tuple[str, ...] | None = None) -> ArraySource:
-    source = array_source(name, x, y, name, class_names=class_names)
-    line = describe(name, source.n_samples, source.sample_shape, source.task, source.class_names, "scikit-learn")
-    return ArraySource(name, source.x, source.y, source.task, source.class_names, line)
+    source = array_source(name, x, y, ArrayNames(name), class_names=class_names)
+    return source.told(description=describe(source.info, "scikit-learn"))
 
 
 def _check_generator(n_samples: int, n_classes: int, noise: float, seed: int, n_features: int = 2) -> None:

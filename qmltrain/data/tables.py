@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.arrays import ArraySource, array_source
+from qmltrain.data.array_source import ArraySource, array_source
+from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file
+from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.splits import parse_parts
-from qmltrain.data.unpacked import unpacked
 from qmltrain.errors import InputError
 
 
@@ -181,17 +182,11 @@ def _table(
     split_column: str | None,
     task: str | None,
 ) -> ArraySource:
-    return array_source(
-        name,
-        np.stack(list(columns.values()), axis=1),
-        labels,
-        str(file),
-        task=task,
-        files=(file,),
-        keys=("features", "target"),
-        parts=None if parts is None else parse_parts(parts, f"{file}: column {split_column!r}"),
-        feature_names=tuple(columns),
-    )
+    assigned = None if parts is None else parse_parts(parts, f"{file}: column {split_column!r}")
+    x = np.stack(list(columns.values()), axis=1)
+    names = ArrayNames(str(file), "features", "target")
+    source = array_source(name, x, labels, names, task=task, parts=assigned, files=(file,))
+    return source.told(feature_names=tuple(columns))
 
 
 def _listed(names: Sequence[str]) -> str:

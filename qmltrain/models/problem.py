@@ -74,7 +74,7 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
     seeds = derive_seeds(config.run)
     source = open_source(config, seeds)
     labels = source.labels()
-    n_classes = len(source.class_names) if source.task == "classification" else None
+    n_classes = len(source.info.class_names) if source.info.task == "classification" else None
     parts = split_rows(config, source, seeds)
     own = {k.removeprefix(PREPROCESS_PREFIX): v for k, v in (stored or {}).items() if k.startswith(PREPROCESS_PREFIX)}
     weights_C = own.get("class_weights")
@@ -84,7 +84,7 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
     if own:
         preprocessor = Preprocessor.from_state(own)
     elif isinstance(source, NoData):
-        preprocessor = Preprocessor(source.sample_shape, None, None, None, False)
+        preprocessor = Preprocessor(source.info.sample_shape, None, None, None, False)
     else:
         preprocessor = Preprocessor.fit(source, parts.train, **group_options(config.preprocess))
     model = build_model(config, preprocessor.n_features, n_classes, weights_C)
@@ -94,7 +94,7 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
         scaler = TargetScaler.from_state(own) if own else TargetScaler.fit(labels.astype(np.float64), parts.train)
     data = PreparedData(source, preprocessor, scaler)
     if not own and model.restricts_features:  # a run that goes on has been through this
-        every = np.arange(source.n_samples)
+        every = np.arange(source.info.n_samples)
         for batch in data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
             model.check_features(batch.features_BF, batch.rows)
     return Problem(config, seeds, source, parts, data, scaler, n_classes, model)

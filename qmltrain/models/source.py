@@ -12,8 +12,8 @@ from qmltrain.config.schema import Config
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.protocol import Source
+from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
-from qmltrain.data.sources import build_source
 from qmltrain.data.splits import Split, split, split_as_given
 from qmltrain.engines.memory import available_bytes
 from qmltrain.errors import MemoryLimitError
@@ -72,21 +72,21 @@ def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
         return Split(np.arange(1), nothing, nothing)
     generator = np.random.default_rng(seeds.split)
     fractions = (config.dataset.validation, config.dataset.test)
-    if source.parts is not None:
-        return split_as_given(source.labels(), source.task, source.parts, *fractions, generator)
-    return split(source.labels(), source.task, *fractions, generator)
+    if source.info.parts is not None:
+        return split_as_given(source.labels(), source.info.task, source.info.parts, *fractions, generator)
+    return split(source.labels(), source.info.task, *fractions, generator)
 
 
 def build_source_shape(config: Config) -> tuple[int, int | None]:
     """(features, classes or None) that a config's data gives the circuit; fits no preprocessing."""
     source = open_source(config, derive_seeds(config.run))
-    n_classes = len(source.class_names) if source.task == "classification" else None
+    n_classes = len(source.info.class_names) if source.info.task == "classification" else None
     if isinstance(source, NoData):
         return 0, None
     if config.preprocess.pca is not None:
         return config.preprocess.pca, n_classes
     resize = config.preprocess.resize
-    shape = (
-        source.sample_shape if resize is None else (*pooled_size(resize, source.sample_shape), *source.sample_shape[2:])
-    )
+    shape = source.info.sample_shape
+    if resize is not None:
+        shape = (*pooled_size(resize, shape), *shape[2:])
     return int(np.prod(shape)), n_classes

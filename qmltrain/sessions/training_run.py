@@ -98,7 +98,7 @@ def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> No
     before, now = snapshot.state["dataset_checksum"], problem.source.checksum
     if before != now:
         raise InputError(
-            f"dataset: {problem.source.name} has changed since the run in {directory} began (sha256 was "
+            f"dataset: {problem.source.info.name} has changed since the run in {directory} began (sha256 was "
             f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
         )
 

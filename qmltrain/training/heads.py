@@ -23,7 +23,7 @@ from qmltrain.circuit.observables import Observables
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.errors import InputError
 from qmltrain.training.losses import LOSSES
-from qmltrain.training.reduction import SLAB, array_namespace, block_sums, joined, ordered_matmul, tree_sum
+from qmltrain.training.reduction import SLAB, array_namespace, block_sums, joined, tree_matmul, tree_sum
 
 Array = Any
 
@@ -148,11 +148,11 @@ class Linear(Head):
 
     def forward(self, parameters_P: Array, expectations_BK: Array) -> Array:
         weight_CK, bias_C = self._weight_and_bias(parameters_P, expectations_BK)
-        return ordered_matmul(expectations_BK, weight_CK.T) + bias_C[None, :]
+        return tree_matmul(expectations_BK, weight_CK.T) + bias_C[None, :]
 
     def backward(self, parameters_P: Array, expectations_BK: Array, cotangent_BC: Array) -> Array:
         weight_CK, _ = self._weight_and_bias(parameters_P, expectations_BK)
-        return ordered_matmul(cotangent_BC, weight_CK)
+        return tree_matmul(cotangent_BC, weight_CK)
 
     def sample_gradients(self, parameters_P: Array, expectations_BK: Array, cotangent_BC: Array) -> Array:
         xp = array_namespace(expectations_BK)

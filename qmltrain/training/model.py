@@ -19,7 +19,7 @@ from qmltrain.engines.protocol import Array, FloatArray
 from qmltrain.training.angles import AngleMap
 from qmltrain.training.heads import Head
 from qmltrain.training.losses import Loss
-from qmltrain.training.reduction import array_namespace, ordered_matmul
+from qmltrain.training.reduction import array_namespace, tree_matmul
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ class Model:
 
     def expectations(self, strings_BM: Array) -> Array:
         """Expectations of the observables (B, K) from those of the Pauli strings, on their array namespace."""
-        return strings_BM if self._plain else ordered_matmul(strings_BM, self._coefficients(strings_BM).T)
+        return strings_BM if self._plain else tree_matmul(strings_BM, self._coefficients(strings_BM).T)
 
     def string_cotangent(self, cotangent_BK: Array) -> Array:
         """d loss / d string expectations (B, M)."""
-        return cotangent_BK if self._plain else ordered_matmul(cotangent_BK, self._coefficients(cotangent_BK))
+        return cotangent_BK if self._plain else tree_matmul(cotangent_BK, self._coefficients(cotangent_BK))
 
     def _coefficients(self, like: Array) -> Array:
         xp = array_namespace(like)

@@ -25,7 +25,7 @@ Array = Any  # an array of the array API standard: NumPy's, CuPy's, ...
 FloatArray = NDArray[np.float64]
 
 _JOINED_AT_ONCE = 8
-SLAB = 1 << 20  # products held at once by ordered_matmul (8 MiB); changes memory, never a bit of the result
+SLAB = 1 << 20  # products held at once by tree_matmul (8 MiB); changes memory, never a bit of the result
 
 
 def array_namespace(array: Array) -> ModuleType:
@@ -105,7 +105,7 @@ def node_sums(blocks_GR: Array, sizes: tuple[int, ...]) -> Array:
     return joined(sums)
 
 
-def ordered_matmul(a_BI: Array, b_IJ: Array) -> Array:
+def tree_matmul(a_BI: Array, b_IJ: Array) -> Array:
     """(B, I) times (I, J) -> (B, J): each entry is a `tree_sum` over I, the same bits whatever B is."""
     xp = array_namespace(a_BI)
     n_rows, n_inner = a_BI.shape

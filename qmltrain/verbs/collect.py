@@ -16,14 +16,14 @@ from qmltrain.config.identity import complete, config_hash, keys_without_effect
 from qmltrain.config.reference import known_keys, nearest_key
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError, QmltrainError
-from qmltrain.runs.atomic import new_file, storage_errors, write_at
 from qmltrain.runs.file_layout import FILE_NAME
+from qmltrain.runs.output_file import check_new_file, write_text
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.tables import csv_text
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
+from qmltrain.sessions.sweep_points import POINTS, read_points
 
-POINTS = "points.jsonl"  # what a sweep leaves in its directory (qmltrain.cli.sweeping)
 CONFIDENCE = 0.95
 
 
@@ -47,10 +47,8 @@ def run(folder: Path, context: CommandContext, *, over: Sequence[str] = (), outp
         if key not in known_keys():
             near = nearest_key(key)
             raise InputError(f"--over: {key!r} is no config key" + (f"; did you mean {near}?" if near else ""))
-    if output is not None and output.exists():
-        raise InputError(f"--output: {output} exists already; remove it or choose another name")
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"--output: there is no folder {output.parent}; make it first")
+    if output is not None:
+        check_new_file(output, "--output")
     runs, unfinished = read_runs(find_runs(folder))
     for line in unfinished:
         print(f"qmltrain: left out: {line}", file=sys.stderr)
@@ -60,8 +58,7 @@ def run(folder: Path, context: CommandContext, *, over: Sequence[str] = (), outp
     if output is None:
         sys.stdout.write(text)
         return 0
-    with storage_errors("write", output), new_file(output) as descriptor:
-        write_at(descriptor, text.encode(), 0)
+    write_text(output, text)
     print(f"table      {output}: {len(runs)} runs", file=sys.stderr)
     return 0
 
@@ -77,9 +74,8 @@ def find_runs(folder: Path) -> list[Path]:
             raise InputError(f"{folder}: there is no run in it (no {FILE_NAME})")
         return found
     try:
-        records = [json.loads(line) for line in points.read_text(encoding="utf-8").splitlines()]
-        named = [Path(record["run"]) for record in records if record.get("run")]
-    except (ValueError, AttributeError) as error:
+        named = [Path(point["run"]) for point in read_points(points) if point.get("run")]
+    except ValueError as error:
         raise InputError(f"{points}: is damaged: {error}") from error
     if not named:
         raise InputError(f"{points}: names no run; the sweep trained nothing")

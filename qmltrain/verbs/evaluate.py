@@ -20,6 +20,7 @@ from qmltrain.models.source import derive_seeds, open_source
 from qmltrain.models.stored import best_snapshot, stored_config
 from qmltrain.models.stored_files import with_stored_files
 from qmltrain.models.trained import TrainedModel, build_trained
+from qmltrain.runs.output_file import check_new_file
 from qmltrain.runs.tables import Column, write_table
 from qmltrain.sessions.results import result_lines
 from qmltrain.sessions.training_run import check_same_data
@@ -117,15 +118,16 @@ def other_data(trained: TrainedModel, changes: Mapping[str, Any]) -> Part:
         dataset = dataclasses.replace(config.dataset, **{"samples": None, "sha256": None, "test_path": None, **changes})
     source = open_source(dataclasses.replace(config, dataset=dataset), derive_seeds(config.run))
     task = "classification" if trained.class_names else "regression"
-    if source.task != task:
-        raise InputError(f"dataset: {source.description} is a {source.task}, the run a {task}; choose another data set")
-    if source.sample_shape != trained.sample_shape:
+    info = source.info
+    if info.task != task:
+        raise InputError(f"dataset: {info.description} is a {info.task}, the run a {task}; choose another data set")
+    if info.sample_shape != trained.sample_shape:
         raise InputError(
-            f"dataset: {source.name} has samples of shape {source.sample_shape}, the run was trained on "
+            f"dataset: {info.name} has samples of shape {info.sample_shape}, the run was trained on "
             f"{trained.sample_shape}; choose data of that shape"
         )
     data = PreparedData(source, trained.preprocessor, trained.target_scaler, cache_bytes=0)  # each row is read once
-    rows = np.arange(source.n_samples)
+    rows = np.arange(info.n_samples)
     labels_B = np.asarray(data.labels(rows))
     if trained.class_names:
         labels_B = class_numbers(source, trained.class_names)[labels_B]
@@ -137,7 +139,7 @@ def class_numbers(source: Source, class_names: tuple[str, ...]) -> np.ndarray:
 
     Raises InputError where the run does not know a class.
     """
-    names = [str(name) for name in source.class_names]
+    names = [str(name) for name in source.info.class_names]
     present = np.unique(source.labels()).tolist()
     numbered = names == [str(c) for c in range(len(names))]
     if numbered and not any(name in class_names for name in names):
@@ -147,8 +149,8 @@ def class_numbers(source: Source, class_names: tuple[str, ...]) -> np.ndarray:
         if names[c] not in class_names:
             known = ", ".join(class_names[:20])
             raise InputError(
-                f"dataset: {source.name} has the class {names[c]!r}, which the run does not know (it knows {known}); "
-                "keep others with dataset.classes"
+                f"dataset: {source.info.name} has the class {names[c]!r}, which the run does not know (it knows "
+                f"{known}); keep others with dataset.classes"
             )
         numbers[c] = class_names.index(names[c])
     return numbers
@@ -158,10 +160,7 @@ def check_new_table(path: Path) -> None:
     """Raise InputError unless a table can be written to `path`: a new file, .csv or .npz."""
     if path.suffix not in (".csv", ".npz"):
         raise InputError(f"--predictions: {path} must end in .csv or .npz")
-    if path.exists():
-        raise InputError(f"--predictions: {path} exists already; remove it or choose another name")
-    if not path.parent.is_dir():
-        raise InputError(f"--predictions: there is no folder {path.parent}; make it first")
+    check_new_file(path, "--predictions")
 
 
 def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outputs: list[np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from qmltrain.circuit.interchange.qasm_export import to_qasm3
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError
 from qmltrain.models.trained import TrainedModel, load
-from qmltrain.runs.atomic import new_file, storage_errors, write_at
+from qmltrain.runs.output_file import check_new_file, write_text
 
 FORMATS = ("qasm3", "pennylane", "qiskit")
 
@@ -19,16 +19,13 @@ def run(path: Path, context: CommandContext, *, to: str | None = None, output: P
     """Print the source, or write it to the new file `output`."""
     if to not in FORMATS:
         raise InputError(f"--to: found {to!r}; allowed: {', '.join(FORMATS)}")
-    if output is not None and output.exists():
-        raise InputError(f"--output: {output} exists already; remove it or choose another name")
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"--output: there is no folder {output.parent}; make it first")
+    if output is not None:
+        check_new_file(output, "--output")
     text = source(load(path), to)
     if output is None:
         sys.stdout.write(text)
         return 0
-    with storage_errors("write", output), new_file(output) as descriptor:
-        write_at(descriptor, text.encode(), 0)
+    write_text(output, text)
     print(f"circuit    {output}")
     return 0
 

@@ -15,7 +15,7 @@ from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
 from qmltrain.runs.arrays import read_array, write_arrays
 from qmltrain.runs.attributes import collect_attributes
-from qmltrain.runs.directory import why_not_writable
+from qmltrain.runs.output_file import check_new_file
 
 DEFAULT_OUTPUT = "gradient.h5"
 
@@ -23,11 +23,7 @@ DEFAULT_OUTPUT = "gradient.h5"
 def run(config: Config, context: CommandContext) -> int:
     """Write the file and print what is in it. An existing file is not replaced; a missing folder is made."""
     output = Path(config.study.output or DEFAULT_OUTPUT)
-    reason = why_not_writable(output.parent)
-    if reason is not None:  # said before the work, not after it
-        raise InputError(f"study.output: {reason}; choose another")
-    if output.exists():
-        raise InputError(f"study.output: {output} exists already; remove it or choose another name")
+    check_new_file(output, "study.output", folder_is_made=True)
     problem = build_problem(config)
     compiled = compile_model(config, problem.model)
     theta_P = load_parameters(config.study.parameters, problem)

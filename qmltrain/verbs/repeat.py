@@ -37,7 +37,7 @@ def run(path: Path, context: CommandContext, *, directory: Path | None = None) -
     check_user_code(config, attributes.get("user_code"), original)
     source = open_source(config, derive_seeds(config.run))
     if source.checksum != attributes["dataset_checksum"]:
-        raise InputError(f"dataset: {source.name} has changed since the run in {original} began; restore it")
+        raise InputError(f"dataset: {source.info.name} has changed since the run in {original} began; restore it")
     directory = directory or _fresh(original)
     if directory.resolve() == original.resolve():
         raise InputError(f"run.dir: {directory} is the run itself; choose another directory for its repetition")

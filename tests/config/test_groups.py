@@ -27,7 +27,7 @@ REGISTRIES = {
     "observable": "qmltrain.circuit.library.observable_builders:OBSERVABLES",
     "head": "qmltrain.training.heads:HEADS",
     "loss": "qmltrain.training.losses:LOSSES",
-    "dataset": "qmltrain.data.sources:SOURCES",
+    "dataset": "qmltrain.data.registry:SOURCES",
     "optimizer": "qmltrain.training.optimizers:OPTIMIZERS",
     "schedule": "qmltrain.training.schedules:SCHEDULES",
 }

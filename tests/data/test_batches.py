@@ -7,12 +7,13 @@ import threading
 import numpy as np
 import pytest
 
-from qmltrain.data.arrays import array_source
+from qmltrain.data.array_source import array_source
 from qmltrain.data.batches import BatchOrder, PreparedData
+from qmltrain.data.checks import ArrayNames
 from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.registry import build_source
 from qmltrain.data.scaling import TargetScaler
 from qmltrain.data.selection import select
-from qmltrain.data.sources import build_source
 from qmltrain.errors import InputError
 from tests.data.writers import write_hdf5
 
@@ -152,6 +153,6 @@ def test_no_batches():
 def test_zero_row_is_named_with_its_row_number():
     x = np.ones((50, 2))
     x[33] = 0
-    source = array_source("npz", x, np.arange(50) % 2, "file")
+    source = array_source("npz", x, np.arange(50) % 2, ArrayNames("file"))
     with pytest.raises(InputError, match="row 33 is all zero"):
         PreparedData(source, Preprocessor.fit(source, np.arange(50), normalize=True))

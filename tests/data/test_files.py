@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qmltrain.data.hdf5 import _slabs
-from qmltrain.data.sources import build_source
+from qmltrain.data.registry import build_source
 from qmltrain.errors import InputError
 from tests.data.writers import write_hdf5, write_idx, write_idx_pair
 
@@ -98,7 +98,7 @@ def test_idx_labels_are_found_beside_the_images_under_either_spelling(tmp_path):
 def test_idx_reads_what_was_written(suffix, tmp_path):
     images_file, labels_file, images, labels = write_idx_pair(tmp_path, suffix=suffix)
     source = build_source("idx", {"path": str(images_file)})  # name of the labels file derived
-    assert source.sample_shape == (5, 4) and source.x.dtype == np.uint8
+    assert source.info.sample_shape == (5, 4) and source.x.dtype == np.uint8
     rows = np.array([7, 29, 0])
     assert np.array_equal(source.read(rows), images[rows].astype(float))
     assert np.array_equal(source.labels(), labels)
@@ -197,7 +197,7 @@ def test_task_follows_the_labels_type_unless_given(name, tmp_path):
 
     def task(y_key, **options):
         source = build_source(name, {"path": path, "y_key": y_key, **options})
-        return source.task, source.labels().dtype, source.class_names
+        return source.info.task, source.labels().dtype, source.info.class_names
 
     assert task("whole") == ("classification", np.int64, ("0", "1", "2"))
     assert task("truth") == ("classification", np.int64, ("0", "1"))
@@ -240,7 +240,7 @@ def test_missing_keys_list_what_is_there(name, tmp_path):
     path = write(name, tmp_path, images=X, labels=Y)
     refused(name, r"^dataset\.x_key: .* 'x'; it has images, labels$", path=path)
     refused(name, r"^dataset\.y_key: .* 'target'; it has images, labels$", path=path, x_key="images", y_key="target")
-    assert build_source(name, {"path": path, "x_key": "images", "y_key": "labels"}).n_samples == 12
+    assert build_source(name, {"path": path, "x_key": "images", "y_key": "labels"}).info.n_samples == 12
 
 
 @both_formats
@@ -321,7 +321,7 @@ def test_hdf5_groups_are_not_datasets(tmp_path):
         file["train/x"], file["train/y"] = X, Y
     path = str(tmp_path / "data.h5")
     refused("hdf5", r"no dataset 'train'; it has train/x, train/y", path=path, x_key="train")
-    assert build_source("hdf5", {"path": path, "x_key": "train/x", "y_key": "train/y"}).n_samples == 12
+    assert build_source("hdf5", {"path": path, "x_key": "train/x", "y_key": "train/y"}).info.n_samples == 12
 
 
 # ---- python
@@ -333,12 +333,11 @@ def python_module(tmp_path, monkeypatch, name, text):
     return text
 
 
-def test_python_function_makes_the_data_and_its_text_is_kept(tmp_path, monkeypatch):
+def test_python_function_makes_the_data(tmp_path, monkeypatch):
     text = "import numpy as np\n\ndef make():\n    return [[0, 1], [2, 3], [4, 5]], [0.5, 1, 2]\n"
     python_module(tmp_path, monkeypatch, "made_data", text)
     source = build_source("python", {"function": "made_data:make"})
-    assert source.task == "regression" and source.code == text
-    assert source.code_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert source.info.task == "regression"
     assert source.read(np.array([1])).tolist() == [[2.0, 3.0]]
 
 

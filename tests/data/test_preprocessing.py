@@ -14,12 +14,14 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
 from threadpoolctl import threadpool_limits
 
 from qmltrain.data import checks
-from qmltrain.data.arrays import array_source
-from qmltrain.data.ordered_sums import ordered_matmul, row_norms
+from qmltrain.data.array_source import array_source
+from qmltrain.data.checks import ArrayNames
+from qmltrain.data.ordered_sums import row_norms, sequential_matmul
 from qmltrain.data.pooling import average_pool
 from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.protocol import SourceInfo
+from qmltrain.data.registry import build_source
 from qmltrain.data.scaling import TargetScaler
-from qmltrain.data.sources import build_source
 from qmltrain.errors import InputError, StorageError
 from tests.data.writers import write_hdf5
 
@@ -28,7 +30,7 @@ TRAIN = np.arange(0, 90, 2)
 
 
 def source_of(x):
-    return array_source("npz", np.asarray(x), np.arange(len(x)) % 2, "file")
+    return array_source("npz", np.asarray(x), np.arange(len(x)) % 2, ArrayNames("file"))
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_normalize_is_that_of_sklearn_without_overflow():
 
 def test_ordered_sums_are_the_ordinary_ones():
     x, weights = generator.normal(size=(2051, 33)), generator.normal(size=(33, 4))
-    np.testing.assert_allclose(ordered_matmul(x, weights), x @ weights, atol=1e-12)
+    np.testing.assert_allclose(sequential_matmul(x, weights), x @ weights, atol=1e-12)
     np.testing.assert_allclose(row_norms(x), np.linalg.norm(x, axis=1), atol=1e-12)
 
 
@@ -305,7 +307,7 @@ def test_too_large_a_matrix_is_refused_before_it_is_made():
 class _Wide:
     """Claims a size and cannot be read."""
 
-    name, sample_shape, n_samples = "wide", (2**15,), 40_000
+    info = SourceInfo("wide", 40_000, (2**15,), "regression")
 
 
 def test_no_training_rows():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.data.arrays import array_source
+from qmltrain.data.array_source import array_source
+from qmltrain.data.checks import ArrayNames
+from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
-from qmltrain.data.sources import build_source
 from qmltrain.data.splits import split
 from qmltrain.errors import InputError
 
@@ -22,12 +23,12 @@ def test_classes_are_relabelled_in_the_given_order():
     chosen = select(digits, classes=[6, 3])
     original = digits.labels()
     rows = np.flatnonzero((original == 6) | (original == 3))
-    assert chosen.n_samples == len(rows) and chosen.class_names == ("6", "3")
+    assert chosen.info.n_samples == len(rows) and chosen.info.class_names == ("6", "3")
     assert np.array_equal(chosen.labels(), np.where(original[rows] == 6, 0, 1))
     some = np.array([5, 0, 5, len(rows) - 1])
     assert np.array_equal(chosen.read(some), digits.read(rows[some]))
     assert not chosen.labels().flags.writeable
-    assert chosen.checksum == digits.checksum and chosen.sample_shape == (8, 8)
+    assert chosen.checksum == digits.checksum and chosen.info.sample_shape == (8, 8)
     for outside in (len(rows), -1):
         with pytest.raises(IndexError):
             chosen.read(np.array([outside]))
@@ -36,14 +37,14 @@ def test_classes_are_relabelled_in_the_given_order():
 def test_classes_by_name():
     iris = build_source("iris", {})
     by_name, by_index = select(iris, classes=["virginica", "setosa"]), select(iris, classes=[2, 0])
-    assert by_name.class_names == by_index.class_names == ("virginica", "setosa")
+    assert by_name.info.class_names == by_index.info.class_names == ("virginica", "setosa")
     assert np.array_equal(by_name.labels(), by_index.labels())
 
 
 def test_gaps_can_be_closed():
-    source = array_source("npz", np.ones((6, 1)), np.array([1, 1, 4, 4, 9, 9]), "file")
+    source = array_source("npz", np.ones((6, 1)), np.array([1, 1, 4, 4, 9, 9]), ArrayNames("file"))
     chosen = select(source, classes=[1, 4, 9])
-    assert chosen.labels().tolist() == [0, 0, 1, 1, 2, 2] and chosen.class_names == ("1", "4", "9")
+    assert chosen.labels().tolist() == [0, 0, 1, 1, 2, 2] and chosen.info.class_names == ("1", "4", "9")
 
 
 @pytest.mark.parametrize("samples", [10, 11, 100, 1796, 1797])
@@ -59,7 +60,7 @@ def test_subsample_keeps_the_shares(samples):
 
 def test_rare_classes_survive():
     labels = np.array([0] * 1000 + [1] * 2)
-    chosen = select(array_source("npz", np.ones((1002, 1)), labels, "file"), samples=10)
+    chosen = select(array_source("npz", np.ones((1002, 1)), labels, ArrayNames("file")), samples=10)
     assert np.bincount(chosen.labels()).tolist() == [9, 1]
 
 
@@ -71,7 +72,7 @@ def test_selection_is_a_function_of_the_seed():
 
 def test_selection_and_split_with_one_seed_are_independent():
     """With one stream for both, the split would repeat the subsample's choice."""
-    source = array_source("npz", np.ones((2000, 1)), np.arange(2000) % 2, "file")
+    source = array_source("npz", np.ones((2000, 1)), np.arange(2000) % 2, ArrayNames("file"))
     chosen = select(source, samples=1000, seed=4)
     again = split(source.labels(), "classification", 0.0, 0.5, np.random.default_rng(4)).test
     assert abs(len(np.intersect1d(chosen.rows, again)) - 500) < 80  # 5 standard deviations of independent choices
@@ -80,7 +81,7 @@ def test_selection_and_split_with_one_seed_are_independent():
 def test_regression_subsample():
     diabetes = build_source("diabetes", {})
     chosen = select(diabetes, samples=40, seed=1)
-    assert chosen.task == "regression" and len(np.unique(chosen.rows)) == 40
+    assert chosen.info.task == "regression" and len(np.unique(chosen.rows)) == 40
     assert np.array_equal(chosen.labels(), diabetes.labels()[chosen.rows])
 
 

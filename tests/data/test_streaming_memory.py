@@ -10,7 +10,7 @@ import numpy as np
 from qmltrain.data.batches import BatchOrder, PreparedData
 from qmltrain.data.checks import CHUNK_BYTES
 from qmltrain.data.preprocessing import Preprocessor
-from qmltrain.data.sources import build_source
+from qmltrain.data.registry import build_source
 
 
 def write_images(path, n, side, dtype):

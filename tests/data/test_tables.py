@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qmltrain.data.sources import build_source
+from qmltrain.data.registry import build_source
 from qmltrain.errors import InputError
 from tests.data.writers import write_csv
 
@@ -26,27 +26,28 @@ def refused(message: str, name: str = "csv", **options) -> None:
 
 
 def everything(source) -> np.ndarray:
-    return source.read(np.arange(source.n_samples))
+    return source.read(np.arange(source.info.n_samples))
 
 
 def test_words_are_classes_in_alphabetical_order(table):
     source = build_source("csv", {"path": str(table), "target": "kind", "features": ["b", "a"]})
-    assert source.task == "classification" and source.class_names == ("x", "y", "z") and source.parts is None
+    assert source.info.task == "classification" and source.info.class_names == ("x", "y", "z")
+    assert source.info.parts is None
     np.testing.assert_array_equal(source.labels(), np.arange(12) % 3)
     np.testing.assert_array_equal(everything(source), np.stack([np.arange(12) / 4, np.arange(12)], axis=1))
-    assert source.feature_names == ("b", "a")
+    assert source.info.feature_names == ("b", "a")
 
 
 def test_numbers_are_targets_and_all_other_columns_features(table):
     options = {"path": str(table), "target": "value", "split_column": "part", "features": ["a", "b"]}
     source = build_source("csv", options)
-    assert source.task == "regression" and source.class_names == ()
+    assert source.info.task == "regression" and source.info.class_names == ()
     np.testing.assert_array_equal(source.labels(), np.arange(12) * 0.5)
-    np.testing.assert_array_equal(source.parts, [0, 0, 1, 2] * 3)
+    np.testing.assert_array_equal(source.info.parts, [0, 0, 1, 2] * 3)
     table.write_text("a,b,c\n1,2,0\n3,4,1\n\n5,6,1\n")
     source = build_source("csv", {"path": str(table), "target": "c"})
-    assert source.feature_names == ("a", "b") and source.class_names == ("0", "1")
-    assert build_source("csv", {"path": str(table), "target": "c", "task": "regression"}).task == "regression"
+    assert source.info.feature_names == ("a", "b") and source.info.class_names == ("0", "1")
+    assert build_source("csv", {"path": str(table), "target": "c", "task": "regression"}).info.task == "regression"
 
 
 def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch):
@@ -54,7 +55,7 @@ def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress('\ufeffa;"b;c";y\n1;2;0\n3;"4";1\n'.encode()))
     source = build_source("csv", {"path": str(path), "target": "y", "delimiter": ";"})
-    assert source.feature_names == ("a", "b;c")
+    assert source.info.feature_names == ("a", "b;c")
     np.testing.assert_array_equal(everything(source), [[1, 2], [3, 4]])
 
 
@@ -116,10 +117,10 @@ def columns(tmp_path):
 def test_parquet(columns):
     path = columns(a=[1, 2, 3], b=[0.5, 1.5, 2.5], kind=["v", "u", "v"], part=["train", "test", "val"], when=[True] * 3)
     source = build_source("parquet", {"path": path, "target": "kind", "split_column": "part", "features": ["a", "b"]})
-    assert source.class_names == ("u", "v") and source.labels().tolist() == [1, 0, 1]
-    assert source.parts.tolist() == [0, 2, 1]
+    assert source.info.class_names == ("u", "v") and source.labels().tolist() == [1, 0, 1]
+    assert source.info.parts.tolist() == [0, 2, 1]
     np.testing.assert_array_equal(everything(source), [[1, 0.5], [2, 1.5], [3, 2.5]])
-    assert build_source("parquet", {"path": path, "target": "b", "features": ["a", "when"]}).task == "regression"
+    assert build_source("parquet", {"path": path, "target": "b", "features": ["a", "when"]}).info.task == "regression"
 
 
 def test_bad_parquet_is_refused(columns, tmp_path):

@@ -20,7 +20,7 @@ from qmltrain.training.reduction import (
     joined,
     node_sizes,
     node_sums,
-    ordered_matmul,
+    tree_matmul,
     tree_sum,
 )
 
@@ -159,21 +159,21 @@ def test_blocks_are_trees_of_sixteen_samples(n_samples: int) -> None:
 @pytest.mark.parametrize("n_values", [1, 2, 3, 8, 10])
 def test_matmul_is_right_and_independent_of_rows(n_values: int, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = awkward_values(5, (37, n_values)), awkward_values(6, (n_values, 4))
-    whole = ordered_matmul(a, b)
+    whole = tree_matmul(a, b)
     np.testing.assert_allclose(whole, a @ b, rtol=1e-10, atol=1e-6 * np.max(np.abs(a)))
-    rows = [ordered_matmul(a[i : i + 1], b)[0] for i in range(37)]
+    rows = [tree_matmul(a[i : i + 1], b)[0] for i in range(37)]
     assert np.array_equal(whole, rows)
-    assert np.array_equal(whole, ordered_matmul(np.asfortranarray(a), np.asfortranarray(b)))
+    assert np.array_equal(whole, tree_matmul(np.asfortranarray(a), np.asfortranarray(b)))
     monkeypatch.setattr(reduction, "SLAB", 5 * n_values * 4)
-    assert np.array_equal(whole, ordered_matmul(a, b))
+    assert np.array_equal(whole, tree_matmul(a, b))
 
 
 def test_other_array_libraries() -> None:
     xp = pytest.importorskip("array_api_strict")
     values = awkward_values(7, (13, 3))
     assert np.array_equal(np.asarray(tree_sum(xp.asarray(values))), tree_sum(values))
-    product = ordered_matmul(xp.asarray(values), xp.asarray(values.T.copy()))
-    assert np.array_equal(np.asarray(product), ordered_matmul(values, values.T.copy()))
+    product = tree_matmul(xp.asarray(values), xp.asarray(values.T.copy()))
+    assert np.array_equal(np.asarray(product), tree_matmul(values, values.T.copy()))
 
 
 def test_bad_input() -> None:
