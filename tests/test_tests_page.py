@@ -68,6 +68,17 @@ def nameless(tests: set[str], changed: set[str], named: set[str]) -> set[str]:
     return tests - {mirror(c) for c in changed} - named
 
 
+def borrowed(text: str) -> list[str]:
+    """Test files from which this text imports."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in found if re.fullmatch(r"tests\.([a-z_]+\.)*test_[a-z_]+", name)]
+
+
 PATTERNS = patterns_of(PAGE)
 CHANGED = modules() | files_outside()
 NAMED = set(re.findall(r"`([\w/]+\.py)`", PAGE[PAGE.index("**Helpers**") :]))
@@ -102,7 +113,11 @@ def test_what_is_missing_is_noticed():
 def test_a_test_file_lends_nothing_and_is_no_longer_than_it_may_be(name):
     text = (TESTS / name).read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST
-    imported = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
-    for node in imported:
-        names = [*(node.module or "").split("."), *(alias.name for alias in node.names if node.module == "tests")]
-        assert not any(part.startswith("test_") for part in names), f"{name}: take {node.module} into a helper module"
+    assert not borrowed(text), "move what is shared into a helper module"
+
+
+def test_what_is_borrowed_is_noticed():
+    assert borrowed("def f():\n    from tests.runs.test_lock import how") == ["tests.runs.test_lock"]
+    assert borrowed("from tests.runs import test_lock, session") == ["tests.runs.test_lock"]
+    assert borrowed("import tests.runs.test_lock") == ["tests.runs.test_lock"]
+    assert not borrowed("from tests.runs.session import contents\nfrom x import test_data")
