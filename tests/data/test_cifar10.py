@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 
 from qmltrain.data.registry import build_source
-from qmltrain.errors import InputError
+from tests.data.refusals import refused
 from tests.data.writers import write_cifar10
-
-
-def refused(message: str, name: str, options: dict, test_path: str | None = None) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        build_source(name, options, test_path)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -43,13 +37,13 @@ def test_bad_cifar10_is_refused(tmp_path):
         (bytes([10]) + content[1:], r"record 0 has label 10; allowed are 0 to 9"),
     ):
         path.write_bytes(bad)
-        refused(message, "cifar10", options)
+        refused("cifar10", message, **options)
     path.write_bytes(content)
     write_cifar10(tmp_path / "data_batch_1.bin.gz", 10)
-    refused(r"^dataset\.path: .*data_batch_1\.bin is there and gzipped as well", "cifar10", {"path": str(tmp_path)})
+    refused("cifar10", r"^dataset\.path: .*data_batch_1\.bin is there and gzipped as well", path=str(tmp_path))
     (tmp_path / "data_batch_1.bin.gz").rename(tmp_path / "data_batch_2.bin.part")
     assert build_source("cifar10", {"path": str(tmp_path)}).info.n_samples == 10  # a half-written download is none
     (tmp_path / "empty").mkdir()
-    refused(r"^dataset\.path: .*has no data_batch", "cifar10", {"path": str(tmp_path / "empty")})
-    refused(r"^dataset\.path: no file", "cifar10", {"path": str(tmp_path / "absent")})
-    refused(r"^dataset\.sha256: .* is a folder", "cifar10", {"path": str(tmp_path), "sha256": "0" * 64})
+    refused("cifar10", r"^dataset\.path: .*has no data_batch", path=str(tmp_path / "empty"))
+    refused("cifar10", r"^dataset\.path: no file", path=str(tmp_path / "absent"))
+    refused("cifar10", r"^dataset\.sha256: .* is a folder", path=str(tmp_path), sha256="0" * 64)

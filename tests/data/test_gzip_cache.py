@@ -11,9 +11,7 @@ import pytest
 from qmltrain.data.gzip_cache import cache_folder, unpacked
 from qmltrain.data.registry import build_source
 from qmltrain.errors import InputError
-from tests.data.writers import write_hdf5
-
-X, Y = np.arange(36.0).reshape(12, 3), np.arange(12) % 3
+from tests.data.writers import X, Y, write_hdf5
 
 
 def test_gzip_is_unpacked_once_under_a_name_of_its_content(tmp_path, monkeypatch):

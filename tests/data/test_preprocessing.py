@@ -2,143 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import tracemalloc
 
 import h5py
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
+from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from qmltrain.data import checks
-from qmltrain.data.array_source import array_source
-from qmltrain.data.checks import ArrayNames
-from qmltrain.data.ordered_sums import row_norms, sequential_matmul
-from qmltrain.data.pooling import average_pool
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import SourceInfo
 from qmltrain.data.registry import build_source
-from qmltrain.data.scaling import TargetScaler
 from qmltrain.errors import InputError, StorageError
+from tests.data.small_sources import TRAIN, source_of
 from tests.data.writers import write_hdf5
 
 generator = np.random.default_rng(42)
-TRAIN = np.arange(0, 90, 2)
-
-
-def source_of(x):
-    return array_source("npz", np.asarray(x), np.arange(len(x)) % 2, ArrayNames("file"))
-
-
-@pytest.fixture
-def small_chunks(monkeypatch):
-    """Chunks of a few rows, so that small data is streamed in many and uneven pieces."""
-    monkeypatch.setattr(checks, "CHUNK_BYTES", 8 * 64 * 7)
-
-
-# ---- against scikit-learn
-
-
-def aligned(features, expected):
-    """`expected` with each column's sign as in `features`."""
-    return expected * np.sign((features * expected).sum(axis=0))
-
-
-@pytest.mark.parametrize("n_components", [1, 5, 30])
-def test_pca_is_that_of_sklearn(n_components, small_chunks):
-    source = build_source("digits", {})
-    train = np.arange(0, 1797, 2)
-    fitted = Preprocessor.fit(source, train, pca=n_components)
-    x = source.read(np.arange(1797)).reshape(1797, 64)
-    judge = PCA(n_components, svd_solver="full").fit(x[train])
-    features = fitted.transform(source.read(np.arange(1797)))
-    assert fitted.n_features == n_components
-    np.testing.assert_allclose(features, aligned(features, judge.transform(x)), atol=1e-10)
-    np.testing.assert_allclose(fitted.pca.variance_ratio_K, judge.explained_variance_ratio_, atol=1e-12)
-
-
-def test_pca_of_fewer_rows_than_features_is_that_of_sklearn(small_chunks):
-    x = generator.normal(size=(40, 200)) * np.linspace(3, 0.1, 200) + 5
-    fitted = Preprocessor.fit(source_of(x), np.arange(30), pca=29)
-    judge = PCA(29, svd_solver="full").fit(x[:30])
-    features = fitted.transform(x)
-    np.testing.assert_allclose(features, aligned(features, judge.transform(x)), atol=1e-10)
-    np.testing.assert_allclose(fitted.pca.variance_ratio_K, judge.explained_variance_ratio_, atol=1e-12)
-
-
-def test_pca_of_many_features_takes_no_square_of_them():
-    x = generator.normal(size=(12, 2000))
-    tracemalloc.start()
-    Preprocessor.fit(source_of(x), np.arange(12), pca=3)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8 * 2000**2 / 4
-
-
-def test_pca_far_from_the_origin():
-    """The covariance is that about the mean, also where the mean is a million deviations away, or drifts."""
-    x = generator.normal(size=(90, 4)) * [4, 3, 2, 1] + 1e6
-    x[:, 0] += np.linspace(0, 100, 90)
-    features = Preprocessor.fit(source_of(x), TRAIN, pca=3).transform(x)
-    judge = PCA(3, svd_solver="full").fit(x[TRAIN]).transform(x)
-    np.testing.assert_allclose(features, aligned(features, judge), atol=1e-6)
-
-
-def test_largest_loading_of_each_component_is_positive():
-    for x in (generator.normal(size=(90, 6)), generator.normal(size=(90, 50))):
-        components = Preprocessor.fit(source_of(x), TRAIN, pca=5).pca.components_KF
-        assert (components[np.arange(5), np.abs(components).argmax(axis=1)] > 0).all()
-        np.testing.assert_allclose(components @ components.T, np.eye(5), atol=1e-12)
-
-
-def test_standard_is_that_of_sklearn(small_chunks):
-    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
-    features = Preprocessor.fit(source_of(x), TRAIN, scale="standard").transform(x)
-    np.testing.assert_allclose(features, StandardScaler().fit(x[TRAIN]).transform(x), rtol=1e-10, atol=1e-10)
-
-
-def test_min_max_is_that_of_sklearn_and_clips_other_rows(small_chunks):
-    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
-    features = Preprocessor.fit(source_of(x), TRAIN, scale="min_max", range=[-0.5, math.pi]).transform(x)
-    judge = MinMaxScaler((-0.5, math.pi), clip=True).fit(x[TRAIN]).transform(x)
-    np.testing.assert_allclose(features, judge, atol=1e-10)
-    assert features.min() >= -0.5 and features.max() <= math.pi
-    assert MinMaxScaler((-0.5, math.pi)).fit(x[TRAIN]).transform(x).max() > math.pi  # there was something to clip
 
 
 def test_normalize_is_that_of_sklearn_without_overflow():
     x = generator.normal(size=(9, 5)) * np.array([1e200, 1e-200, 1, 1, 1, 1, 1, 1, 1])[:, None]
     features = Preprocessor.fit(source_of(x), np.arange(9), normalize=True).transform(x)
     np.testing.assert_allclose(features, normalize(x / np.abs(x).max(axis=1, keepdims=True)), atol=1e-14)
-
-
-def test_ordered_sums_are_the_ordinary_ones():
-    x, weights = generator.normal(size=(2051, 33)), generator.normal(size=(33, 4))
-    np.testing.assert_allclose(sequential_matmul(x, weights), x @ weights, atol=1e-12)
-    np.testing.assert_allclose(row_norms(x), np.linalg.norm(x, axis=1), atol=1e-12)
-
-
-# ---- resize
-
-
-def pooled_by_repetition(images, size):
-    """Independent of the code under test: repeat every pixel until both grids fit, then take block means."""
-    height, width = images.shape[1:3]
-    fine = images.repeat(size[0], axis=1).repeat(size[1], axis=2)
-    blocks = fine.reshape(len(images), size[0], height, size[1], width, *images.shape[3:])
-    return blocks.mean(axis=(2, 4))
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (5, 7), (6, 4, 3), (1, 9)])
-def test_average_pool_by_area(shape):
-    images = generator.normal(size=(3, *shape))
-    for size in itertools.product(range(1, shape[0] + 1), range(1, shape[1] + 1)):
-        pooled = average_pool(images, size)
-        assert pooled.shape == (3, *size, *shape[2:])
-        np.testing.assert_allclose(pooled, pooled_by_repetition(images, size), atol=1e-13)
 
 
 def test_resize_options():
@@ -150,9 +36,6 @@ def test_resize_options():
     colour = source_of(generator.normal(size=(20, 6, 8, 3)))
     assert Preprocessor.fit(colour, train, resize=2, pca=5).n_features == 5
     assert Preprocessor.fit(colour, train, resize=2).n_features == 12
-
-
-# ---- the same bits in every batch and from every storage
 
 
 ALL_STEPS = {"resize": [7, 5], "pca": 9, "scale": "min_max", "range": [-1, 2], "normalize": True}
@@ -222,21 +105,6 @@ def test_fit_does_not_depend_on_the_threads_of_blas(shape):
     assert all(np.array_equal(states[0][key], other[key]) for other in states[1:] for key in other)
 
 
-# ---- constant features
-
-
-def test_constant_features_become_the_middle():
-    x = generator.normal(size=(90, 3))
-    x[:, 1] = 0.7  # whose mean over 45 rows is not 0.7 in float64
-    x[1, 1] = 5.0  # not a training row
-    source = source_of(x)
-    assert (Preprocessor.fit(source, TRAIN, scale="standard").transform(x)[:, 1] == 0).all()
-    assert (Preprocessor.fit(source, TRAIN, scale="min_max", range=[1, 2]).transform(x)[:, 1] == 1.5).all()
-
-
-# ---- state
-
-
 @pytest.mark.parametrize("options", SOME_STEPS)
 def test_state_round_trip_through_hdf5_is_exact(options, tmp_path):
     source = build_source("digits", {})
@@ -266,8 +134,6 @@ def test_describe():
     assert fitted.describe().startswith("8 x 8, resized to 7 x 5, 9 principal components (")
     assert fitted.describe().endswith("% of the variance), scaled to [-1, 2], L2-normalised")
 
-
-# ---- refusals
 
 ONES = np.ones((90, 4, 4))
 WIDE = np.where(np.arange(90)[:, None] % 4 == 0, 1.7e308, -1.7e308)
@@ -329,19 +195,3 @@ def test_other_samples_than_fitted_on():
     fitted = Preprocessor.fit(source_of(ONES), TRAIN)
     with pytest.raises(InputError, match=r"fitted on samples of shape \(4, 4\), found \(4, 5\)"):
         fitted.transform(np.ones((2, 4, 5)))
-
-
-# ---- targets
-
-
-def test_target_scaler():
-    targets = generator.normal(50, 9, 90)
-    scaler = TargetScaler.fit(targets, TRAIN[::-1])
-    judge = StandardScaler().fit(targets[TRAIN, None])
-    np.testing.assert_allclose(scaler.transform(targets), judge.transform(targets[:, None])[:, 0], atol=1e-12)
-    np.testing.assert_allclose(scaler.inverse(scaler.transform(targets)), targets, rtol=1e-14)
-    assert TargetScaler.from_state(scaler.state()) == scaler == TargetScaler.fit(targets, TRAIN)
-    with pytest.raises(InputError, match="the targets of the 45 training rows do not vary"):
-        TargetScaler.fit(np.ones(90), TRAIN)
-    with pytest.raises(StorageError, match="'target_deviation'"):
-        TargetScaler.from_state({"target_mean": np.array(1.0)})

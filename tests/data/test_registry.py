@@ -1,16 +1,13 @@
-"""Every registered data set by being registered; then each family against scikit-learn or the file that was written."""
+"""Every registered data set, by being registered: the protocol, its options, its place in the config."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import inspect
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn.datasets
 
 from qmltrain.config.groups.dataset import DatasetConfig
 from qmltrain.data.registry import SOURCES, build_source
@@ -119,82 +116,3 @@ def test_config_offers_every_option():
 def test_unknown_name_lists_the_known():
     with pytest.raises(InputError, match="'mnist' is not known; choose one of digits, iris, wine"):
         build_source("mnist", {})
-
-
-@pytest.mark.parametrize("name", ["digits", "iris", "wine", "breast_cancer"])
-def test_bundled_sets_are_those_of_sklearn(name):
-    bundle = getattr(sklearn.datasets, f"load_{name}")()
-    source = build_source(name, {})
-    x = bundle.images if name == "digits" else bundle.data
-    assert np.array_equal(source.read(np.arange(source.info.n_samples)), x)
-    assert np.array_equal(source.labels(), bundle.target)
-    assert source.info.class_names == tuple(str(c) for c in bundle.target_names)
-
-
-def test_diabetes_is_unscaled_regression():
-    x, y = sklearn.datasets.load_diabetes(scaled=False, return_X_y=True)
-    source = build_source("diabetes", {})
-    assert source.info.task == "regression"
-    assert np.array_equal(source.read(np.arange(442)), x) and np.array_equal(source.labels(), y)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "expected"),
-    [
-        ("make_moons", {"n_samples": 31, "noise": 0.3, "generator_seed": 5}, {"noise": 0.3}),
-        ("make_circles", {"n_samples": 31, "noise": 0.3, "generator_seed": 5}, {"noise": 0.3, "factor": 0.5}),
-        (
-            "make_blobs",
-            {"n_samples": 31, "n_features": 3, "n_classes": 4, "generator_seed": 5},
-            {"n_features": 3, "centers": 4},
-        ),
-        (
-            "make_classification",
-            {"n_samples": 31, "n_features": 3, "n_classes": 4, "generator_seed": 5},
-            {"n_features": 3, "n_informative": 3, "n_redundant": 0, "n_classes": 4, "n_clusters_per_class": 1},
-        ),
-    ],
-)
-def test_generators_are_those_of_sklearn(name, options, expected):
-    x, y = getattr(sklearn.datasets, name)(31, random_state=5, **expected)
-    source = build_source(name, options)
-    assert np.array_equal(source.read(np.arange(31)), x) and np.array_equal(source.labels(), y)
-    assert build_source(name, options | {"generator_seed": 6}).checksum != source.checksum
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("make_moons", {"n_samples": 1}, "n_samples: 1 is fewer than the 2 classes"),
-        ("make_moons", {"noise": -0.1}, "noise: -0.1 is not possible"),
-        ("make_circles", {"noise": float("nan")}, "noise: nan is not possible"),
-        ("make_circles", {"generator_seed": -1}, "generator_seed: -1 is not possible"),
-        ("make_blobs", {"n_classes": 1}, "n_classes: 1 is not possible; at least 2"),
-        ("make_blobs", {"n_features": 0}, "n_features: 0 is not possible"),
-        ("make_classification", {"n_features": 2, "n_classes": 5}, "n_classes: 5 clusters do not fit on the 4 corners"),
-    ],
-)
-def test_impossible_generator_options(name, options, message):
-    with pytest.raises(InputError, match=f"^dataset.{message}"):
-        build_source(name, options)
-
-
-def test_as_many_clusters_as_corners():
-    assert len(build_source("make_classification", {"n_features": 2, "n_classes": 4}).info.class_names) == 4
-
-
-# Read here, since tests run without the settings of the machine.
-DATA_FOLDER = Path(os.environ.get("QMLTRAIN_DATA", "data"))
-
-
-def test_mnist():
-    """The 10,000 test images, where $QMLTRAIN_DATA has them (plain or gzipped)."""
-    found = [path for name in (".", "mnist") for path in sorted((DATA_FOLDER / name).glob("t10k-images-idx3-ubyte*"))]
-    if not found:
-        pytest.skip("no MNIST under $QMLTRAIN_DATA")
-    source = build_source("idx", {"path": str(found[0].absolute())})
-    assert source.info.sample_shape == (28, 28) and source.info.n_samples == 10_000
-    assert np.bincount(source.labels()).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert source.labels()[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    images = source.read(np.arange(10_000))
-    assert images.min() == 0 and images.max() == 255 and abs(images.mean() / 255 - 0.1325) < 1e-4

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 
 from qmltrain.data.registry import build_source
-from qmltrain.errors import InputError
-from tests.data.writers import write_csv, write_hdf5, write_idx_pair
-
-X, Y = np.arange(36.0).reshape(12, 3), np.arange(12) % 3
-WORDS = np.array(["train", "train", "val", "test"] * 3)
-
-
-def refused(message: str, name: str, options: dict, test_path: str | None = None) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        build_source(name, options, test_path)
-    assert "\n" not in str(caught.value)
+from tests.data.refusals import refused
+from tests.data.writers import X, Y, write_csv, write_hdf5, write_idx_pair
 
 
 def test_a_test_file_is_the_test_split_and_classes_go_by_name(tmp_path):
@@ -55,21 +46,24 @@ def test_test_files_that_do_not_fit_are_refused(tmp_path):
         ("a", X, Y), ("narrow", X[:, :2], Y), ("values", X, Y * 1.0), ("more", X, Y + 1),
     ):  # fmt: skip
         np.savez(tmp_path / f"{name}.npz", x=x, y=y)
-    np.savez(tmp_path / "own.npz", x=X, y=Y, split=WORDS)
+    np.savez(tmp_path / "own.npz", x=X, y=Y, split=np.array(["train", "train", "val", "test"] * 3))
     options = {"path": str(tmp_path / "a.npz")}
     refused(
-        r"^dataset\.test_path: .*samples of dataset\.path have shape \(3,\)",
         "npz",
-        options,
-        str(tmp_path / "narrow.npz"),
+        r"^dataset\.test_path: .*samples of dataset\.path have shape \(3,\)",
+        **options,
+        test_path=str(tmp_path / "narrow.npz"),
     )
     refused(
-        r"^dataset\.test_path: .* is a regression, .* a classification", "npz", options, str(tmp_path / "values.npz")
+        "npz",
+        r"^dataset\.test_path: .* is a regression, .* a classification",
+        **options,
+        test_path=str(tmp_path / "values.npz"),
     )
-    refused(r"^dataset\.test_path: .*class 3 is not among", "npz", options, str(tmp_path / "more.npz"))
-    refused(r"has test rows of its own", "npz", {"path": str(tmp_path / "own.npz")}, str(tmp_path / "a.npz"))
-    refused(r"^dataset\.test_path: not used by digits", "digits", {}, "a.npz")
+    refused("npz", r"^dataset\.test_path: .*class 3 is not among", **options, test_path=str(tmp_path / "more.npz"))
+    refused("npz", r"has test rows of its own", path=str(tmp_path / "own.npz"), test_path=str(tmp_path / "a.npz"))
+    refused("digits", r"^dataset\.test_path: not used by digits", test_path="a.npz")
     (tmp_path / "a.csv").write_text("a,b,y\n1,2,0\n3,4,1\n")
     (tmp_path / "b.csv").write_text("b,a,y\n1,2,0\n3,4,1\n")
     options = {"path": str(tmp_path / "a.csv"), "target": "y"}
-    refused(r"has the columns b, a where dataset\.path has a, b", "csv", options, str(tmp_path / "b.csv"))
+    refused("csv", r"has the columns b, a where dataset\.path has a, b", **options, test_path=str(tmp_path / "b.csv"))

@@ -1,4 +1,4 @@
-"""split: disjoint, complete, in proportion, every class to train on."""
+"""split: disjoint, complete, in proportion, every class to train on; what the data says itself is kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmltrain.data.splits import apportion, split
+from qmltrain.data.splits import apportion, split, split_as_given
 from qmltrain.errors import InputError
 
 
@@ -109,3 +109,21 @@ def test_apportion_by_largest_remainders():
     assert apportion(0, np.array([0, 0]), np.array([0, 0])).tolist() == [0, 0]
     with pytest.raises(ValueError, match="cannot apportion 5"):
         apportion(5, np.array([1, 1]), np.array([2, 2]))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_what_the_data_does_not_say_is_drawn_from_its_training_rows(task):
+    labels = np.arange(100) % 2 if task == "classification" else np.arange(100.0)
+    for missing in ({1}, {2}, {1, 2}, set()):
+        parts = np.array([0, 0, 0, *(0 if p in missing else p for p in (1, 2))] * 20, dtype=np.int8)
+        found = split_as_given(labels, task, parts, 0.25, 0.25, np.random.default_rng(0))
+        together = np.concatenate([found.train, found.validation, found.test])
+        assert np.array_equal(np.sort(together), np.arange(100))
+        n_train = int(np.count_nonzero(parts == 0))
+        for part, rows in ((1, found.validation), (2, found.test)):
+            if part in missing:
+                assert len(rows) == round(0.25 * n_train) and np.all(parts[rows] == 0)
+            else:
+                assert np.array_equal(rows, np.flatnonzero(parts == part))
+    with pytest.raises(InputError, match="no row for training"):
+        split_as_given(labels, task, np.full(100, 2, dtype=np.int8), 0.2, 0.2, np.random.default_rng(0))

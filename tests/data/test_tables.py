@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qmltrain.data.registry import build_source
-from qmltrain.errors import InputError
+from tests.data.refusals import refused
 from tests.data.writers import write_csv
 
 
@@ -17,12 +17,6 @@ from tests.data.writers import write_csv
 def table(tmp_path: Path) -> Path:
     write_csv(tmp_path / "table.csv")
     return tmp_path / "table.csv"
-
-
-def refused(message: str, name: str = "csv", **options) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        build_source(name, options)
-    assert "\n" not in str(caught.value)
 
 
 def everything(source) -> np.ndarray:
@@ -79,22 +73,34 @@ def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch
 )
 def test_bad_tables_are_refused(tmp_path, text, message):
     (tmp_path / "bad.csv").write_text(text)
-    refused(message, path=str(tmp_path / "bad.csv"), target="y")
+    refused("csv", message, path=str(tmp_path / "bad.csv"), target="y")
 
 
 def test_bad_options_are_refused(table):
-    refused(r"^dataset\.target: needed by csv", path=str(table))
-    refused(r"^dataset\.target: .* has no column 'z'; it has a, b, kind", path=str(table), target="z")
-    refused(r"^dataset\.features: .* has no column 'c'", path=str(table), target="kind", features=["c"])
-    refused(r"^dataset\.features: 'kind' is the target", path=str(table), target="kind", features=["kind"])
-    refused(r"^dataset\.split_column: .* no column 'q'", path=str(table), target="kind", split_column="q")
-    refused(r"column 'kind': row 0 is .*'x'.*allowed are train", path=str(table), target="value", features=["a"],
-            split_column="kind")  # fmt: skip
-    refused(r"^dataset\.delimiter: ';;' is not one", path=str(table), target="kind", delimiter=";;")
-    refused(r"is the text 'x'; dataset\.task=regression", path=str(table), target="kind", features=["a"],
-            task="regression")  # fmt: skip
+    refused("csv", r"^dataset\.target: needed by csv", path=str(table))
+    refused("csv", r"^dataset\.target: .* has no column 'z'; it has a, b, kind", path=str(table), target="z")
+    refused("csv", r"^dataset\.features: .* has no column 'c'", path=str(table), target="kind", features=["c"])
+    refused("csv", r"^dataset\.features: 'kind' is the target", path=str(table), target="kind", features=["kind"])
+    refused("csv", r"^dataset\.split_column: .* no column 'q'", path=str(table), target="kind", split_column="q")
+    refused(
+        "csv",
+        r"column 'kind': row 0 is .*'x'.*allowed are train",
+        path=str(table),
+        target="value",
+        features=["a"],
+        split_column="kind",
+    )
+    refused("csv", r"^dataset\.delimiter: ';;' is not one", path=str(table), target="kind", delimiter=";;")
+    refused(
+        "csv",
+        r"is the text 'x'; dataset\.task=regression",
+        path=str(table),
+        target="kind",
+        features=["a"],
+        task="regression",
+    )
     (table.with_name("latin.csv")).write_bytes(b"a,y\n1,\xe4\n")
-    refused("not a readable CSV", path=str(table.with_name("latin.csv")), target="y")
+    refused("csv", "not a readable CSV", path=str(table.with_name("latin.csv")), target="y")
 
 
 # ---- Parquet
@@ -125,16 +131,16 @@ def test_parquet(columns):
 
 def test_bad_parquet_is_refused(columns, tmp_path):
     path = columns(a=[1, None, 3], b=["1", "2", "3"], y=[0, 1, 0], z=[[1], [2], [3]])
-    refused(r"row 1 of column 'a' is null", "parquet", path=path, target="y", features=["a"])
-    refused(r"column 'b' holds .*; features must be numbers", "parquet", path=path, target="y", features=["b"])
-    refused(r"column 'z' holds list", "parquet", path=path, target="z", features=["y"])
-    refused(r"^dataset\.target: .* has no column 'q'; it has a, b, y, z", "parquet", path=path, target="q")
+    refused("parquet", r"row 1 of column 'a' is null", path=path, target="y", features=["a"])
+    refused("parquet", r"column 'b' holds .*; features must be numbers", path=path, target="y", features=["b"])
+    refused("parquet", r"column 'z' holds list", path=path, target="z", features=["y"])
+    refused("parquet", r"^dataset\.target: .* has no column 'q'; it has a, b, y, z", path=path, target="q")
     (tmp_path / "text.parquet").write_text("a,y\n1,0\n")
-    refused("not a readable Parquet file", "parquet", path=str(tmp_path / "text.parquet"), target="y")
+    refused("parquet", "not a readable Parquet file", path=str(tmp_path / "text.parquet"), target="y")
 
 
 def test_without_pyarrow_it_is_said_how_to_get_it(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    refused(r"pip install 'qmltrain\[parquet\]'", "parquet", path="a.parquet", target="y")
+    refused("parquet", r"pip install 'qmltrain\[parquet\]'", path="a.parquet", target="y")

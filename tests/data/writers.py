@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+X, Y = np.arange(36.0).reshape(12, 3), np.arange(12) % 3  # what most files hold
+
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> Path:
     """An IDX file of unsigned bytes; gzipped where the name ends in .gz."""
@@ -54,3 +56,15 @@ def write_csv(path: Path, n: int = 12) -> None:
     parts = ("train", "train", "validation", "test")
     lines = [f"{k},{k / 4},{'xyz'[k % 3]},{k * 0.5},{parts[k % 4]}" for k in range(n)]
     path.write_text("a,b,kind,value,part\n" + "\n".join(lines) + "\n")
+
+
+def write_arrays(name: str, folder: Path, **arrays: object) -> str:
+    """An .npz or HDF5 file of these arrays."""
+    path = folder / f"data.{name}"
+    if name == "npz":
+        np.savez(path, **arrays)
+    else:
+        with h5py.File(path, "w") as file:
+            for key, value in arrays.items():
+                file[key] = value
+    return str(path)

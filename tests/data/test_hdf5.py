@@ -1,0 +1,71 @@
+"""HDF5 files are read by row: in any order, each chunk once, damage named with its rows."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from qmltrain.data.hdf5 import _slabs
+from qmltrain.data.registry import build_source
+from qmltrain.errors import InputError
+from tests.data.refusals import refused
+from tests.data.writers import X, Y, write_hdf5
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"chunks": (1, 3)}, {"chunks": (5, 2)}, {"chunks": (64, 3), "compression": "gzip", "maxshape": (None, 3)}],
+)
+def test_hdf5_rows_in_any_order(layout, tmp_path):
+    x = np.random.default_rng(0).normal(size=(101, 3))
+    path = write_hdf5(tmp_path / "data.h5", x, np.arange(101) % 2, **layout)
+    source = build_source("hdf5", {"path": str(path)})
+    generator = np.random.default_rng(1)
+    for rows in (np.arange(101), np.array([100]), generator.permutation(101), generator.integers(0, 101, 500)):
+        for dtype in (np.int64, np.uint8):
+            assert np.array_equal(source.read(rows.astype(dtype)), x[rows])
+
+
+def test_hdf5_reads_neighbours_together_and_each_chunk_once():
+    wanted = np.array([0, 1, 2, 7, 9, 20])
+    assert _slabs(wanted, 1) == [(0, 2), (3, 3), (4, 4), (5, 5)]
+    assert _slabs(wanted, 5) == [(0, 2), (3, 4), (5, 5)]
+    assert _slabs(wanted, 64) == [(0, 5)]
+    assert _slabs(wanted[:0], 4) == []
+
+
+def test_hdf5_names_the_bad_row_when_it_is_read(tmp_path):
+    x = np.where(np.arange(300).reshape(100, 3) == 200, np.nan, 1.0)
+    path = write_hdf5(tmp_path / "data.h5", x, np.arange(100) % 2)
+    source = build_source("hdf5", {"path": str(path)})
+    assert source.read(np.array([99, 65])).shape == (2, 3)
+    with pytest.raises(InputError, match=f"^{path}: x: row 66 holds NaN"):
+        source.read(np.array([99, 3, 66]))
+
+
+def test_hdf5_without_a_shape(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"], file["y"] = h5py.Empty("f8"), Y
+    refused("hdf5", "data.h5: x: is empty", path=str(tmp_path / "data.h5"))
+
+
+def test_hdf5_damaged_inside_is_found_when_it_is_read(tmp_path):
+    path = write_hdf5(tmp_path / "data.h5", X, Y, chunks=(4, 3), compression="gzip", fletcher32=True)
+    with h5py.File(path) as file:
+        place = file["x"].id.get_chunk_info(1)
+    content = bytearray(path.read_bytes())
+    content[place.byte_offset + 5] ^= 0xFF
+    path.write_bytes(content)
+    source = build_source("hdf5", {"path": str(path)})
+    assert np.array_equal(source.read(np.array([0, 11])), X[[0, 11]])
+    with pytest.raises(InputError, match=f"^{path}: x: rows 5 to 6 cannot be read"):
+        source.read(np.array([6, 5]))
+
+
+def test_hdf5_groups_are_not_datasets(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["train/x"], file["train/y"] = X, Y
+    path = str(tmp_path / "data.h5")
+    refused("hdf5", r"no dataset 'train'; it has train/x, train/y", path=path, x_key="train")
+    assert build_source("hdf5", {"path": path, "x_key": "train/x", "y_key": "train/y"}).info.n_samples == 12

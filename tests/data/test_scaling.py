@@ -1,0 +1,53 @@
+"""Scaling of features and targets against scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.scaling import TargetScaler
+from qmltrain.errors import InputError, StorageError
+from tests.data.small_sources import TRAIN, source_of
+
+generator = np.random.default_rng(42)
+
+
+def test_standard_is_that_of_sklearn(small_chunks):
+    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
+    features = Preprocessor.fit(source_of(x), TRAIN, scale="standard").transform(x)
+    np.testing.assert_allclose(features, StandardScaler().fit(x[TRAIN]).transform(x), rtol=1e-10, atol=1e-10)
+
+
+def test_min_max_is_that_of_sklearn_and_clips_other_rows(small_chunks):
+    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
+    features = Preprocessor.fit(source_of(x), TRAIN, scale="min_max", range=[-0.5, math.pi]).transform(x)
+    judge = MinMaxScaler((-0.5, math.pi), clip=True).fit(x[TRAIN]).transform(x)
+    np.testing.assert_allclose(features, judge, atol=1e-10)
+    assert features.min() >= -0.5 and features.max() <= math.pi
+    assert MinMaxScaler((-0.5, math.pi)).fit(x[TRAIN]).transform(x).max() > math.pi  # there was something to clip
+
+
+def test_constant_features_become_the_middle():
+    x = generator.normal(size=(90, 3))
+    x[:, 1] = 0.7  # whose mean over 45 rows is not 0.7 in float64
+    x[1, 1] = 5.0  # not a training row
+    source = source_of(x)
+    assert (Preprocessor.fit(source, TRAIN, scale="standard").transform(x)[:, 1] == 0).all()
+    assert (Preprocessor.fit(source, TRAIN, scale="min_max", range=[1, 2]).transform(x)[:, 1] == 1.5).all()
+
+
+def test_target_scaler():
+    targets = generator.normal(50, 9, 90)
+    scaler = TargetScaler.fit(targets, TRAIN[::-1])
+    judge = StandardScaler().fit(targets[TRAIN, None])
+    np.testing.assert_allclose(scaler.transform(targets), judge.transform(targets[:, None])[:, 0], atol=1e-12)
+    np.testing.assert_allclose(scaler.inverse(scaler.transform(targets)), targets, rtol=1e-14)
+    assert TargetScaler.from_state(scaler.state()) == scaler == TargetScaler.fit(targets, TRAIN)
+    with pytest.raises(InputError, match="the targets of the 45 training rows do not vary"):
+        TargetScaler.fit(np.ones(90), TRAIN)
+    with pytest.raises(StorageError, match="'target_deviation'"):
+        TargetScaler.from_state({"target_mean": np.array(1.0)})
