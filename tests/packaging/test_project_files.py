@@ -1,4 +1,4 @@
-"""LICENSE, CITATION, CHANGELOG and CONTRIBUTING agree with the package."""
+"""LICENSE, CITATION, CHANGELOG, CONTRIBUTING and kernels/README agree with the package."""
 
 from __future__ import annotations
 
@@ -49,3 +49,11 @@ def test_contributing_names_files_and_objects_that_exist():
     }
     for name, path in where.items():
         assert name.split()[-1] in text and re.search(rf"^{name}\b", (ROOT / path).read_text(), flags=re.M), name
+
+
+def test_source_files_that_the_page_of_kernels_names_exist():
+    text = (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:hpp|cpp|cuh|cu|py))`", text)) - {"simd/rotate_twice.hpp"}  # is to be added
+    assert len(named) > 30
+    present = [path.as_posix() for folder in ("kernels", "qmltrain", "tests") for path in (ROOT / folder).rglob("*.*")]
+    assert not [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in present)]
