@@ -1,10 +1,13 @@
-"""Linear algebra over GF(2): vectors are integers, bit i is component i, and addition is XOR."""
+"""Linear algebra over GF(2): vectors are integers, bit i is component i, addition is XOR. And its Fourier transform."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import xor
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def parity(bits: int) -> int:
@@ -92,3 +95,13 @@ def null_space(vectors: Sequence[int], rows: Sequence[int]) -> list[int]:
         else:
             found.append(vector ^ combine(added, images.coordinates(of_vector)))
     return found
+
+
+def walsh_hadamard(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., N): out[z] = sum_S (-1)^parity(z & S) in[S]; its own inverse up to 1/N. N is a power of two."""
+    shape = values.shape
+    for bit in range(shape[-1].bit_length() - 1):
+        pairs = values.reshape(*shape[:-1], -1, 2, 1 << bit)
+        low, high = pairs[..., 0, :], pairs[..., 1, :]
+        values = np.stack([low + high, low - high], axis=-2).reshape(shape)
+    return values

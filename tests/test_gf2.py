@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmltrain.gf2 import Span, combine, image, intersection, null_space
+from qmltrain.gf2 import Span, combine, image, intersection, null_space, walsh_hadamard
 
 N = 6
 vectors = st.lists(st.integers(1, (1 << N) - 1), max_size=N)
@@ -51,3 +52,10 @@ def test_the_vectors_that_no_row_notices(found, rows):
     found = Span(found).basis
     kernel = null_space(found, rows)
     assert members(kernel) == {v for v in members(found) if not any((v & row).bit_count() & 1 for row in rows)}
+
+
+def test_walsh_hadamard_is_the_sum_over_signs():
+    values = np.random.default_rng(0).normal(size=(2, 8))
+    address = np.arange(8)
+    signs = 1 - 2 * (np.bitwise_count(address[:, None] & address[None]) & 1).astype(float)
+    np.testing.assert_allclose(walsh_hadamard(values), values @ signs, atol=1e-14)

@@ -1,5 +1,5 @@
 // diagonals.cuh - phases on the 16 amplitudes of a thread.
-// brings: sign_bits, apply_table, walsh_hadamard, apply_half_turns
+// brings: sign_bits, apply_table, walsh_hadamard, apply_phases
 #pragma once
 #include "portable.cuh"
 
@@ -50,13 +50,13 @@ __device__ __forceinline__ void walsh_hadamard(Real* values) {
       }
 }
 
-// amplitude *= exp(-i pi half_turns[j]); the inverse takes the conjugate.
+// amplitude *= exp(-i pi cycles[j]); the inverse takes the conjugate.
 template <bool BACKWARD>
-__device__ __forceinline__ void apply_half_turns(Complex* psi, Complex* bra, const Real* half_turns) {
+__device__ __forceinline__ void apply_phases(Complex* psi, Complex* bra, const Real* cycles) {
 #pragma unroll
   for (int j = 0; j < 16; ++j) {
     Complex factor;
-    sincos_half_turns(half_turns[j], &factor.y, &factor.x);
+    sincos_pi(cycles[j], &factor.y, &factor.x);
     if (!BACKWARD) factor.y = -factor.y;
     psi[j] = times(factor, psi[j]);
     if (BACKWARD) bra[j] = times(factor, bra[j]);

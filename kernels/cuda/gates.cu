@@ -1,6 +1,6 @@
-// gates.cu - the debug path engine.fusion=false: one in-place launch a gate, states in global memory between.
-// The baseline for what fusion buys; every launch reads and writes each amplitude once. Launched by
-// qmltrain.engines.cuda.unfused. Backward un-applies the gate on psi and bra and leaves one row of sums a block.
+// gates.cu - the baseline of a benchmark, engine.fusion=false: one in-place launch per gate, states in global memory
+// between. It shows what fusion gains; every launch reads and writes each amplitude once. Launched by
+// qmltrain.engines.cuda.baseline. Backward un-applies the gate on psi and bra and leaves one row of sums per block.
 #include "portable.cuh"
 
 // value * (cosine + i sine)
@@ -99,13 +99,13 @@ EXPORT_KERNEL(pair_gate_backward)
 struct PhaseArguments {
   Complex *psi, *bra;
   const int* mask;         // (terms)
-  const Real* half_turns;  // (1 or samples, terms)
+  const Real* cycles;  // (1 or samples, terms)
   Real* sums;              // (rows, terms)
   long long amplitudes;    // of all samples
   int terms, address_bits, per_sample, measures;
 };
 
-// exp(-i pi sum_t half_turns_t (-1)^parity(z & mask_t)). One thread an amplitude; a row is min(256, 2^n) amplitudes of
+// exp(-i pi sum_t cycles_t (-1)^parity(z & mask_t)). One thread an amplitude; a row is min(256, 2^n) amplitudes of
 // one sample. grid: ceil(amplitudes / 256); block: 256; dynamic shared memory: 8 Real
 template <bool BACKWARD> __device__ __forceinline__ void phase_gate(const PhaseArguments& A) {
   DYNAMIC_SHARED(Real, shared);
@@ -113,13 +113,13 @@ template <bool BACKWARD> __device__ __forceinline__ void phase_gate(const PhaseA
   const bool inside = i < A.amplitudes;
   const long long sample = inside ? i >> A.address_bits : 0;
   const unsigned z = (unsigned)(i & ((1ll << A.address_bits) - 1));
-  const Real* half_turns = A.half_turns + (A.per_sample ? sample * A.terms : 0);
+  const Real* cycles = A.cycles + (A.per_sample ? sample * A.terms : 0);
   Real w = 0;
   if (inside) {
     Real sum = 0;
-    for (int t = 0; t < A.terms; ++t) sum += parity(z & (unsigned)A.mask[t]) ? -half_turns[t] : half_turns[t];
+    for (int t = 0; t < A.terms; ++t) sum += parity(z & (unsigned)A.mask[t]) ? -cycles[t] : cycles[t];
     Real sine, cosine;
-    sincos_half_turns(sum, &sine, &cosine);
+    sincos_pi(sum, &sine, &cosine);
     const Complex psi = A.psi[i];
     A.psi[i] = times_phase(psi, cosine, BACKWARD ? sine : -sine);
     if (BACKWARD) {

@@ -1,5 +1,5 @@
 // portable.cuh - the few words in which CUDA and the test emulator differ, and the number types.
-// brings: Real, Complex, KERNEL, EXPORT_KERNEL, DYNAMIC_SHARED, multiply_add, sincos_half_turns, times, w_of, parity
+// brings: Real, Complex, KERNEL, EXPORT_KERNEL, DYNAMIC_SHARED, multiply_add, sincos_pi, times, w_of, parity
 //
 // Every file is compiled with -DREAL=float or -DREAL=double; tile kernels also with -DTILE_BITS=T. No header of the
 // CUDA toolkit is needed (NVRTC has none).
@@ -21,11 +21,11 @@ using Complex = ComplexOf<Real>::Type;
 #define DYNAMIC_SHARED(type, name)                          \
   extern __shared__ __align__(16) unsigned char dynamic_[]; \
   type* name = reinterpret_cast<type*>(dynamic_)
-__device__ __forceinline__ void sincos_half_turns(float half_turns, float* sine, float* cosine) {
-  sincospif(half_turns, sine, cosine);
+__device__ __forceinline__ void sincos_pi(float x, float* sine, float* cosine) {
+  sincospif(x, sine, cosine);
 }
-__device__ __forceinline__ void sincos_half_turns(double half_turns, double* sine, double* cosine) {
-  sincospi(half_turns, sine, cosine);
+__device__ __forceinline__ void sincos_pi(double x, double* sine, double* cosine) {
+  sincospi(x, sine, cosine);
 }
 #endif
 

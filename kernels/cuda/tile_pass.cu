@@ -44,8 +44,8 @@ struct PassArguments {
   const Complex* table;         // (tables, THREADS + 16)
   const Complex* shear;         // (records, 4): tan(beta/4), sin(beta/2)
   const Complex* sample_shear;  // (samples, sample_shears): the same
-  const Real* angle;            // shared angles in half turns
-  const Real* sample_angle;     // (samples, sample_angles) in half turns
+  const Real* angle;            // shared angles / 2 pi
+  const Real* sample_angle;     // (samples, sample_angles): angles / 2 pi
   Real* sums;                   // [row * row_stride + column * column_stride]
   long long row_stride, column_stride;
   int records, address_bits, tile_count_bits, pack_bits, sample_shears, sample_angles, sum_lanes, start_zero,
@@ -249,7 +249,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
         values[s] = sum;
       }
       walsh_hadamard(values);
-      apply_half_turns<BACKWARD>(psi, bra, values);
+      apply_phases<BACKWARD>(psi, bra, values);
     };
 
     auto rotations = [&]() {

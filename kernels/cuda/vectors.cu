@@ -5,26 +5,26 @@
 
 // ---- tables of the shared diagonals, once a step
 //
-// table[d][e < threads]  = exp(-i pi sum of +-half_turns over the entries of thread bits)
+// table[d][e < threads]  = exp(-i pi sum of +-cycles over the entries of thread bits)
 // table[d][threads + j]  = the same over the entries of register bits
-// entry: {coordinate mask: bits 0..3 registers, 4.. threads, index into half_turns}; range[d]: {first entry, entries}
+// entry: {coordinate mask: bits 0..3 registers, 4.. threads, index into cycles}; range[d]: {first entry, entries}
 // grid: tables; block: 256
 KERNEL __launch_bounds__(256)
-    prepare_tables(const int2* range, const int2* entry, const double* half_turns, Complex* table, int threads) {
+    prepare_tables(const int2* range, const int2* entry, const double* cycles, Complex* table, int threads) {
   const int2 mine = range[blockIdx.x];
   for (int e = threadIdx.x; e < threads + 16; e += 256) {
     double sum = 0;
     for (int i = 0; i < mine.y; ++i) {
       const int2 term = entry[mine.x + i];
       const unsigned coordinates = (unsigned)term.x, registers = coordinates & 15u;
-      const double value = half_turns[term.y];
+      const double value = cycles[term.y];
       if (e < threads ? registers == 0 : registers != 0) {
         const unsigned set = e < threads ? (unsigned)e & (coordinates >> 4) : (unsigned)(e - threads) & registers;
         sum += parity(set) ? -value : value;
       }
     }
     double sine, cosine;
-    sincos_half_turns(sum, &sine, &cosine);
+    sincos_pi(sum, &sine, &cosine);
     Complex factor;
     factor.x = (Real)cosine;
     factor.y = (Real)-sine;
@@ -36,7 +36,7 @@ EXPORT_KERNEL(prepare_tables)
 // ---- per-sample angles, once a chunk: angle = coefficient * slot + offset, in double
 //
 // shears:     out[sample][column] = {tan(angle/4), sin(angle/2)}, angle reduced to [-pi, pi]
-// half turns: out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (2 pi more is a global sign)
+// cycles:     out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (2 pi more is a global sign)
 // affine: {coefficient, offset}; samples beyond the batch get angle 0. grid: ceil(samples * columns / 256); block: 256
 __device__ __forceinline__ double reduced_cycles(const double* slots, const int* slot, const double2* affine,
                                                 long long sample, int column, int n_slots, long long batch) {
@@ -51,21 +51,21 @@ KERNEL __launch_bounds__(256) sample_shears(const double* slots, const int* slot
   if (i >= total) return;
   const double cycles = reduced_cycles(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
   double sine, cosine, quarter_sine, quarter_cosine;
-  sincos_half_turns(cycles, &sine, &cosine);  // of angle / 2
-  sincos_half_turns(cycles / 2, &quarter_sine, &quarter_cosine);
+  sincos_pi(cycles, &sine, &cosine);  // of angle / 2
+  sincos_pi(cycles / 2, &quarter_sine, &quarter_cosine);
   Complex shear;
   shear.x = (Real)(quarter_sine / quarter_cosine);
   shear.y = (Real)sine;
   out[i] = shear;
 }
 EXPORT_KERNEL(sample_shears)
-KERNEL __launch_bounds__(256) sample_half_turns(const double* slots, const int* slot, const double2* affine, Real* out,
+KERNEL __launch_bounds__(256) sample_cycles(const double* slots, const int* slot, const double2* affine, Real* out,
                                                 int columns, int n_slots, long long batch, long long total) {
   const long long i = blockIdx.x * 256ll + threadIdx.x;
   if (i >= total) return;
   out[i] = (Real)reduced_cycles(slots, slot, affine, i / columns, (int)(i % columns), n_slots, batch);
 }
-EXPORT_KERNEL(sample_half_turns)
+EXPORT_KERNEL(sample_cycles)
 
 // ---- start states: psi[sample][z], |0> or real amplitudes for z < 2^n (zero above, and in rows beyond the batch)
 //

@@ -1,11 +1,12 @@
-"""Where the states of a gradient sweep are kept: the two modes of `gradient.mode`, as plain arithmetic.
+"""Where the states of a gradient are kept: the two modes of `gradient.mode`, as plain arithmetic.
 
-A layer is one D-to-D step of the plan. *Checkpoint* means gradient checkpointing here
-(`gradient.checkpoint_interval`); saved training state is a snapshot (`run.save_every`).
+*Checkpoint* means gradient checkpointing here (`gradient.checkpoint_interval`, in moments of the plan; `depth` is the
+number of those with rotations); saved training state is a snapshot (`run.save_every`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, sqrt
 from typing import Literal
 
@@ -14,31 +15,48 @@ from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.units import gib
 
 
-def states_in_flight(mode: Literal["reversible", "checkpoint"], n_steps: int, interval: int | None) -> int:
-    """Most states of one sample alive at once: psi, lambda and what is kept.
+def states_in_flight(mode: Literal["reversible", "checkpoint"], depth: int, interval: int | None) -> int:
+    """Most states of one sample alive at once: psi, the bra and what is kept.
 
-    reversible: 2, and one every `interval` steps where given; checkpoint: one every `interval` steps, those of
-    one recomputed segment, and lambda.
+    reversible: 2, and one every `interval` moments where given; checkpoint: one every `interval` moments, those of
+    one recomputed segment, and the bra.
     """
     if mode == "reversible":
-        return 2 + (ceil(n_steps / interval) if interval else 0)
-    interval = interval or default_interval(n_steps)
-    return ceil(n_steps / interval) + min(interval, n_steps) + 1
+        return 2 + (ceil(depth / interval) if interval else 0)
+    interval = interval or default_interval(depth)
+    return ceil(depth / interval) + min(interval, depth) + 1
 
 
-def default_interval(n_steps: int) -> int:
-    """About the square root of the depth, where L/k + k is least."""
-    return max(1, round(sqrt(n_steps)))
+def default_interval(depth: int) -> int:
+    """About the square root of the depth, where depth/k + k is least."""
+    return max(1, round(sqrt(depth)))
+
+
+def cuts_of_progress(rotations: Sequence[int], depth: int, interval: int, *, on_grid: bool) -> list[int]:
+    """Which of some pieces of a plan, in time order with so many rotations each, psi is kept before.
+
+    The first, then one every `interval` moments of progress. Progress is counted in rotations, of which a moment has
+    sum(rotations) / depth on average, so that circuits without diagonals (RY and CX) have cuts too. `on_grid`: at
+    multiples of the interval; else each one interval after the last cut, which pieces of many moments overshoot.
+    """
+    every = interval * (sum(rotations) / max(1, depth))
+    cuts, done, due = [0], 0, every
+    for index, count in enumerate(rotations):
+        if index and done >= due:
+            cuts.append(index)
+            due = every + (due if on_grid else done)
+        done += count
+    return cuts
 
 
 def choose(
-    options: GradientOptions, n_steps: int, state_bytes: int, memory_bytes: int, what: str
+    options: GradientOptions, depth: int, state_bytes: int, memory_bytes: int, what: str
 ) -> tuple[Literal["reversible", "checkpoint"], int | None, str]:
     """Mode, interval and the reason, before anything is allocated.
 
     `state_bytes` is one state of the smallest number of samples that runs at once (`what` says which).
     `auto` is reversible: un-applying is exact to rounding and needs two states at any depth; with an interval it
-    also keeps psi every so many layers, so that rounding cannot add up over more.
+    also keeps psi every so many moments, so that rounding cannot add up over more.
     Raises MemoryLimitError with the numbers where that cannot fit.
     """
     interval = options.checkpoint_interval
@@ -46,8 +64,8 @@ def choose(
         raise InputError(f"gradient.checkpoint_interval: {interval} is not possible; choose null or at least 1")
     mode: Literal["reversible", "checkpoint"] = "checkpoint" if options.mode == "checkpoint" else "reversible"
     if mode == "checkpoint" and interval is None:
-        interval = default_interval(n_steps)
-    states = states_in_flight(mode, n_steps, interval)
+        interval = default_interval(depth)
+    states = states_in_flight(mode, depth, interval)
     if states * state_bytes > memory_bytes:
         raise MemoryLimitError(
             f"gradient.mode={mode}: {states} states of {what} need {gib(states * state_bytes)} of "

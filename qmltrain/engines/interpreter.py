@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.checkpointing import choose, states_in_flight
+from qmltrain.engines.checkpointing import choose, cuts_of_progress, states_in_flight
 from qmltrain.engines.host_step import HostStep
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.plan_values import PlanValues, TermTable
@@ -33,6 +33,7 @@ from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import D_MULTIPLY_ADDS, R_MULTIPLY_ADDS, V_PAIR_MULTIPLY_ADDS, W_MULTIPLY_ADDS
 from qmltrain.fusion.passes import Operation, Pass, Rotations, schedule
 from qmltrain.fusion.plan import Diagonal, PhysicalString, Plan, Rotation
+from qmltrain.gf2 import walsh_hadamard
 
 State = NDArray[np.complexfloating]  # (B, N)
 
@@ -51,6 +52,7 @@ class InterpreterEngine:
     """`engine.name=interpreter`: runs anywhere, slowly. `tile_bits` and `low_bits` are for tests of tiled plans."""
 
     name = "interpreter"
+    has_baseline = False
 
     def __init__(self, tile_bits: int = 64, low_bits: int = 0) -> None:
         self.tile_bits = tile_bits
@@ -97,22 +99,12 @@ class InterpreterProgram:
         self.count = Count()
 
     def _checkpoints(self, interval: int | None) -> set[int]:
-        """Positions in `operations` before which psi is kept: the start, then every `interval` moments of progress.
-
-        Progress is counted in rotations, of which a moment has n_rotations / depth on average, so that circuits
-        without diagonals (RY and CX) have cuts too.
-        """
+        """Positions in `operations` before which psi is kept: the start, then before rotations."""
         if interval is None:
             return set()
-        per_moment = len(self.plan.gate_runs) / max(1, self.plan.depth)
-        kept, done, due = {0}, 0, interval * per_moment
-        for position, operation in enumerate(self.operations):
-            if isinstance(operation, Rotations):
-                if done >= due:
-                    kept.add(position)
-                    due += interval * per_moment
-                done += len(operation.rotations)
-        return kept
+        found = [(k, len(one.rotations)) for k, one in enumerate(self.operations) if isinstance(one, Rotations)]
+        cuts = cuts_of_progress([count for _, count in found], self.plan.depth, interval, on_grid=True)
+        return {0, *(found[index][0] for index in cuts[1:])}
 
     def traffic(self) -> Traffic:
         return Traffic(len(self.passes), len(self.passes[0].basis))
@@ -213,6 +205,16 @@ class InterpreterTape:
                 found_BM[:, column] = string.sign * sums_BN[:, string.z_mask]
         return found_BM
 
+    def measured(self, sample: int, shots: int, generator: np.random.Generator) -> FloatArray:
+        """(M,) every string of I and Z averaged over `shots` measurements of this sample in the computational basis;
+        zero for strings with X or Y."""
+        cumulative = np.cumsum(np.abs(self.state[sample].astype(np.complex128)) ** 2)
+        drawn = np.searchsorted(cumulative, generator.random(shots) * cumulative[-1], side="right")
+        addresses = np.minimum(drawn, len(cumulative) - 1)
+        sums_N = walsh_hadamard(np.bincount(addresses, minlength=len(cumulative)).astype(np.float64))
+        strings = self.program.plan.strings  # on addresses too a string of Z is a sign by parity
+        return np.array([0.0 if s.x_mask else s.sign * sums_N[s.z_mask] / shots for s in strings])
+
     def _bra(self, state: State, cotangent_BM: FloatArray) -> State:
         """sum_m c_m P_m psi."""
         weights_BN = np.zeros(state.shape)
@@ -284,7 +286,7 @@ class InterpreterTape:
             gate_run = gate_runs[rotation.gate_run]
             if not gate_run.is_trainable:
                 continue
-            # paired_z = conj(lambda at z ^ mask) psi_z
+            # paired_z = conj(bra at z ^ mask) psi_z
             paired = bra[:, address ^ rotation.pair_mask].conj() * state
             sign = self._z_sign(rotation.parity_mask, rotation.flip)
             v_y = np.sum(paired.real * sign, axis=1, dtype=np.float64)
@@ -308,7 +310,7 @@ class InterpreterTape:
     def _diagonal_gradients(
         self, operation: Diagonal, state: State, bra: State, raw_BR: FloatArray, per_sample_BS: FloatArray
     ) -> None:
-        """Im <lambda|Z_S|psi> of every mask S at once: the Walsh-Hadamard transform of w = Im(conj(lambda) psi)."""
+        """Im <bra|Z_S|psi> of every mask S at once: the Walsh-Hadamard transform of w = Im(conj(bra) psi)."""
         if not operation.has_gradient:
             return
         sums_BN = walsh_hadamard(self._w(state, bra))
@@ -320,15 +322,3 @@ class InterpreterTape:
         table = plan_values.per_sample_terms[operation.moment]
         for k, mask in enumerate(table.masks):
             per_sample_BS[:, table.source[k]] += table.coefficients[k] * sums_BN[:, mask]
-
-
-def walsh_hadamard(values_BN: FloatArray) -> FloatArray:
-    """(B, N): out[z] = sum_S (-1)^parity(z & S) in[S]; its own inverse up to 1/N."""
-    batch, size = values_BN.shape
-    span = 1
-    while span < size:
-        pairs = values_BN.reshape(batch, -1, 2, span)
-        low, high = pairs[:, :, 0], pairs[:, :, 1]
-        values_BN = np.stack([low + high, low - high], axis=2).reshape(batch, size)
-        span *= 2
-    return values_BN

@@ -7,7 +7,7 @@ an HEA), so that a step of 20,000 gate runs takes milliseconds.
 A gate run's unitary is kept as a quaternion (w, x, y, z) = w - i (x X + y Y + z Z). Its gradient comes from three real
 numbers taken right after its R (before RZ(gamma)):
 
-    v = (Im <lambda|X|psi>, Im <lambda|Y|psi>, Im <lambda|Z|psi>),   d/d(angle_k) = axis_k . v,
+    v = (Im <bra|X|psi>, Im <bra|Y|psi>, Im <bra|Z|psi>),   d/d(angle_k) = axis_k . v,
 
 with axis_k the Pauli axis of rotation k carried to that point by the gates between (an SO(3) rotation; no Euler
 angles, hence no singularity).
@@ -54,7 +54,7 @@ class _Composed:
 @dataclass(frozen=True)
 class SharedAngles:
     """The shared angles of a step: the slots, and U = RZ(gamma) RY(beta) RZ(alpha) of each gate run (zeros for
-    per-sample ones). `sources` is what the shared `TermTable`s index; `composed` has an entry a group, None where it
+    per-sample ones). `sources` is what the shared `TermTable`s index; `composed` has an entry per group, None where it
     is real."""
 
     shared_S: FloatArray
@@ -81,7 +81,7 @@ class TermTable:
 
 
 class PlanValues:
-    """Index arrays of a plan, made once; `n_raw` raw sums: 3 a gate run (v), then 1 a shared slot term of a D."""
+    """Index arrays of a plan, made once; `n_raw` raw sums: 3 per gate run (v), then 1 per shared slot term of a D."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -258,7 +258,7 @@ def _along_axes(group: _Group, composed: _Composed | None, v_3R: FloatArray) -> 
 
 
 def _rotate(axis: int, cosine: FloatArray, sine: FloatArray, v_3R: FloatArray) -> FloatArray:
-    """`v_3R` rotated about `axis`, right-handed: what v becomes when the rotation is applied to both psi and lambda."""
+    """`v_3R` rotated about `axis`, right-handed: what v becomes when both psi and the bra are rotated."""
     i, j = (axis + 1) % 3, (axis + 2) % 3
     rotated = v_3R.copy()
     rotated[i] = cosine * v_3R[i] - sine * v_3R[j]

@@ -1,16 +1,16 @@
 """What every engine offers. Shape letters: B batch (of a chunk), N = 2^n, M Pauli strings, S shared slots,
 S' per-sample slots, R raw gradient sums (engine's own layout), G blocks of `BLOCK` samples.
 
-    engine.compile(circuit, strings, precision, gradient, options) -> Program    once a run
-    program.begin_step(shared_S) -> Step                                        once a step; the step owns its angles
-    step.forward(per_sample_BS, initial_BN) -> Tape                             once a chunk
-    tape.expectations_BM; tape.backward(cotangent_BM) -> Backward               once a chunk
-    step.slot_gradient(total_R) -> gradient_S                                   once a step
+    engine.compile(circuit, strings, precision, gradient, options) -> Program    once per run
+    program.begin_step(shared_S) -> Step                                        once per step; the step owns its angles
+    step.forward(per_sample_BS, initial_BN) -> Tape                             once per chunk
+    tape.expectations_BM; tape.backward(cotangent_BM) -> Backward               once per chunk
+    step.slot_gradient(total_R) -> gradient_S                                   once per step
 
 Training takes `step.chunk(function, ...)` and `step.results()` instead of `forward`: what the function does to a tape
 stays where the states are, on NumPy arrays (`qmltrain.engines.host_step`) or on a device's.
 
-Raw sums are linear in the gradient and come one row a block of 16 samples (by index in the batch), so that the
+Raw sums are linear in the gradient and come one row per block of 16 samples (by index in the batch), so that the
 caller can add blocks in one fixed order whatever the chunks, threads or ranks (`qmltrain.training.reduction`).
 """
 
@@ -47,7 +47,8 @@ class GradientOptions:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """`threads` 0: from SLURM_CPUS_PER_TASK, then the affinity mask. `memory_bytes` None: what the device has."""
+    """`threads` 0: from SLURM_CPUS_PER_TASK, then the affinity mask. `memory_bytes` None: what the device has.
+    `fusion` False: a pass per gate, the baseline of a benchmark (see `Engine.has_baseline`)."""
 
     threads: int = 0
     memory_bytes: int | None = None
@@ -104,7 +105,7 @@ class Backward:
 
 
 class Tape(Protocol):
-    """The states of one chunk after the forward sweep; `backward` may be called once."""
+    """The states of one chunk on the way back; `backward` may be called once."""
 
     expectations_BM: FloatArray
 
@@ -166,9 +167,11 @@ class Program(Protocol):
 
 
 class Engine(Protocol):
-    """`name` is what `engine.name` selects; `describe()` is one line on device, threads and instruction set."""
+    """`name` is what `engine.name` selects; `describe()` is one line on device, threads and instruction set.
+    `has_baseline`: users may ask for a pass a gate (`engine.fusion=false`), to compare."""
 
     name: str
+    has_baseline: bool
 
     def describe(self) -> str: ...
 

@@ -1,6 +1,6 @@
 """The oracle: dense complex128, gate by gate as the Circuit says, no lowering and no fusion.
 
-Written to be read, not to be fast. Its adjoint is the plainest: going back, ``2 Re <lambda| dU |psi>`` for every
+Written to be read, not to be fast. Its adjoint is the plainest: going back, ``2 Re <bra| dU |psi>`` for every
 angle, dU from the gate's matrix itself. Judged by Kronecker products and finite differences in the tests.
 """
 
@@ -41,6 +41,7 @@ class ReferenceEngine:
     """`engine.name=reference`: for tests and for checking other engines; complex128 only in effect."""
 
     name = "reference"
+    has_baseline = False
 
     def describe(self) -> str:
         return "reference: dense NumPy, complex128, gate by gate"
@@ -78,7 +79,7 @@ class ReferenceProgram:
         self.forecast = Forecast(0, BLOCK * 4 * state, "reversible", None, reason, memory_bytes or available_bytes())
 
     def traffic(self) -> Traffic:
-        """A pass a gate."""
+        """A pass per gate."""
         return Traffic(len(self.circuit.gates), max((len(gate.qubits) for gate in self.circuit.gates), default=0))
 
     def begin_step(self, shared_S: FloatArray) -> ReferenceStep:

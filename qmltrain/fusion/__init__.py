@@ -1,1 +1,1 @@
-"""From Circuit to Plan: lowering, runs, steps, passes, cost. Pure: no arrays, no values, deterministic."""
+"""From Circuit to Plan: lowering, moments, passes, cost. Pure: no arrays, no values, deterministic."""

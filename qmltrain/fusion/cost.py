@@ -1,8 +1,8 @@
 """The cost model: multiply-adds and bytes of a plan, counted per amplitude in its plain form.
 
-One R costs 4 real multiply-adds an amplitude (2 for each of the real and the imaginary part), one D 4 (a complex
-product). Going back both are un-applied on psi and lambda; taking v_x and v_y of a gate run costs 4 (a real one v_y
-alone, 2; one without trainable angle none), and w = Im(conj(lambda) psi) of a D or of the v_z of a moment costs 2.
+One R costs 4 real multiply-adds per amplitude (2 for each of the real and the imaginary part), one D 4 (a complex
+product). Going back both are un-applied on psi and the bra; taking v_x and v_y of a gate run costs 4 (a real one v_y
+alone, 2; one without trainable angle none), and w = Im(conj(bra) psi) of a D or of the v_z of a moment costs 2.
 A pass reads and writes each of its states once, and engines choose their passes (`qmltrain.fusion.passes` has the
 general schedule): what depends on them takes them. The interpreter counts what it does; a test demands that both
 agree. Fast engines do better in arithmetic (a scaled R costs 2).
@@ -47,7 +47,7 @@ def forward_cost(plan: Plan, passes: Sequence[Pass], amplitude_bytes: int) -> Co
 
 
 def backward_cost(plan: Plan, passes: Sequence[Pass], amplitude_bytes: int) -> Cost:
-    """One sample back, everything un-applied on psi and lambda."""
+    """One sample back, everything un-applied on psi and the bra."""
     per_amplitude = 0
     for one in passes:
         for operation in one.operations:
@@ -78,13 +78,13 @@ class TableCost:
 
     additions_once: int
     sines_once: int
-    additions_a_sample: int
-    sines_a_sample: int
+    additions_per_sample: int
+    sines_per_sample: int
 
 
 def table_cost(plan: Plan, tile_bits: int) -> TableCost:
-    """Forward and backward. A transform costs t additions an amplitude in tiles of 2^t, whatever the number of strings:
-    so all pairs of qubits cost what neighbours cost.
+    """Forward and backward. A transform costs t additions per amplitude in tiles of 2^t, whatever the number of
+    strings: so all pairs of qubits cost what neighbours cost.
     """
     size = 1 << plan.n_qubits
     transform = min(tile_bits, plan.n_qubits) * size

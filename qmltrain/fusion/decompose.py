@@ -1,4 +1,4 @@
-"""Every gate as a product of the four primitives the lowering knows, exact up to a global phase.
+"""Every gate as a product of the three primitives that the lowering knows, exact up to a global phase.
 
     Rotate(axis, qubit, angle)   exp(-i angle P / 2), P = X, Y or Z on one qubit
     Phase(qubits, angle)         exp(-i angle Z...Z / 2)
@@ -100,7 +100,7 @@ def _cx(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Pr
 
 
 def _cy(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
-    """S on the target turns X into Y."""
+    """S on the target makes X a Y."""
     yield Rotate("z", qubits[1], constant(-pi / 2))
     yield Permute("cx", qubits)
     yield Rotate("z", qubits[1], constant(pi / 2))
@@ -203,15 +203,15 @@ def _identity(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Itera
 
 
 def pauli_rotation(qubits: tuple[int, ...], letters: str, angle: AffineAngle) -> Iterator[Primitive]:
-    """Turn every letter to Z, one phase, turn back: X by RY(-pi/2), Y by RX(pi/2)."""
-    turns: dict[str, tuple[Axis, float]] = {"X": ("y", -pi / 2), "Y": ("x", pi / 2)}
+    """Rotate every letter to Z, one phase, rotate back: X by RY(-pi/2), Y by RX(pi/2)."""
+    to_z: dict[str, tuple[Axis, float]] = {"X": ("y", -pi / 2), "Y": ("x", pi / 2)}
     for qubit, letter in zip(qubits, letters, strict=True):
-        if letter in turns:
-            yield Rotate(turns[letter][0], qubit, constant(turns[letter][1]))
+        if letter in to_z:
+            yield Rotate(to_z[letter][0], qubit, constant(to_z[letter][1]))
     yield Phase(qubits, angle)
     for qubit, letter in zip(qubits, letters, strict=True):
-        if letter in turns:
-            yield Rotate(turns[letter][0], qubit, constant(-turns[letter][1]))
+        if letter in to_z:
+            yield Rotate(to_z[letter][0], qubit, constant(-to_z[letter][1]))
 
 
 DECOMPOSITIONS: dict[str, Decomposition] = {

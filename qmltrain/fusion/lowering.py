@@ -35,7 +35,7 @@ class _OpenMoment:
         """The D of this moment, constants of one mask merged; None where nothing is left."""
         constants = []
         for mask, angle in self.constants.items():
-            reduced = remainder(angle, tau)  # a full turn is a global sign
+            reduced = remainder(angle, tau)  # 2 pi more is a global sign
             if abs(reduced) > _NEGLIGIBLE:
                 constants.append(Term(mask, 1, constant(reduced)))
         if not (constants or self.shared or self.per_sample):
@@ -75,7 +75,7 @@ class _Lowering:
         self.frame = Frame(n_qubits)
         self.gate_runs: list[GateRun] = []
         self.moments = [_OpenMoment()]
-        self.open: list[list[AxisRotation]] = [[] for _ in range(n_qubits)]  # gate runs not yet closed, one a qubit
+        self.open: list[list[AxisRotation]] = [[] for _ in range(n_qubits)]  # gate runs not yet closed, one per qubit
 
     def gate(self, gate: Gate, angles: tuple[AffineAngle, ...]) -> None:
         for primitive in decompose(gate, angles):

@@ -5,7 +5,7 @@ contiguous access. Diagonals need no locality (address bits are known everywhere
 
     pass:  what is left of moment l  |  D(l)  |  as much of moment l+1 as lies in the same tile  |  ...
 
-For a ring of n = 20 qubits and tiles of 12 bits that is one pass a layer; a circuit of at most `tile_bits` qubits
+For a ring of n = 20 qubits and tiles of 12 bits that is one pass per layer; a circuit of at most `tile_bits` qubits
 is one pass in all.
 """
 

@@ -94,8 +94,11 @@ def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | Non
     engine_config, gradient = config.engine, config.gradient
     name = choices["engine"] if choices else engine_config.name
     selection = select_engine(name)
-    if not engine_config.fusion and selection.engine.name != "cuda":
-        raise InputError(f"engine.fusion: false is for engine.name=cuda alone, found {selection.engine.name}")
+    if not engine_config.fusion and not selection.engine.has_baseline:
+        raise InputError(
+            f"engine.fusion: false is not offered by engine.name={selection.engine.name}; "
+            "set engine.fusion=true, or engine.name=cuda"
+        )
     mode: GradientMode = choices["gradient_mode"] if choices else gradient.mode  # type: ignore[assignment]
     interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
     memory = bytes_of_gib(engine_config.memory_gib)

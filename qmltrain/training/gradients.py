@@ -3,7 +3,7 @@
 Chunks bound the memory: no state outlives its chunk. They are multiples of 16 samples, and every sum over samples
 follows the tree of `qmltrain.training.reduction`, so neither chunks nor threads change a bit.
 
-What happens to a chunk is one pure function of arrays (`Evaluator._gradient_of`): expectations, head, loss, the sweep
+What happens to a chunk is one pure function of arrays (`Evaluator._gradient_of`): expectations, head, loss, the way
 back, sums of blocks. A `Step` runs it where the states are, on NumPy's arrays or a device's, and brings the results of
 all chunks back at once.
 """

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from qmltrain.circuit.observables import Observables
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.errors import InputError
+from qmltrain.gf2 import walsh_hadamard
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.reduction import SLAB, array_namespace, block_sums, joined, tree_matmul, tree_sum
 
@@ -246,7 +247,5 @@ def _range_of_sum(observables: Observables, index: int) -> tuple[float, float]:
     values = np.zeros(1 << len(qubits))
     for string, value in terms:
         values[sum((string.z_mask >> q & 1) << bit for bit, q in enumerate(qubits))] += value
-    for bit in range(len(qubits)):
-        pairs = values.reshape(-1, 2, 1 << bit)
-        values = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
+    values = walsh_hadamard(values)
     return float(values.min()), float(values.max())

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.interpreter import InterpreterEngine, walsh_hadamard
+from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import EngineOptions, FloatArray, Precision
 from qmltrain.errors import InputError
 from qmltrain.training.gradients import chunk_size
@@ -69,21 +69,8 @@ class ShotSampler:
         for sample, row in enumerate(rows):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(row),)))
             if self._diagonal.any():
-                outcomes = _measure(np.abs(tape.state[sample].astype(np.complex128)) ** 2, shots, generator)
-                counts_N = np.bincount(outcomes, minlength=tape.state.shape[1]).astype(np.float64)
-                # the state lies in physical addresses; there too a string of Z is a sign by parity
-                sums_N = walsh_hadamard(counts_N[None])[0]
-                for column in np.flatnonzero(self._diagonal):
-                    string = self._program.plan.strings[column]
-                    strings_bM[sample, column] = string.sign * sums_N[string.z_mask] / shots
+                strings_bM[sample, self._diagonal] = tape.measured(sample, shots, generator)[self._diagonal]
             others = np.flatnonzero(~self._diagonal)
             chances = np.clip((1.0 + strings_bM[sample, others]) / 2.0, 0.0, 1.0)  # rounding may leave [0, 1]
             strings_bM[sample, others] = 2.0 * generator.binomial(shots, chances) / shots - 1.0
         return model.expectations(strings_bM)
-
-
-def _measure(weights_N: FloatArray, shots: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Basis states drawn with probabilities proportional to `weights_N`, in (shots,)."""
-    cumulative = np.cumsum(weights_N)
-    drawn = np.searchsorted(cumulative, generator.random(shots) * cumulative[-1], side="right")
-    return np.minimum(drawn, len(weights_N) - 1)

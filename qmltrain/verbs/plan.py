@@ -40,7 +40,7 @@ def run(config: Config, context: CommandContext) -> int:
             f"at most {shape.largest_diagonal} in one diagonal",
         ),
         ("measured", _measured(model)),
-        ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, a sample"),
+        ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, per sample"),
         ("one state", gib(amplitude << circuit.n_qubits)),
         ("planned in", f"{seconds:.2f} s"),
     )
@@ -58,14 +58,14 @@ def run(config: Config, context: CommandContext) -> int:
         (
             "passes",
             f"{traffic.passes} over memory each way, in tiles of 2^{traffic.tile_bits} amplitudes "
-            f"({gates / max(1, traffic.passes):.3g} gates a pass)",
+            f"({gates / max(1, traffic.passes):.3g} gates per pass)",
         ),
         (
             "phase tables",
-            f"{tables.additions_once:.3g} additions and {tables.sines_once:.3g} sines a step, "
-            f"{tables.additions_a_sample:.3g} and {tables.sines_a_sample:.3g} a sample",
+            f"{tables.additions_once:.3g} additions and {tables.sines_once:.3g} sines per step, "
+            f"{tables.additions_per_sample:.3g} and {tables.sines_per_sample:.3g} per sample",
         ),
-        ("bytes moved", f"{gib(moved)} forward, {gib(moved_back)} backward, a sample"),
+        ("bytes moved", f"{gib(moved)} forward, {gib(moved_back)} backward, per sample"),
         (
             step,
             f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "

@@ -8,11 +8,11 @@ import re
 import pytest
 
 from qmltrain.engines.cuda import geometry
+from qmltrain.engines.cuda.baseline.unfused import PAIR_ARGUMENTS, PHASE_ARGUMENTS
 from qmltrain.engines.cuda.device import DeviceLimits
 from qmltrain.engines.cuda.engine import MAX_QUBITS
 from qmltrain.engines.cuda.fused import PASS_ARGUMENTS
 from qmltrain.engines.cuda.sources import kernel_source
-from qmltrain.engines.cuda.unfused import PAIR_ARGUMENTS, PHASE_ARGUMENTS
 from qmltrain.shipped_files import kernels_directory
 from tests.cuda import nvrtc
 
@@ -82,7 +82,7 @@ def test_every_launch_fits_the_architecture(architecture):
     """Registers x threads and shared memory of each kernel, at every tile size the engine would take."""
     limits = geometry.ARCHITECTURES[architecture]
     for precision in geometry.LARGEST_TILE:
-        device = DeviceLimits(architecture, architecture, limits.shared_bytes_a_block, 1 << 30, 1)
+        device = DeviceLimits(architecture, architecture, limits.shared_bytes_per_block, 1 << 30, 1)
         largest = geometry.largest_tile(device, precision)
         assert geometry.working_tile(device, precision) <= largest
         for tile_bits in range(geometry.SMALLEST_TILE, largest + 1):
@@ -94,7 +94,7 @@ def test_every_launch_fits_the_architecture(architecture):
                 a_warp = -(-registers * 32 // 256) * 256  # registers are handed out in units of 256 a warp
                 assert a_warp * -(-threads // 32) <= limits.registers
                 shared = geometry.tile_shared_bytes(tile_bits, precision, backward)
-                assert shared <= limits.shared_bytes_a_block
+                assert shared <= limits.shared_bytes_per_block
         for source in ("vectors", "gates"):
             for registers, _ in RECORDED[architecture][nvrtc.name_of(source, precision, None)].values():
                 assert -(-registers * 32 // 256) * 256 * 8 <= limits.registers
@@ -102,7 +102,7 @@ def test_every_launch_fits_the_architecture(architecture):
 
 def test_the_largest_resident_circuit():
     def largest(architecture: str, precision: str) -> int:
-        shared = geometry.ARCHITECTURES[architecture].shared_bytes_a_block
+        shared = geometry.ARCHITECTURES[architecture].shared_bytes_per_block
         return geometry.largest_tile(DeviceLimits("", architecture, shared, 1 << 30, 1), precision)
 
     assert [largest(a, "complex64") for a in ("75", "80", "86", "90", "120")] == [11, 13, 12, 13, 12]

@@ -108,7 +108,7 @@ def test_sums_of_rows(rows, a_group, by_column, precision):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("kernel", ["sample_shears", "sample_half_turns"])
+@pytest.mark.parametrize("kernel", ["sample_shears", "sample_cycles"])
 def test_angles_of_samples(kernel, precision):
     """Angles at the ends of their range and beyond; samples beyond the batch get angle zero."""
     device = EmulatorDevice()
@@ -124,9 +124,9 @@ def test_angles_of_samples(kernel, precision):
     found = device.read(out, real, (8, 4, width)).astype(np.float64)
     angle = np.zeros((8, 4))
     angle[:5] = affine[:, 0] * slots[:, slot] + affine[:, 1]
-    if kernel == "sample_half_turns":
-        turns = np.exp(2j * np.pi * found[..., 0])
-        np.testing.assert_allclose(turns, np.exp(1j * angle), atol=tolerance(precision))
+    if kernel == "sample_cycles":
+        cycles = np.exp(2j * np.pi * found[..., 0])
+        np.testing.assert_allclose(cycles, np.exp(1j * angle), atol=tolerance(precision))
         return
     a, b = found[..., 0], found[..., 1]  # three shears are the rotation up to a sign of the whole
     rotation = np.stack([1 - a * b, -a * (2 - a * b), b, 1 - a * b], axis=-1)
@@ -140,11 +140,11 @@ def test_angles_of_samples(kernel, precision):
 def test_tables_of_diagonals(precision):
     device = EmulatorDevice()
     threads = 8
-    turns = np.random.default_rng(3).uniform(-0.5, 0.5, 6)
+    cycles = np.random.default_rng(3).uniform(-0.5, 0.5, 6)
     entries = np.array([(0b0001, 0), (0b0110, 1), (0b0010000, 2), (0b1010000, 3), (0b1000000, 4)], dtype=np.int32)
     ranges = np.array([(0, 3), (2, 3), (0, 0)], dtype=np.int32)
     out = device.allocate(3 * (threads + 16) * np.dtype(precision).itemsize)
-    held = [device.upload(a) for a in (ranges, entries, turns)]
+    held = [device.upload(a) for a in (ranges, entries, cycles)]
     arguments = (*(pointer(b) for b in held), pointer(out), np.int32(threads))
     device.launch(Kernel("vectors", "prepare_tables", precision), 3, 256, 0, arguments)
     found = device.read(out, precision, (3, threads + 16))
@@ -153,8 +153,8 @@ def test_tables_of_diagonals(precision):
         for coordinates, number in entries[first : first + count]:
             for e in range(threads):
                 if coordinates >= 16:
-                    expected[d, e] += turns[number] * (1 - 2 * ((e & int(coordinates) >> 4).bit_count() & 1))
+                    expected[d, e] += cycles[number] * (1 - 2 * ((e & int(coordinates) >> 4).bit_count() & 1))
             for j in range(16):
                 if coordinates < 16:
-                    expected[d, threads + j] += turns[number] * (1 - 2 * ((j & int(coordinates)).bit_count() & 1))
+                    expected[d, threads + j] += cycles[number] * (1 - 2 * ((j & int(coordinates)).bit_count() & 1))
     np.testing.assert_allclose(found, np.exp(-1j * np.pi * expected), atol=tolerance(precision))

@@ -89,7 +89,7 @@ def test_long_work_is_cut_into_short_launches(monkeypatch, n_qubits, tile):
     theta, x = random_inputs(circuit, 40)
     found, launches = [], []
     for work in (1 << 40, 1 << 10):
-        monkeypatch.setattr(fused, "_WORK_A_MULTIPROCESSOR", work)
+        monkeypatch.setattr(fused, "_WORK_PER_MULTIPROCESSOR", work)
         device = EmulatorDevice()
         program = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS)
         tape = forward(program, circuit, theta, x)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.interpreter import InterpreterEngine, walsh_hadamard
+from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.cost import backward_cost, forward_cost
@@ -146,10 +146,3 @@ def test_block_sums_are_sums_of_sixteen(batch):
         rows = slice(16 * block, 16 * block + 16)
         part = step.forward(angles[rows]).backward(cotangent[rows])
         np.testing.assert_array_equal(part.block_sums_GR[0], whole[block])
-
-
-def test_walsh_hadamard_is_the_sum_over_signs():
-    values = np.random.default_rng(0).normal(size=(2, 8))
-    address = np.arange(8)
-    signs = 1 - 2 * (np.bitwise_count(address[:, None] & address[None]) & 1).astype(float)
-    np.testing.assert_allclose(walsh_hadamard(values), values @ signs, atol=1e-14)

@@ -47,7 +47,7 @@ def test_plan_shows_that_many_strings_cost_no_more_than_few(tmp_path, capsys):
     for row in ("fused to", "phase tables", "multiply-adds", "bytes moved"):
         assert full[row] == linear[row]
     # two diagonals of the samples' own, forward, backward and gradients: 6 transforms of 6 x 64 additions; 4 x 64 sines
-    assert full["phase tables"].endswith("2.3e+03 and 256 a sample")
+    assert full["phase tables"].endswith("2.3e+03 and 256 per sample")
 
 
 def test_plan_shows_re_uploading_in_proportion(tmp_path, capsys):

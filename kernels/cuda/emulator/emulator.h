@@ -58,14 +58,14 @@ template <class Value, class Added> UNWATCHED inline Value atomicAdd(Value* addr
 template <class Value> inline Value __ldg(const Value* address) { return *address; }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 
-inline void sincos_half_turns(double turns, double* sine, double* cosine) {
-  turns -= 2 * std::rint(turns / 2);
-  *sine = std::sin(M_PI * turns);
-  *cosine = std::cos(M_PI * turns);
+inline void sincos_pi(double x, double* sine, double* cosine) {
+  x -= 2 * std::rint(x / 2);
+  *sine = std::sin(M_PI * x);
+  *cosine = std::cos(M_PI * x);
 }
-inline void sincos_half_turns(float turns, float* sine, float* cosine) {
+inline void sincos_pi(float x, float* sine, float* cosine) {
   double s, c;
-  sincos_half_turns((double)turns, &s, &c);
+  sincos_pi((double)x, &s, &c);
   *sine = (float)s;
   *cosine = (float)c;
 }

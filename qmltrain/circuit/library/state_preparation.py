@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.angle import constant
 from qmltrain.circuit.circuit import Gate
+from qmltrain.gf2 import walsh_hadamard
 
 # Angles that are left out: rounding of the transform. With all 2^n of them the state is off by 2^n / 2 times as much.
 _SMALLEST_ANGLE = 1e-15
@@ -57,11 +58,3 @@ def _diagonal(angles_z: NDArray[np.float64], lowest: int) -> Iterator[Gate]:
         qubits = tuple(lowest + bit for bit in range(mask.bit_length()) if mask >> bit & 1)
         if qubits:
             yield Gate("multi_rz", qubits, (constant(float(weights_S[mask])),))
-
-
-def walsh_hadamard(values_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``sum_k (-1)^popcount(z & k) v_k`` for every z; its own inverse up to the factor N."""
-    for bit in range(len(values_N).bit_length() - 1):
-        pairs = values_N.reshape(-1, 2, 1 << bit)
-        values_N = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
-    return values_N

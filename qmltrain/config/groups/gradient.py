@@ -16,5 +16,5 @@ class GradientConfig(ConfigGroup):
         one_of("auto", "reversible", "checkpoint"),
     )
     checkpoint_interval: int | None = option(
-        None, "layers between kept states (null: chosen); not the snapshots of run.save_every", COUNT
+        None, "moments between kept states (null: chosen); not the snapshots of run.save_every", COUNT
     )

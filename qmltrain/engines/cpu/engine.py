@@ -47,6 +47,7 @@ class CpuEngine:
     plans, of qubits in the lanes, of states whose rows are shared out between threads."""
 
     name = "cpu"
+    has_baseline = False
 
     def __init__(
         self, tile_row_bits: int | None = None, lane_bits: int | None = None, share_row_bits: int | None = None

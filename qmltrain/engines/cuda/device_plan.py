@@ -85,7 +85,7 @@ class DevicePlan:
         """Most gradient sums that one pass writes."""
         schedule = self.schedule
         return max(
-            (samples * schedule.rows_a_sample(i) * one.columns for i, one in enumerate(schedule.passes)), default=0
+            (samples * schedule.rows_per_sample(i) * one.columns for i, one in enumerate(schedule.passes)), default=0
         )
 
     def segments(self) -> list[tuple[int, int]]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import default_interval
+from qmltrain.engines.cuda.baseline.unfused import UnfusedSchedule
 from qmltrain.engines.cuda.cupy_device import CupyDevice
 from qmltrain.engines.cuda.device import Device, Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.geometry import SMALLEST_TILE, largest_tile, working_tile
 from qmltrain.engines.cuda.program import CudaProgram
 from qmltrain.engines.cuda.schedule import Schedule
-from qmltrain.engines.cuda.unfused import UnfusedSchedule
 from qmltrain.engines.protocol import DEFAULT_GRADIENT, DEFAULT_OPTIONS, EngineOptions, GradientOptions, Precision
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
 
 MAX_QUBITS = 30
 LOW_BITS = {"complex64": 3, "complex128": 2}  # 64 contiguous bytes
-_ROTATIONS_A_PASS = 1 << 14
+_ROTATIONS_PER_PASS = 1 << 14
 
 
 def every_kernel(precision: Precision, largest: int) -> list[Kernel]:
@@ -27,7 +27,7 @@ def every_kernel(precision: Precision, largest: int) -> list[Kernel]:
     vectors = [
         "prepare_tables",
         "sample_shears",
-        "sample_half_turns",
+        "sample_cycles",
         "start_state",
         "expectations",
         "distances",
@@ -45,6 +45,7 @@ class CudaEngine:
     """`tile_bits` and `low_bits` override what the device's shared memory allows, for tests of tiled plans."""
 
     name = "cuda"
+    has_baseline = True
 
     def __init__(self, device: Device | None = None, tile_bits: int | None = None, low_bits: int | None = None) -> None:
         if device is None:
@@ -77,7 +78,7 @@ class CudaEngine:
             interval = gradient.checkpoint_interval
             if interval is None and gradient.mode == "checkpoint":
                 interval = default_interval(plan.depth)
-            per_pass = _ROTATIONS_A_PASS
+            per_pass = _ROTATIONS_PER_PASS
             if interval:  # a resident circuit is cut where states are kept
                 per_pass = min(per_pass, max(1, -(-interval * len(plan.gate_runs) // max(1, plan.depth))))
             schedule = FusedSchedule(self.device, plan, precision, tile_bits, low_bits, per_pass)

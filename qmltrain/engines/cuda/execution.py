@@ -113,18 +113,18 @@ class Sums:
         if self.parts["shared"][0]:
             self._sum(index, plan.raw_columns, "shared", 1)
 
-    def _sum(self, index: int, choice: ColumnChoice, name: str, samples_a_group: int) -> None:
+    def _sum(self, index: int, choice: ColumnChoice, name: str, samples_per_group: int) -> None:
         schedule = self.plan.schedule
         pairs, count = choice.of(index)
         if pairs is None or not count:
             return
-        rows_a_sample = schedule.rows_a_sample(index)
-        row_stride, column_stride = schedule.strides(index, self.samples * rows_a_sample)
+        rows_per_sample = schedule.rows_per_sample(index)
+        row_stride, column_stride = schedule.strides(index, self.samples * rows_per_sample)
         self.plan.vectors.sum_rows(
             self.scratch,
             self.views[name],
-            self.batch * rows_a_sample,
-            samples_a_group * rows_a_sample,
+            self.batch * rows_per_sample,
+            samples_per_group * rows_per_sample,
             pairs,
             count,
             row_stride,

@@ -1,4 +1,4 @@
-"""Fused schedule: the records of a plan through tile_pass.cu, one launch a pass."""
+"""Fused schedule: the records of a plan through tile_pass.cu, one launch per pass."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of, structure
-from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks, tile_shared_bytes
+from qmltrain.engines.cuda.geometry import WARP, amplitude_bytes, blocks, tile_shared_bytes
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
+from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
 from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
 from qmltrain.engines.cuda.tiling.items import Angles, TermEntry, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
@@ -20,6 +21,7 @@ from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
 from qmltrain.fusion.plan import AffineAngle, Plan
 
+# struct PassArguments of tile_pass.cu, whose names and types a test compares
 _POINTERS = [
     "psi",
     "bra",
@@ -51,16 +53,16 @@ _INTEGERS = [
     "first_tile",
     "padding",
 ]
-# struct PassArguments of tile_pass.cu
 PASS_ARGUMENTS = np.dtype(
     [(name, np.uint64) for name in _POINTERS]
     + [("row_stride", np.int64), ("column_stride", np.int64)]
     + [(name, np.int32) for name in _INTEGERS],
     align=True,
 )
+_THREADS = 256  # of a block of the kernels in vectors.cu
 # No launch may last longer than 0.2 s (consumer cards stop it at 2 s). Work of a launch is bounded by amplitudes x
-# records: 64 issue slots each, 128 slots a clock and multiprocessor, a quarter of 1.5 GHz: 0.1 s.
-_WORK_A_MULTIPROCESSOR = int(0.1 * 0.25 * 1.5e9 * 128 / 64)
+# records: 64 issue slots each, 128 slots per clock and multiprocessor, a quarter of 1.5 GHz: 0.1 s.
+_WORK_PER_MULTIPROCESSOR = int(0.1 * 0.25 * 1.5e9 * 128 / 64)
 
 
 @dataclass
@@ -84,13 +86,13 @@ class FusedSchedule:
         precision: Precision,
         tile_bits: int,
         low_bits: int,
-        rotations_a_pass: int,
+        rotations_per_pass: int,
     ) -> None:
         self.device, self.plan, self.precision = device, plan, precision
         self.real = real_of(precision)
         self.plan_values = PlanValues(plan)
         moments, self.angles = take_apart(plan.moments)
-        tiles = schedule_tiles(moments, plan.n_qubits, tile_bits, low_bits, rotations_a_pass)
+        tiles = schedule_tiles(moments, plan.n_qubits, tile_bits, low_bits, rotations_per_pass)
         program = make_records(tiles, plan.gate_runs, plan.n_qubits, tile_bits, amplitude_bytes(precision))
         self.program, self.tile_bits = program, tile_bits
         self.address_bits = program.address_bits
@@ -101,11 +103,11 @@ class FusedSchedule:
         )
         self.strings = tuple(program.placement.string(string) for string in plan.strings)
         self.column_map = _column_map(program, plan, self.plan_values, self.angles)
-        self._place_tables()
+        self._upload_tables()
         self._index_angles()
         self.arguments = [self._arguments(one) for one in program.passes]
 
-    def _place_tables(self) -> None:
+    def _upload_tables(self) -> None:
         """Everything without values goes to the device once."""
         program = self.program
         arrays = {
@@ -122,8 +124,8 @@ class FusedSchedule:
             "table_entry": program.table_entry,
         }
         self.static = {name: self.device.upload(np.ascontiguousarray(array)) for name, array in arrays.items()}
-        tables = len(program.table_range) * (program.threads + 16)
-        angles = len(program.records_K) * 4 + tables
+        tables = len(program.table_range) * program.table_entries
+        angles = len(program.records_K) * REGISTER_BITS + tables
         self.fixed_bytes = sum(array.nbytes for array in arrays.values()) + angles * amplitude_bytes(self.precision)
 
     def _index_angles(self) -> None:
@@ -144,8 +146,9 @@ class FusedSchedule:
         self.source = np.array([*source, zero], dtype=np.int64)
         self.coefficient, self.offset = np.array([*coefficient, 0.0]), np.array([*offset, 0.0])
         self.has_general = bool(np.any(self.program.records_K[:, FLAGS] & HAS_APPLY))
-        self.sample_angles = _Affine(self.device, [(angle, False) for angle in self.angles.per_sample])
-        self.sample_shears = _Affine(self.device, list(self.program.sample_shears))
+        plain = [(angle, False) for angle in self.angles.per_sample]
+        self.sample_angles = _SampleAngles(self.device, "sample_cycles", self.precision, 1, plain)
+        self.sample_shears = _SampleAngles(self.device, "sample_shears", self.precision, 2, self.program.sample_shears)
         shears = self.program.shears
         self.shear_entry = np.array([s.entry for s in shears], dtype=np.int64)
         self.shear_gate_run = np.array([s.gate_run for s in shears], dtype=np.int64)
@@ -155,10 +158,10 @@ class FusedSchedule:
         """What PassArguments of a pass have in common in all launches."""
         program, static = self.program, self.static
         fields: dict[str, Any] = {
-            "record": static["record"].pointer + 48 * one.first_record,
-            "edge_thread": static["edge_thread"].pointer + 16 * program.threads * one.edge,
-            "edge_column": static["edge_column"].pointer + 32 * one.edge,
-            "edge_tile": static["edge_tile"].pointer + 16 * program.tile_count_bits * one.edge,
+            "record": static["record"].pointer + program.records_K[0].nbytes * one.first_record,
+            "edge_thread": static["edge_thread"].pointer + program.edge_thread[0].nbytes * one.edge,
+            "edge_column": static["edge_column"].pointer + program.edge_column[0].nbytes * one.edge,
+            "edge_tile": static["edge_tile"].pointer + program.edge_tile[0].nbytes * one.edge,
             "records": one.records,
             "address_bits": program.address_bits,
             "tile_count_bits": program.tile_count_bits,
@@ -166,7 +169,7 @@ class FusedSchedule:
             "sample_shears": self.sample_shears.columns,
             "sample_angles": self.sample_angles.columns,
             # lanes of a warp that work for one sample
-            "sum_lanes": min(program.threads, 32, 1 << (program.address_bits - 4)) - 1,
+            "sum_lanes": min(program.threads, WARP, 1 << (program.address_bits - REGISTER_BITS)) - 1,
         }
         for field in ("exchange_thread", "exchange_column", "exchange_tile", "pattern", "term"):
             fields[field] = static[field].pointer
@@ -176,7 +179,7 @@ class FusedSchedule:
         packed = 1 << self.program.pack_bits
         return blocks(batch, packed) * packed
 
-    def rows_a_sample(self, index: int) -> int:
+    def rows_per_sample(self, index: int) -> int:
         return 1 << self.program.tile_count_bits
 
     def strides(self, index: int, rows: int) -> tuple[int, int]:
@@ -187,16 +190,16 @@ class FusedSchedule:
         return self.real.itemsize * (2 * self.sample_shears.columns + self.sample_angles.columns)
 
     def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
-        """Half turns of all numbered angles and one zero (double), {tan(beta/4), sin(beta/2)} of the rotations in the
-        order of the records, and the half turns again as Real where general diagonals read them."""
+        """All numbered angles / 2 pi and one zero (double), {tan(beta/4), sin(beta/2)} of the rotations in the
+        order of the records, and the first again as Real where general diagonals read them."""
         radians = self.coefficient * angles.sources[self.source] + self.offset
-        half_turns = _half_turns(radians)
-        shear = np.zeros((4 * len(self.program.records_K) + 4, 2), dtype=self.real)
+        cycles = _cycles(radians)
+        shear = np.zeros((REGISTER_BITS * (len(self.program.records_K) + 1), 2), dtype=self.real)
         beta = self.shear_sign * angles.beta[self.shear_gate_run]
-        beta -= 2 * np.pi * np.rint(beta / (2 * np.pi))  # a full turn is a global sign
+        beta -= 2 * np.pi * np.rint(beta / (2 * np.pi))  # 2 pi more is a global sign
         shear[self.shear_entry, 0] = np.tan(beta / 4)
         shear[self.shear_entry, 1] = np.sin(beta / 2)
-        return (half_turns, shear, half_turns.astype(self.real)) if self.has_general else (half_turns, shear)
+        return (cycles, shear, cycles.astype(self.real)) if self.has_general else (cycles, shear)
 
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """The per-sample slots (B, S'), where any are read."""
@@ -204,19 +207,19 @@ class FusedSchedule:
 
     def prepare(self, buffers: Sequence[Buffer | View], batch: int) -> FusedValues:
         device, program = self.device, self.program
-        half_turns, shear, *others = buffers
+        cycles, shear, *others = buffers
         angle = others.pop(0) if self.has_general else None
         tables = len(program.table_range)
-        table = device.allocate(tables * (program.threads + 16) * amplitude_bytes(self.precision))
+        table = device.allocate(tables * program.table_entries * amplitude_bytes(self.precision))
         device.launch(
             Kernel("vectors", "prepare_tables", self.precision),
             tables,
-            256,
+            _THREADS,
             0,
             (
                 pointer(self.static["table_range"]),
                 pointer(self.static["table_entry"]),
-                pointer(half_turns),
+                pointer(cycles),
                 pointer(table),
                 np.int32(program.threads),
             ),
@@ -224,15 +227,15 @@ class FusedSchedule:
         sample_shear = sample_angle = None
         if others:
             slots, size = others[0], (self.plan.n_per_sample_slots, batch, self.padded(batch))
-            sample_shear = self.sample_shears.prepared(device, "sample_shears", self.precision, slots, *size)
-            sample_angle = self.sample_angles.prepared(device, "sample_half_turns", self.precision, slots, *size)
+            sample_shear = self.sample_shears.prepared(slots, *size)
+            sample_angle = self.sample_angles.prepared(slots, *size)
         return FusedValues(table, shear, sample_shear, angle, sample_angle)
 
     def seconds(self, samples: int) -> float:
         program = self.program
         tiles = samples << program.tile_count_bits >> program.pack_bits
         work = tiles * len(program.records_K) << program.tile_bits
-        return 3 * 0.1 * work / (_WORK_A_MULTIPROCESSOR * self.device.limits.multiprocessors)  # backward: psi and bra
+        return 3 * 0.1 * work / (_WORK_PER_MULTIPROCESSOR * self.device.limits.multiprocessors)  # backward: psi and bra
 
     def forward(self, index: int, psi: Buffer, values: FusedValues, samples: int, from_zero: bool) -> None:
         self._launch("tile_pass_forward", index, psi, None, values, samples, None, from_zero)
@@ -264,14 +267,14 @@ class FusedSchedule:
             ("sums", sums),
         ):
             arguments[field] = 0 if buffer is None else buffer.pointer
-        arguments["shear"] = values.shear.pointer + 4 * one.first_record * amplitude_bytes(self.precision)
+        arguments["shear"] = values.shear.pointer + REGISTER_BITS * one.first_record * amplitude_bytes(self.precision)
         arguments["row_stride"], arguments["column_stride"] = row_stride, column_stride
         arguments["start_zero"] = from_zero
         tiles = samples << program.tile_count_bits >> program.pack_bits
         kernel = Kernel("tile_pass", name, self.precision, program.tile_bits)
         shared = tile_shared_bytes(program.tile_bits, self.precision, bra is not None)
         work = max(1, one.records << program.tile_bits)
-        at_once = max(1, _WORK_A_MULTIPROCESSOR * self.device.limits.multiprocessors // work)
+        at_once = max(1, _WORK_PER_MULTIPROCESSOR * self.device.limits.multiprocessors // work)
         for first in range(0, tiles, at_once):
             arguments["first_tile"] = first
             self.device.launch(kernel, min(at_once, tiles - first), program.threads, shared, (arguments.copy(),))
@@ -280,11 +283,15 @@ class FusedSchedule:
         return self.program.describe()
 
 
-class _Affine:
-    """coefficient * slot + offset of per-sample slots, as arrays on the device."""
+class _SampleAngles:
+    """A kernel of vectors.cu on coefficient * slot + offset of per-sample slots."""
 
-    def __init__(self, device: Device, angles: list[tuple[AffineAngle, bool]]) -> None:
-        """Negated where the flag is set."""
+    def __init__(
+        self, device: Device, kernel: str, precision: Precision, reals: int, angles: Sequence[tuple[AffineAngle, bool]]
+    ) -> None:
+        """`kernel` leaves so many `reals` for each angle; an angle is negated where its flag is set."""
+        self.device, self.kernel = device, Kernel("vectors", kernel, precision)
+        self.bytes_each = reals * real_of(precision).itemsize
         self.columns = len(angles)
         if not angles:
             return
@@ -293,21 +300,12 @@ class _Affine:
         self.slot = device.upload(np.array([angle.slot for angle, _ in angles], dtype=np.int32))
         self.affine = device.upload(np.array(affine, dtype=np.float64))
 
-    def prepared(
-        self,
-        device: Device,
-        kernel: str,
-        precision: Precision,
-        slots: Buffer | View,
-        n_slots: int,
-        batch: int,
-        samples: int,
-    ) -> Buffer | None:
-        """(samples, columns) shears or half turns; None without columns."""
+    def prepared(self, slots: Buffer | View, n_slots: int, batch: int, samples: int) -> Buffer | None:
+        """(samples, columns) of what the kernel makes; None without columns."""
         if not self.columns:
             return None
         total = samples * self.columns
-        out = device.allocate(total * amplitude_bytes(precision) // (1 if kernel == "sample_shears" else 2))
+        out = self.device.allocate(total * self.bytes_each)
         arguments = (
             pointer(slots),
             pointer(self.slot),
@@ -318,14 +316,14 @@ class _Affine:
             np.int64(batch),
             np.int64(total),
         )
-        device.launch(Kernel("vectors", kernel, precision), blocks(total, 256), 256, 0, arguments)
+        self.device.launch(self.kernel, blocks(total, _THREADS), _THREADS, 0, arguments)
         return out
 
 
-def _half_turns(radians: FloatArray) -> FloatArray:
-    """angle / 2 pi, reduced in double to [-1/2, 1/2]: a full turn is a global sign."""
-    turns = radians / (2 * np.pi)
-    return turns - np.rint(turns)
+def _cycles(radians: FloatArray) -> FloatArray:
+    """angle / 2 pi, reduced in double to [-1/2, 1/2]: 2 pi more is a global sign."""
+    cycles = radians / (2 * np.pi)
+    return cycles - np.rint(cycles)
 
 
 def _column_map(program: RecordProgram, plan: Plan, plan_values: PlanValues, angles: Angles) -> ColumnMap:

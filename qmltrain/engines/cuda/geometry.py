@@ -20,7 +20,7 @@ class Architecture:
 
     registers: int
     shared_bytes: int
-    shared_bytes_a_block: int
+    shared_bytes_per_block: int
     threads: int
     blocks: int
 
@@ -46,7 +46,7 @@ def tile_threads(tile_bits: int) -> int:
 
 
 def tile_shared_bytes(tile_bits: int, precision: Precision, backward: bool) -> int:
-    """Exchange buffers of psi (and bra), and backward two rows of 12 sums a warp."""
+    """Exchange buffers of psi (and bra), and backward two rows of 12 sums per warp."""
     size = amplitude_bytes(precision) << tile_bits
     if not backward:
         return size
@@ -67,7 +67,7 @@ def largest_tile(limits: DeviceLimits, precision: Precision) -> int:
 
 
 def working_tile(limits: DeviceLimits, precision: Precision) -> int:
-    """Address bits of the tiles of states that do not fit: two blocks a multiprocessor overlap work and memory."""
+    """Address bits of the tiles of states that do not fit: two blocks per multiprocessor overlap work and memory."""
     return max(SMALLEST_TILE, largest_tile(limits, precision) - 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qmltrain.engines.checkpointing import choose
+from qmltrain.engines.checkpointing import choose, cuts_of_progress
 from qmltrain.engines.cuda.device import Device
 from qmltrain.engines.cuda.device_plan import DevicePlan
 from qmltrain.engines.cuda.geometry import amplitude_bytes
@@ -30,7 +30,10 @@ class CudaProgram:
         mode, interval, reason = choose(
             gradient, self.plan.depth, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), f"{BLOCK} samples"
         )
-        cuts = _cuts([one.rotations for one in schedule.passes], self.plan.depth, interval)
+        cuts: list[int] = []
+        if interval is not None:
+            rotations = [one.rotations for one in schedule.passes]
+            cuts = cuts_of_progress(rotations, self.plan.depth, interval, on_grid=False)
         self.device_plan = DevicePlan.of(device, schedule, precision, tuple(cuts), mode == "checkpoint")
         self.forecast = Forecast(*_bytes(self.device_plan, state_bytes), mode, interval, reason, memory_bytes)
         self._memory = StepMemory(device, self.forecast)
@@ -54,24 +57,10 @@ def _bytes(plan: DevicePlan, state_bytes: int) -> tuple[int, int]:
     block_bytes += 8 * (n_raw * (1 + BLOCK) + samples * (sample_columns + 2))
     a_sample = schedule.sample_bytes() + 16 * plan.vectors.n_strings
     block_bytes += samples * (a_sample << max(0, schedule.address_bits - 12))
-    # two places of inputs: per-sample slots and targets, initial states, and the shared angles
+    # two stages of inputs: per-sample slots and targets, initial states, and the shared angles
     inputs = 8 * BLOCK * (circuit.n_per_sample_slots + 1)
     if circuit.amplitude_encoded:
         inputs += BLOCK * real.itemsize << circuit.n_qubits
     block_bytes += 2 * inputs
     shared = schedule.shared_arrays(schedule.plan_values.shared_angles(np.zeros(circuit.n_shared_slots)))
     return schedule.fixed_bytes + 2 * sum(staged_bytes(array.nbytes) for array in shared), block_bytes
-
-
-def _cuts(rotations: list[int], depth: int, interval: int | None) -> list[int]:
-    """Passes before which psi is kept: the first, then every `interval` moments of progress counted in rotations."""
-    if interval is None:
-        return []
-    per_moment = sum(rotations) / max(1, depth)
-    cuts, done, due = [0], 0, interval * per_moment
-    for index, count in enumerate(rotations):
-        if index and done >= due:
-            cuts.append(index)
-            due = done + interval * per_moment
-        done += count
-    return cuts

@@ -1,4 +1,4 @@
-"""What a program needs of a schedule of launches; `fused` and `unfused` are the two there are."""
+"""What a program needs of a schedule of launches; there are two, `fused` and the `baseline`'s."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ class Launches:
 
 
 class Schedule(Protocol):
-    """Launches of a circuit on states of 2^address_bits amplitudes a sample.
+    """Launches of a circuit on states of 2^address_bits amplitudes per sample.
 
-    Pass `index` leaves `rows_a_sample(index)` rows of gradient sums for each sample; element (row, column) stands at
+    Pass `index` leaves `rows_per_sample(index)` rows of gradient sums for each sample; element (row, column) stands at
     ``row * row_stride + column * column_stride``.
     """
 
@@ -99,12 +99,12 @@ class Schedule(Protocol):
         """Samples that must be there in memory for `batch` of them."""
         ...
 
-    def rows_a_sample(self, index: int) -> int: ...
+    def rows_per_sample(self, index: int) -> int: ...
 
     def strides(self, index: int, rows: int) -> tuple[int, int]: ...
 
     def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
-        """What the device needs of the shared angles, computed on the host once a step."""
+        """What the device needs of the shared angles, computed on the host once per step."""
         ...
 
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
@@ -120,7 +120,7 @@ class Schedule(Protocol):
         ...
 
     def seconds(self, samples: int) -> float:
-        """About how long forward and backward sweep take, on a slow card of as many multiprocessors."""
+        """About how long the ways forward and back take, on a slow card of as many multiprocessors."""
         ...
 
     def forward(self, index: int, psi: Buffer, values: Any, samples: int, from_zero: bool) -> None: ...

@@ -1,8 +1,8 @@
 """Inputs to the device while kernels run: host -> pinned memory -> device, double buffered.
 
-Two places, each with pinned memory on the host and memory on the device, are used in turn. For a place
+Two stages, each with pinned memory on the host and memory on the device, are used alternately. For a stage
 
-    host fills pinned      not before the place's last copy has left it      (host waits for `copied`; two chunks old)
+    host fills pinned      not before the stage's last copy has left it      (host waits for `copied`; two chunks old)
     copy stream copies     not before kernels have read what was there       (copy stream waits for `free`)
     kernels read           not before the copy is complete                   (compute stream waits for `copied`)
 
@@ -24,7 +24,7 @@ _ALIGNMENT = 256  # bytes
 
 
 @dataclass
-class _Place:
+class _Stage:
     pinned: Pinned
     buffer: Buffer
     free: Event  # kernels are done with what was in `buffer`
@@ -33,10 +33,10 @@ class _Place:
 
 @dataclass(frozen=True)
 class Staged:
-    """The arrays of one chunk on the device, in order; `place` 0 or 1."""
+    """The arrays of one chunk on the device, in order; `stage` 0 or 1."""
 
     views: tuple[View, ...]
-    place: int
+    stage: int
 
 
 class Staging:
@@ -44,7 +44,7 @@ class Staging:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._places: list[_Place | None] = [None, None]
+        self._stages: list[_Stage | None] = [None, None]
         self._next = 0
 
     def stage(self, arrays: Sequence[tuple[NDArray, DTypeLike]]) -> Staged:
@@ -54,27 +54,27 @@ class Staging:
             offsets.append(end)
             end += staged_bytes(array.size * np.dtype(dtype).itemsize)
         number, self._next = self._next, 1 - self._next
-        place = self._places[number]
-        if place is not None and place.copied is not None and not place.copied.done:
-            place.copied.synchronize()  # flow control: this copy is two chunks old
-        if place is None or place.buffer.n_bytes < end:
+        stage = self._stages[number]
+        if stage is not None and stage.copied is not None and not stage.copied.done:
+            stage.copied.synchronize()  # flow control: this copy is two chunks old
+        if stage is None or stage.buffer.n_bytes < end:
             size = max(end, _ALIGNMENT)
             buffer = self.device.allocate(size)  # memory that kernels queued so far may still be using
-            place = self._places[number] = _Place(self.device.pinned(size), buffer, self.device.record())
+            stage = self._stages[number] = _Stage(self.device.pinned(size), buffer, self.device.record())
         for (array, dtype), offset in zip(arrays, offsets, strict=True):
             if array.size:
-                np.ndarray(array.shape, dtype, place.pinned.array, offset)[...] = array
-        place.copied = self.device.send(place.buffer, place.pinned, end, place.free)
-        self.device.wait(place.copied)
-        return Staged(tuple(View(place.buffer, offset) for offset in offsets), number)
+                np.ndarray(array.shape, dtype, stage.pinned.array, offset)[...] = array
+        stage.copied = self.device.send(stage.buffer, stage.pinned, end, stage.free)
+        self.device.wait(stage.copied)
+        return Staged(tuple(View(stage.buffer, offset) for offset in offsets), number)
 
     def release(self, staged: Staged) -> None:
         """Everything that reads `staged` has been queued."""
-        place = self._places[staged.place]
-        assert place is not None
-        place.free = self.device.record()
+        stage = self._stages[staged.stage]
+        assert stage is not None
+        stage.free = self.device.record()
 
 
 def staged_bytes(n_bytes: int) -> int:
-    """What an array takes up in a place."""
+    """What an array takes up in a stage."""
     return blocks(n_bytes, _ALIGNMENT) * _ALIGNMENT

@@ -1,7 +1,7 @@
 """A training step on the device: chunks are queued without waiting, heads and losses run there, results come at once.
 
-For each chunk: inputs through `Staging`; angles, forward sweep, the caller's function (head, loss, sums) with the
-backward sweep in it; its results packed into one array and copied to pinned memory. `results` waits once for all.
+For each chunk: inputs through `Staging`; angles, the way forward, the caller's function (head, loss, sums) with the
+way back in it; its results packed into one array and copied to pinned memory. `results` waits once for all.
 
 Where launches would take longer than what they launch, the work of a chunk is captured as a CUDA graph the second
 time it comes with the same function and shapes, and replayed from then on: a step is then two copies and one launch.
@@ -65,7 +65,7 @@ class GraphCache:
 
 
 class StepMemory:
-    """What the steps of a program take turns with: places of inputs, graphs, and pinned memory for results."""
+    """What the steps of a program use one after another: stages of inputs, graphs, pinned memory for results."""
 
     def __init__(self, device: Device, forecast: Forecast) -> None:
         self.device, self.forecast = device, forecast
@@ -134,9 +134,9 @@ class CudaStep:
         def queue() -> Queued:
             return self._queue(function, staged, len(angles), inputs, batch)
 
-        slot = staged.views[0].pointer if staged.views else 0  # a graph reads from the place it was captured with
+        stage = staged.views[0].pointer if staged.views else 0  # a graph reads from the stage it was captured with
         memory.unfinished = True
-        queued = self._run(queue, (function, slot, tuple(array.shape for array, _ in arrays)), batch)
+        queued = self._run(queue, (function, stage, tuple(array.shape for array, _ in arrays)), batch)
         memory.staging.release(staged)
         size = 8 * sum(int(np.prod(shape)) for shape in queued.shapes)
         pinned = memory.result_memory(len(self._fetched), size)

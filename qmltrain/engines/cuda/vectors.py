@@ -16,7 +16,7 @@ _PART_BITS = 12  # amplitudes of one block: 2^12
 
 
 class Vectors:
-    """Vector operations on states of 2^address_bits amplitudes a sample (address_bits >= 4)."""
+    """Vector operations on states of 2^address_bits amplitudes per sample (address_bits >= 4)."""
 
     def __init__(
         self, device: Device, precision: Precision, n_qubits: int, address_bits: int, strings: Sequence[PhysicalString]
@@ -53,16 +53,16 @@ class Vectors:
         )
 
     def _rows(self, samples: int) -> tuple[int, int, int]:
-        """Blocks, rows, and rows a sample of a sum over amplitudes."""
-        rows_a_sample = 1 << max(0, self.address_bits - _PART_BITS)
-        return blocks(samples << self.address_bits, 1 << _PART_BITS), samples * rows_a_sample, rows_a_sample
+        """Blocks, rows, and rows per sample of a sum over amplitudes."""
+        rows_per_sample = 1 << max(0, self.address_bits - _PART_BITS)
+        return blocks(samples << self.address_bits, 1 << _PART_BITS), samples * rows_per_sample, rows_per_sample
 
     def expectations(self, psi: Buffer, batch: int) -> Buffer:
         """(batch, M) double: expectation values in the order of the strings."""
         totals = self.device.allocate(8 * batch * self.n_strings)
         if not self.n_strings:
             return totals
-        grid, rows, rows_a_sample = self._rows(batch)
+        grid, rows, rows_per_sample = self._rows(batch)
         out = self.device.allocate(rows * self.n_strings * self.real.itemsize)
         self._launch(
             "expectations",
@@ -77,7 +77,7 @@ class Vectors:
             pointer(out),
         )
         self.sum_rows(
-            out, totals, rows, rows_a_sample, self.by_string, self.n_strings, self.n_strings, 1, self.n_strings
+            out, totals, rows, rows_per_sample, self.by_string, self.n_strings, self.n_strings, 1, self.n_strings
         )
         return totals
 
@@ -101,7 +101,7 @@ class Vectors:
 
     def distances(self, psi: Buffer, initial: Buffer | View | None, batch: int, out: Buffer | View) -> None:
         """out (batch,) double: |psi - start|^2 of each sample."""
-        grid, rows, rows_a_sample = self._rows(batch)
+        grid, rows, rows_per_sample = self._rows(batch)
         parts = self.device.allocate(rows * self.real.itemsize)
         self._launch(
             "distances",
@@ -115,14 +115,14 @@ class Vectors:
             np.int64(rows),
             pointer(parts),
         )
-        self.sum_rows(parts, out, rows, rows_a_sample, self.one_column, 1, 1, 1, 1)
+        self.sum_rows(parts, out, rows, rows_per_sample, self.one_column, 1, 1, 1, 1)
 
     def sum_rows(
         self,
         values: Buffer,
         out: Buffer | View,
         rows: int,
-        rows_a_group: int,
+        rows_per_group: int,
         chosen: Buffer | View,
         columns: int,
         row_stride: int,
@@ -135,13 +135,13 @@ class Vectors:
         """
         self._launch(
             "sum_rows",
-            blocks(rows, rows_a_group) * blocks(columns, 32),
+            blocks(rows, rows_per_group) * blocks(columns, 32),
             8 * _THREADS,
             pointer(values),
             pointer(chosen),
             pointer(out),
             np.int64(rows),
-            np.int64(rows_a_group),
+            np.int64(rows_per_group),
             np.int32(columns),
             np.int64(row_stride),
             np.int64(column_stride),

@@ -1,6 +1,6 @@
 """Bases of a block: which address masks its register, thread and tile coordinates stand for, over GF(2).
 
-A block basis is a basis of the address space: 4 register vectors, T - 4 thread vectors, then one vector a tile bit.
+A block basis is a basis of the address space: 4 register vectors, T - 4 thread vectors, then one vector per tile bit.
 The amplitude with coordinates c has the address XOR_i c_i vector_i. The register and thread vectors of all bases of a
 pass span the same tile. Going from one basis to another is one trip through shared memory (an exchange), whatever the
 vectors are, so rotations on any independent masks become plain butterflies.

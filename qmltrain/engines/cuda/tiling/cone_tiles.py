@@ -2,11 +2,11 @@
 
 A diagonal needs no locality, so inside a tile a rotation may run ahead of qubits outside as soon as the diagonal items
 between are known: the work of a pass is a triangle of many layers, the light cone of the tile. For a ring of 20 qubits
-and tiles of 12 bits that takes 0.35 passes a layer, where layer by layer takes 1. Tiles are chosen greedily by the
-rotations they finish, with one step of look-ahead; equal situations are decided once, so that the period of a layered
+and tiles of 12 bits that takes 0.35 passes per layer, where layer by layer takes 1. Tiles are chosen greedily by the
+rotations they finish, with a look at the next tile; equal situations are decided once, so that the period of a layered
 circuit is found by itself and 20 qubits x 1,000 layers take seconds.
 
-Plans with CX rotate over masks of many address bits that change from step to step: see `CxTiles`.
+Plans with CX rotate over masks of many address bits that change from moment to moment: see `CxTiles`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are lef
 
 
 def schedule_tiles(
-    moments: Sequence[MomentItems], n_bits: int, tile_bits: int, low_bits: int, rotations_a_pass: int = 1 << 14
+    moments: Sequence[MomentItems], n_bits: int, tile_bits: int, low_bits: int, rotations_per_pass: int = 1 << 14
 ) -> tuple[TilePass, ...]:
     """Every rotation and item of `moments` in exactly one pass, what does not commute in its order.
 
     `low_bits` directions stand at the lowest places in every tile (contiguous access); 0 <= low_bits < tile_bits. A
-    state of one tile is cut into passes of about `rotations_a_pass` rotations (short launches, places to keep states).
+    state of one tile is cut into passes of about `rotations_per_pass` rotations (short launches, cuts for kept states).
     """
     if n_bits <= tile_bits:
-        return resident_passes(moments, n_bits, rotations_a_pass)
+        return resident_passes(moments, n_bits, rotations_per_pass)
     if not 0 <= low_bits < tile_bits:
         raise ValueError(f"tile of {tile_bits} bits with {low_bits} low bits: needs 0 <= low bits < tile bits")
     rotations = [rotation for moment in moments for rotation in moment.rotations]
@@ -58,14 +58,14 @@ class ConeTiles:
                 self.rotations[bit].append(rotation)
                 self.before[bit].append([])
             for item in moment.items:
-                places = [(b, len(self.rotations[b])) for b in _bits(item.support)]
-                for b, _ in places:
+                counts = [(b, len(self.rotations[b])) for b in _bits(item.support)]
+                for b, _ in counts:
                     self.before[b][-1].append(len(self.items))
                 self.items.append(item)
-                supports.append(places)
+                supports.append(counts)
         self.needs = [self._needs(b, supports) for b in range(n_bits)]
         self.signatures = self._signatures()
-        self.final = [all(c == len(self.rotations[b]) for b, c in places) for places in supports]
+        self.final = [all(c == len(self.rotations[b]) for b, c in counts) for counts in supports]
         self.supports = supports
         self.done = [0] * n_bits
         self.applied = [False] * len(self.items)
@@ -198,11 +198,11 @@ class ConeTiles:
             if self.done[b] < len(self.rotations[b]):
                 continue
             for number in self.before[b][self.done[b]]:
-                places = self.supports[number]
+                counts = self.supports[number]
                 if (
                     not self.applied[number]
                     and self.final[number]
-                    and all(other in tile and self.done[other] >= count for other, count in places)
+                    and all(other in tile and self.done[other] >= count for other, count in counts)
                 ):
                     self.applied[number] = True
                     numbers.append(number)

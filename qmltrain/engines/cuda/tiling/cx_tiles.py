@@ -86,7 +86,7 @@ class CxTiles:
     # ---- which tile
 
     def _choose(self, before: Sequence[int]) -> _Trial:
-        """The trial with the most rotations an instruction, the best pass after it counted in."""
+        """The trial with the most rotations per instruction, the best pass after it counted in."""
         trials: list[_Trial] = []
         for order in self._orders(self.current, {}):
             trial = self._trial(self._span(order, self.current, {}, before), self.current, {}, {})

@@ -163,21 +163,21 @@ def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, 
     return signs, {mask: angle for mask, angle in reduced_rest.items() if abs(angle) > _ROUNDING}
 
 
-def resident_passes(moments: Sequence[MomentItems], n_bits: int, rotations_a_pass: int) -> tuple[TilePass, ...]:
-    """The state is one tile: one pass, or several of about `rotations_a_pass` rotations."""
+def resident_passes(moments: Sequence[MomentItems], n_bits: int, rotations_per_pass: int) -> tuple[TilePass, ...]:
+    """The state is one tile: one pass, or several of about `rotations_per_pass` rotations."""
     basis = tuple(1 << b for b in range(n_bits))
     lanes = basis[: min(LANES, max(0, n_bits - REGISTER_BITS))]
     passes: list[TilePass] = []
     rounds: list[Round] = []
     items: tuple[Item, ...] = ()
     done = 0
-    due = rotations_a_pass
+    due = rotations_per_pass
     for moment in moments:
         if moment.rotations:
             if done >= due:
                 passes.append(TilePass(basis, tuple(rounds), lanes))
                 rounds = []
-                due += rotations_a_pass
+                due += rotations_per_pass
             rounds.append(Round(items, moment.rotations))
             done += len(moment.rotations)
             items = ()

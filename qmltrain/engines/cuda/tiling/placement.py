@@ -33,7 +33,7 @@ class Placement:
         """The map after a pass over tiles that are cosets of the span of `tile`.
 
         `lanes`, independent vectors of that span, get the lowest places; every tile keeps its set of places, and the
-        vectors `outside` (one a tile bit, completing the span to all addresses) keep theirs.
+        vectors `outside` (one per tile bit, completing the span to all addresses) keep theirs.
         """
         if all(self.of(lane) == 1 << b for b, lane in enumerate(lanes)):
             return self

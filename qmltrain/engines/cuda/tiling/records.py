@@ -7,7 +7,7 @@ kernels/cuda/tile_pass.cu, and has up to four parts, which the flags announce:
     does         to the block     phases and CZ       phases of any        RY(beta) of each register that has one,
                  basis of this    signs of threads    mask, shared or      going back v beside them
                  record           or registers        per sample
-    flags        HAS_EXCHANGE     HAS_TABLE           HAS_APPLY            2 bits a register: SHARED_, SAMPLE_ROTATION;
+    flags        HAS_EXCHANGE     HAS_TABLE           HAS_APPLY            SHARED_, SAMPLE_ROTATION (by register);
                  MOVES_TILE                           HAS_MEASURE          HAS_V, SECOND_BUFFER
     fields       EXCHANGE         TABLE, PATTERN      APPLY, MEASURE,      ROTATION_COLUMN,
                                                       MEASURE_COLUMN       SAMPLE_SHEAR to SAMPLE_SHEAR + 3
@@ -117,6 +117,11 @@ class RecordProgram:
     @property
     def threads(self) -> int:
         return 1 << (self.tile_bits - REGISTER_BITS)
+
+    @property
+    def table_entries(self) -> int:
+        """Numbers of a diagonal's table: one per thread, one per register."""
+        return self.threads + (1 << REGISTER_BITS)
 
     @property
     def exchanges(self) -> int:

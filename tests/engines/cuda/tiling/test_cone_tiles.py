@@ -65,7 +65,7 @@ def commute(a, b) -> bool:  # noqa: ANN001
 @given(circuits(min_qubits=2, max_qubits=8, max_gates=40), st.integers(2, 8), st.integers(0, 1))
 def test_random_circuits(circuit, tile_bits, low_bits):
     moments = moments_of(circuit)
-    passes = schedule_tiles(moments, circuit.n_qubits, tile_bits, low_bits, rotations_a_pass=5)
+    passes = schedule_tiles(moments, circuit.n_qubits, tile_bits, low_bits, rotations_per_pass=5)
     check_schedule(moments, passes, circuit.n_qubits, tile_bits, low_bits)
 
 

@@ -1,4 +1,4 @@
-"""`engine.fusion=false`: one in-place launch a gate. The baseline for what fusion buys, and a second opinion on it.
+"""The baseline's schedule: one in-place launch per gate. It shows what fusion gains, and is a second opinion on it.
 
 Every gate of the circuit as written is one launch over all amplitudes: a one-qubit gate a general 2x2 unitary on
 pairs, a diagonal gate a phase; CX, X and SWAP stay bookkeeping (they are free here, which flatters the baseline).
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda.baseline.gate_launches import Launch, PairLaunch, PhaseLaunch, gate_launches
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, real_of, structure
-from qmltrain.engines.cuda.gate_launches import Launch, PairLaunch, PhaseLaunch, gate_launches
 from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
@@ -34,7 +34,7 @@ PAIR_ARGUMENTS = np.dtype(
     align=True,
 )
 PHASE_ARGUMENTS = np.dtype(
-    [(name, np.uint64) for name in ("psi", "bra", "mask", "half_turns", "sums")]
+    [(name, np.uint64) for name in ("psi", "bra", "mask", "cycles", "sums")]
     + [("amplitudes", np.int64)]
     + [(name, np.int32) for name in ("terms", "address_bits", "per_sample", "measures")],
     align=True,
@@ -43,11 +43,11 @@ PHASE_ARGUMENTS = np.dtype(
 
 @dataclass
 class UnfusedValues:
-    """Angles of one chunk on the device, and where those of each launch begin."""
+    """Angles of one chunk on the device, and the address of those of each launch."""
 
     factor: Buffer | View
-    half_turns: Buffer | View
-    places: list[int]
+    cycles: Buffer | View
+    pointers: list[int]
 
 
 class UnfusedSchedule:
@@ -69,8 +69,8 @@ class UnfusedSchedule:
                 [t.mask for one in self.launches if isinstance(one, PhaseLaunch) for t in one.terms] or [0], np.int32
             )
         )
-        self.mask_place: list[int] = []
-        self._lay_out()
+        self.first_mask: list[int] = []  # of each launch
+        self._number_columns()
 
     def _plan(
         self, circuit: Circuit, strings: tuple[PauliString, ...], gate_runs: tuple[GateRun, ...], frame: Frame
@@ -94,13 +94,13 @@ class UnfusedSchedule:
             n_per_sample_slots=len(circuit.slots.per_sample),
         )
 
-    def _lay_out(self) -> None:
+    def _number_columns(self) -> None:
         """Columns of the sums, and the map from them to raw sums and slots."""
         raw: list[tuple[int, int, int]] = []
         sample: list[tuple[int, int, float]] = []
         passes, column, masks = [], 0, 0
         for number, one in enumerate(self.launches):
-            self.mask_place.append(masks)
+            self.first_mask.append(masks)
             first = column
             if isinstance(one, PairLaunch):
                 gate_run = self.plan.gate_runs[one.rotation.gate_run]
@@ -138,7 +138,7 @@ class UnfusedSchedule:
     def padded(self, batch: int) -> int:
         return batch
 
-    def rows_a_sample(self, index: int) -> int:
+    def rows_per_sample(self, index: int) -> int:
         threads = 1 << (self.address_bits - int(isinstance(self.launches[index], PairLaunch)))
         return max(1, threads // _THREADS)
 
@@ -157,13 +157,13 @@ class UnfusedSchedule:
         return any(_per_sample(t) for t in one.terms)
 
     def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
-        """None: the debug path computes everything a chunk."""
+        """None: the baseline computes everything for every chunk."""
         return ()
 
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
-        """cos and sin of alpha/2, beta/2, gamma/2 of the pair launches; half turns of the phases."""
+        """cos and sin of alpha/2, beta/2, gamma/2 of the pair launches; angles / 2 pi of the phases."""
         factors: list[NDArray[np.float64]] = []
-        turns: list[NDArray[np.float64]] = []
+        cycles: list[NDArray[np.float64]] = []
         for one in self.launches:
             if isinstance(one, PairLaunch):
                 flip = -1.0 if one.rotation.flip else 1.0
@@ -180,21 +180,21 @@ class UnfusedSchedule:
                 rows = len(per_sample_BS) if self._by_sample(one) else 1
                 values = [t.sign * _value(_slot_angle(t), angles.shared_S, per_sample_BS) for t in one.terms]
                 block = np.stack([np.broadcast_to(v, (rows,)) for v in values], axis=1) / (2 * np.pi)
-                turns.append((block - np.rint(block)).ravel())
-        return tuple(np.concatenate([*parts, [0.0]]).astype(self.real) for parts in (factors, turns))
+                cycles.append((block - np.rint(block)).ravel())
+        return tuple(np.concatenate([*parts, [0.0]]).astype(self.real) for parts in (factors, cycles))
 
     def prepare(self, buffers: Sequence[Buffer | View], batch: int) -> UnfusedValues:
-        factor, half_turns = buffers
-        places, factor_end, terms_end = [], 0, 0
+        factor, cycles = buffers
+        pointers, factor_end, terms_end = [], 0, 0
         for one in self.launches:
             rows = batch if self._by_sample(one) else 1
             if isinstance(one, PairLaunch):
-                places.append(factor.pointer + self.real.itemsize * factor_end)
+                pointers.append(factor.pointer + self.real.itemsize * factor_end)
                 factor_end += 6 * rows
             else:
-                places.append(half_turns.pointer + self.real.itemsize * terms_end)
+                pointers.append(cycles.pointer + self.real.itemsize * terms_end)
                 terms_end += len(one.terms) * rows
-        return UnfusedValues(factor, half_turns, places)
+        return UnfusedValues(factor, cycles, pointers)
 
     def seconds(self, samples: int) -> float:
         """At 100 GB/s: psi read and written forward, psi and bra backward."""
@@ -229,7 +229,7 @@ class UnfusedSchedule:
         if isinstance(one, PairLaunch):
             items = samples << (self.address_bits - 1)
             fields |= {
-                "factor": values.places[index],
+                "factor": values.pointers[index],
                 "pairs": items,
                 "pair_mask": one.rotation.pair_mask,
                 "parity_mask": one.rotation.parity_mask,
@@ -239,8 +239,8 @@ class UnfusedSchedule:
         else:
             items = samples << self.address_bits
             fields |= {
-                "mask": View(self.masks, 4 * self.mask_place[index]).pointer,
-                "half_turns": values.places[index],
+                "mask": View(self.masks, 4 * self.first_mask[index]).pointer,
+                "cycles": values.pointers[index],
                 "amplitudes": items,
                 "terms": len(one.terms),
             }
@@ -251,7 +251,7 @@ class UnfusedSchedule:
 
     def describe(self) -> str:
         size = amplitude_bytes(self.precision)
-        return f"fusion off: {len(self.launches)} launches, each reads and writes {2 * size} bytes an amplitude"
+        return f"fusion off: {len(self.launches)} launches, each reads and writes {2 * size} bytes per amplitude"
 
 
 def _slot_angle(term: Term) -> AffineAngle:

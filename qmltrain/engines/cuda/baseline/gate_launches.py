@@ -1,4 +1,4 @@
-"""The gates of a circuit as launches, one a gate: a 2x2 unitary on pairs, or phases. CX, X and SWAP are bookkeeping."""
+"""The gates of a circuit as launches, one per gate: a 2x2 unitary on pairs, or phases. CX, X and SWAP are free."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Launch = PairLaunch | PhaseLaunch
 
 
 def gate_launches(circuit: Circuit) -> tuple[tuple[Launch, ...], tuple[GateRun, ...], Frame]:
-    """The launches of a circuit, one a gate (more where a gate itself is a sequence), its gate runs and final frame."""
+    """One launch per gate (more where a gate itself is a sequence), the gate runs and the final frame of a circuit."""
     collected = _Collector(circuit.n_qubits)
     references = circuit.slots.reference
     for gate in circuit.gates:
