@@ -12,7 +12,7 @@ from qmltrain.fusion.plan import Plan
 _LANES = {"avx512": 16, "avx2": 8, "baseline": 4}  # float32 numbers of a vector
 TILE_BYTES = 32 << 10  # of a tile: psi and the bra stay near the first cache
 RESIDENT_BYTES = 2 << 20  # psi and the bra stream from the outer caches faster than tiles of them are gathered
-# as in the kernels (tests/engines/test_cpu_setting.py compares)
+# as in the kernels (tests/engines/cpu/test_setting.py compares)
 ROW_BITS_ENTANGLED = 12  # kRowBitsEntangled: rows of a state beyond which qubits move into the lanes, at most
 TABLE_BYTES = 32 << 20  # kWholeTableBytes: most that tables of diagonals across the lanes take
 

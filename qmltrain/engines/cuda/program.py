@@ -55,8 +55,8 @@ def _bytes(plan: DevicePlan, state_bytes: int) -> tuple[int, int]:
     # sums by block and by sample; gradients of each sample may be asked for
     n_raw, sample_columns = schedule.plan_values.n_raw, len(schedule.column_map.sample_column)
     block_bytes += 8 * (n_raw * (1 + BLOCK) + samples * (sample_columns + 2))
-    a_sample = schedule.sample_bytes() + 16 * plan.vectors.n_strings
-    block_bytes += samples * (a_sample << max(0, schedule.address_bits - 12))
+    per_sample = schedule.sample_bytes() + 16 * plan.vectors.n_strings
+    block_bytes += samples * (per_sample << max(0, schedule.address_bits - 12))
     # two stages of inputs: per-sample slots and targets, initial states, and the shared angles
     inputs = 8 * BLOCK * (circuit.n_per_sample_slots + 1)
     if circuit.amplitude_encoded:

@@ -7,12 +7,13 @@ import re
 import pytest
 
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.cpu import CpuEngine, setting
+from qmltrain.engines.cpu import CpuEngine, setting, unavailable_reason
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
 from qmltrain.shipped_files import kernels_directory
 from tests.engines.cases import hea
 
 STRINGS = (PauliString(0, 1),)
+needs_extension = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ def test_tiles_are_few_and_of_even_size(row_bits, row_bytes, override, bits):
     assert setting.tile_rows(row_bits, row_bytes, override) == bits
 
 
+@needs_extension
 def test_what_was_asked_is_told_apart_from_what_the_kernels_do():
     program = CpuEngine().compile(hea(4, 3), STRINGS, "complex64", GradientOptions(), EngineOptions(threads=1))
     assert (program.kernels.mode, program.kernels.interval) == ("keep", 0)
@@ -58,6 +60,7 @@ def test_what_was_asked_is_told_apart_from_what_the_kernels_do():
     assert long.kernels.interval == 3
 
 
+@needs_extension
 def test_traffic_is_that_of_the_schedule():
     program = CpuEngine(2, 1).compile(hea(8, 4), STRINGS)
     traffic = program.traffic()
