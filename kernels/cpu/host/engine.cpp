@@ -2,6 +2,7 @@
 #include "engine.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -56,35 +57,16 @@ template <class Real> class Engine final : public EngineBase {
                  std::size_t(kernels_of<Real>(set).lanes), 2 * std::size_t(kernels_of<Real>(set).lanes) * sizeof(Real)},
         check_([this](bool calling) { check(calling); }) {
     shapes_.resize(kMaxLaneBits + 1);
-    for (const PassData& pass : plan_.passes)
-      for (int o = pass.first; o < pass.first + pass.count; o++)
-        if (const OperationData& op = plan_.operations[std::size_t(o)]; !op.diagonal)
-          for (int i = op.first; i < op.first + op.count; i++)
-            if (const Mask pair = plan_.rotations[std::size_t(i)].pair; pair & (pair - 1)) entangled_ = true;
+    lane_bits_of_.fill(-1);
   }
 
   int n_raw() const override { return gate_runs_.n_raw(); }
-  bool has_shape(int lane_bits) const override { return bool(shapes_[std::size_t(lane_bits)]); }
-  void force_share_row_bits(int bits) override { settings_.share_row_bits = std::max(bits, kLowBits); }
   void add_shape(const PlanData& plan, int lane_bits) override {
     shapes_[std::size_t(lane_bits)] = std::make_unique<PreparedShape<Real>>(context_, plan, lane_bits);
     prepared_.reset();
   }
 
-  // As many samples as there are in the lanes, but no more than lets both states stay in the second cache. Where CX has
-  // made masks of many bits, qubits in the lanes cost shuffles at every rotation and a phase of its own for every
-  // amplitude: there they are worth it later.
-  int lane_bits_of(int samples) const override {
-    const int lanes = int(context_.lanes), most_row_bits = entangled_ ? kRowBitsEntangled : kRowBits;
-    int b = 0;
-    if (forced_lane_bits >= 0) {
-      while (b < forced_lane_bits && (2 << b) <= lanes && b < plan_.n_qubits) b++;
-      return b;
-    }
-    const auto more = [&] { return (lanes >> (b + 1)) >= samples || plan_.n_qubits - b > most_row_bits; };
-    while (b < kMaxLaneBits && (2 << b) <= lanes && b < plan_.n_qubits && more()) b++;
-    return b;
-  }
+  void use_shape(int samples, int lane_bits) override { lane_bits_of_[std::size_t(samples)] = lane_bits; }
 
   std::unique_ptr<Tape> forward(const Inputs& in, double* expectations) override {
     prepare(in.angles);
@@ -145,10 +127,10 @@ template <class Real> class Engine final : public EngineBase {
     std::vector<Bundle> bundles;
     int n_units = 0;
     for (int first = 0; first < batch; first += kBlock) {
-      const int in_block = std::min(kBlock, batch - first), b = lane_bits_of(in_block);
+      const int in_block = std::min(kBlock, batch - first), b = lane_bits_of_[std::size_t(in_block)];
+      PreparedShape<Real>* prepared = b < 0 ? nullptr : shapes_[std::size_t(b)].get();
+      if (!prepared) throw std::logic_error("no shape for a block of " + std::to_string(in_block) + " samples");
       const int per_unit = int(context_.lanes) >> b;
-      PreparedShape<Real>* prepared = shapes_[std::size_t(b)].get();
-      if (!prepared) throw std::logic_error("no plan for " + std::to_string(b) + " lane qubits");
       if (!prepared->prepared()) prepared->prepare(prepared_->shared.data());
       const Shape& shape = prepared->shape;
       const bool simple =
@@ -261,9 +243,9 @@ template <class Real> class Engine final : public EngineBase {
   Context<Real> context_;
   std::function<void(bool)> check_;
   std::vector<std::unique_ptr<PreparedShape<Real>>> shapes_;  // by lane qubits
+  std::array<int, kBlock + 1> lane_bits_of_;                  // of blocks of so many samples; -1: not known
   std::shared_ptr<const StepAngles> prepared_;  // what everything is prepared for
   std::vector<double> unit_sums_, block_sums_;
-  bool entangled_ = false;  // CX has made masks of many bits
   std::atomic<bool> cancelled_{false};
   std::chrono::steady_clock::time_point last_check_;
 };

@@ -16,8 +16,6 @@
 
 namespace qmltrain {
 
-constexpr int kRowBits = 10, kRowBitsEntangled = 12;  // rows of a state beyond which qubits move into the lanes
-
 struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
@@ -32,9 +30,8 @@ struct Tape {
 class EngineBase {
  public:
   virtual ~EngineBase() = default;
-  virtual void add_shape(const PlanData& plan, int lane_bits) = 0;
-  virtual bool has_shape(int lane_bits) const = 0;
-  virtual int lane_bits_of(int samples) const = 0;   // in a block of so many samples
+  virtual void add_shape(const PlanData& plan, int lane_bits) = 0;  // the plan, scheduled for so many lane qubits
+  virtual void use_shape(int samples, int lane_bits) = 0;           // for blocks of so many samples
   virtual std::unique_ptr<Tape> forward(const Inputs& inputs, double* expectations) = 0;
   virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
   virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
@@ -42,8 +39,6 @@ class EngineBase {
   virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles,
                              double* gradient) = 0;
   virtual int n_raw() const = 0;
-  virtual void force_share_row_bits(int bits) = 0;  // for tests; at least kLowBits, before add_shape
-  int forced_lane_bits = -1;          // for tests
   std::function<bool()> interrupted;  // asked now and then by the calling thread
 };
 

@@ -24,7 +24,7 @@ struct AngleData { int axis, slot; double coefficient, offset; };               
 struct GateRunData { bool per_sample, real; int first, count; };                    // of angles; real: axes are all y
 struct RotationData { int gate_run; Mask pair, parity; bool flip; };
 struct TermData { Mask mask; int sign, source, index; double coefficient, offset; };  // index: slot or gate run
-struct OperationData { bool diagonal; int layer, first, count, sample_first, sample_count; };  // rotations, or terms
+struct OperationData { bool diagonal; int first, count, sample_first, sample_count; };  // of rotations, or of terms
 struct PassData { std::vector<Mask> basis; int first, count; };                     // of operations
 struct StringData { Mask x, z; int sign, n_y; };
 

@@ -136,6 +136,7 @@ template <class Real> class PreparedShape {
     options.pass_per_diagonal = context_.settings.interval > 0;
     options.fusion = context_.settings.fusion;
     options.share_row_bits = context_.settings.share_row_bits;
+    options.table_bytes = context_.settings.table_bytes;
     return options;
   }
 

@@ -26,6 +26,7 @@ struct ShapeOptions {
   bool pass_per_diagonal;  // a pass ends after each diagonal, so that checkpoints may lie there
   bool fusion;             // else every rotation and every diagonal has a pass of its own
   int share_row_bits;      // a longer resident state is cut into shares of 2^share_row_bits rows
+  std::size_t table_bytes; // most that whole tables take
 };
 
 class Shape {

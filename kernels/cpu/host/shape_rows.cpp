@@ -8,7 +8,6 @@ namespace qmltrain {
 
 namespace {
 constexpr std::size_t kMostCrossing = 4;  // crossing terms of a kFactor diagonal: 2^4 small tables
-constexpr std::size_t kWholeTableBytes = 32 << 20;  // of all; TABLE_BYTES of qmltrain/engines/cpu/setting.py
 }
 
 // The order in which a stage visits the rows of a tile: masks whose signed sums of w are wanted are bits of a row's
@@ -119,7 +118,7 @@ void Shape::choose_table(const TileGeometry& g, DiagonalStage& stage) {
     }
   }
   const std::size_t numbers = 2 * lanes << row_bits, bytes = numbers * (row_bytes / (2 * lanes));
-  if (d.kind == kVector && d.sample_terms.empty() && whole_table_bytes_ + bytes <= kWholeTableBytes) {
+  if (d.kind == kVector && d.sample_terms.empty() && whole_table_bytes_ + bytes <= options_.table_bytes) {
     d.whole_table = true;
     d.table = table_size;
     table_size += numbers;

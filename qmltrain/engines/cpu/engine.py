@@ -10,7 +10,7 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cpu.extension import chosen_set, load
 from qmltrain.engines.cpu.program import CpuProgram
-from qmltrain.engines.cpu.setting import KernelSetting, Overrides, Reported, kept_states, lanes_of, most_in_unit
+from qmltrain.engines.cpu.setting import KernelSetting, Overrides, Reported, kept_states, most_in_unit
 from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     DEFAULT_GRADIENT,
@@ -78,7 +78,7 @@ class CpuEngine:
         plan = compile_plan(circuit, strings)
         memory = options.memory_bytes or available_bytes()
         state_bytes = (8 if precision == "complex64" else 16) << n
-        lanes = lanes_of(self.instruction_set, precision)
+        lanes = self.extension.lanes(self.instruction_set, precision)
         unit = most_in_unit(n, lanes)
         mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, _samples(unit))
         kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode
@@ -91,6 +91,7 @@ class CpuEngine:
         kernels = KernelSetting(
             precision=precision,
             instruction_set=self.instruction_set,
+            lanes=lanes,
             mode=kernel_mode,
             interval=0 if kernel_mode == "keep" else interval or 0,
             threads=thread_count(options.threads),

@@ -1,4 +1,4 @@
-"""A Plan and its passes as flat arrays for the C++ side (kernels/cpu/plan.hpp holds the same columns)."""
+"""A Plan and its passes as flat arrays for the C++ side (kernels/cpu/host/plan.hpp holds the same columns)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass])
     """The extension's PlanData."""
     basis: list[int] = []
     passes: list[tuple[int, int, int, int]] = []
-    operations: list[tuple[int, int, int, int, int, int]] = []
+    operations: list[tuple[int, int, int, int, int]] = []
     rotations: list[Rotation] = []
     terms: list[Term] = []
     for one in schedule:
@@ -33,9 +33,9 @@ def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass])
                 terms.extend(operation.shared)
                 terms.extend(operation.per_sample)
                 counts = len(operation.shared), sample_first, len(operation.per_sample)
-                operations.append((1, operation.moment, first, *counts))
+                operations.append((1, first, *counts))
             else:
-                operations.append((0, 0, len(rotations), len(operation.rotations), 0, 0))
+                operations.append((0, len(rotations), len(operation.rotations), 0, 0))
                 rotations.extend(operation.rotations)
     angles = list(chain.from_iterable(one.rotations for one in plan.gate_runs))
     starts = np.cumsum([0] + [len(one.rotations) for one in plan.gate_runs])
@@ -49,7 +49,7 @@ def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass])
         _numbers([(r.angle.coefficient, r.angle.offset) for r in angles]),
         _integers(passes, 4),
         _integers([(mask,) for mask in basis], 1),
-        _integers(operations, 6),
+        _integers(operations, 5),
         _integers([(r.gate_run, r.pair_mask, r.parity_mask, r.flip) for r in rotations], 4),
         _integers([(term.mask, term.sign, *_source(term)) for term in terms], 4),
         _numbers([_coefficients(term) for term in terms]),

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from qmltrain.engines.cpu.plan_arrays import plan_data
 from qmltrain.engines.cpu.setting import (
+    SHARE_ROW_BITS,
     TABLE_BYTES,
     KernelSetting,
     Overrides,
     Reported,
+    choose_lane_bits,
     kept_states,
     most_in_unit,
     tile_rows,
@@ -41,18 +43,17 @@ class CpuProgram:
         self.dtype = np.dtype(kernels.precision)
         self.kernel = extension.Program(
             plan_data(extension, plan, schedule(plan)),
-            kernels.instruction_set,
-            kernels.precision == "complex128",
-            kernels.mode,
-            kernels.interval,
-            kernels.threads,
-            kernels.fusion,
+            instruction_set=kernels.instruction_set,
+            precision=kernels.precision,
+            mode=kernels.mode,
+            interval=kernels.interval,
+            threads=kernels.threads,
+            fusion=kernels.fusion,
+            share_row_bits=overrides.share_row_bits or SHARE_ROW_BITS,
+            table_bytes=TABLE_BYTES,
         )
-        if overrides.lane_bits is not None:
-            self.kernel.force_lane_bits(overrides.lane_bits)
-        if overrides.share_row_bits is not None:
-            self.kernel.force_share_row_bits(overrides.share_row_bits)
-        self._ready: set[int] = set()
+        self._ready: set[int] = set()  # sizes of chunks
+        self._shapes: set[int] = set()  # lane bits
         self._twin: CpuProgram | None = None
         self.forecast = Forecast(
             *self._bytes(), reported.mode, reported.interval, reported.reason, reported.memory_bytes
@@ -77,6 +78,9 @@ class CpuProgram:
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
         return tables + kernels.threads * unit * working * state + sums, BLOCK * stored * state
 
+    def _lane_bits(self, samples: int) -> int:
+        return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits)
+
     def _schedule(self, lane_bits: int) -> tuple[int, tuple[Pass, ...]]:
         """Bits of a tile, and the passes, of states with so many qubits in the lanes."""
         row_bytes = self.kernels.lanes * self.dtype.itemsize
@@ -84,7 +88,7 @@ class CpuProgram:
         return rows + lane_bits, schedule(self.plan, rows + lane_bits, lane_bits)
 
     def traffic(self) -> Traffic:
-        tile_bits, passes = self._schedule(self.kernel.lane_bits(BLOCK))
+        tile_bits, passes = self._schedule(self._lane_bits(BLOCK))
         return Traffic(len(passes), tile_bits)
 
     def prepare(self, batch: int) -> None:
@@ -93,10 +97,12 @@ class CpuProgram:
             return
         blocks = {min(batch, BLOCK), batch % BLOCK or BLOCK}
         for samples in blocks:
-            lane_bits = self.kernel.lane_bits(samples)
-            if not self.kernel.has_shape(lane_bits):
+            lane_bits = self._lane_bits(samples)
+            if lane_bits not in self._shapes:
                 _, passes = self._schedule(lane_bits)
                 self.kernel.add_shape(plan_data(self.extension, self.plan, passes), lane_bits)
+                self._shapes.add(lane_bits)
+            self.kernel.use_shape(samples, lane_bits)
         self._ready.add(batch)
 
     def check_memory(self, batch: int) -> None:

@@ -1,4 +1,8 @@
-"""What is chosen when a circuit is compiled for the CPU: what the kernels do, what is reported, how states are cut."""
+"""What is chosen when a circuit is compiled for the CPU: what the kernels do, what is reported, how states are cut.
+
+All sizes are chosen here and handed to the kernels, which choose none of these again: plans are scheduled and memory is
+forecast on this side of the border.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,14 @@ from typing import Literal
 from qmltrain.engines.protocol import Precision
 from qmltrain.fusion.plan import Plan
 
-_LANES = {"avx512": 16, "avx2": 8, "baseline": 4}  # float32 numbers of a vector
 TILE_BYTES = 32 << 10  # of a tile: psi and the bra stay near the first cache
 RESIDENT_BYTES = 2 << 20  # psi and the bra stream from the outer caches faster than tiles of them are gathered
-# as in the kernels (tests/engines/cpu/test_setting.py compares)
-ROW_BITS_ENTANGLED = 12  # kRowBitsEntangled: rows of a state beyond which qubits move into the lanes, at most
-TABLE_BYTES = 32 << 20  # kWholeTableBytes: most that tables of diagonals across the lanes take
+TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take
+# Rows of a state beyond which qubits move into the lanes: psi and the bra then stay in the second cache. Where CX has
+# made masks of many bits, qubits in the lanes cost shuffles at every rotation and a phase of its own for every
+# amplitude: there they are worth it later.
+ROW_BITS, ROW_BITS_ENTANGLED = 10, 12
+SHARE_ROW_BITS = 10  # rows of a share of a long state: enough work for a thread to be called to it
 
 
 @dataclass(frozen=True)
@@ -28,18 +34,16 @@ class Overrides:
 
 @dataclass(frozen=True)
 class KernelSetting:
-    """What the extension's `Program` is made with. `keep`: psi of every moment is kept; `interval`: moments, or 0."""
+    """What the extension's `Program` is made with. `lanes`: numbers of a vector; `keep`: psi of every moment is kept;
+    `interval`: moments, or 0."""
 
     precision: Precision
     instruction_set: str
+    lanes: int
     mode: Literal["keep", "reversible", "checkpoint"]
     interval: int
     threads: int
     fusion: bool
-
-    @property
-    def lanes(self) -> int:
-        return lanes_of(self.instruction_set, self.precision)
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,32 @@ class Reported:
     memory_bytes: int
 
 
-def lanes_of(instruction_set: str, precision: Precision) -> int:
-    """Numbers of a vector."""
-    return _LANES[instruction_set] // (1 if precision == "complex64" else 2)
-
-
 def kept_states(plan: Plan) -> int:
     """States of a sample when psi after every set of rotations is kept, and the bra; an upper bound."""
     return 2 + sum(bool(moment.rotations) + (moment.diagonal is not None) for moment in plan.moments)
 
 
 def most_in_unit(n_qubits: int, lanes: int) -> int:
-    """Most samples that one unit of work may hold: its lanes, less those that hold qubits (Engine::lane_bits_of)."""
+    """Most samples that one unit of work may hold: its lanes, less those that hold qubits whatever the circuit."""
     return lanes >> max(0, min(n_qubits - ROW_BITS_ENTANGLED, lanes.bit_length() - 1))
+
+
+def entangled(plan: Plan) -> bool:
+    """Whether CX has made masks of many bits."""
+    return any(r.pair_mask & (r.pair_mask - 1) for moment in plan.moments for r in moment.rotations)
+
+
+def choose_lane_bits(samples: int, plan: Plan, lanes: int, override: int | None = None) -> int:
+    """Qubits in the lanes for a block of so many samples: as many as leave no lane without a sample, and more where the
+    state is long. `override`: so many, as far as there are lanes and qubits."""
+    most = min(lanes.bit_length() - 1, plan.n_qubits)
+    if override is not None:
+        return min(override, most)
+    row_bits = ROW_BITS_ENTANGLED if entangled(plan) else ROW_BITS
+    bits = 0
+    while bits < most and (lanes >> (bits + 1) >= samples or plan.n_qubits - bits > row_bits):
+        bits += 1
+    return bits
 
 
 def tile_rows(row_bits: int, row_bytes: int, override: int | None = None) -> int:

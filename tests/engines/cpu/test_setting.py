@@ -1,38 +1,48 @@
-"""What the CPU engine chooses at compile time, and that Python and C++ have the same constants."""
+"""What the CPU engine chooses at compile time, for the kernels too."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, setting, unavailable_reason
+from qmltrain.engines.cpu.extension import load
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
-from qmltrain.shipped_files import kernels_directory
+from qmltrain.fusion.compile import compile_plan
 from tests.engines.cases import hea
 
 STRINGS = (PauliString(0, 1),)
 needs_extension = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
 
+@needs_extension
+def test_the_extension_has_the_lanes_and_blocks_that_python_counts_with():
+    extension = load()
+    assert extension.block == BLOCK
+    for name in extension.instruction_sets():
+        single, double = extension.lanes(name, "complex64"), extension.lanes(name, "complex128")
+        assert single == 2 * double and single in (4, 8, 16)
+    with pytest.raises(ValueError, match="precision"):
+        extension.lanes("baseline", "complex256")
+
+
 @pytest.mark.parametrize(
-    ("file", "name", "value"),
+    ("entangler", "n_qubits", "samples", "lanes", "override", "bits"),
     [
-        ("engine.hpp", "kRowBitsEntangled", setting.ROW_BITS_ENTANGLED),
-        ("shape_rows.cpp", "kWholeTableBytes", setting.TABLE_BYTES),
+        ("cz", 8, 16, 16, None, 0),  # as many samples as lanes
+        ("cz", 8, 3, 16, None, 2),  # no lane without a sample, as far as that goes
+        ("cz", 2, 1, 16, None, 2),  # no more than there are qubits
+        ("cz", 12, 16, 16, None, 2),  # 2^10 rows
+        ("cx", 12, 16, 16, None, 0),  # masks of many bits: 2^12 rows
+        ("cx", 14, 16, 16, None, 2),
+        ("cz", 20, 16, 4, None, 2),  # all lanes
+        ("cz", 8, 16, 16, 3, 3),
+        ("cz", 8, 16, 4, 3, 2),
     ],
 )
-def test_constants_of_both_sides_are_equal(file, name, value):
-    text = (kernels_directory() / "cpu" / "host" / file).read_text(encoding="utf-8")
-    (found,) = re.findall(rf"\b{name} = ([0-9<\s]+)[,;]", text)
-    left, _, shift = found.partition("<<")
-    assert int(left) << int(shift or 0) == value
-
-
-def test_lanes_are_those_of_the_vector_and_the_precision():
-    assert setting.lanes_of("avx512", "complex64") == 16
-    assert setting.lanes_of("baseline", "complex128") == 2
+def test_qubits_in_the_lanes(entangler, n_qubits, samples, lanes, override, bits):
+    plan = compile_plan(hea(n_qubits, 2, entangler), STRINGS)
+    assert setting.choose_lane_bits(samples, plan, lanes, override) == bits
 
 
 @pytest.mark.parametrize(
