@@ -73,7 +73,7 @@ def v_multiply_adds(gate_run: GateRun) -> int:
 class TableCost:
     """Of the diagonals' tables, beside `Cost`: real additions of the Walsh-Hadamard transforms that turn the angles of
     a diagonal's strings into a phase for every amplitude (and, going back, `w` into the gradient of every angle), and
-    sines with cosines. `once` for the whole batch where angles are shared, `per_sample` where they are the sample's own.
+    sines with cosines. `once` for the whole batch where angles are shared, `per_sample` where they are the sample's.
     """
 
     additions_once: int
