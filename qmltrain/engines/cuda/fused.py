@@ -17,9 +17,10 @@ from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
 from qmltrain.engines.cuda.tiling.items import Angles, TermEntry, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
+from qmltrain.engines.cuda.vectors import SampleAngles
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
-from qmltrain.fusion.plan import AffineAngle, Plan
+from qmltrain.fusion.plan import Plan
 
 # struct PassArguments of tile_pass.cu, whose names and types a test compares
 _POINTERS = [
@@ -147,8 +148,8 @@ class FusedSchedule:
         self.coefficient, self.offset = np.array([*coefficient, 0.0]), np.array([*offset, 0.0])
         self.has_general = bool(np.any(self.program.records_K[:, FLAGS] & HAS_APPLY))
         plain = [(angle, False) for angle in self.angles.per_sample]
-        self.sample_angles = _SampleAngles(self.device, "sample_cycles", self.precision, 1, plain)
-        self.sample_shears = _SampleAngles(self.device, "sample_shears", self.precision, 2, self.program.sample_shears)
+        self.sample_angles = SampleAngles(self.device, "sample_cycles", self.precision, 1, plain)
+        self.sample_shears = SampleAngles(self.device, "sample_shears", self.precision, 2, self.program.sample_shears)
         shears = self.program.shears
         self.shear_entry = np.array([s.entry for s in shears], dtype=np.int64)
         self.shear_gate_run = np.array([s.gate_run for s in shears], dtype=np.int64)
@@ -281,43 +282,6 @@ class FusedSchedule:
 
     def describe(self) -> str:
         return self.program.describe()
-
-
-class _SampleAngles:
-    """A kernel of vectors.cu on coefficient * slot + offset of per-sample slots."""
-
-    def __init__(
-        self, device: Device, kernel: str, precision: Precision, reals: int, angles: Sequence[tuple[AffineAngle, bool]]
-    ) -> None:
-        """`kernel` leaves so many `reals` for each angle; an angle is negated where its flag is set."""
-        self.device, self.kernel = device, Kernel("vectors", kernel, precision)
-        self.bytes_each = reals * real_of(precision).itemsize
-        self.columns = len(angles)
-        if not angles:
-            return
-        signs = [-1.0 if negated else 1.0 for _, negated in angles]
-        affine = [(s * angle.coefficient, s * angle.offset) for s, (angle, _) in zip(signs, angles, strict=True)]
-        self.slot = device.upload(np.array([angle.slot for angle, _ in angles], dtype=np.int32))
-        self.affine = device.upload(np.array(affine, dtype=np.float64))
-
-    def prepared(self, slots: Buffer | View, n_slots: int, batch: int, samples: int) -> Buffer | None:
-        """(samples, columns) of what the kernel makes; None without columns."""
-        if not self.columns:
-            return None
-        total = samples * self.columns
-        out = self.device.allocate(total * self.bytes_each)
-        arguments = (
-            pointer(slots),
-            pointer(self.slot),
-            pointer(self.affine),
-            pointer(out),
-            np.int32(self.columns),
-            np.int32(n_slots),
-            np.int64(batch),
-            np.int64(total),
-        )
-        self.device.launch(self.kernel, blocks(total, _THREADS), _THREADS, 0, arguments)
-        return out
 
 
 def _cycles(radians: FloatArray) -> FloatArray:

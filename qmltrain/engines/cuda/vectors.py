@@ -1,4 +1,4 @@
-"""The kernels of vectors.cu as methods: start states, expectation values, bras, distances, sums of rows."""
+"""The kernels of vectors.cu as methods: start states, expectation values, bras, distances, sums of rows, angles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of
 from qmltrain.engines.cuda.geometry import blocks
 from qmltrain.engines.protocol import Precision
-from qmltrain.fusion.plan import PhysicalString
+from qmltrain.fusion.plan import AffineAngle, PhysicalString
 
 _THREADS = 256
 _PART_BITS = 12  # amplitudes of one block: 2^12
@@ -147,6 +147,43 @@ class Vectors:
             np.int64(column_stride),
             np.int64(out_stride),
         )
+
+
+class SampleAngles:
+    """The kernel sample_shears or sample_cycles: what it makes of coefficient * slot + offset of per-sample slots."""
+
+    def __init__(
+        self, device: Device, kernel: str, precision: Precision, reals: int, angles: Sequence[tuple[AffineAngle, bool]]
+    ) -> None:
+        """`kernel` leaves so many `reals` for each angle; an angle is negated where its flag is set."""
+        self.device, self.kernel = device, Kernel("vectors", kernel, precision)
+        self.bytes_each = reals * real_of(precision).itemsize
+        self.columns = len(angles)
+        if not angles:
+            return
+        signs = [-1.0 if negated else 1.0 for _, negated in angles]
+        affine = [(s * angle.coefficient, s * angle.offset) for s, (angle, _) in zip(signs, angles, strict=True)]
+        self.slot = device.upload(np.array([angle.slot for angle, _ in angles], dtype=np.int32))
+        self.affine = device.upload(np.array(affine, dtype=np.float64))
+
+    def prepared(self, slots: Buffer | View, n_slots: int, batch: int, samples: int) -> Buffer | None:
+        """(samples, columns) of what the kernel makes; None without columns."""
+        if not self.columns:
+            return None
+        total = samples * self.columns
+        out = self.device.allocate(total * self.bytes_each)
+        arguments = (
+            pointer(slots),
+            pointer(self.slot),
+            pointer(self.affine),
+            pointer(out),
+            np.int32(self.columns),
+            np.int32(n_slots),
+            np.int64(batch),
+            np.int64(total),
+        )
+        self.device.launch(self.kernel, blocks(total, _THREADS), _THREADS, 0, arguments)
+        return out
 
 
 def _encoded(string: PhysicalString) -> tuple[int, int, int, int]:
