@@ -71,9 +71,10 @@ def v_multiply_adds(gate_run: GateRun) -> int:
 
 @dataclass(frozen=True)
 class TableCost:
-    """Of the diagonals' tables, beside `Cost`: real additions of the Walsh-Hadamard transforms that turn the angles of
-    a diagonal's strings into a phase for every amplitude (and, going back, `w` into the gradient of every angle), and
-    sines with cosines. `once` for the whole batch where angles are shared, `per_sample` where they are the sample's.
+    """Of the diagonals' tables, beside `Cost`: real additions of Walsh-Hadamard transforms, and sines with cosines.
+
+    A transform makes a phase for every amplitude from the angles of a diagonal's strings, and going back the gradients
+    of all its angles from `w`. `once` for the whole batch where angles are shared, `per_sample` where they are not.
     """
 
     additions_once: int
