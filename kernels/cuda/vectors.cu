@@ -1,6 +1,6 @@
 // vectors.cu - everything around the passes: tables, start states, expectation values, bras, sums in a fixed order.
 // Compiled with -DREAL only. Launched by qmltrain.engines.cuda.vectors and .fused; the twins in NumPy are in
-// tests/cuda/test_vectors.py.
+// tests/engines/cuda/test_vectors.py.
 #include "portable.cuh"
 
 // ---- tables of the shared diagonals, once a step

@@ -54,7 +54,7 @@ ours() {
 }
 
 if [ $tests = 1 ]; then
-  timeout 300 "$python" -m pytest -m gpu tests/engines/test_cuda_gpu.py -q -o addopts="-ra --strict-markers" || failed=1
+  timeout 300 "$python" -m pytest -m gpu tests/engines/cuda/test_gpu.py -q -o addopts="-ra --strict-markers" || failed=1
 fi
 [ $rehearse = 1 ] || row 60 "copy bandwidth" "$python" scripts/bench/gpu_copy.py
 ours 60 "HEA 4 qubits, 10 layers, 4,096 samples" --qubits 4 --layers 10 --batch 4096 --repeats 50

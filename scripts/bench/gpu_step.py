@@ -77,7 +77,7 @@ def chunk_size(program: CudaProgram, batch: int) -> int:
 
 def engine_of(device: str) -> CudaEngine:
     if device == "emulator":  # for the test of this script
-        from tests.cuda.emulator_device import EmulatorDevice
+        from tests.engines.cuda.emulator_device import EmulatorDevice
 
         return CudaEngine(EmulatorDevice())
     if device == "null":

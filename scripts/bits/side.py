@@ -24,7 +24,7 @@ from pathlib import Path
 
 # A module of the tests, and its function that makes a stand-in for `cupy` on which the CUDA engine runs without a GPU.
 # Where a reorganisation moves it, add a line.
-EMULATORS = (("tests.cuda.fake_cupy", "make"),)
+EMULATORS = (("tests.engines.cuda.fake_cupy", "make"), ("tests.cuda.fake_cupy", "make"))
 
 
 class FailedError(Exception):

@@ -17,8 +17,8 @@ from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
 from tests.circuit import dense
-from tests.cuda.emulator_device import EmulatorDevice, compiler
 from tests.engines.comparison import TOLERANCE
+from tests.engines.cuda.emulator_device import EmulatorDevice, compiler
 
 LARGEST = {"reference": 6, "interpreter": 10, "cpu": 12, "cuda": 8}  # qubits within a second or so
 

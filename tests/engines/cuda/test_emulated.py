@@ -11,11 +11,11 @@ import pytest
 
 from qmltrain.engines.cuda import CudaEngine
 from tests.circuit.strategies import random_inputs
-from tests.cuda import proof
-from tests.cuda.emulator_device import EmulatorDevice, compiler
 from tests.engines.cases import hea
 from tests.engines.comparison import run
-from tests.engines.cuda_matrix import EngineMatrix, some_strings
+from tests.engines.cuda import proof
+from tests.engines.cuda.emulator_device import EmulatorDevice, compiler
+from tests.engines.cuda.matrix import EngineMatrix, some_strings
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 
@@ -65,6 +65,7 @@ def test_no_access_out_of_bounds():
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    command = [sys.executable, "-m", "tests.cuda.proof", "--variant", "address", "--orders", "forward", "--quick"]
+    command = [sys.executable, "-m", "tests.engines.cuda.proof", "--variant", "address"]
+    command += ["--orders", "forward", "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

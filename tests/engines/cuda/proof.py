@@ -1,7 +1,7 @@
 """Fixed cases through the emulator, for the checks that need a process of their own (sanitizers, planted faults).
 
-    python -m tests.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--orders forward,reverse,random]
-        [--quick] [--stop]
+    python -m tests.engines.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--quick] [--stop]
+        [--orders forward,reverse,random]
 
 Prints one line a case; exit code 1 where an answer is wrong, bits differ between orders of threads, or races are found.
 """
@@ -25,9 +25,9 @@ from qmltrain.engines.cuda import CudaEngine
 from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from tests.circuit.strategies import random_inputs, random_states
-from tests.cuda.emulator_device import ORDERS, VARIANTS, EmulatorDevice
 from tests.engines.cases import hea
 from tests.engines.comparison import TOLERANCE, Outputs, run
+from tests.engines.cuda.emulator_device import ORDERS, VARIANTS, EmulatorDevice
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Training steps on the device: heads and losses there, one synchronisation a step, streams and graphs.
 
 Through `CupyDevice` and a stand-in for CuPy whose kernels run in the emulator, whose arrays refuse to come to the host
-unasked, and whose streams work as late as CUDA allows (`tests.cuda.fake_streams`).
+unasked, and whose streams work as late as CUDA allows (`tests.engines.cuda.fake_streams`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, StepAbandoned
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
-from tests.cuda import fake_cupy
-from tests.cuda.emulator_device import compiler
-from tests.cuda.fake_arrays import HostRoundTripError
+from tests.engines.cuda import fake_cupy
+from tests.engines.cuda.emulator_device import compiler
+from tests.engines.cuda.fake_arrays import HostRoundTripError
 from tests.training.small_models import MODELS, inputs, make
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")

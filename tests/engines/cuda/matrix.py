@@ -1,5 +1,5 @@
 """What the CUDA engine must do on any device: the matrix of circuits, precisions and gradient modes, judged by the
-reference. `test_cuda_emulated` runs it on the CPU, `test_cuda_gpu` on a GPU."""
+reference. `test_emulated` runs it on the CPU, `test_gpu` on a GPU."""
 
 from __future__ import annotations
 

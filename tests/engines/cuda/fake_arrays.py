@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.cuda.fake_streams import Machine, MemoryPointer
+from tests.engines.cuda.fake_streams import Machine, MemoryPointer
 
 # of the array API standard, element by element or along an axis; arguments that are arrays come first
 _FUNCTIONS = (

@@ -8,7 +8,7 @@ import pytest
 from qmltrain.engines.cuda.device import Kernel, pointer
 from qmltrain.engines.cuda.vectors import Vectors
 from qmltrain.fusion.plan import PhysicalString
-from tests.cuda.emulator_device import EmulatorDevice, compiler
+from tests.engines.cuda.emulator_device import EmulatorDevice, compiler
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 PRECISIONS = ["complex64", "complex128"]

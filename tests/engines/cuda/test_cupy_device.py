@@ -13,10 +13,10 @@ from qmltrain.engines.cuda.device import Kernel
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import MemoryLimitError, QmltrainError
 from tests.circuit.strategies import random_inputs
-from tests.cuda import fake_cupy
-from tests.cuda.emulator_device import compiler
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_close, run
+from tests.engines.cuda import fake_cupy
+from tests.engines.cuda.emulator_device import compiler
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 

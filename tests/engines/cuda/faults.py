@@ -1,9 +1,10 @@
 """Planted faults: changes to the kernels that the proofs must notice.
 
-    python -m tests.cuda.faults [--only WORD]
+    python -m tests.engines.cuda.faults [--only WORD]
 
-Each is applied to a copy of kernels/cuda; the cases of `tests.cuda.proof` then run with the race check. A fault that
-changes neither an answer, nor bits between orders of threads, nor raises a race or an error, fails this script.
+Each is applied to a copy of kernels/cuda; the cases of `tests.engines.cuda.proof` then run with the race check. A
+fault that changes neither an answer, nor bits between orders of threads, nor raises a race or an error, fails this
+script.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def plant(fault: Fault, folder: Path) -> None:
     path = folder / fault.file
     parts = path.read_text().split(fault.old)
     if len(parts) <= fault.number + 1:
-        raise SystemExit(f"{fault.name}: the text to change is no longer in {fault.file}; update tests/cuda/faults.py")
+        raise SystemExit(f"{fault.name}: the text to change is no longer in {fault.file}; update {__file__}")
     head, tail = fault.old.join(parts[: fault.number + 1]), fault.old.join(parts[fault.number + 1 :])
     path.write_text(head + fault.new + tail)
 
@@ -83,8 +84,9 @@ def notices(fault: Fault) -> str | None:
         shutil.copytree(kernels_directory() / "cuda", folder)
         plant(fault, folder)
         for orders in ("reverse", "forward,random"):
-            command = [sys.executable, "-m", "tests.cuda.proof", "--variant", "races", "--stop", "--orders", orders]
-            done = subprocess.run([*command, "--kernels", str(folder)], capture_output=True, text=True, check=False)
+            command = [sys.executable, "-m", "tests.engines.cuda.proof", "--variant", "races", "--stop"]
+            command += ["--orders", orders, "--kernels", str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             text = done.stdout + done.stderr
             if done.returncode:
                 lines = [line for line in text.splitlines() if re.search("FAIL|RACE|ERROR|Error", line)]

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tests.cuda.emulator_device import HostBuffer
+from tests.engines.cuda.emulator_device import HostBuffer
 
 Operation = Callable[[], None]
 

@@ -1,6 +1,6 @@
 """The C++ kernels through every layout, mode and precision, for sanitizers and valgrind.
 
-    python tests/engines/kernel_soak.py EXTENSION [quick|full]
+    python tests/engines/cpu/kernel_soak.py EXTENSION [quick|full]
 
 loads the given build of the extension in place of the installed one and compares with the reference.
 """

@@ -14,7 +14,7 @@ from qmltrain.engines.cuda.engine import MAX_QUBITS
 from qmltrain.engines.cuda.fused import PASS_ARGUMENTS
 from qmltrain.engines.cuda.sources import kernel_source
 from qmltrain.shipped_files import kernels_directory
-from tests.cuda import nvrtc
+from tests.engines.cuda import nvrtc
 
 RECORDED = json.loads(nvrtc.RECORDED.read_text())
 needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason=nvrtc.ADVICE)

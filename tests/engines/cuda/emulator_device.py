@@ -1,4 +1,4 @@
-"""The kernels on the CPU: kernels/cuda/emulator through g++ and ctypes, behind the engine's `Device` interface.
+"""The kernels on the CPU: `emulator/` beside this file, through g++ and ctypes, behind the engine's `Device` interface.
 
 Libraries are built once for a text of the sources and a variant, in the temporary directory of the user.
 """
@@ -28,6 +28,8 @@ VARIANTS = {
 }
 ORDERS = {"forward": 0, "reverse": 1, "random": 2}
 
+EMULATOR = Path(__file__).parent / "emulator"
+
 
 def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++"))
@@ -39,7 +41,7 @@ def library(
 ) -> ctypes.CDLL:
     """`source`.cu compiled for the CPU. `kernels` is another copy of kernels/cuda (planted faults)."""
     folder = kernels or kernels_directory() / "cuda"
-    files = [folder / f"{source}.cu", *sorted([*folder.glob("*.cuh"), *folder.glob("emulator/*.h")])]
+    files = [folder / f"{source}.cu", *sorted([*folder.glob("*.cuh"), *EMULATOR.glob("*.h")])]
     key = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
     built = Path(tempfile.gettempdir()) / f"qmltrain-emulator-{os.getuid()}" / key
     built.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ def library(
         common = [str(compiler()), "-std=c++17", "-g", "-fPIC", "-w"]
         with tempfile.TemporaryDirectory(dir=built) as work:
             compiled, linked = f"{work}/kernel.o", f"{work}/kernel.so"
-            include = ["-include", str(folder / "emulator" / "emulator.h"), "-x", "c++"]
+            include = ["-include", str(EMULATOR / "emulator.h"), "-x", "c++"]
             command = [*common, *compile_flags, *defines, *include, "-c", str(folder / f"{source}.cu"), "-o", compiled]
             subprocess.run(command, check=True)
             # the race check provides the sanitizer's functions itself: no -fsanitize=thread for the linker

@@ -17,9 +17,9 @@ from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
 from qmltrain.errors import EngineUnavailableError, InputError, MemoryLimitError
 from qmltrain.training.gradients import Evaluator
 from tests.circuit.strategies import random_inputs
-from tests.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
 from tests.engines.cases import hea
 from tests.engines.comparison import forward, random_cotangents
+from tests.engines.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
 from tests.training.small_models import inputs, make
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")

@@ -11,7 +11,7 @@ from qmltrain.training.gradients import Evaluator
 from tests.circuit.strategies import random_inputs
 from tests.engines.cases import hea
 from tests.engines.comparison import run
-from tests.engines.cuda_matrix import EngineMatrix, some_strings
+from tests.engines.cuda.matrix import EngineMatrix, some_strings
 from tests.training.small_models import MODELS, inputs, make
 
 _REASON = unavailable_reason()

@@ -2,7 +2,7 @@
 
 Found beside the interpreter's packages, or in the folder QMLTRAIN_NVRTC names.
 
-    python -m tests.cuda.nvrtc        compiles everything and records registers and spills in registers.json
+    python -m tests.engines.cuda.nvrtc        compiles everything and records registers and spills in registers.json
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from qmltrain.engines.cpu import extension
 from qmltrain.engines.selection import select_engine
 from qmltrain.errors import EngineUnavailableError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

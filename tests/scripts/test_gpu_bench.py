@@ -15,8 +15,8 @@ import pytest
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.training.angles import AngleMap
-from tests.cuda.emulator_device import compiler
 from tests.engines.comparison import forward
+from tests.engines.cuda.emulator_device import compiler
 
 BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench"
 

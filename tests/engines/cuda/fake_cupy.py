@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from qmltrain.engines.cuda.sources import compile_options, kernel_source
-from tests.cuda import fake_arrays
-from tests.cuda.emulator_device import library
-from tests.cuda.fake_streams import (
+from tests.engines.cuda import fake_arrays
+from tests.engines.cuda.emulator_device import library
+from tests.engines.cuda.fake_streams import (
     CUDARuntimeError,
     Event,
     Machine,
