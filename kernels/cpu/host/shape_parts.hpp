@@ -7,6 +7,9 @@
 //
 //     parity(u & row_parity) ^ parity(tile & tile_parity) ^ parity(lane & lane_parity).
 //
+// A diagonal stage counts the rows of a tile in an order of its own: bit i of a row's number (h, l) stands for the u
+// basis[i], and the row parities of its terms are over that number.
+//
 // Signs that follow from parities are called minus or negative where they are 1.
 #pragma once
 #include <array>
@@ -56,7 +59,7 @@ struct PhaseTerm {
   Mask mask;
   double constant = 0;
   std::vector<Source> sources;
-  // coordinates of the mask
+  // parities of the mask, row_parity over the row's number in the stage
   Mask tile_parity = 0;
   std::uint32_t row_parity = 0;
   int lane_parity;

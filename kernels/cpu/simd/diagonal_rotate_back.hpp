@@ -29,8 +29,9 @@ INLINE void group_v(const DiagonalRotateBackCall<Real>& call, char* psi, char* b
       p[j] = row<Real>(psi, 0) + (first | j << k);
       q[j] = row<Real>(bra, 0) + (first | j << k);
     }
-    if constexpr (Two) v_two<Real, false, true, false, false>(p, q, no_lanes, v, BellRotation<Real>{});
-    else v_one<Real, false, true, false>(p, q, no_lanes, v);
+    constexpr bool lanes = false, with_x = true, rotate = false, split = false;
+    if constexpr (Two) v_two<Real, lanes, with_x, rotate, split>(p, q, no_lanes, v, BellRotation<Real>{});
+    else v_one<Real, lanes, with_x, split>(p, q, no_lanes, v);
   }
   Real* acc0 = acc + std::size_t(W) * call.accumulator[k];
   if constexpr (Two) {
