@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,10 +11,25 @@ from hypothesis import settings
 
 from tests.runs.kill_shim import kill_shim  # noqa: F401 - a fixture of several folders
 
+MOST_WORKERS = 8  # of -n auto; each takes up to half a GiB, and compiles kernels
+
 # CI sees the same examples each time; HYPOTHESIS_PROFILE=explore (scripts/check_all) looks for new ones.
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+# Started in the background (`&`, nohup), a process ignores these, and the programs that tests start would as well.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes of `-n auto`: one for each core that this process may use, since engines start threads of their own."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST_WORKERS)
 
 
 @pytest.fixture(autouse=True)

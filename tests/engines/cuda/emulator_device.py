@@ -6,6 +6,7 @@ Libraries are built once for a text of the sources and a variant, in the tempora
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
@@ -46,23 +47,29 @@ def library(
     built = Path(tempfile.gettempdir()) / f"qmltrain-emulator-{os.getuid()}" / key
     built.mkdir(parents=True, exist_ok=True)
     path = built / f"{source}-{precision}-{tile_bits}-{variant}.so"
-    if not path.exists():
-        compile_flags, link_flags = VARIANTS[variant]
-        defines = [f"-DREAL={'float' if precision == 'complex64' else 'double'}"]
-        defines += [] if tile_bits is None else [f"-DTILE_BITS={tile_bits}"]
-        common = [str(compiler()), "-std=c++17", "-g", "-fPIC", "-w"]
-        with tempfile.TemporaryDirectory(dir=built) as work:
-            compiled, linked = f"{work}/kernel.o", f"{work}/kernel.so"
-            include = ["-include", str(EMULATOR / "emulator.h"), "-x", "c++"]
-            command = [*common, *compile_flags, *defines, *include, "-c", str(folder / f"{source}.cu"), "-o", compiled]
-            subprocess.run(command, check=True)
-            # the race check provides the sanitizer's functions itself: no -fsanitize=thread for the linker
-            subprocess.run([str(compiler()), "-shared", *link_flags, compiled, "-o", linked], check=True)
-            os.replace(linked, path)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes: one compiles, the others wait for it
+        if not path.exists():
+            _build(path, folder, source, precision, tile_bits, variant)
     loaded = ctypes.CDLL(str(path))
     loaded.emulator_races.restype = ctypes.c_ulonglong
     loaded.emulator_order.argtypes = (ctypes.c_int, ctypes.c_ulonglong)
     return loaded
+
+
+def _build(path: Path, folder: Path, source: str, precision: str, tile_bits: int | None, variant: str) -> None:
+    compile_flags, link_flags = VARIANTS[variant]
+    defines = [f"-DREAL={'float' if precision == 'complex64' else 'double'}"]
+    defines += [] if tile_bits is None else [f"-DTILE_BITS={tile_bits}"]
+    common = [str(compiler()), "-std=c++17", "-g", "-fPIC", "-w"]
+    with tempfile.TemporaryDirectory(dir=path.parent) as work:
+        compiled, linked = f"{work}/kernel.o", f"{work}/kernel.so"
+        include = ["-include", str(EMULATOR / "emulator.h"), "-x", "c++"]
+        command = [*common, *compile_flags, *defines, *include, "-c", str(folder / f"{source}.cu"), "-o", compiled]
+        subprocess.run(command, check=True)
+        # the race check provides the sanitizer's functions itself: no -fsanitize=thread for the linker
+        subprocess.run([str(compiler()), "-shared", *link_flags, compiled, "-o", linked], check=True)
+        os.replace(linked, path)
 
 
 class HostBuffer:
