@@ -120,4 +120,4 @@ def test_what_is_borrowed_is_noticed():
     assert borrowed("def f():\n    from tests.runs.test_lock import how") == ["tests.runs.test_lock"]
     assert borrowed("from tests.runs import test_lock, session") == ["tests.runs.test_lock"]
     assert borrowed("import tests.runs.test_lock") == ["tests.runs.test_lock"]
-    assert not borrowed("from tests.runs.session import contents\nfrom x import test_data")
+    assert not borrowed("from tests.runs.tiny_training import contents\nfrom x import test_data")

@@ -1,6 +1,6 @@
 // gates.cu - the baseline of a benchmark, engine.fusion=false: one in-place launch per gate, states in global memory
 // between. It shows what fusion gains; every launch reads and writes each amplitude once. Launched by
-// qmltrain.engines.cuda.baseline. Backward un-applies the gate on psi and bra and leaves one row of sums per block.
+// qmltrain.engines.cuda.unfused. Backward un-applies the gate on psi and bra and leaves one row of sums per block.
 #include "portable.cuh"
 
 // value * (cosine + i sine)

@@ -1,4 +1,4 @@
-"""From overrides to a Config, by Hydra: the one place that knows how Hydra and OmegaConf report mistakes."""
+"""From overrides to a Config, by Hydra; what Hydra and OmegaConf report becomes the one line that a user sees."""
 
 from __future__ import annotations
 

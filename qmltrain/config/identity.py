@@ -1,4 +1,4 @@
-"""What names a run: the part of its config that changes its result, as a hash; and whether two configs are one run.
+"""What names a run: which options change its result, as a hash, and which may change while it goes on.
 
 The same command finds the same run again and goes on with it, and another learning rate is another run.
 

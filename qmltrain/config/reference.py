@@ -1,4 +1,4 @@
-"""The options in words: for messages and for the reference in docs/config.md."""
+"""The options in words: known keys and the nearest to a misspelt one, allowed values, the YAML of docs/config.md."""
 
 from __future__ import annotations
 

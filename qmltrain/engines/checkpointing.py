@@ -1,4 +1,4 @@
-"""Where the states of a gradient are kept: the two modes of `gradient.mode`, as plain arithmetic.
+"""Which states a gradient keeps: the modes of `gradient.mode`, what `auto` becomes, and refusal where they do not fit.
 
 *Checkpoint* means gradient checkpointing here (`gradient.checkpoint_interval`, in moments of the plan; `depth` is the
 number of those with rotations); saved training state is a snapshot (`run.save_every`).

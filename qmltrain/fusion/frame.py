@@ -1,4 +1,4 @@
-"""The frame: which physical address holds which logical basis state after CX, X and SWAP, over GF(2).
+"""The frame: what CX, X and SWAP become, a linear map over GF(2) from addresses to basis states.
 
 Data never moves. Logical bit q of the state stored at address z is ``parity(z & rows[q]) ^ offset[q]``; flipping
 logical bit q alone is ``z ^ masks[q]``, so rows and masks are inverse to each other:

@@ -1,4 +1,4 @@
-"""Passes: which tile of the state is in fast memory when, and what is done to it there.
+"""Passes of a finished plan: which tile of the state is in fast memory when, and what is done to it there.
 
 A tile is a coset of the span of a few address masks: 2^tile_bits amplitudes, always with the low address bits for
 contiguous access. Diagonals need no locality (address bits are known everywhere), so the schedule is a zigzag:

@@ -25,7 +25,7 @@ from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
 from qmltrain.sessions.results import print_result
 from qmltrain.sessions.unread_options import check_unused
-from qmltrain.training.baseline import baseline, hidden_units, perceptron
+from qmltrain.training.classical_baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.metrics import metric_names, monitor_direction

@@ -1,4 +1,4 @@
-"""Trainer: the loop. Steps and epochs in, rows and snapshots out; stoppable and resumable at any step, bit for bit.
+"""Trainer: the loop over steps and epochs, the best epoch and early stopping; stoppable and resumable at any step.
 
 It knows arrays, an optimiser and two stores given as protocols; no files, no config. Steps and epochs count from 1
 as they end. The order of a step is: gradient, update, row of metrics, snapshot where due. Validation is evaluated at

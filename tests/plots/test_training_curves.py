@@ -9,8 +9,8 @@ import pytest
 
 from qmltrain.errors import InputError
 from qmltrain.plots.training_curves import FORMATS, _moving_average, plot_run
-from tests.runs.session import N_STEPS, run_session
 from tests.runs.small_store import create
+from tests.runs.tiny_training import N_STEPS, run_session
 
 
 @pytest.fixture(params=["completed", "interrupted"])

@@ -25,7 +25,7 @@ import numpy as np
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.views import open_run
-from tests.runs.session import KEEP, contents, run_session
+from tests.runs.tiny_training import KEEP, contents, run_session
 
 KINDS = ("created", "steps", "epochs", "snapshots")
 SHIM = ctypes.CDLL(None)

@@ -16,7 +16,7 @@ from qmltrain.errors import EXIT_ERROR
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.views import open_run
-from tests.runs.session import N_STEPS, contents, run_session
+from tests.runs.tiny_training import N_STEPS, contents, run_session
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ import resource, sys
 from pathlib import Path
 import h5py
 from qmltrain.errors import StorageError
-from tests.runs import session
+from tests.runs import tiny_training as session
 directory, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 try:
@@ -40,7 +40,7 @@ import sys
 from pathlib import Path
 import h5py
 from qmltrain.errors import StorageError
-from tests.runs import session
+from tests.runs import tiny_training as session
 directory, after = Path(sys.argv[1]), int(sys.argv[2])
 filler = open(directory.parent / "filler", "wb")
 

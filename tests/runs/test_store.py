@@ -15,8 +15,8 @@ from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.store import GRADIENTS, RunStore
 from qmltrain.runs.views import open_run
-from tests.runs.session import N_STEPS, contents, run_session
 from tests.runs.small_store import NAMES, create
+from tests.runs.tiny_training import N_STEPS, contents, run_session
 
 
 @pytest.mark.parametrize("gradients", GRADIENTS)

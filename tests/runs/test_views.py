@@ -11,8 +11,8 @@ import pytest
 from qmltrain.errors import InputError
 from qmltrain.plots.training_curves import plot_run
 from qmltrain.runs.views import open_run
-from tests.runs.session import N_STEPS, PARAMETER_NAMES, run_session
 from tests.runs.small_store import create
+from tests.runs.tiny_training import N_STEPS, PARAMETER_NAMES, run_session
 
 
 @pytest.fixture(params=["completed", "interrupted"])

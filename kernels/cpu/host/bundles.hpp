@@ -1,4 +1,4 @@
-// How the samples of a chunk are grouped: blocks of kBlock by index, units that fit the lanes, bundles of units.
+// How samples of a chunk are grouped: blocks of kBlock by index, units that fit the lanes, bundles of units.
 #pragma once
 
 namespace qmltrain {

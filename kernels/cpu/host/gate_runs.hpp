@@ -1,4 +1,4 @@
-// GateRuns: shared angles to the values of R and D, and raw sums back to slot gradients. float64, once a step.
+// GateRuns: shared angles to tangents |t| <= 1 and phases, and raw sums back to slot gradients. float64, once per step.
 //
 // The chain rule of a merged gate run, with `euler` and `chain` of simd/arithmetic.hpp; qmltrain/engines/plan_values.py
 // is the same in NumPy, for the engines without C++. Whoever changes one changes the other.

@@ -1,4 +1,4 @@
-// LaneFrame: where the lanes of a row stand.
+// LaneFrame: the permutation in which the lanes of each row are kept, linear over GF(2), so that CX costs few shuffles.
 //
 // Where CX has made masks of many bits, most rotations pair amplitudes of different rows *and* different lanes, and
 // every row would have to be permuted when it is loaded and again when it is stored. So the lanes of row r are kept

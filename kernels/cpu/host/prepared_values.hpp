@@ -1,4 +1,4 @@
-// PreparedShape: signs, scales and angles from the shared angles, forward and back.
+// PreparedShape: what is left out of scaled rotations (factors, XZ) goes into scales and signs, forward and back.
 //
 // What is stored is not psi but, up to a sign, X^F Z^G psi / scale:
 //

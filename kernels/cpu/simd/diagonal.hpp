@@ -1,5 +1,4 @@
-// Diagonal stages: a diagonal D, an exchange of lanes, and rotations whose pairs lie within a row, all rows of a tile
-// once.
+// Diagonal stages: D and the lane rotations after it, over all rows of a tile; going back, w = Im(conj(bra) psi).
 //
 //   diagonal        psi -> (lane rotations) (exchange) D psi
 //   diagonal_back   v of the lane rotations, their inverses, w = Im(conj(bra) psi), D^-1, on psi and bra

@@ -1,4 +1,4 @@
-"""What is chosen when a circuit is compiled for the CPU: what the kernels do, what is reported, how states are cut.
+"""Sizes chosen for the CPU: qubits in the lanes, tiles, shares of rows, states that are kept, samples of a unit.
 
 All sizes are chosen here and handed to the kernels, which choose none of these again: plans are scheduled and memory is
 forecast on this side of the border.

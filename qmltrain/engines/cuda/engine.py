@@ -5,13 +5,13 @@ from __future__ import annotations
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import default_interval
-from qmltrain.engines.cuda.baseline.unfused import UnfusedSchedule
 from qmltrain.engines.cuda.cupy_device import CupyDevice
 from qmltrain.engines.cuda.device import Device, Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.geometry import SMALLEST_TILE, largest_tile, working_tile
 from qmltrain.engines.cuda.program import CudaProgram
 from qmltrain.engines.cuda.schedule import Schedule
+from qmltrain.engines.cuda.unfused.unfused_schedule import UnfusedSchedule
 from qmltrain.engines.protocol import DEFAULT_GRADIENT, DEFAULT_OPTIONS, EngineOptions, GradientOptions, Precision
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan

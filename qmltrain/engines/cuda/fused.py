@@ -1,4 +1,4 @@
-"""Fused schedule: the records of a plan through tile_pass.cu, one launch per pass."""
+"""Fused schedule: the records of a plan through tile_pass.cu, one launch per pass, cut where it would last too long."""
 
 from __future__ import annotations
 

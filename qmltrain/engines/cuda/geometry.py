@@ -1,4 +1,4 @@
-"""Launch geometry as plain arithmetic, and the limits of each architecture it is checked against without a device."""
+"""Launch geometry: blocks, threads and shared memory of a kernel, and the limits of each architecture."""
 
 from __future__ import annotations
 

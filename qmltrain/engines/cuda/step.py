@@ -1,4 +1,4 @@
-"""A training step on the device: chunks are queued without waiting, heads and losses run there, results come at once.
+"""A training step on the device: chunks queued without waiting, repeated ones recorded and replayed as CUDA graphs.
 
 For each chunk: inputs through `Staging`; angles, the way forward, the caller's function (head, loss, sums) with the
 way back in it; its results packed into one array and copied to pinned memory. `results` waits once for all.

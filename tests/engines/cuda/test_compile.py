@@ -8,11 +8,11 @@ import re
 import pytest
 
 from qmltrain.engines.cuda import geometry
-from qmltrain.engines.cuda.baseline.unfused import PAIR_ARGUMENTS, PHASE_ARGUMENTS
 from qmltrain.engines.cuda.device import DeviceLimits
 from qmltrain.engines.cuda.engine import MAX_QUBITS
 from qmltrain.engines.cuda.fused import PASS_ARGUMENTS
 from qmltrain.engines.cuda.sources import kernel_source
+from qmltrain.engines.cuda.unfused.unfused_schedule import PAIR_ARGUMENTS, PHASE_ARGUMENTS
 from qmltrain.shipped_files import kernels_directory
 from tests.engines.cuda import nvrtc
 

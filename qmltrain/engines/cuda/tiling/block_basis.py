@@ -1,4 +1,6 @@
-"""Bases of a block: which address masks its register, thread and tile coordinates stand for, over GF(2).
+"""Bases of a block of threads over GF(2), and exchanges between them through shared memory without bank conflicts.
+
+Which address masks the register, thread and tile coordinates of a block stand for.
 
 A block basis is a basis of the address space: 4 register vectors, T - 4 thread vectors, then one vector per tile bit.
 The amplitude with coordinates c has the address XOR_i c_i vector_i. The register and thread vectors of all bases of a

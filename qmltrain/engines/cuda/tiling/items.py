@@ -1,4 +1,4 @@
-"""Items of a tiled schedule: the rotations, phases and CZ signs of a plan, one by one, in their order.
+"""Tiling, first: items, the rotations, phases and CZ signs of a plan, one by one, in their order.
 
 The general schedule (`qmltrain.fusion.passes`) moves whole diagonals; a GPU pass applies only the terms that the
 rotations of its tile need. Here a diagonal is taken apart into `Phase`s and `Sign`s. A constant ZZ term of +-pi/2 is a

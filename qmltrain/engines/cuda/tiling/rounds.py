@@ -1,4 +1,4 @@
-"""From the rounds of a tile pass to records still in words: which block basis, and which diagonal is done where.
+"""Tiling, third: rounds of a pass. Which block basis is taken when, and which diagonal is done in which.
 
 Rotations want their pair masks in registers, four at a time; a round that finds some of its rotations there begins
 with those. Phases whose coordinates are all threads or all registers go through a table (shared by the batch), CZs

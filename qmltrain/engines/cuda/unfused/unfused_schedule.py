@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.cuda.baseline.gate_launches import Launch, PairLaunch, PhaseLaunch, gate_launches
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, real_of, structure
 from qmltrain.engines.cuda.geometry import amplitude_bytes, blocks
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
+from qmltrain.engines.cuda.unfused.gate_launches import Launch, PairLaunch, PhaseLaunch, gate_launches
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
 from qmltrain.fusion.compile import physical_string

@@ -9,8 +9,8 @@ import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
 from qmltrain.errors import InputError
-from qmltrain.training import baseline as module
-from qmltrain.training.baseline import baseline, hidden_units, perceptron
+from qmltrain.training import classical_baseline as module
+from qmltrain.training.classical_baseline import baseline, hidden_units, perceptron
 from qmltrain.training.metrics import metric_names
 
 
