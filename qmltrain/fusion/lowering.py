@@ -1,9 +1,9 @@
 """Lowering: a circuit as moments of rotations R and diagonals D, each item at the earliest that commutation allows.
 
-CX, X and SWAP are absorbed into address masks. Consecutive one-qubit gates of shared angles become one gate run U = RZ(gamma) RY(beta) RZ(alpha); its RZs join the
-neighbouring D. A per-sample RX(x) is RZ(-pi/2) RY(x) RZ(pi/2) with constant RZs; a per-sample RZ is a phase term.
-Every item goes to the earliest moment its order allows: two items commute exactly when their Pauli operators
-X^m Z^r do, that is when parity(m1 & r2) == parity(m2 & r1). So the CZ ring of a layer is one D.
+CX, X and SWAP are absorbed into address masks. Consecutive one-qubit gates of shared angles become one gate run
+U = RZ(gamma) RY(beta) RZ(alpha); its RZs join the neighbouring D. A per-sample RX(x) is RZ(-pi/2) RY(x) RZ(pi/2) with
+constant RZs; a per-sample RZ is a phase term. Two items commute exactly when their Pauli operators X^m Z^r do, that is
+when parity(m1 & r2) == parity(m2 & r1). So the CZ ring of a layer is one D.
 """
 
 from __future__ import annotations
