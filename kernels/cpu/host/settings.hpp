@@ -1,5 +1,5 @@
-// Settings: what is fixed for the life of an engine. Chosen in Python (qmltrain/engines/cpu/setting.py), where plans are
-// scheduled and memory is forecast; no size is chosen twice.
+// Settings: what is fixed for the life of an engine. Chosen in Python (qmltrain/engines/cpu/setting.py), where plans
+// are scheduled and memory is forecast; no size is chosen twice.
 #pragma once
 #include <cstddef>
 
