@@ -5,7 +5,7 @@
 // the linker could pick for the whole program.
 //
 // Words and letters used throughout
-//   row       one vector amplitude: VB bytes of real parts, then VB bytes of imaginary parts, one number a lane
+//   row       one vector amplitude: VB bytes of real parts, then VB bytes of imaginary parts, one number per lane
 //   lane      sample * 2^b + (the b low qubits); b = 0: sixteen samples side by side, b = 4: one sample
 //   W         lanes of a vector
 //   offset    a row's position in bytes. Every set of rows is given by XOR of offsets: row sets are cosets over GF(2)
@@ -91,9 +91,9 @@ struct LaneRotation {
 // How the phases of a diagonal are given to the kernels; an index into tables of kernels.
 enum DiagonalKind {
   kNone,           // no diagonal: a plain factor (`scale`)
-  kScalar,         // one complex number a row: samples in the lanes, shared angles
+  kScalar,         // one complex number per row: samples in the lanes, shared angles
   kFactor,         // a small table of vectors times a number for each h: qubits in the lanes
-  kVector,         // one vector of complex numbers a row
+  kVector,         // one vector of complex numbers per row
   kDiagonalKinds,  // how many there are
 };
 

@@ -105,7 +105,7 @@ struct PhaseArguments {
   int terms, address_bits, per_sample, measures;
 };
 
-// exp(-i pi sum_t cycles_t (-1)^parity(z & mask_t)). One thread an amplitude; a row is min(256, 2^n) amplitudes of
+// exp(-i pi sum_t cycles_t (-1)^parity(z & mask_t)). One thread per amplitude; a row is min(256, 2^n) amplitudes of
 // one sample. grid: ceil(amplitudes / 256); block: 256; dynamic shared memory: 8 Real
 template <bool BACKWARD> __device__ __forceinline__ void phase_gate(const PhaseArguments& A) {
   DYNAMIC_SHARED(Real, shared);

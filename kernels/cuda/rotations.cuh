@@ -10,7 +10,7 @@ template <int R> __device__ __forceinline__ constexpr int register_index(int i) 
 
 // RY(beta) = [[c, -s], [s, c]] as three shears in place, a = tan(beta/4), b = sin(beta/2), |beta| <= pi:
 //   [[1, -a], [0, 1]] [[1, 0], [b, 1]] [[1, -a], [0, 1]]
-// Three multiply-adds an amplitude, no scale, no register moves; the inverse is (-a, -b).
+// Three multiply-adds per amplitude, no scale, no register moves; the inverse is (-a, -b).
 template <int R> __device__ __forceinline__ void rotate(Complex* state, Real a, Real b) {
 #pragma unroll
   for (int i = 0; i < 8; ++i) {

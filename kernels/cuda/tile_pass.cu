@@ -8,7 +8,7 @@
 //
 // Forward runs the records in order on psi. Backward runs them in reverse on psi and the bra, un-applying everything,
 // and writes for every rotation the twelve sums v = Im<bra|sigma|psi> right after it, for every phase with a gradient
-// the signed sum of w = Im(conj(bra) psi): one row a tile, or one a sample where several samples share a block.
+// the signed sum of w = Im(conj(bra) psi): one row per tile, or one per sample where several samples share a block.
 //
 // grid: tiles (samples x 2^(n-T)), or samples / 2^(T-n) where packed; block: 2^(T-4) threads.
 // dynamic shared memory: 2^T amplitudes forward; twice that and 2 x warps x 12 Real backward.
@@ -193,7 +193,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
       apply_table<BACKWARD>(psi, bra, __ldg(table + thread), table + THREADS, signs);
     };
 
-    auto measure = [&]() {  // signed sums of w, one a term
+    auto measure = [&]() {  // signed sums of w, one per term
       const int* counts = A.term + record.measure;
       const int* term = counts + 16;
       const size_t row = ((size_t)tile << A.pack_bits) + (address >> A.address_bits);
@@ -266,7 +266,7 @@ template <bool BACKWARD> __device__ __forceinline__ void tile_pass(const PassArg
       rotation<3, BACKWARD>(psi, bra, flags, coefficients, sample, columns.w, sums);
       if (!BACKWARD || !(flags & HAS_V)) return;
       const size_t row = ((size_t)tile << A.pack_bits) + (address >> A.address_bits);
-      if (WARPS == 1 && (LANES < 32 || A.pack_bits)) {  // a row a sample: butterfly over the lanes of one sample
+      if (WARPS == 1 && (LANES < 32 || A.pack_bits)) {  // a row per sample: butterfly over the lanes of one sample
 #pragma unroll
         for (int i = 0; i < 12; ++i) {
 #pragma unroll

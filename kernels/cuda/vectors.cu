@@ -3,7 +3,7 @@
 // tests/engines/cuda/test_vectors.py.
 #include "portable.cuh"
 
-// ---- tables of the shared diagonals, once a step
+// ---- tables of the shared diagonals, once per step
 //
 // table[d][e < threads]  = exp(-i pi sum of +-cycles over the entries of thread bits)
 // table[d][threads + j]  = the same over the entries of register bits
@@ -33,7 +33,7 @@ KERNEL __launch_bounds__(256)
 }
 EXPORT_KERNEL(prepare_tables)
 
-// ---- per-sample angles, once a chunk: angle = coefficient * slot + offset, in double
+// ---- per-sample angles, once per chunk: angle = coefficient * slot + offset, in double
 //
 // shears:     out[sample][column] = {tan(angle/4), sin(angle/2)}, angle reduced to [-pi, pi]
 // cycles:     out[sample][column] = angle / 2 pi, reduced to [-1/2, 1/2]         (2 pi more is a global sign)
@@ -87,7 +87,7 @@ EXPORT_KERNEL(start_state)
 
 // ---- sums over the amplitudes of each sample
 //
-// A block owns 4096 amplitudes, 16 a thread: a part of one sample (n >= 12) or 2^(12-n) whole samples. Each
+// A block owns 4096 amplitudes, 16 per thread: a part of one sample (n >= 12) or 2^(12-n) whole samples. Each
 // thread adds up its own; one row a part (or sample) comes out: warp butterfly, then warps in order. address_bits >= 4.
 constexpr int PART_BITS = 12;
 

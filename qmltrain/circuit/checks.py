@@ -47,7 +47,7 @@ def check_features_fit(builder: CircuitBuilder, name: str) -> None:
     check_has_features(builder, name)
     if builder.n_features > builder.n_qubits:
         raise InputError(
-            f"encoding.name: {name} holds one feature a qubit, found {builder.n_features} features for "
+            f"encoding.name: {name} holds one feature per qubit, found {builder.n_features} features for "
             f"{builder.n_qubits} qubits; set preprocess.pca={builder.n_qubits}, or encoding=reuploading, or "
             f"circuit.n_qubits={builder.n_features}"
         )

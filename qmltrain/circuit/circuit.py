@@ -49,7 +49,7 @@ class Circuit:
     """`gates` on `n_qubits`, starting from |0...0> or, with `amplitude_encoded`, from a state given per sample.
 
     `layer_starts` are gate indices at which a layer of the ansatz begins (for drawing and for per-layer gradient
-    norms); `parameter_names` has one name a parameter, in order; `parameter_layers` gives the layer each parameter
+    norms); `parameter_names` has one name per parameter, in order; `parameter_layers` gives the layer each parameter
     belongs to (-1: to none).
     """
 

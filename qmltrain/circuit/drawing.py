@@ -74,7 +74,7 @@ def counts(circuit: Circuit) -> Counts:
 
 
 def draw(circuit: Circuit, max_columns: int = 120, ascii_only: bool = False) -> str:
-    """The circuit as text: a line a qubit, qubit 0 on top, time to the right.
+    """The circuit as text: a line per qubit, qubit 0 on top, time to the right.
 
     Gates stand as early as they can without crossing another gate's vertical line. ``θ3`` is parameter 3, ``x2``
     feature 2. A drawing wider than `max_columns` characters is cut, and the last line says how many of how many

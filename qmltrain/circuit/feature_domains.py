@@ -41,7 +41,7 @@ class FeatureDomain:
         features_BF = np.asarray(x_BF, dtype=np.float64)
         if features_BF.ndim != 2 or features_BF.shape[1] != self.n_features:
             raise InputError(
-                f"features: the circuit takes {self.n_features} features a sample, found an array of shape "
+                f"features: the circuit takes {self.n_features} features per sample, found an array of shape "
                 f"{features_BF.shape}"
             )
         rows_B = np.arange(len(features_BF)) if rows_B is None else rows_B

@@ -30,7 +30,7 @@ class PauliString:
 class Observables:
     """K observables over M strings: `coefficients` is a K-tuple of mappings string index -> coefficient.
 
-    `names` has one name an observable ("Z0", "P(|011>)"), for files and messages. `diagonalizing_gates`, of constant
+    `names` has one name per observable ("Z0", "P(|011>)"), for files and messages. `diagonalizing_gates`, of constant
     angles, are applied after the circuit and before the strings are measured: with V their product, observable k is
     ``V^dagger (sum_m c_km P_m) V``.
     """

@@ -1,4 +1,4 @@
-"""What a verb declares of itself: what it takes, its flags, its help. `qmltrain/cli/verbs` has one declaration a file.
+"""What a verb declares of itself: what it takes, its flags, its help; `cli/verbs` has one declaration per file.
 
 `qmltrain.verbs.<name>.run` does the work and is imported when the verb runs:
 

@@ -1,4 +1,4 @@
-"""The whole config: one dataclass a group (`qmltrain.config.groups`), composed into `Config`.
+"""The whole config: one dataclass per group (`qmltrain.config.groups`), composed into `Config`.
 
 Names of encodings, ansaetze, datasets, ... are looked up in their registries by the code that builds them. An option
 that the named entry does not take must stay null.

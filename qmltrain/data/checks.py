@@ -37,18 +37,18 @@ def check_rows(rows: NDArray[Any], n_samples: int) -> RowArray:
 
 
 def check_sample_layout(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
-    """Samples are real numbers, at least one, with a row axis in front and at least one number a row."""
+    """Samples are real numbers, at least one, with a row axis in front and at least one number per row."""
     if dtype.kind not in "buif":
         raise InputError(f"{where}: holds {dtype}; samples must be real numbers (integers or floats)")
     if len(shape) < 2:
-        raise InputError(f"{where}: has shape {shape}; needs one row a sample, e.g. (n, 1) for one feature")
+        raise InputError(f"{where}: has shape {shape}; needs one row per sample, e.g. (n, 1) for one feature")
     if 0 in shape:
         raise InputError(f"{where}: is empty, shape {shape}; at least one sample of one number is needed")
 
 
 def check_same_length(n_samples: int, n_labels: int, where: str) -> None:
     if n_samples != n_labels:
-        raise InputError(f"{where}: {n_samples} samples but {n_labels} labels; there must be one label a sample")
+        raise InputError(f"{where}: {n_samples} samples but {n_labels} labels; there must be one label per sample")
 
 
 def check_finite(x: NDArray[Any], rows: RowArray, where: str) -> None:
@@ -85,7 +85,7 @@ def check_labels(y: NDArray[Any], task: str | None, where: str) -> tuple[Task, L
     if y.dtype.kind not in "buif":
         raise InputError(f"{where}: holds {y.dtype}; labels must be integers or texts (classes) or floats (targets)")
     if y.ndim != 1:
-        raise InputError(f"{where}: has shape {y.shape}; labels must be one number a sample, shape (n,)")
+        raise InputError(f"{where}: has shape {y.shape}; labels must be one number per sample, shape (n,)")
     if y.size == 0:
         raise InputError(f"{where}: is empty; at least one label is needed")
     finite = np.isfinite(y)

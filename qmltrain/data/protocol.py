@@ -19,7 +19,7 @@ PartArray = NDArray[np.int8]
 class SourceInfo:
     """What is known of a data set before a sample is read: `n_samples` rows, each an array of `sample_shape`.
 
-    `class_names` has one name a class (empty for regression). `description` is one line for the log. `parts` says of
+    `class_names` has one name per class (empty for regression). `description` is one line for the log. `parts` says of
     each row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not.
     `feature_names` are the columns of a table. `in_memory`: the samples are; else they are read from a file that may be
     larger than memory.

@@ -76,7 +76,7 @@ def make_circles(*, n_samples: int = 1000, noise: float = 0.05, generator_seed: 
 def make_blobs(
     *, n_samples: int = 1000, n_features: int = 2, n_classes: int = 2, generator_seed: int = 0
 ) -> ArraySource:
-    """One Gaussian of standard deviation 1 a class, centres uniform in [-10, 10]."""
+    """One Gaussian of standard deviation 1 per class, centres uniform in [-10, 10]."""
     from sklearn.datasets import make_blobs as generate
 
     _check_generator(n_samples, n_classes, 0.0, generator_seed, n_features)

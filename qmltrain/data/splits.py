@@ -82,7 +82,7 @@ def split_as_given(
 def parse_parts(values: NDArray[Any], where: str) -> PartArray:
     """Of each row `TRAIN`, `VALIDATION` or `TEST`, from texts (train, validation or val, test) or 0, 1, 2."""
     if values.ndim != 1:
-        raise InputError(f"{where}: has shape {values.shape}; the split is one entry a row")
+        raise InputError(f"{where}: has shape {values.shape}; the split is one entry per row")
     parts = np.full(len(values), -1, dtype=np.int8)
     if values.dtype.kind in "iu":
         known = (values >= 0) & (values <= 2)

@@ -1,4 +1,4 @@
-"""Tables: CSV and Parquet files with one sample a row, its label in the column `dataset.target`."""
+"""Tables: CSV and Parquet files with one sample per row, its label in the column `dataset.target`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _read_csv(file: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
     except (OSError, UnicodeDecodeError, csv_module.Error) as error:
         raise InputError(f"{file}: not a readable CSV file (UTF-8): {error}") from error
     if not rows:
-        raise InputError(f"{file}: has no rows; a line of column names and one line a sample are needed")
+        raise InputError(f"{file}: has no rows; a line of column names and one line per sample are needed")
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{file}: the first line names the column {name!r} twice")

@@ -168,7 +168,7 @@ class Program(Protocol):
 
 class Engine(Protocol):
     """`name` is what `engine.name` selects; `describe()` is one line on device, threads and instruction set.
-    `has_baseline`: users may ask for a pass a gate (`engine.fusion=false`), to compare."""
+    `has_baseline`: users may ask for a pass per gate (`engine.fusion=false`), to compare."""
 
     name: str
     has_baseline: bool

@@ -1,4 +1,4 @@
-"""One process a run directory.
+"""One process per run directory.
 
 The lock is ``flock`` on ``run.lock``: the kernel lets go of it when its process dies, however it dies, so a stale lock
 cannot stay behind. The file's text says who holds it, for the message to whoever comes second. It stays when the lock

@@ -1,4 +1,4 @@
-"""The run file: what a run measured, one row a step, in HDF5 that survives its writer.
+"""The run file: what a run measured, one row per step, in HDF5 that survives its writer.
 
 Three files in the run directory belong to it:
 
@@ -265,7 +265,7 @@ class RunStore:
     def write_evaluation(
         self, split: str, rows: ArrayLike, labels: ArrayLike, predictions: ArrayLike, scores: ArrayLike
     ) -> None:
-        """Keeps the evaluation of one split (``train``, ``validation``, ``test``), one entry a sample: rows (M,) in the
+        """Keeps the evaluation of one split (``train``, ``validation``, ``test``), an entry per sample: rows (M,) in the
         data set, labels (M,), predictions (M,), scores (M,) or (M, outputs).
 
         It is written when `close` seals the file, since datasets are never added to a file in use. A run that is
@@ -280,7 +280,7 @@ class RunStore:
             raise ValueError(f"evaluation of {split}: numbers or texts, found {kinds}")
         shapes = {name: array.shape for name, array in arrays.items()}
         if any(not shape or shape[0] != arrays["rows"].size for shape in shapes.values()):
-            raise ValueError(f"evaluation of {split}: one entry a sample, found shapes {shapes}")
+            raise ValueError(f"evaluation of {split}: one entry per sample, found shapes {shapes}")
         self._evaluation.update({f"evaluation/{split}/{name}": array for name, array in arrays.items()})
 
     def set_attributes(self, **attributes: Any) -> None:

@@ -77,12 +77,12 @@ class RunView:
 
     @property
     def metrics(self) -> pandas.DataFrame:
-        """One row a step, indexed by ``step``; one column a quantity."""
+        """One row per step, indexed by ``step``; one column a quantity."""
         return self._frame("metrics", "step")
 
     @property
     def epochs(self) -> pandas.DataFrame:
-        """One row an epoch, indexed by ``epoch``; its last ``step`` and one column a quantity."""
+        """One row per epoch, indexed by ``epoch``; its last ``step`` and one column a quantity."""
         return self._frame("epochs", "epoch")
 
     @property

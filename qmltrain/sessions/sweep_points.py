@@ -14,7 +14,7 @@ def append_point(file: Path, point: dict[str, Any]) -> None:
     """Add a line at the end of `file`."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        os.write(descriptor, (json.dumps(point) + "\n").encode())  # one call a line: processes may share the file
+        os.write(descriptor, (json.dumps(point) + "\n").encode())  # one call per line: processes may share the file
     finally:
         os.close(descriptor)
 

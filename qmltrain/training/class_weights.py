@@ -59,7 +59,7 @@ def class_weights(given: Any, labels_B: NDArray[Any], n_classes: int | None) -> 
         return len(labels_B) / (n_classes * counts_C.astype(np.float64))
     weights_C = np.array(given, dtype=np.float64)
     if len(weights_C) != n_classes:
-        raise InputError(f"loss.class_weights: {len(weights_C)} weights for {n_classes} classes; give one a class")
+        raise InputError(f"loss.class_weights: {len(weights_C)} weights for {n_classes} classes; give one per class")
     if not np.any(weights_C > 0):
         raise InputError("loss.class_weights: all are 0, so that nothing is learned; give at least one above 0")
     return weights_C

@@ -1,4 +1,4 @@
-"""L-BFGS on the full batch, one iteration a call, resumable between any two of them.
+"""L-BFGS on the full batch, one iteration per call, resumable between any two of them.
 
 SciPy's minimize(method="L-BFGS-B") runs to its end in one call and keeps its history inside, so a run that was stopped
 could not go on with the same bits. Its public parts can: `scipy.optimize.LbfgsInvHessProduct` multiplies with the

@@ -1,4 +1,4 @@
-"""Losses: from outputs and targets to one value a sample, its derivative, and what the outputs predict.
+"""Losses: from outputs and targets to one value per sample, its derivative, and what the outputs predict.
 
 A loss is built for a task, ``LOSSES[name](n_classes)``; `n_classes` None means regression. Values and derivatives are
 per sample: the caller divides by the batch. Class targets are 0..n_classes-1. Everything is written on the array
@@ -60,7 +60,7 @@ class Loss(ABC):
         """Raise InputError for targets that this task cannot have; for the whole data set, once, on the host."""
         targets_B = np.asarray(targets_B)
         if targets_B.ndim != 1:
-            raise InputError(f"targets: expected one a sample, found an array of shape {targets_B.shape}")
+            raise InputError(f"targets: expected one per sample, found an array of shape {targets_B.shape}")
         if self.n_classes is None:
             if targets_B.dtype.kind not in "iuf":
                 raise InputError(f"targets: expected numbers, found {targets_B.dtype}")

@@ -66,7 +66,7 @@ class FullBatchStep:
 
 
 class FullBatchOptimizer(ABC):
-    """An optimiser that evaluates the whole training set as often as it needs, one iteration a call.
+    """An optimiser that evaluates the whole training set as often as it needs, one iteration per call.
 
     Call `step` with the parameters that the last call returned until it says `finished`; between two calls is the
     time to log, to save `state()`, to stop and to resume.

@@ -6,7 +6,7 @@ neighbour is passed up as it is. A node of this tree is the sum of the summands 
 nothing else, so it may be computed anywhere.
 
 Only element-wise additions and multiplications are used (no BLAS, whose order depends on shapes and threads), on
-the array namespace of the input. Shape letters: G blocks, R values a block, B samples, I and J matrix sides.
+the array namespace of the input. Shape letters: G blocks, R values per block, B samples, I and J matrix sides.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a user asks for: one module a verb, each with a `run` that gives the exit code."""
+"""What a user asks for: one module per verb, each with a `run` that gives the exit code."""

@@ -110,7 +110,7 @@ def read_runs(directories: Iterable[Path]) -> tuple[list[Finished], list[str]]:
 def table(runs: Sequence[Finished], over: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
     """Header and rows: the config keys in which the runs differ, then the metrics.
 
-    Without `over` one row a run, with its directory. With `over`, one row a group of runs that differ in these keys
+    Without `over` one row per run, with its directory. With `over`, one row a group of runs that differ in these keys
     alone: n, and of every metric the mean, the standard deviation (n - 1) and both ends of the 95 % interval of the
     mean (Student's t); empty where n is 1, or where a run of the group has no such metric.
     """

@@ -164,7 +164,7 @@ def check_new_table(path: Path) -> None:
 
 
 def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outputs: list[np.ndarray]) -> None:
-    """One line a sample: split, row of the data set, label, prediction, all scores.
+    """One line per sample: split, row of the data set, label, prediction, all scores.
 
     In .csv classes are written by their names; .npz has their numbers, and `class_names`. Regression is in the units of
     the data (scores: the outputs of the head). Numbers are written so that they come back exactly.
@@ -192,7 +192,7 @@ def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outp
 
 
 def score_columns(trained: TrainedModel, scores_BC: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """`score_<class>` where there is one a class; with one score for two classes it is that of the second."""
+    """`score_<class>` where there is one per class; with one score for two classes it is that of the second."""
     if scores_BC.shape[1] == 1:
         yield (f"score_{trained.class_names[1]}" if trained.class_names else "score"), scores_BC[:, 0]
         return

@@ -120,7 +120,7 @@ def _gpu() -> str:
 
 
 def _mpi() -> str:
-    return "not used: one process a run"
+    return "not used: one process per run"
 
 
 _PARTS: dict[str, Callable[[], str]] = {

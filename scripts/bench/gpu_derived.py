@@ -100,7 +100,7 @@ def derived(counts: Counts, n_qubits: int, batch: int, device: argparse.Namespac
     forward, backward = counts.slots()
     clocks = device.multiprocessors * device.clock
     issue = amplitudes * (forward + backward) / LANES / clocks
-    # an exchange writes and reads 8 bytes an amplitude: psi forward, psi and bra backward
+    # an exchange writes and reads 8 bytes per amplitude: psi forward, psi and bra backward
     shared = amplitudes * counts.parts["exchange"] * 3 * 16 / SHARED_BYTES / clocks
     memory = amplitudes * 48 * counts.passes / device.bandwidth
     return {
@@ -124,7 +124,7 @@ ROWS = (
 
 def table(rows: Iterable[tuple[str, int, int, int, int, str, int]], device: argparse.Namespace) -> list[str]:
     lines = [
-        "| one training step with all gradients | passes a layer | slots/amplitude/layer, fwd + bwd | issue floor "
+        "| one training step with all gradients | passes per layer | slots/amplitude/layer, fwd + bwd | issue floor "
         f"| at {device.issue:.0%} issue | shared memory | device memory |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--multiprocessors", type=int, default=132)
     parser.add_argument("--clock", type=float, default=1.98e9, help="Hz")
-    parser.add_argument("--bandwidth", type=float, default=4.3e12, help="bytes a second")
+    parser.add_argument("--bandwidth", type=float, default=4.3e12, help="bytes per second")
     parser.add_argument("--issue", type=float, default=0.7, help="share of the issue slots that is reached")
     print("\n".join(table(ROWS, parser.parse_args())))
 

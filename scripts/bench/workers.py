@@ -69,7 +69,7 @@ def qmltrain(case: dict) -> Step:
 
     def step() -> tuple[float, np.ndarray]:
         expectations, gradient, _ = begun.expectation_gradient(per_sample_BS, cotangent, per_sample=False)
-        # one slot a parameter, as in most circuits, else the chain rule's sums
+        # one slot per parameter, as in most circuits, else the chain rule's sums
         total = gradient if in_order else np.bincount(columns, scales * gradient, minlength=len(theta))
         return float(expectations.ravel() @ cotangents), total
 
@@ -77,7 +77,7 @@ def qmltrain(case: dict) -> Step:
 
 
 def lightning(case: dict) -> Step:
-    """PennyLane lightning.qubit, complex64, its C++ adjoint on one tape a sample."""
+    """PennyLane lightning.qubit, complex64, its C++ adjoint on one tape per sample."""
     import pennylane as qml
     from pennylane.devices import ExecutionConfig
 

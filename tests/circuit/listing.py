@@ -7,7 +7,7 @@ from qmltrain.circuit.circuit import Circuit, Gate
 
 
 def listing(circuit: Circuit) -> list[str]:
-    """One line a gate: name, Pauli letters, qubits, angles (``t3``, ``2*x1``, ``x0*t2+t3``, or a number)."""
+    """One line per gate: name, Pauli letters, qubits, angles (``t3``, ``2*x1``, ``x0*t2+t3``, or a number)."""
     return [_line(gate) for gate in circuit.gates]
 
 

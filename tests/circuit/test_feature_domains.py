@@ -38,5 +38,5 @@ def test_arccos_and_bits_have_their_ranges() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 3), (2,), (1, 1)])
 def test_the_number_of_features_is_the_circuits(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="the circuit takes 2 features a sample"):
+    with pytest.raises(InputError, match="the circuit takes 2 features per sample"):
         FeatureDomain(circuit_of("angle")).check(np.zeros(shape))

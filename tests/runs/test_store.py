@@ -176,7 +176,7 @@ def test_misuse_is_refused_and_does_no_harm(tmp_path: Path) -> None:
         store.set_attributes(status="great")
     with pytest.raises(TypeError, match="set"):
         store.set_attributes(something={1, 2})
-    with pytest.raises(ValueError, match="one entry a sample"):
+    with pytest.raises(ValueError, match="one entry per sample"):
         store.write_evaluation("test", [1, 2], [1], [1, 2], [1, 2])
     with pytest.raises(ValueError, match="without slashes"):
         store.write_evaluation("a/b", [1], [1], [1], [1])

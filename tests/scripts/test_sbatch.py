@@ -13,7 +13,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TRAIN, SWEEP = SCRIPTS / "train.sbatch", SCRIPTS / "sweep_array.sbatch"
 
-# srun runs its command and passes its exit code on; each fake writes its arguments, one a line.
+# srun runs its command and passes its exit code on; each fake writes its arguments, one per line.
 FAKES = {
     "srun": 'printf "%s\\n" "$@" > "$RECORD/srun"; while [ "${1#--}" != "$1" ]; do shift; done; "$@"',
     "qmltrain": 'printf "%s\\n" "$@" > "$RECORD/qmltrain"; env > "$RECORD/environment"; exit "$QMLTRAIN_EXIT"',

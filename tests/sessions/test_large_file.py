@@ -62,9 +62,9 @@ def large_file(tmp_path_factory):
 @pytest.mark.parametrize(
     ("kind", "overrides"),
     [
-        # 196 features a row: 1 GiB, read again for every batch
+        # 196 features per row: 1 GiB, read again for every batch
         ("streamed", ["encoding=amplitude", "preprocess=amplitudes", "preprocess.resize=14"]),
-        # 11 features a row: 59 MiB, kept, nearly as much as may be; and with them a baseline
+        # 11 features per row: 59 MiB, kept, nearly as much as may be; and with them a baseline
         ("kept", ["encoding.repeats=2", "preprocess.resize=14", "preprocess.pca=11"]),
     ],
 )

@@ -48,7 +48,7 @@ def test_other_array_libraries() -> None:
 @pytest.mark.parametrize(
     ("given", "n_classes", "message"),
     [
-        ([1.0, 2.0], 3, "2 weights for 3 classes; give one a class"),
+        ([1.0, 2.0], 3, "2 weights for 3 classes; give one per class"),
         ([0.0, 0.0, 0.0], 3, "all are 0"),
         ("balanced", None, "compares with no classes"),
         ("balanced", 4, "no training sample is of class 3"),

@@ -111,6 +111,6 @@ def test_chunks_fill_the_memory_and_no_more():
     assert chunk_size(forecast(2099), 0) == 16
     with pytest.raises(MemoryLimitError, match="use fewer qubits"):
         chunk_size(forecast(1099), 0)
-    # 16 samples x 3 arrays x 8 bytes a string, beside 1000 of a block
+    # 16 samples x 3 arrays x 8 bytes per string, beside 1000 of a block
     assert chunk_size(forecast(100 + 2 * 1384), 1) == 32
     assert chunk_size(forecast(99 + 2 * 1384), 1) == 16

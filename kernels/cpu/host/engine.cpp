@@ -114,7 +114,7 @@ template <class Real> class Engine final : public EngineBase {
   }
 
  private:
-  // Angles are worked out once a step; shapes follow when a block needs them.
+  // Angles are worked out once per step; shapes follow when a block needs them.
   void prepare(const std::shared_ptr<const StepAngles>& angles) {
     if (prepared_ == angles) return;
     gate_runs_.prepare(angles->shared.data());

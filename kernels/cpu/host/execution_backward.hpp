@@ -4,7 +4,7 @@
 
 namespace qmltrain {
 
-// unit_sums (units of the program, R) gets a row of raw sums a unit; raw (B, R) a row a sample, where wanted.
+// unit_sums (units of the program, R) gets a row of raw sums per unit; raw (B, R) a row per sample, where wanted.
 template <class Real> inline void Execution<Real>::backward(const Gradients& out, double* unit_sums, double* raw) {
   worker.accumulators.reserve(std::size_t(units) * accumulator_stride * sizeof(Real));
   Real* accumulators = worker.accumulators.template as<Real>();

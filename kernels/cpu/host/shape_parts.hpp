@@ -75,7 +75,7 @@ struct DiagonalShape {
   // both. A `crossing` term has another sign for some h: there is one small table for each combination of their signs.
   std::vector<int> low, high, crossing;
   std::size_t table = 0;                  // where its table starts among all of them (kScalar, kFactor, whole_table)
-  bool whole_table = false;               // kVector: the table of all tiles is made once a step
+  bool whole_table = false;               // kVector: the table of all tiles is made once per step
   // kFactor where the tile is the state: where the phases of the high indices start, and for each h which small table
   std::size_t high_table = 0;
   std::vector<std::uint8_t> variant;

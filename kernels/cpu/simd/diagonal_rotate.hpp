@@ -1,6 +1,6 @@
 // R D psi in one go, out of place: the way forward of states that are kept.
 //
-// Reads psi before the diagonal D (one complex number a row), writes it after the rotations R of the rows' K lowest
+// Reads psi before the diagonal D (one complex number per row), writes it after the rotations R of the rows' K lowest
 // address bits. A plane of 2^K rows at a time: D needs both planes of its operand but yields one, so the butterflies
 // have the registers to themselves, and what the diagonal would store and the rotation load again never leaves them.
 #pragma once

@@ -55,7 +55,7 @@ INLINE void coefficients(const RotateCall<Real>& call, const Real* cos_sin, Vec<
   }
 }
 
-// One register a row, for both planes: GCC would otherwise compute an address a plane and park them in vector
+// One register per row, for both planes: GCC would otherwise compute an address per plane and park them in vector
 // registers.
 template <class Real> INLINE Amp<Real>* pinned(char* p, Offset o) {
   char* at = p + o;

@@ -81,6 +81,6 @@ def random_layers(
 
 
 def build_random_layers(builder: CircuitBuilder, structure: Sequence[Places]) -> None:
-    """The circuit for given (gate, qubits) places, one list a layer."""
+    """The circuit for given (gate, qubits) places, one list per layer."""
     for places in structure:
         add_layer(builder, places)

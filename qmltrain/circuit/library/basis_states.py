@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qmltrain.circuit.observables import PauliString
 from qmltrain.errors import InputError
 
-MAX_PROJECTED_QUBITS = 16  # 2^16 strings; engines take about 4^n operations a sample, see docs/config.md
+MAX_PROJECTED_QUBITS = 16  # 2^16 strings; engines take about 4^n operations per sample, see docs/config.md
 
 
 def basis_state_sum(qubits: Sequence[int], outcome: int) -> list[tuple[float, PauliString]]:

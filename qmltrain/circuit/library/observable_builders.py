@@ -95,7 +95,7 @@ def _outcome(state: int | str, number: int, n_bits: int) -> int:
     where = f"observable.states[{number}]"
     if isinstance(state, str):
         if len(state) != n_bits or set(state) - set("01"):
-            raise InputError(f"{where}: {state!r} is not a string of {n_bits} bits, one a qubit read")
+            raise InputError(f"{where}: {state!r} is not a string of {n_bits} bits, one per qubit read")
         return int(state, 2)
     if isinstance(state, bool) or not isinstance(state, int):
         raise InputError(f"{where}: a bit string or a whole number is needed, found {state!r}")

@@ -30,4 +30,4 @@ class EngineConfig(ConfigGroup):
         GIBIBYTES,
         same_run="chunks have no part in the order of sums; what auto chose is kept with the run",
     )
-    fusion: bool = option(True, "false: one gate a pass, to compare")
+    fusion: bool = option(True, "false: one gate per pass, to compare")

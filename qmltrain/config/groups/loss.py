@@ -24,5 +24,5 @@ class LossConfig(ConfigGroup):
     )
     delta: float | None = option(None, "huber: where the square turns into a line (null: 1)", POSITIVE)
     class_weights: Any = option(
-        None, "balanced (n / (classes x samples of the class)) or one weight a class (null: all 1)", CLASS_WEIGHTS
+        None, "balanced (n / (classes x samples of the class)) or one weight per class (null: all 1)", CLASS_WEIGHTS
     )

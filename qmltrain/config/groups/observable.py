@@ -25,7 +25,7 @@ class ObservableConfig(ConfigGroup):
     qubits: list[int] | None = option(
         None, "z, parity: measured qubits; projector: qubits that are read (null: all)", each(QUBIT, distinct=True)
     )
-    terms: list[str] | None = option(None, 'pauli: one string an observable, as "0.5*Z0 Z1 + X2"', each(TEXT))
+    terms: list[str] | None = option(None, 'pauli: one string per observable, as "0.5*Z0 Z1 + X2"', each(TEXT))
     states: list[Any] | None = option(
         None, "projector: outcomes, integers or bit strings (leftmost bit: highest qubit)", each(OUTCOME, distinct=True)
     )

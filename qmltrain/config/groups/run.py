@@ -61,7 +61,7 @@ class RunConfig(ConfigGroup):
     )
     parameters_every: int | None = option(
         None,
-        "steps between two stored parameter rows (null: one an epoch)",
+        "steps between two stored parameter rows (null: one per epoch)",
         COUNT,
         same_run="what is stored of the parameters, not the parameters",
         fixes_layout=True,

@@ -91,7 +91,7 @@ def test_every_launch_fits_the_architecture(architecture):
             for backward in (False, True):
                 name = "tile_pass_backward" if backward else "tile_pass_forward"
                 registers = RECORDED[architecture][nvrtc.name_of("tile_pass", precision, tile_bits)][name][0]
-                a_warp = -(-registers * 32 // 256) * 256  # registers are handed out in units of 256 a warp
+                a_warp = -(-registers * 32 // 256) * 256  # registers are handed out in units of 256 per warp
                 assert a_warp * -(-threads // 32) <= limits.registers
                 shared = geometry.tile_shared_bytes(tile_bits, precision, backward)
                 assert shared <= limits.shared_bytes_per_block
@@ -117,7 +117,7 @@ def test_parameters_fit():
 
 @pytest.mark.parametrize("n_qubits", [1, 4, 12, 20, MAX_QUBITS])
 def test_grids_fit_any_batch_that_fits_memory(n_qubits):
-    """1 TiB of states: one block a tile, 256 amplitudes or pairs a block, 4096 amplitudes a block."""
+    """1 TiB of states: one block per tile, 256 amplitudes or pairs a block, 4096 amplitudes per block."""
     amplitudes = (1 << 40) // 8
     samples = max(1, amplitudes >> max(4, n_qubits))
     total = samples << max(4, n_qubits)

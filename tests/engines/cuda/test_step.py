@@ -1,4 +1,4 @@
-"""Training steps on the device: heads and losses there, one synchronisation a step, streams and graphs.
+"""Training steps on the device: heads and losses there, one synchronisation per step, streams and graphs.
 
 Through `CupyDevice` and a stand-in for CuPy whose kernels run in the emulator, whose arrays refuse to come to the host
 unasked, and whose streams work as late as CUDA allows (`tests.engines.cuda.fake_streams`).

@@ -1,4 +1,4 @@
-"""The tiled schedule of a GPU along light cones; for plans with CX that of `cx_tiles`. Which items are done in which tile.
+"""The tiled schedule of a GPU along light cones (with CX: `cx_tiles`): which items are done in which tile, and when.
 
 A diagonal needs no locality, so inside a tile a rotation may run ahead of qubits outside as soon as the diagonal items
 between are known: the work of a pass is a triangle of many layers, the light cone of the tile. For a ring of 20 qubits

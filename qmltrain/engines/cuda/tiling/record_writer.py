@@ -1,4 +1,4 @@
-"""Tiling, last: rounds of a pass to the integers of records, and the tables these point to; equal ones are kept once."""
+"""Tiling, last: rounds of a pass to the integers of records and the tables they point to; equal ones are kept once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The baseline of a benchmark, `engine.fusion=false`: a launch a gate. No training should want it."""
+"""The baseline of a benchmark, `engine.fusion=false`: a launch per gate. No training should want it."""
