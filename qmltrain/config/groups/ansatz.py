@@ -26,7 +26,7 @@ class AnsatzConfig(ConfigGroup):
     entangler: str | None = option(
         None, "hea: cz_ring | cz_chain | cx_ring | cx_chain | none (null: cz_ring); two_local: a gate (null: cx)"
     )
-    ranges: list[int] | None = option(None, "strongly_entangling: reach of the entanglers, one per layer", each(COUNT))
+    ranges: list[int] | None = option(None, "strongly_entangling: reach of entanglers, one per layer", each(COUNT))
     imprimitive: str | None = option(None, "strongly_entangling: cx | cz (null: cx)")
     entanglement: str | None = option(
         None,
