@@ -265,12 +265,10 @@ class RunStore:
     def write_evaluation(
         self, split: str, rows: ArrayLike, labels: ArrayLike, predictions: ArrayLike, scores: ArrayLike
     ) -> None:
-        """Keeps the evaluation of one split (``train``, ``validation``, ``test``), an entry per sample: rows (M,) in the
-        data set, labels (M,), predictions (M,), scores (M,) or (M, outputs).
-
-        It is written when `close` seals the file, since datasets are never added to a file in use. A run that is
-        stopped before that evaluates again when it is resumed.
-        """
+        """Keeps the evaluation of one split (``train``, ``validation``, ``test``), an entry per sample: rows (M,) in
+        the data set, labels (M,), predictions (M,), scores (M,) or (M, outputs). It is written when `close` seals
+        the file, since datasets are never added to a file in use. A run that is stopped before that evaluates again
+        when it is resumed."""
         if not split or "/" in split:
             raise ValueError(f"evaluation split: a name without slashes, found {split!r}")
         given = {"rows": rows, "labels": labels, "predictions": predictions, "scores": scores}
