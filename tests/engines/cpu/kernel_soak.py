@@ -1,4 +1,4 @@
-"""The C++ kernels through every layout, mode and precision, for sanitizers and valgrind.
+"""The C++ kernels through every shape, mode and precision, for sanitizers and valgrind.
 
     python tests/engines/cpu/kernel_soak.py EXTENSION [quick|full]
 
@@ -45,11 +45,11 @@ def main() -> None:
                 theta, x = random_inputs(circuit, batch)
                 expected = run(ReferenceEngine(), circuit, strings, theta, x)
                 for precision in ("complex64", "complex128"):
-                    for layout in ((), (2, 0), (2, 2), (None, 0, 4), (None, 2, 4)):  # the last two: rows shared out
+                    for overrides in ((), (2, 0), (2, 2), (None, 0, 4), (None, 2, 4)):  # the last two: rows shared out
                         for gradient in modes[:2] if quick else modes:
                             options = EngineOptions(threads=2)
                             found = run(
-                                CpuEngine(*layout),
+                                CpuEngine(*overrides),
                                 circuit,
                                 strings,
                                 theta,

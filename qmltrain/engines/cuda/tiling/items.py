@@ -147,7 +147,7 @@ def _diagonal_items(
 
 
 def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, float]]:
-    """CZ signs, and the constants left, reduced modulo a full turn (a global sign)."""
+    """CZ signs, and the constants left, reduced modulo 2 pi (a global sign)."""
     signs: list[Sign] = []
     rest: dict[int, float] = {}
     for mask, angle in constants.items():
