@@ -1,5 +1,5 @@
 """What every engine offers. Shape letters: B batch (of a chunk), N = 2^n, M Pauli strings, S shared slots,
-S' per-sample slots, R raw gradient sums (engine's own layout), G blocks of `BLOCK` samples.
+S' per-sample slots, R raw gradient sums (in the engine's own order), G blocks of `BLOCK` samples.
 
     engine.compile(circuit, strings, precision, gradient, options) -> Program    once per run
     program.begin_step(shared_S) -> Step                                        once per step; the step owns its angles

@@ -178,17 +178,17 @@ class TreeSum:
         return total.copy() if len(self._nodes) == 1 else total
 
     def to_arrays(self) -> tuple[NDArray[np.int64], FloatArray]:
-        """``layout_L2`` (first block, size) and ``sums_LR`` of the nodes held: what one rank sends to another."""
-        layout = np.array([(node.first, node.size) for node in self._nodes], dtype=np.int64).reshape(-1, 2)
-        return layout, np.array([node.sum_R for node in self._nodes], dtype=np.float64)
+        """``extents_L2`` (first block, size) and ``sums_LR`` of the nodes held: what one rank sends to another."""
+        extents = np.array([(node.first, node.size) for node in self._nodes], dtype=np.int64).reshape(-1, 2)
+        return extents, np.array([node.sum_R for node in self._nodes], dtype=np.float64)
 
     @classmethod
-    def from_arrays(cls, layout_L2: NDArray[np.int64], sums_LR: FloatArray) -> TreeSum:
+    def from_arrays(cls, extents_L2: NDArray[np.int64], sums_LR: FloatArray) -> TreeSum:
         """The TreeSum whose `to_arrays` these are. Raises ValueError where nodes are not neighbours in order."""
-        if len(layout_L2) == 0 or len(layout_L2) != len(sums_LR):
-            raise ValueError(f"TreeSum: {len(layout_L2)} nodes, {len(sums_LR)} sums; expected as many, at least one")
-        tree = cls(int(layout_L2[0, 0]))
-        for (first, size), sum_R in zip(layout_L2.tolist(), sums_LR, strict=True):
+        if len(extents_L2) == 0 or len(extents_L2) != len(sums_LR):
+            raise ValueError(f"TreeSum: {len(extents_L2)} nodes, {len(sums_LR)} sums; expected as many, at least one")
+        tree = cls(int(extents_L2[0, 0]))
+        for (first, size), sum_R in zip(extents_L2.tolist(), sums_LR, strict=True):
             tree._push(Node(first, size, np.array(sum_R, dtype=np.float64)))
         return tree
 

@@ -39,7 +39,7 @@ def to_pennylane(
     for terms in observables.coefficients:
         words = ", ".join(_word(observables.strings[index]) for index in terms)
         sums.append(f"    qml.dot({[float(value) for value in terms.values()]}, [{words}]),")
-    turned = [line for gate in observables.diagonalizing_gates for line in _pennylane(gate, _angles(gate, (), ""))]
+    rotated = [line for gate in observables.diagonalizing_gates for line in _pennylane(gate, _angles(gate, (), ""))]
     lines = [
         *(f"# {note}" for note in notes),
         "# Wire q is qubit q of qmltrain, so that expectation values agree. PennyLane counts wire 0 as the highest bit",
@@ -53,7 +53,7 @@ def to_pennylane(
         "",
         "def circuit(x):",
         *(f"    {line}" for line in body or ["pass"]),
-        *(["", "", f"def diagonalize():  # {_DIAGONALIZE}", *(f"    {line}" for line in turned)] if turned else []),
+        *(["", "", f"def diagonalize():  # {_DIAGONALIZE}", *(f"    {line}" for line in rotated)] if rotated else []),
         "",
         "",
         "OBSERVABLES = [",
@@ -64,7 +64,7 @@ def to_pennylane(
         '@qml.qnode(qml.device("default.qubit", wires=N_QUBITS))',
         "def expectations(x):",
         "    circuit(x)",
-        *(["    diagonalize()"] if turned else []),
+        *(["    diagonalize()"] if rotated else []),
         "    return [qml.expval(observable) for observable in OBSERVABLES]",
     ]
     return "\n".join(lines) + "\n"
@@ -77,7 +77,7 @@ def to_qiskit(
     body = []
     for gate in circuit.gates:
         body += _qiskit(gate, _angles(gate, parameters_P, "{}.arccos()"))
-    turned = [
+    rotated = [
         line for gate in observables.diagonalizing_gates for line in _qiskit(gate, _angles(gate, (), ""), "diagonalize")
     ]
     sums = [_sparse(observables, row, circuit.n_qubits) for row in range(observables.n_observables)]
@@ -96,7 +96,7 @@ def to_qiskit(
         f'x = [Parameter(f"x{{i}}") for i in range({circuit.n_features})]',
         f"circuit = QuantumCircuit({circuit.n_qubits})",
         *body,
-        *([f"diagonalize = QuantumCircuit({circuit.n_qubits})  # {_DIAGONALIZE}", *turned] if turned else []),
+        *([f"diagonalize = QuantumCircuit({circuit.n_qubits})  # {_DIAGONALIZE}", *rotated] if rotated else []),
         "",
         "OBSERVABLES = [",
         *(f"    {line}," for line in sums),
@@ -107,7 +107,7 @@ def to_qiskit(
         *prepare,
         '    values = {p: float(x[int(p.name.removeprefix("x"))]) for p in circuit.parameters}',
         "    final = Statevector(prepared).evolve(circuit.assign_parameters(values))",
-        *(["    final = final.evolve(diagonalize)"] if turned else []),
+        *(["    final = final.evolve(diagonalize)"] if rotated else []),
         "    return np.array([final.expectation_value(observable).real for observable in OBSERVABLES])",
     ]
     return "\n".join(lines) + "\n"
@@ -156,14 +156,14 @@ def _qiskit(gate: Gate, angles: list[str], circuit: str = "circuit") -> list[str
         return [f"{circuit}.{gate.name}({', '.join([*angles, qubits])})"]
     letters = gate.pauli or "Z" * len(gate.qubits)
     to_z = {"X": ("h({})",) * 2, "Y": ("rx(np.pi / 2, {})", "rx(-np.pi / 2, {})")}
-    turned = [(q, to_z[letter]) for q, letter in zip(gate.qubits, letters, strict=True) if letter in to_z]
+    rotated = [(q, to_z[letter]) for q, letter in zip(gate.qubits, letters, strict=True) if letter in to_z]
     parity = [f"cx({a}, {b})" for a, b in zip(gate.qubits, gate.qubits[1:], strict=False)]
     calls = [
-        *(to.format(q) for q, (to, _) in turned),
+        *(to.format(q) for q, (to, _) in rotated),
         *parity,
         f"rz({angles[0]}, {gate.qubits[-1]})",
         *reversed(parity),
-        *(back.format(q) for q, (_, back) in turned),
+        *(back.format(q) for q, (_, back) in rotated),
     ]
     return [f"{circuit}.{call}" for call in calls]
 

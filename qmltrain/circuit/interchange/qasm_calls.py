@@ -32,14 +32,14 @@ class GateCalls(Values):
         super().__init__(version_2)
         self.where = where
         self.definitions: dict[str, Definition] = {}
-        self.turns = 0
+        self.count = 0
 
     def operations(
         self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int
     ) -> list[Operation]:
         """The operations of one gate call on given qubits, modifiers carried out."""
         name = statement.name.name
-        self.count_turn()
+        self.count_operation()
         modifiers = [self._modifier(modifier, scope) for modifier in statement.modifiers]
         n_controls = sum(count for kind, count in modifiers if kind in ("ctrl", "negctrl"))
         if n_controls >= len(qubits) and n_controls:
@@ -137,11 +137,11 @@ class GateCalls(Values):
             return self.operations(statement, tuple(place(qubit) for qubit in statement.qubits), scope, number)
         raise AssertionError
 
-    def count_turn(self) -> None:
-        """One more gate or turn of a loop: a short program may stand for a great many."""
-        self.turns += 1
-        if self.turns > LARGEST_COUNT:
-            raise InputError(f"more than {LARGEST_COUNT} gates and turns of loops")
+    def count_operation(self) -> None:
+        """One more gate or iteration of a loop: a short program may stand for a great many."""
+        self.count += 1
+        if self.count > LARGEST_COUNT:
+            raise InputError(f"more than {LARGEST_COUNT} gates and iterations of loops")
 
     @contextmanager
     def at(self, statement: Any) -> Iterator[None]:

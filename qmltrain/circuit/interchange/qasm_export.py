@@ -49,12 +49,12 @@ def _statements(gate: Gate, angles: list[str]) -> list[str]:
         call = f"({', '.join(angles)})" if angles else ""
         return [f"{_NAMES.get(gate.name, gate.name)}{call} {', '.join(places)}"]
     letters = gate.pauli or "Z" * len(places)
-    turned = [(place, _TO_Z[letter]) for place, letter in zip(places, letters, strict=True) if letter in _TO_Z]
+    rotated = [(place, _TO_Z[letter]) for place, letter in zip(places, letters, strict=True) if letter in _TO_Z]
     parity = [f"cx {a}, {b}" for a, b in zip(places, places[1:], strict=False)]
     return [
-        *(to.format(place) for place, (to, _) in turned),
+        *(to.format(place) for place, (to, _) in rotated),
         *parity,
         f"rz({angles[0]}) {places[-1]}",
         *reversed(parity),
-        *(back.format(place) for place, (_, back) in turned),
+        *(back.format(place) for place, (_, back) in rotated),
     ]

@@ -171,7 +171,7 @@ class _Reader(GateCalls):
         else:
             raise InputError("a loop goes over a range [a:b] or a set {a, b, ...} of integers")
         for value in values:
-            self.count_turn()
+            self.count_operation()
             self.statements(statement.block, {**scope, name: Expression.number(int(value))})
 
     def _QuantumMeasurementStatement(self, statement: Any, scope: Scope) -> None:
@@ -190,8 +190,8 @@ class _Reader(GateCalls):
         lengths = {len(place) for place in places if len(place) != 1}
         if len(lengths) > 1:
             raise InputError(f"{statement.name.name}: registers of different sizes {sorted(lengths)}")
-        for turn in range(max(lengths, default=1)):  # one gate for each qubit of the registers
-            qubits = tuple(place[0] if len(place) == 1 else place[turn] for place in places)
+        for position in range(max(lengths, default=1)):  # one gate for each qubit of the registers
+            qubits = tuple(place[0] if len(place) == 1 else place[position] for place in places)
             self._emit(self.operations(statement, qubits, scope, len(self.definitions)))
 
     def _emit(self, operations: Sequence[Operation]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, Symbol
 from qmltrain.errors import InputError
 
-LARGEST_COUNT = 1_000_000  # gates, and turns of loops: what is beyond it is a mistake
+LARGEST_COUNT = 1_000_000  # gates, and iterations of loops: what is beyond it is a mistake
 _NUMBERS = {"pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e}
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "exp": math.exp, "ln": math.log, "log": math.log,
