@@ -69,6 +69,7 @@ class Problem:
         """Regression targets in the units of the data."""
         return targets if self.target_scaler is None else self.target_scaler.inverse(targets)
 
+
 def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None) -> Problem:
     """Open the data, fit (or take from `stored`) the preprocessing, build the model. Raises InputError."""
     seeds = derive_seeds(config.run)
@@ -121,5 +122,3 @@ class TrainingData:
             return "train", self.problem.stream(self.problem.split.train)
         rows = self.problem.split.validation
         return ("val", self.problem.stream(rows)) if len(rows) else None
-
-

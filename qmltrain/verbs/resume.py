@@ -15,5 +15,3 @@ def run(path: Path, context: CommandContext) -> int:
     config, directory = stored_config(path)
     config.run = dataclasses.replace(config.run, resume="must", dir=str(directory))
     return train(config, context, directory)
-
-

@@ -115,7 +115,8 @@ def with_scan(folders) -> None:
 
 
 def test_a_verb_is_added_by_two_files(qmltrain: Callable, with_scan):
-    assert list(known_verbs())[4:6] == ["scan", "evaluate"]
+    names = list(known_verbs())
+    assert names.index("scan") < names.index("evaluate")  # by its `order`
     text = qmltrain("--help").out
     assert "\n  scan                   the loss along a line\n" in text
     assert "\n  --points N             scan: points on the line\n" in text

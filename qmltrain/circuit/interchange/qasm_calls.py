@@ -34,9 +34,7 @@ class GateCalls(Values):
         self.definitions: dict[str, Definition] = {}
         self.count = 0
 
-    def operations(
-        self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int
-    ) -> list[Operation]:
+    def operations(self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int) -> list[Operation]:
         """The operations of one gate call on given qubits, modifiers carried out."""
         name = statement.name.name
         self.count_operation()

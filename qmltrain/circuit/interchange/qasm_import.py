@@ -264,6 +264,7 @@ class _Reader(GateCalls):
             raise InputError(f"a range of more than {LARGEST_COUNT}")
         return found
 
+
 def _angle(expression: Expression, gate: str) -> Angle:
     try:
         return to_angle(expression)

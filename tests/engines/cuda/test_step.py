@@ -26,6 +26,7 @@ from qmltrain.training.losses import LOSSES
 from tests.engines.cuda import fake_cupy
 from tests.engines.cuda.emulator_device import compiler
 from tests.engines.cuda.fake_arrays import HostRoundTripError
+from tests.training.loss_cases import CASES
 from tests.training.small_models import MODELS, inputs, make
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
@@ -94,7 +95,7 @@ def test_a_step_on_the_device_is_the_step_on_the_host(cupy, name, monkeypatch):
 def test_every_loss_runs_on_the_device(cupy, loss, monkeypatch):
     cupy()
     model = make("regression")
-    model.loss = LOSSES[loss](None if loss in ("mean_squared_error", "huber", "expectation", "fidelity") else 2)
+    model.loss = next(case for case in CASES if case.name == loss)  # of the first task that it takes
     model.head = HEADS["linear"](1, model.loss.n_outputs)
     if model.loss.n_classes is not None:
         model.loss = ClassWeighted(model.loss, np.array([0.5, 2.0]))
