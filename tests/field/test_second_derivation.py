@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.reference import ReferenceEngine
@@ -23,10 +24,11 @@ COTANGENT = np.array([1.0, -0.7, 0.4])
 
 
 @functools.cache
-def on(n: int, *letters: tuple[int, str]) -> np.ndarray:
+def on(n: int, *letters: tuple[int, str]) -> scipy.sparse.csr_array:
     """The product of Pauli matrices, qubit 0 the last factor of the Kronecker product."""
     of = dict(letters)
-    return functools.reduce(np.kron, [PAULI[of[q]] if q in of else np.eye(2) for q in reversed(range(n))])
+    factors = [scipy.sparse.csr_array(PAULI[of[q]] if q in of else np.eye(2)) for q in reversed(range(n))]
+    return functools.reduce(scipy.sparse.kron, factors).tocsr()  # one entry per row: dense, n = 8 takes a minute
 
 
 def turn(n: int, letter: str, qubit: int, angle: float) -> Gate:
