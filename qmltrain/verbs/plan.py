@@ -30,10 +30,15 @@ def run(config: Config, context: CommandContext) -> int:
     once = schedule(plan)  # the state as one tile: all operations, and the bytes of one pass
     forward, backward = forward_cost(plan, once, amplitude), backward_cost(plan, once, amplitude)
     gates = len(circuit.gates)
+    step, batch = _step(config)
     _print(
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
         ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
-        ("fused to", f"{shape.rotations} rotations and {shape.diagonals} diagonals in {shape.depth} moments"),
+        (
+            "fused to",
+            f"{shape.rotations} rotations and {shape.diagonals} diagonals in "
+            f"{shape.depth} moment{'s' * (shape.depth != 1)}",
+        ),
         (
             "phase terms",
             f"{shape.shared_terms} shared, {shape.per_sample_terms} per sample, "
@@ -41,6 +46,11 @@ def run(config: Config, context: CommandContext) -> int:
         ),
         ("measured", _measured(model)),
         ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, per sample"),
+        (
+            step,
+            f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds "
+            f"for {batch} sample{'s' * (batch > 1)}",
+        ),
         ("one state", gib(amplitude << circuit.n_qubits)),
         ("planned in", f"{seconds:.2f} s"),
     )
@@ -48,9 +58,8 @@ def run(config: Config, context: CommandContext) -> int:
     forecast, traffic = compiled.program.forecast, compiled.program.traffic()
     tables = table_cost(plan, traffic.tile_bits)
     moved, moved_back = traffic.passes * forward.bytes, traffic.passes * backward.bytes
-    step, batch = _step(config)
     every = forecast.checkpoint_interval
-    kept = "no state kept on the way" if every is None else f"a state kept every {every} moments"
+    kept = "no state kept on the way" if every is None else f"a state kept every {every} moment{'s' * (every != 1)}"
     in_flight = min(compiled.evaluator.chunk, -(-batch // BLOCK) * BLOCK)
     memory = chunk_bytes(forecast, len(plan.strings), in_flight)
     _print(
@@ -65,10 +74,9 @@ def run(config: Config, context: CommandContext) -> int:
             f"{tables.additions_once:.3g} additions and {tables.sines_once:.3g} sines per step, "
             f"{tables.additions_per_sample:.3g} and {tables.sines_per_sample:.3g} per sample",
         ),
-        ("bytes moved", f"{gib(moved)} forward, {gib(moved_back)} backward, per sample"),
         (
-            step,
-            f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds, "
+            "bytes moved",
+            f"{gib(moved)} forward, {gib(moved_back)} backward, per sample; "
             f"{gib(batch * (moved + moved_back))} for {batch} sample{'s' * (batch > 1)}",
         ),
         ("gradient", f"{forecast.mode}, {kept}; {forecast.reason}"),

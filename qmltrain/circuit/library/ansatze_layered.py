@@ -101,7 +101,7 @@ def _rotations_by_qubit(builder: CircuitBuilder, rotations: Sequence[str]) -> No
 
 def _check_ranges(ranges: Sequence[int], layers: int, n_qubits: int) -> None:
     if isinstance(ranges, str) or len(ranges) != layers:
-        raise InputError(f"ansatz.ranges: one range a layer is needed, {layers} in all; found {ranges!r}")
+        raise InputError(f"ansatz.ranges: one range per layer is needed, {layers} in all; found {ranges!r}")
     for layer, distance in enumerate(ranges):
         if isinstance(distance, bool) or not isinstance(distance, int) or not 1 <= distance < n_qubits:
             raise InputError(
