@@ -21,8 +21,9 @@ class SourceInfo:
 
     `class_names` has one name per class (empty for regression). `description` is one line for the log. `parts` says of
     each row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not.
-    `feature_names` are the columns of a table. `in_memory`: the samples are; else they are read from a file that may be
-    larger than memory.
+    `feature_names` are the columns of a table that are used, in order; `left_out` the columns that are not, each with
+    the reason. `notes` are lines that the user should read before training (what was read in a way that is not the only
+    one). `in_memory`: the samples are; else they are read from a file that may be larger than memory.
     """
 
     name: str
@@ -33,6 +34,8 @@ class SourceInfo:
     description: str = ""
     parts: PartArray | None = None
     feature_names: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     in_memory: bool = True
 
 
