@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.clock import stop_the_clock
 from tests.runs.kill_shim import kill_shim  # noqa: F401 - a fixture of several folders
 
 MOST_WORKERS = 8  # of -n auto; each takes up to half a GiB, and compiles kernels
@@ -37,6 +38,14 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("SLURM_", "QMLTRAIN_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _epochs_take_no_time() -> Iterator[None]:
+    """The wall time of an epoch is 0, so that two trainings can be compared by the bytes of all they store."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_the_clock(patch)
+        yield
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qmltrain.runs.file_layout import TABLES
+from qmltrain.runs.file_layout import TABLES, WALL_SECONDS
 from qmltrain.runs.views import RunView
 
 SURROUNDINGS = ("qmltrain_version", "git_commit", "device", "dataset_checksum", "host")
@@ -24,11 +24,11 @@ class Difference:
 def first_difference(first: RunView, second: RunView) -> Difference | None:
     """Where metrics, epochs, gradients, parameters and evaluations of two runs first differ; None: alike to the bit.
 
-    What only one of them stored is passed over: it is the config that differs there.
+    What only one of them stored is passed over: it is the config that differs there. So is the wall time.
     """
     for name in TABLES:
         a, b = first.table(name), second.table(name)
-        shared = [column for column in a if column in b]
+        shared = [column for column in a if column in b and column != WALL_SECONDS]
         if not shared:
             continue
         index = shared[0]

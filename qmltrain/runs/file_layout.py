@@ -3,13 +3,13 @@
 HDF5 keeps no journal: a process killed while the library extends a dataset leaves a file that may not open, and a disk
 that fills up under the library can crash the interpreter at its exit. So HDF5 only *lays out* a run file, once, in
 memory: every dataset contiguous and allocated at its full size. The program then writes that image to the disk, and
-from then on rows are plain writes at known offsets (`store.py`); no metadata ever changes in a file that is in use.
+from then on rows are plain writes at known offsets (`store.py`); no metadata ever changes in a file that is in use, so
+that the file's first block can hold its checksum (`first_block.py`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from qmltrain.runs.atomic import reserve, write_at
+from qmltrain.runs.first_block import FIRST_BLOCK_BYTES, encode_first_block
+from qmltrain.runs.sparse_memory import SparseMemory
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "run.h5"
 UNFINISHED = "unfinished"  # the status attribute of every file that is not sealed, whatever its process is doing
-VALID_ROWS = "valid_rows"  # dataset with the number of rows of each table that count
+VALID_ROWS = "valid_rows"  # dataset with the number of rows of each table that count, and their checksums
 TABLES = ("metrics", "epochs", "layer_norms", "gradients", "parameters")  # the order in valid_rows
+SECTOR = 512  # bytes that page caches and disks write whole or not at all
+WALL_SECONDS = "wall_seconds"  # column of the epochs
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,19 @@ def dataset_name(quantity: str) -> str:
 
 
 def make_tables(
-    metrics: Sequence[str], epoch_metrics: Sequence[str], n_layers: int, n_parameters: int, gradients: str
+    metrics: Sequence[str],
+    epoch_metrics: Sequence[str],
+    n_layers: int,
+    n_parameters: int,
+    gradients: str,
+    *,
+    wall_seconds: bool = True,
 ) -> dict[str, Table]:
-    """The tables of a run, by name; ``layer_norms`` and ``gradients`` only where they are asked for."""
+    """The tables of a run, by name; ``layer_norms`` and ``gradients`` only where they are asked for.
+
+    Runs that schema 1 laid out have no ``wall_seconds``.
+    """
+    wall = (Column(f"epochs/{WALL_SECONDS}", "<f8", long_name="wall time of the epoch in seconds"),)
 
     def quantities(group: str, names: Sequence[str], reserved: tuple[str, ...]) -> tuple[Column, ...]:
         taken = [*reserved, *map(dataset_name, names)]
@@ -80,7 +94,8 @@ def make_tables(
             (
                 Column("epochs/epoch", "<i8"),
                 Column("epochs/step", "<i8"),
-                *quantities("epochs", epoch_metrics, ("epoch", "step")),
+                *(wall if wall_seconds else ()),
+                *quantities("epochs", epoch_metrics, ("epoch", "step", WALL_SECONDS)),
             ),
         ),
     ]
@@ -104,76 +119,6 @@ def make_tables(
         )
     )
     return {table.name: table for table in tables}
-
-
-class SparseMemory:
-    """A file in memory that keeps only the pages written to it, for h5py's file-object driver.
-
-    A run file may be laid out at many gigabytes and yet take kilobytes here, since allocated rows are not written.
-    """
-
-    _PAGE = 4096
-
-    def __init__(self) -> None:
-        self.pages: dict[int, bytearray] = {}
-        self.size = 0
-        self._position = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def flush(self) -> None:
-        """Nothing lies elsewhere."""
-
-    def truncate(self, size: int | None = None) -> int:
-        self.size = self._position if size is None else size
-        return self.size
-
-    def write(self, data: bytes) -> int:
-        view = memoryview(data).cast("B")
-        for begin, end, page, at in self._pieces(len(view)):
-            self.pages.setdefault(page, bytearray(self._PAGE))[at : at + end - begin] = view[begin:end]
-        self._position += len(view)
-        self.size = max(self.size, self._position)
-        return len(view)
-
-    def readinto(self, buffer: bytearray) -> int:
-        view = memoryview(buffer).cast("B")
-        length = min(len(view), max(0, self.size - self._position))
-        empty = bytes(self._PAGE)
-        for begin, end, page, at in self._pieces(length):
-            view[begin:end] = self.pages.get(page, empty)[at : at + end - begin]
-        self._position += length
-        return length
-
-    def read(self, length: int = -1) -> bytes:
-        data = bytearray(max(0, self.size - self._position) if length < 0 else length)
-        return bytes(data[: self.readinto(data)])
-
-    def _pieces(self, length: int) -> list[tuple[int, int, int, int]]:
-        """(begin, end) in the caller's buffer with (page, offset in it), for ``length`` bytes from the position on."""
-        pieces, begin = [], 0
-        while begin < length:
-            page, at = divmod(self._position + begin, self._PAGE)
-            end = min(length, begin + self._PAGE - at)
-            pieces.append((begin, end, page, at))
-            begin = end
-        return pieces
-
-    def runs(self) -> list[tuple[int, bytes]]:
-        """(offset, bytes) of the parts that were written, neighbouring pages joined, in order."""
-        runs: list[tuple[int, bytearray]] = []
-        for page in sorted(self.pages):
-            offset = page * self._PAGE
-            if runs and runs[-1][0] + len(runs[-1][1]) == offset:
-                runs[-1][1].extend(self.pages[page])
-            else:
-                runs.append((offset, bytearray(self.pages[page])))
-        return [(offset, bytes(data[: self.size - offset])) for offset, data in runs if offset < self.size]
 
 
 def attribute_value(value: Any) -> Any:
@@ -220,15 +165,14 @@ def lay_out(
     descriptor: int,
     tables: Mapping[str, Table],
     rows: Mapping[str, int],
-    valid_rows: Sequence[int],
     attributes: Mapping[str, Any],
     arrays: Mapping[str, Any],
 ) -> dict[str, int]:
     """Writes an HDF5 file with room for ``rows[table]`` rows of every table into ``descriptor``; reserves its space.
 
     ``arrays`` are small datasets stored as they are (path -> array, or list of texts); an attribute that is None is
-    left out. Returns the offset in bytes of every dataset with room (path -> offset), ``valid_rows`` among them.
-    Raises OSError where the space is not there.
+    left out. Returns the offset in bytes of every dataset with room (path -> offset), ``valid_rows`` among them: its
+    value is 0, no row counts. Raises OSError where the space is not there.
     """
     import h5py
 
@@ -237,17 +181,18 @@ def lay_out(
     allocated.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     allocated.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     image = SparseMemory()
-    with h5py.File(image, "w", libver=("v108", "v110")) as file:
+    aligned = {"alignment_threshold": 16 * len(TABLES), "alignment_interval": SECTOR // 2}
+    with h5py.File(image, "w", libver=("v108", "v110"), userblock_size=FIRST_BLOCK_BYTES, **aligned) as file:
+        counter = file.create_dataset(VALID_ROWS, (2 * len(TABLES),), "<i8", dcpl=allocated.copy())
+        counter.attrs["tables"] = np.array(TABLES, dtype=h5py.string_dtype())
+        datasets = {VALID_ROWS: counter}
         for name, value in attributes.items():
             if value is not None:
                 file.attrs[name] = attribute_value(value)
         for path, array in arrays.items():
-            texts = np.asarray(array).dtype.kind == "U"
+            texts = np.asarray(array).dtype.kind in "UO" or not np.size(array)
             data = np.asarray(array, object) if texts else array  # h5py takes texts as objects
             file.create_dataset(path, data=data, dtype=h5py.string_dtype() if texts else None)
-        counter = file.create_dataset(VALID_ROWS, (len(TABLES),), "<i8", dcpl=allocated.copy())
-        counter.attrs["tables"] = np.array(TABLES, dtype=h5py.string_dtype())
-        datasets = {VALID_ROWS: counter}
         for table in tables.values():
             scale = None
             for column in table.columns:
@@ -265,9 +210,15 @@ def lay_out(
                     index.make_scale(column.second)
                     dataset.dims[1].attach_scale(index)
                 datasets[column.path] = dataset
-        offsets = {path: dataset.id.get_offset() for path, dataset in datasets.items() if dataset.size}
+        extents = {path: (item.id.get_offset(), item.nbytes) for path, item in datasets.items() if item.size}
+    begin, length = extents[VALID_ROWS]
+    if begin // SECTOR != (begin + length - 1) // SECTOR:
+        raise ValueError(f"{VALID_ROWS} lies at {begin}, across a border of sectors; its write could be torn")
+    written_by = f"qmltrain {attributes.get('qmltrain_version', '')}".strip()
+    first_block = encode_first_block(image, extents.values(), written_by)
+    image.seek(0)
+    image.write(first_block)
     reserve(descriptor, image.size)
     for offset, data in image.runs():
         write_at(descriptor, data, offset)
-    write_at(descriptor, np.asarray(valid_rows, "<i8").tobytes(), offsets[VALID_ROWS])
-    return offsets
+    return {path: offset for path, (offset, _) in extents.items()}

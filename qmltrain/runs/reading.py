@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.errors import InputError, StorageError
-from qmltrain.runs.file_layout import FILE_NAME, SCHEMA_VERSION, TABLES, UNFINISHED, VALID_ROWS, Table, make_tables
+from qmltrain.runs.file_layout import FILE_NAME, UNFINISHED, VALID_ROWS, WALL_SECONDS, Table, make_tables
+from qmltrain.runs.first_block import check_first_block
+from qmltrain.runs.row_counter import RowCount, check_rows, decode_counter
 from qmltrain.runs.status_file import read_status_file
 
 if TYPE_CHECKING:
     import h5py
+
+
+_READS, _PAUSE = 3, 0.01  # of a table whose writer is at work: its last row may just be written anew
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,24 @@ class RunHeader:
     attributes: dict[str, Any]
     tables: dict[str, Table]
     offsets: dict[str, int]  # of every dataset with room for rows, in bytes
-    index: dict[str, NDArray[np.int64]]  # the valid steps (epochs for the table of epochs) of each table
-    parameter_names: list[str]
+    index: dict[str, NDArray[np.int64]]  # the counted steps (epochs for the table of epochs) of each table
+    counts: dict[str, RowCount]  # of every table in the counter, in its order
+    arrays: dict[str, Any]  # small datasets that are no tables, by path: arrays, or lists of texts
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether its rows have checksums: schema 2."""
+        return int(self.attributes["schema_version"]) > 1
 
     @property
     def sealed(self) -> bool:
         """Whether the run is complete."""
         return bool(self.attributes["status"] != UNFINISHED)
+
+    @property
+    def has_wall_seconds(self) -> bool:
+        """Whether its epochs have their wall time: a file that schema 1 laid out has no room for it."""
+        return any(column.quantity == WALL_SECONDS for column in self.tables["epochs"].columns)
 
     def row_values(self, table: str, metrics: Mapping[str, float]) -> list[float]:
         """The metrics of one row in the order of the table's columns; ValueError for others than it has."""
@@ -57,38 +74,69 @@ class RunHeader:
 def open_for_reading(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file at ``path``, without HDF5's locks: a live run may be read, on any file system.
 
-    Raises InputError where there is no file, one that is no run file, or one of another schema version; StorageError
-    where it is damaged.
+    Everything but the rows has been compared with its checksum then (schema 2). Raises InputError where there is no
+    file, one that is no run file, or one of another schema version; StorageError where it is damaged.
     """
     import h5py
 
     if not path.is_file():
         raise InputError(f"{path}: no run file there; give a run's directory or its run.h5")
+    version = check_first_block(path)
     try:
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read as HDF5: {error}") from error
+        raise StorageError(f"{path}: cannot be read as HDF5: {_one_line(error)}") from error
     with file:
-        version = file.attrs.get("schema_version")
-        if version is None or VALID_ROWS not in file:
-            raise InputError(f"{path}: an HDF5 file, but not a run file")
-        if version != SCHEMA_VERSION:
-            raise InputError(
-                f"{path}: schema version {version}; this program reads {SCHEMA_VERSION}: use the version that wrote it"
-                f" ({file.attrs.get('qmltrain_version', 'unknown')})"
-            )
+        try:
+            known = file.attrs.get("schema_version") == version and VALID_ROWS in file
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise StorageError(f"{path}: damaged: {_one_line(error)}") from error
+        if not known:
+            raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
         yield file
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turns what HDF5 raises in the block for a damaged file into a StorageError: in schema 1 nothing says before."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: damaged: {_one_line(error)}; restore it from a copy") from error
 
 
 def read_header(path: Path) -> RunHeader:
     """Reads the header; raises as `open_for_reading`."""
-    with open_for_reading(path) as file:
-        tables, valid = read_tables(file), read_valid_rows(file)
+    with open_for_reading(path) as file, damage_named(path):
+        tables, counts = read_tables(file), read_counts(file)
         paths = [VALID_ROWS, *(column.path for table in tables.values() for column in table.columns)]
         datasets = {path: file[path] for path in paths}
         offsets = {path: dataset.id.get_offset() for path, dataset in datasets.items() if dataset.size}
-        index = {name: datasets[table.columns[0].path][: valid[name]] for name, table in tables.items()}
-        return RunHeader(read_attributes(file), tables, offsets, index, read_parameter_names(file))
+        index = {name: datasets[table.columns[0].path][: counts[name].rows] for name, table in tables.items()}
+        return RunHeader(read_attributes(file), tables, offsets, index, counts, _read_arrays(file, datasets))
+
+
+def read_rows(path: Path, name: str) -> dict[str, NDArray[Any]]:
+    """The rows of a table that count, by quantity, compared with their checksum; {} where the run has no such table.
+
+    Raises as `open_for_reading`, and StorageError where the rows are not what was written.
+    """
+    for attempt in range(_READS):
+        with open_for_reading(path) as file, damage_named(path):
+            table, count = read_tables(file).get(name), read_counts(file).get(name)
+            if table is None or count is None:
+                return {}
+            quantities = [column.quantity for column in table.columns]
+            columns = [file[column.path][: max(0, count.rows)] for column in table.columns]
+            sealed = file.attrs["status"] != UNFINISHED
+        try:
+            check_rows(columns, count, f"{path}: {name}")
+            break
+        except StorageError:
+            if sealed or attempt == _READS - 1:
+                raise
+        time.sleep(_PAUSE)
+    return dict(zip(quantities, columns, strict=True))
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:
@@ -99,17 +147,42 @@ def read_attributes(file: h5py.File) -> dict[str, Any]:
 def read_tables(file: h5py.File) -> dict[str, Table]:
     """The tables of the file, by name."""
     names = ("metrics", "epoch_metrics", "n_layers", "n_parameters", "gradients")
-    return make_tables(*(_plain(file.attrs[name]) for name in names))
+    settings = (_plain(file.attrs[name]) for name in names)
+    return make_tables(*settings, wall_seconds=f"epochs/{WALL_SECONDS}" in file)
 
 
 def read_parameter_names(file: h5py.File) -> list[str]:
     """One name a parameter."""
-    return file["parameters/names"].asstr()[()].tolist() if "parameters/names" in file else []
+    return list(_read_array(file["parameters/names"])) if "parameters/names" in file else []
 
 
-def read_valid_rows(file: h5py.File) -> dict[str, int]:
-    """The number of rows of each table that have been written in full."""
-    return dict(zip(TABLES, file[VALID_ROWS][()].tolist(), strict=True))
+def read_counts(file: h5py.File) -> dict[str, RowCount]:
+    """What the counter says of each table, in its order; also of tables that only a later program knows."""
+    counter = file[VALID_ROWS]
+    return decode_counter(counter[()], [str(name) for name in counter.attrs["tables"]])
+
+
+def _read_arrays(file: h5py.File, tables: Mapping[str, h5py.Dataset]) -> dict[str, Any]:
+    """The datasets that are neither columns of ``tables`` nor scales of their second dimension."""
+    import h5py
+
+    found: dict[str, Any] = {}
+
+    def visit(path: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and path not in tables and not item.is_scale:
+            found[path] = _read_array(item)
+
+    file.visititems(visit)
+    return found
+
+
+def _read_array(dataset: h5py.Dataset) -> Any:
+    """Texts as a list, anything else as an array."""
+    return dataset.asstr()[()].tolist() if dataset.dtype.kind == "O" else dataset[()]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def run_status(path: str | os.PathLike[str]) -> str | None:
@@ -119,7 +192,7 @@ def run_status(path: str | os.PathLike[str]) -> str | None:
     path = path / FILE_NAME if path.is_dir() else path
     if not path.exists():
         return None
-    with open_for_reading(path) as file:
+    with open_for_reading(path) as file, damage_named(path):
         status = str(file.attrs["status"])
     return status if status != UNFINISHED else str(read_status_file(path.parent).get("status", "running"))
 

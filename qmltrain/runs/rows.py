@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.errors import StorageError
+from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.atomic import read_at, write_at
-from qmltrain.runs.file_layout import TABLES, VALID_ROWS
+from qmltrain.runs.file_layout import TABLES, VALID_ROWS, Table
 from qmltrain.runs.reading import RunHeader
+from qmltrain.runs.row_counter import RowCount, encode_counter, rows_checksum
 
 _COPY_BYTES = 1 << 24  # copied at a time
+_TOGETHER = "they do not belong together; restore both from one copy, or choose another run.dir"
 
 
 class RowFile:
@@ -29,38 +32,70 @@ class RowFile:
     Its methods raise OSError where the disk does not take or give what it should.
     """
 
-    def __init__(self, path: Path, header: RunHeader, rows: Sequence[int]) -> None:
+    def __init__(self, path: Path, header: RunHeader, rows: Mapping[str, int]) -> None:
         self.path, self.header = path, header
-        self.rows = dict(zip(TABLES, rows, strict=True))
+        self.counts = {name: RowCount(rows.get(name, 0)) for name in header.counts}
         self.capacity = capacities(header.attributes)
         self._descriptor = -1
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows of each table that count."""
+        return {name: count.rows for name, count in self.counts.items()}
+
     def open(self) -> None:
-        """Rows after those that count are cut off."""
+        """Rows after those that count are cut off; the others are read for their checksum.
+
+        It may then be compared with what a snapshot says; nothing has been written before `cut` is called.
+        """
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        for name, table in self.header.tables.items():
+            count = self.counts[name]
+            for columns in self._blocks(table, 0, max(0, count.rows - 1)):
+                count.checksum = rows_checksum(columns, count.checksum or 0)
+            count.before_last = count.checksum
+            for columns in self._blocks(table, max(0, count.rows - 1), count.rows):
+                count.checksum = rows_checksum(columns, count.checksum or 0)
+
+    def check(self, expected: Mapping[str, Sequence[int]]) -> None:
+        """Raise StorageError where the rows are not those of a snapshot (name -> [rows, checksum])."""
+        for name, count in self.counts.items():
+            if name in expected and count.checksum != expected[name][1]:
+                raise StorageError(
+                    f"{self.path}: {name}: damaged (the checksum of the {count.rows} rows that the snapshot counts is "
+                    f"not the one in it); {_TOGETHER}"
+                )
+
+    def cut(self) -> None:
+        """Rows after those that count are cut off."""
         self._write_counter()
 
     def check_room(self, tables: Mapping[str, Any]) -> None:
         """Raise ValueError where one of the tables is full."""
         for table in tables:
-            if self.rows[table] >= self.capacity[table]:
+            if self.counts[table].rows >= self.capacity[table]:
                 raise ValueError(f"{table}: the run was laid out for {self.capacity[table]} rows")
 
     def append(self, rows: Mapping[str, tuple[Any, ...]]) -> None:
         """Write one row of each table given, then the counter: a row counts only when all of it is in the file."""
-        for table, row in rows.items():
-            self._write(table, self.rows[table], row)
-        for table in rows:
-            self.rows[table] += 1
+        written = {table: self._write(table, self.counts[table].rows, row) for table, row in rows.items()}
+        for table, data in written.items():
+            count = self.counts[table]
+            count.before_last = count.checksum
+            count.checksum = zlib.crc32(data, count.checksum or 0)
+            count.rows += 1
         self._write_counter()
 
     def replace_last(self, table: str, row: tuple[Any, ...]) -> None:
-        """Write the last row of a table again."""
-        self._write(table, self.rows[table] - 1, row)
+        """Write the last row of a table again; it does not count meanwhile."""
+        count = self.counts[table]
+        count.rows, count.checksum = count.rows - 1, count.before_last
+        self._write_counter()
+        self.append({table: row})
 
     def read(self, table: str) -> dict[str, NDArray[Any]]:
         """The rows of a table's one-dimensional columns that count, by quantity."""
-        count, columns = self.rows[table], {}
+        count, columns = self.counts[table].rows, {}
         for column in self.header.tables[table].columns:
             if column.width is None:
                 offset = self.header.offsets[column.path] if count else 0
@@ -69,14 +104,22 @@ class RowFile:
         return columns
 
     def copy(self, descriptor: int, offsets: Mapping[str, int]) -> None:
-        """Write all rows that count into another file, laid out for just as many with its datasets at `offsets`."""
-        for table in self.header.tables.values():
-            for column in table.columns:
-                length = self.rows[table.name] * column.row_bytes
-                for begin in range(0, length, _COPY_BYTES):
-                    start = self.header.offsets[column.path] + begin
-                    data = read_at(self._descriptor, min(_COPY_BYTES, length - begin), start)
-                    write_at(descriptor, data, offsets[column.path] + begin)
+        """Write all rows that count, and the counter, into another file, laid out for just as many with its datasets
+        at `offsets`. Raises StorageError where the rows are not those that were written."""
+        for name, table in self.header.tables.items():
+            begin, checksum = 0, 0
+            for columns in self._blocks(table, 0, self.counts[name].rows):
+                checksum = rows_checksum(columns, checksum)
+                for column, values in zip(table.columns, columns, strict=True):
+                    if values.size:
+                        write_at(descriptor, values.tobytes(), offsets[column.path] + begin * column.row_bytes)
+                begin += len(columns[0])
+            if checksum != self.counts[name].checksum:
+                raise StorageError(
+                    f"{self.path}: {name}: damaged (the checksum of its rows is not the one written with them); the "
+                    "parameters are whole in the snapshots: qmltrain evaluate reads them"
+                )
+        write_at(descriptor, encode_counter([self.counts[name] for name in TABLES]), offsets[VALID_ROWS])
 
     def sync(self) -> None:
         os.fsync(self._descriptor)
@@ -88,15 +131,57 @@ class RowFile:
                 os.close(self._descriptor)
         self._descriptor = -1
 
-    def _write(self, table: str, index: int, row: tuple[Any, ...]) -> None:
+    def _blocks(self, table: Table, begin: int, end: int) -> Iterator[list[NDArray[Any]]]:
+        """The columns of rows ``begin`` to ``end``, some rows at a time."""
+        step = max(1, _COPY_BYTES // sum(column.row_bytes for column in table.columns))
+        for first in range(begin, end, step):
+            n_rows, columns = min(step, end - first), []
+            for column in table.columns:
+                length = n_rows * column.row_bytes
+                offset = self.header.offsets.get(column.path, 0) + first * column.row_bytes  # width 0: no bytes
+                data = np.frombuffer(read_at(self._descriptor, length, offset), column.dtype)
+                columns.append(data if column.width is None else data.reshape(n_rows, column.width))
+            yield columns
+
+    def _write(self, table: str, index: int, row: tuple[Any, ...]) -> bytes:
+        """Write a row; its bytes."""
+        parts = []
         for column, value in zip(self.header.tables[table].columns, row, strict=True):
             data = np.asarray(value, column.dtype).tobytes()
             if data:
                 write_at(self._descriptor, data, self.header.offsets[column.path] + index * column.row_bytes)
+            parts.append(data)
+        return b"".join(parts)
 
     def _write_counter(self) -> None:
-        counts = np.array([self.rows[name] for name in TABLES], "<i8")
-        write_at(self._descriptor, counts.tobytes(), self.header.offsets[VALID_ROWS])
+        data = encode_counter(list(self.counts.values()), with_checksums=self.header.has_checksums)
+        write_at(self._descriptor, data, self.header.offsets[VALID_ROWS])
+
+
+def rows_of_snapshot(
+    path: Path, header: RunHeader, steps: int, epochs: int, known: Mapping[str, Sequence[int]] | None
+) -> dict[str, int]:
+    """The rows of each table when a snapshot was taken after ``steps`` steps and ``epochs`` finished epochs.
+
+    ``known`` has them (name -> [rows, checksum]); without, as in schema 1, the steps in the tables tell. Raises
+    InputError for a file with tables that this version does not write, StorageError for one without these rows.
+    """
+    unknown = [name for name in header.counts if name not in TABLES]
+    if unknown:
+        raise InputError(
+            f"{path}: stores {', '.join(unknown)} too, which this version does not know; go on with the version that "
+            f"began the run ({header.attributes.get('qmltrain_version')})"
+        )
+    rows, capacity = {}, capacities(header.attributes)
+    for name, index in header.index.items():
+        last = epochs if name == "epochs" else steps
+        rows[name] = int(np.searchsorted(index, last, side="right")) if known is None else known[name][0]
+    if (rows["metrics"], rows["epochs"]) != (steps, epochs) or any(rows[name] > capacity[name] for name in rows):
+        raise StorageError(
+            f"{path}: holds {rows['metrics']} of {steps} steps and {rows['epochs']} of {epochs} epochs that the "
+            f"snapshot counts: {_TOGETHER}"
+        )
+    return rows
 
 
 def capacities(attributes: Mapping[str, Any]) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """``status.json``: what changes while a run lives. Replaced whole each time, so it is never half old and half new.
 
 Attributes in an HDF5 file in use are not changed: that is metadata, which a kill can tear. They are collected here and
-become attributes of the run file when it is sealed.
+become attributes of the run file when it is sealed; so its last entry is the SHA-256 of the others.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from qmltrain.runs.atomic import new_file, storage_errors, write_at
 
 STATUS_NAME = "status.json"
 
+_CHECKSUM = "sha256"
+
 
 def read_status_file(directory: Path) -> dict[str, Any]:
     """Its contents; empty where a run was killed before its first. Raises StorageError where it is damaged."""
@@ -26,6 +29,9 @@ def read_status_file(directory: Path) -> dict[str, Any]:
         contents = json.loads(path.read_text())
         if not isinstance(contents, dict):
             raise ValueError("not a JSON object")
+        checksum = contents.pop(_CHECKSUM, None)
+        if checksum is not None and checksum != _digest(contents):
+            raise ValueError("its SHA-256 is not the one in it")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -37,7 +43,8 @@ def read_status_file(directory: Path) -> dict[str, Any]:
 
 def encode_status(contents: Mapping[str, Any]) -> bytes:
     """Its text; raises TypeError for what JSON cannot hold."""
-    return json.dumps(contents, indent=1, default=_plain).encode() + b"\n"
+    plain = json.loads(json.dumps(contents, default=_plain))
+    return json.dumps({**plain, _CHECKSUM: _digest(plain)}, indent=1).encode() + b"\n"
 
 
 def write_status_file(directory: Path, contents: Mapping[str, Any]) -> None:
@@ -46,6 +53,10 @@ def write_status_file(directory: Path, contents: Mapping[str, Any]) -> None:
     data = encode_status(contents)
     with storage_errors("write", path), new_file(path) as descriptor:
         write_at(descriptor, data, 0)
+
+
+def _digest(contents: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -31,7 +31,6 @@ from qmltrain.runs.attributes import collect_session, utc_now
 from qmltrain.runs.file_layout import (
     FILE_NAME,
     SCHEMA_VERSION,
-    TABLES,
     UNFINISHED,
     check_attributes,
     lay_out,
@@ -39,7 +38,7 @@ from qmltrain.runs.file_layout import (
 )
 from qmltrain.runs.metrics_log import METRICS_NAME, MetricsLog
 from qmltrain.runs.reading import RunHeader, read_header
-from qmltrain.runs.rows import RowFile, capacities, space_errors
+from qmltrain.runs.rows import RowFile, capacities, rows_of_snapshot, space_errors
 from qmltrain.runs.snapshots import SUFFIX
 from qmltrain.runs.status_file import encode_status, read_status_file, write_status_file
 
@@ -64,7 +63,14 @@ class RunStore:
     object is open while a run trains, so the interpreter exits in the ordinary way with the exit code it is given.
     """
 
-    def __init__(self, directory: Path, header: RunHeader, rows: Sequence[int], live: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        header: RunHeader,
+        rows: Mapping[str, int],
+        live: dict[str, Any],
+        expected: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
         self.attributes = header.attributes
@@ -78,6 +84,8 @@ class RunStore:
         try:
             with self._writing(self.path):
                 self._file.open()
+                self._file.check(expected or {})
+                self._file.cut()
                 if self._file.rows["parameters"]:
                     self._last_parameters_step = int(self._file.read("parameters")["step"][-1])
             with self._writing(self._log.path):
@@ -102,6 +110,7 @@ class RunStore:
         gradients: str = "norms",
         gradients_every: int = 1,
         parameters_every: int | None = None,
+        arrays: Mapping[str, Any] | None = None,
     ) -> RunStore:
         """Lays out the run file of a new run in ``directory`` (made where missing) and reserves its space on the disk.
 
@@ -111,6 +120,7 @@ class RunStore:
         gradients: ``none``; ``norms``: one L2 norm a layer and step; ``full``: also the gradient of every
         ``gradients_every``-th step (steps 1, 1 + k, 1 + 2k, ...).
         parameters_every: steps between parameter rows; None: the caller writes one an epoch by `write_parameters_row`.
+        arrays: small datasets that stay as they are, by path (``data/features``): an array, or a list of texts.
 
         Raises InputError where the directory holds a run or snapshots of one, StorageError where space is missing.
         """
@@ -154,21 +164,31 @@ class RunStore:
                     "snapshots, or choose another run.dir"
                 )
             remove_stale_temporaries(directory)
-        rows = [0] * len(TABLES)
-        names = {"parameters/names": list(parameter_names)} if parameter_names else {}
+        datasets = dict(arrays or {})
+        if parameter_names:
+            datasets["parameters/names"] = list(parameter_names)
         with space_errors(path, attributes), new_file(path) as descriptor:
-            lay_out(descriptor, tables, capacities(attributes), rows, attributes, names)
-        return cls(directory, read_header(path), rows, {"sessions": [{**collect_session(), "from_step": 0}]})
+            lay_out(descriptor, tables, capacities(attributes), attributes, datasets)
+        return cls(directory, read_header(path), {}, {"sessions": [{**collect_session(), "from_step": 0}]})
 
     @classmethod
-    def reopen(cls, directory: str | os.PathLike[str], *, steps: int, epochs: int) -> RunStore:
+    def reopen(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        steps: int,
+        epochs: int,
+        known: Mapping[str, Sequence[int]] | None = None,
+    ) -> RunStore:
         """Opens an unfinished run to go on from a snapshot, taken after ``steps`` steps and ``epochs`` finished epochs.
+
+        ``known`` is what `stored_rows` said then, None where the snapshot does not know.
 
         Rows after the snapshot are cut from ``run.h5``, and ``metrics.jsonl`` is written anew from the rows that stay.
         A run that was killed before its first snapshot is started over by ``steps=0, epochs=0``.
 
-        Raises InputError where there is no run or where it is complete; StorageError where the file is damaged, of
-        another schema version, or holds fewer rows than the snapshot (the two do not belong together).
+        Raises InputError where there is no run, where it is complete, or where a later version laid it out with tables
+        that this one does not write; StorageError where the file is damaged, or does not hold the rows of the snapshot.
         """
         directory = Path(directory)
         path = directory / FILE_NAME
@@ -177,19 +197,10 @@ class RunStore:
             raise InputError(f"{path}: the run is {header.attributes['status']}; there is nothing to resume")
         with storage_errors("clean up", directory):
             remove_stale_temporaries(directory)
-        rows = []
-        for name in TABLES:
-            last = epochs if name == "epochs" else steps
-            index = header.index.get(name)
-            rows.append(0 if index is None else int(np.searchsorted(index, last, side="right")))
-        if rows[:2] != [steps, epochs]:
-            raise StorageError(
-                f"{path}: holds {rows[0]} of {steps} steps and {rows[1]} of {epochs} epochs that the snapshot counts: "
-                "they do not belong together; restore both from one copy, or choose another run.dir"
-            )
+        rows = rows_of_snapshot(path, header, steps, epochs, known)
         live = {name: value for name, value in read_status_file(directory).items() if name not in _SESSION_STATE}
         live["sessions"] = [*live.get("sessions", []), {**collect_session(), "from_step": steps}]
-        return cls(directory, header, rows, live)
+        return cls(directory, header, rows, live, known)
 
     @property
     def steps(self) -> int:
@@ -200,6 +211,10 @@ class RunStore:
     def epochs(self) -> int:
         """Epochs stored so far, which is also the number of the last."""
         return self._file.rows["epochs"]
+
+    def stored_rows(self) -> dict[str, list[int]]:
+        """Rows and their checksum of every table, for a snapshot: `reopen` compares them."""
+        return {name: [count.rows, count.checksum or 0] for name, count in self._file.counts.items()}
 
     @property
     def wants_layer_norms(self) -> bool:
@@ -241,12 +256,13 @@ class RunStore:
         self._append(rows)
         self._append_log("metrics", rows["metrics"])
 
-    def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Stores one finished epoch and the step it ended with; raises as `append_step`."""
+    def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float], wall_seconds: float) -> None:
+        """Stores one finished epoch, the step it ended with and the time it took; raises as `append_step`."""
         self._check_next("epoch", epoch, self.epochs, self._file.capacity["epochs"])
         if step != self.steps:
             raise ValueError(f"epoch {epoch} ends with step {step}, but the last step stored is {self.steps}")
-        row = (epoch, step, *self._header.row_values("epochs", metrics))
+        values = self._header.row_values("epochs", metrics)
+        row = (epoch, step, wall_seconds, *values) if self._header.has_wall_seconds else (epoch, step, *values)
         self._append({"epochs": row})
         self._append_log("epochs", row)
 
@@ -363,11 +379,8 @@ class RunStore:
 
     def _seal(self) -> None:
         """Writes a file with exactly the valid rows beside the live one and renames it into its place."""
-        attributes = {**self.attributes, **self._live, "status": COMPLETED}
-        arrays: dict[str, Any] = dict(self._evaluation)
-        if self._header.parameter_names:
-            arrays["parameters/names"] = self._header.parameter_names
+        attributes = {**self.attributes, **self._live, "schema_version": SCHEMA_VERSION, "status": COMPLETED}
+        arrays = {**self._header.arrays, **self._evaluation}
         with new_file(self.path) as descriptor:
-            rows = self._file.rows
-            offsets = lay_out(descriptor, self._header.tables, rows, list(rows.values()), attributes, arrays)
+            offsets = lay_out(descriptor, self._header.tables, self._file.rows, attributes, arrays)
             self._file.copy(descriptor, offsets)

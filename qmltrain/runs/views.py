@@ -19,8 +19,7 @@ from qmltrain.runs.reading import (
     open_for_reading,
     read_attributes,
     read_parameter_names,
-    read_tables,
-    read_valid_rows,
+    read_rows,
     run_status,
 )
 from qmltrain.runs.status_file import read_status_file
@@ -136,14 +135,10 @@ class RunView:
     def table(self, name: str) -> dict[str, NDArray[Any]]:
         """The valid rows of ``metrics``, ``epochs``, ``layer_norms``, ``gradients`` or ``parameters``, by quantity.
 
-        Needs no further package. Empty where the run does not store that table.
+        Needs no further package. Empty where the run does not store that table. Raises StorageError where its rows
+        are not those that were written (schema 2).
         """
-        with open_for_reading(self.path) as file:
-            tables = read_tables(file)
-            if name not in tables:
-                return {}
-            count = read_valid_rows(file)[name]
-            return {column.quantity: file[column.path][:count] for column in tables[name].columns}
+        return read_rows(self.path, name)
 
     def _frame(self, name: str, index: str) -> pandas.DataFrame:
         pandas = _analysis_package("pandas")

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from qmltrain.cluster.signals import StopRequest
+from qmltrain.config.identity import config_hash
 from qmltrain.config.schema import CommandContext, Config
-from qmltrain.config.storage import to_yaml
+from qmltrain.config.storage import to_dict, to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.models.build import Compiled, group_options
 from qmltrain.models.first_parameters import initial_theta
@@ -134,7 +135,8 @@ class Session:
             prefix = OPTIMIZER_PREFIX
             arrays = {k.removeprefix(prefix): v for k, v in snapshot.arrays.items() if k.startswith(prefix)}
             self.optimizer.load_state(arrays)
-        with RunStore.reopen(self.directory, steps=state.step, epochs=state.epoch) as store:
+        known = snapshot.state.get("rows") if snapshot else None  # snapshots of schema 1 do not know
+        with RunStore.reopen(self.directory, steps=state.step, epochs=state.epoch, known=known) as store:
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)
             return self._train(store, state)
@@ -165,7 +167,7 @@ class Session:
             names += [f"val/{name}" for name in metric_names(loss.n_classes, loss.supervised)]
         return names
 
-    def _snapshot(self, state: TrainingState) -> Snapshot:
+    def _snapshot(self, state: TrainingState, store: RunStore) -> Snapshot:
         return Snapshot(
             state.step,
             state.epoch,
@@ -179,6 +181,8 @@ class Session:
                 "training": state.scalars(),
                 "choices": self.compiled.choices(),
                 "dataset_checksum": self.problem.source.checksum,
+                "config_hash": config_hash(to_dict(self.config)),
+                "rows": store.stored_rows(),
             },
         )
 
@@ -190,10 +194,10 @@ class Session:
 
         def save(state: TrainingState) -> None:
             store.sync()
-            snapshots.save(self._snapshot(state))
+            snapshots.save(self._snapshot(state, store))
 
         def save_best(state: TrainingState) -> None:
-            snapshots.save_best(self._snapshot(state))
+            snapshots.save_best(self._snapshot(state, store))
 
         progress = make_progress(run.progress, self.plan.total_steps, state.step, run.log_seconds)  # type: ignore[arg-type]
         trainer = Trainer(

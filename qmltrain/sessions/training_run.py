@@ -13,7 +13,7 @@ from qmltrain.cluster.signals import StopRequest
 from qmltrain.config.identity import check_same_run, config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, StorageError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
@@ -50,6 +50,7 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
         problem = build_problem(config, snapshot.arrays if snapshot else None)
         if snapshot:
             check_same_data(problem, snapshot, directory)
+            check_same_config(config, snapshot, directory)
             check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
         compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else choices)
         if snapshot:
@@ -100,6 +101,16 @@ def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> No
         raise InputError(
             f"dataset: {problem.source.info.name} has changed since the run in {directory} began (sha256 was "
             f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
+        )
+
+
+def check_same_config(config: Config, snapshot: Snapshot, directory: Path) -> None:
+    """Raise StorageError where the config in the run file is not the one that the snapshot was made with."""
+    before, now = snapshot.state.get("config_hash"), config_hash(to_dict(config))
+    if before is not None and before != now:  # snapshots of schema 1 have none
+        raise StorageError(
+            f"{directory / FILE_NAME}: damaged: its config is not the one that its snapshots were made with (hash "
+            f"{now}, was {before}); restore it from a copy, or choose another run.dir"
         )
 
 

@@ -8,6 +8,7 @@ the end of each epoch and alone chooses the best parameters; the test split is n
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
@@ -40,7 +41,7 @@ class Store(Protocol):
         parameters: Any = None,
     ) -> None: ...
 
-    def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None: ...
+    def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float], wall_seconds: float) -> None: ...
 
     def write_parameters_row(self, step: int, theta: Any) -> None: ...
 
@@ -66,8 +67,9 @@ class Data(Protocol):
 class TrainingState:
     """Everything a run goes on from. `epoch` counts finished epochs; the data position is step - epoch * n_batches.
 
-    `epoch_losses`, `epoch_hits` and `epoch_samples` accumulate the running epoch's training metrics. `ending` is the
-    optimiser's word that it is done, `finished` why the training is over.
+    `epoch_losses`, `epoch_hits` and `epoch_samples` accumulate the running epoch's training metrics, `epoch_seconds`
+    its wall time, over all sessions that had a part in it. `ending` is the optimiser's word that it is done, `finished`
+    why the training is over.
     """
 
     theta_P: FloatArray
@@ -80,6 +82,7 @@ class TrainingState:
     epoch_losses: float = 0.0
     epoch_hits: int = 0
     epoch_samples: int = 0
+    epoch_seconds: float = 0.0
     ending: str | None = None
     finished: str | None = None
 
@@ -136,6 +139,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.layer_names, self._groups = self.evaluator.model.layers()
+        self._clock = time.monotonic()
 
     def run(self, state: TrainingState) -> TrainingState:
         """Train until the plan, early stopping or the optimiser ends it.
@@ -151,11 +155,21 @@ class Trainer:
                     state.finished = "train.max_steps reached"
                 else:
                     self._epoch(state)
-            self.save(state)
+            self._save(state)
         except StepAbandoned:
-            self.save(state)
+            self._save(state)
             raise
         return state
+
+    def _save(self, state: TrainingState) -> None:
+        self._take_time(state)
+        self.save(state)
+
+    def _take_time(self, state: TrainingState) -> None:
+        """Add the wall time since the last call to the running epoch's."""
+        now = time.monotonic()
+        state.epoch_seconds += now - self._clock
+        self._clock = now
 
     def _epoch(self, state: TrainingState) -> None:
         done = state.step - state.epoch * self.data.n_batches
@@ -200,7 +214,7 @@ class Trainer:
         self.store.append_step(state.step, metrics, np.sqrt(squares), result.gradient_P, theta_P)
         self.progress.step(state.step, {"loss": result.loss})
         if state.step % self.plan.save_every == 0:
-            self.save(state)
+            self._save(state)
 
     def _gradient(
         self, theta_P: FloatArray, features_BF: FloatArray, targets_B: np.ndarray, stop: Callable[[], bool] | None
@@ -245,9 +259,10 @@ class Trainer:
             split, chunks = judged
             outputs_BC, targets_B = self.outputs(state.theta_P, chunks)
             metrics |= split_metrics(loss, split, outputs_BC, targets_B, self.unscale)
+        self._take_time(state)
         state.epoch += 1
-        state.epoch_losses, state.epoch_hits, state.epoch_samples = 0.0, 0, 0
-        self.store.append_epoch(state.epoch, state.step, metrics)
+        self.store.append_epoch(state.epoch, state.step, metrics, state.epoch_seconds)
+        state.epoch_losses, state.epoch_hits, state.epoch_samples, state.epoch_seconds = 0.0, 0, 0, 0.0
         if self.plan.parameters_each_epoch:
             self.store.write_parameters_row(state.step, state.theta_P)
         self._judge(state, metrics)

@@ -1,8 +1,9 @@
 /* Kills the process before its Nth call that changes a file, to find every state a kill can leave behind.
  *
  * Preloaded (LD_PRELOAD) into a Python process; a forked child arms it by kill_shim_arm(N, partial) and then runs the
- * code under test. With `partial`, a write that is the Nth call is first done for half of its bytes. kill_shim_calls()
- * tells how many calls were counted since it was armed, and kill_shim_was_write(n) whether the nth was a write.
+ * code under test. With `partial`, a write that is the Nth call is first done for half of its bytes, at a known offset
+ * up to the last border of sectors of 512 bytes before its half: page caches and disks take a sector whole, and the
+ * counter of a run file relies on that. kill_shim_calls() tells how many calls were counted since it was armed, and kill_shim_was_write(n) whether the nth was a write.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,6 +43,11 @@ static void die(void) {
     pause();
 }
 
+static size_t torn(size_t size, off_t offset) {
+    off_t border = (offset + (off_t)(size / 2)) / 512 * 512;
+    return border > offset ? (size_t)(border - offset) : 0;
+}
+
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t write(int descriptor, const void *data, size_t size) {
@@ -54,7 +60,7 @@ ssize_t write(int descriptor, const void *data, size_t size) {
 
 ssize_t pwrite(int descriptor, const void *data, size_t size, off_t offset) {
     if (is_last(1)) {
-        if (partial_write) NEXT(pwrite)(descriptor, data, size / 2, offset);
+        if (partial_write) NEXT(pwrite)(descriptor, data, torn(size, offset), offset);
         die();
     }
     return NEXT(pwrite)(descriptor, data, size, offset);
@@ -62,7 +68,7 @@ ssize_t pwrite(int descriptor, const void *data, size_t size, off_t offset) {
 
 ssize_t pwrite64(int descriptor, const void *data, size_t size, off64_t offset) {
     if (is_last(1)) {
-        if (partial_write) NEXT(pwrite64)(descriptor, data, size / 2, offset);
+        if (partial_write) NEXT(pwrite64)(descriptor, data, torn(size, offset), offset);
         die();
     }
     return NEXT(pwrite64)(descriptor, data, size, offset);

@@ -8,7 +8,8 @@ import pytest
 
 from qmltrain.runs.differences import first_difference
 from qmltrain.runs.views import open_run
-from tests.sessions.complete_runs import changed_copy, complete
+from tests.runs.edited_files import edited_copy
+from tests.sessions.complete_runs import complete
 
 
 @pytest.fixture(scope="module")
@@ -32,5 +33,5 @@ def test_one_changed_bit_is_found(whole, tmp_path, path, at, where):
         assert values[at] != file[path][at]
         file[path][...] = values
 
-    found = first_difference(open_run(whole), open_run(changed_copy(whole, tmp_path / "copy", change)))
+    found = first_difference(open_run(whole), open_run(edited_copy(whole, tmp_path / "copy", change)))
     assert found.where.startswith(where) and 0 < found.largest < 1e-14

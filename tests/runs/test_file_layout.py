@@ -1,14 +1,15 @@
-"""Where things lie in a run file: names, attributes of any plain kind, the memory that it is laid out in."""
+"""Where things lie in a run file: names, attributes of any plain kind, small datasets, the counter."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
-from qmltrain.runs.file_layout import SparseMemory, dataset_name
+from qmltrain.runs.file_layout import SECTOR, VALID_ROWS, dataset_name
 from qmltrain.runs.views import open_run
 from tests.runs.small_store import create
 
@@ -56,22 +57,29 @@ def test_an_attribute_that_cannot_be_stored_is_refused_at_once(tmp_path: Path, v
     store.close()
 
 
-def test_sparse_memory_is_a_file() -> None:
-    """Against a byte array, with writes and reads across pages and beyond the end."""
-    memory, plain = SparseMemory(), bytearray()
-    rng = np.random.default_rng(1)
-    for _ in range(200):
-        offset, length = int(rng.integers(0, 30_000)), int(rng.integers(0, 9_000))
-        data = rng.bytes(length)
-        memory.seek(offset)
-        memory.write(data)
-        if length:
-            plain.extend(bytes(max(0, offset + length - len(plain))))
-            plain[offset : offset + length] = data
-        memory.seek(int(rng.integers(0, 30_000)))
-        begin = memory.tell()
-        assert memory.read(5000) == plain[begin : begin + 5000]
-    joined = bytearray(memory.size)
-    for offset, data in memory.runs():
-        joined[offset : offset + len(data)] = data
-    assert joined == plain
+@pytest.mark.parametrize("completed", [False, True])
+def test_small_datasets_stay_as_they_are(tmp_path: Path, completed: bool) -> None:
+    """Also one of a name that no version knows yet."""
+    given: dict[str, Any] = {
+        "data/features": ["a \u00b5", ""],
+        "data/counts": np.arange(6).reshape(3, 2),
+        "later/empty": [],
+        "later/half": np.float32([0.5]),
+    }
+    store = create(tmp_path, arrays=given)
+    store.append_step(1, {"loss": 1})
+    store.close("completed" if completed else "interrupted")
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["data/features"].asstr()[()].tolist() == ["a \u00b5", ""]
+        assert file["data/counts"][()].tolist() == [[0, 1], [2, 3], [4, 5]]
+        assert file["data/counts"].dtype == np.int64 and file["later/half"].dtype == np.float32
+        assert file["later/empty"].shape == (0,)
+        assert file["parameters/names"].shape == (3,)
+
+
+@pytest.mark.parametrize("characters", [1, 70_000])
+def test_the_counter_lies_in_one_sector(tmp_path: Path, characters: int) -> None:
+    create(tmp_path, attributes={"config_yaml": "x" * characters}, arrays={"a": np.zeros(characters)}).abandon()
+    with h5py.File(tmp_path / "run.h5") as file:
+        begin, length = file[VALID_ROWS].id.get_offset(), file[VALID_ROWS].nbytes
+    assert length == 80 and begin // SECTOR == (begin + length - 1) // SECTOR

@@ -32,6 +32,9 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run file there"):
         RunStore.reopen(tmp_path, steps=0, epochs=0)
     path.write_bytes(b"something else")
+    with pytest.raises(InputError, match="not a run file"):
+        open_run(tmp_path)
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(StorageError, match="cannot be read as HDF5"):
         open_run(tmp_path)
     path.unlink()
@@ -41,7 +44,9 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
         open_run(path)
     path.unlink()
     create(tmp_path).close()
-    with h5py.File(path, "r+") as file:
-        file.attrs["schema_version"] = 99
-    with pytest.raises(InputError, match="schema version 99; this program reads 1"):
+    path.write_bytes(path.read_bytes().replace(b"qmltrain-run 2 ", b"qmltrain-run 99", 1))
+    with pytest.raises(InputError, match="not a run file"):
+        open_run(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"qmltrain-run 99", b"qmltrain-run 3 ", 1))
+    with pytest.raises(InputError, match=r"schema version 3; this program reads 1 and 2: .* \(qmltrain.*\)"):
         open_run(tmp_path)

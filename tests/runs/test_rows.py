@@ -18,7 +18,7 @@ def test_reopen_cuts_rows_after_the_snapshot_everywhere(tmp_path: Path) -> None:
     for step in range(1, 5):
         store.append_step(step, {"loss": step}, [step, step], [step] * 3, [step] * 3)
         if step % 2 == 0:
-            store.append_epoch(step // 2, step, {"val/loss": step})
+            store.append_epoch(step // 2, step, {"val/loss": step}, 1.0)
     store.abandon()
     with (tmp_path / "metrics.jsonl").open("ab") as log:
         log.write(b'{"step": 5, "lo')  # torn by a kill
@@ -32,7 +32,7 @@ def test_reopen_cuts_rows_after_the_snapshot_everywhere(tmp_path: Path) -> None:
     assert lines == [
         {"step": 1.0, "loss": 1.0},
         {"step": 2, "loss": 2.0},
-        {"epoch": 1, "step": 2, "val/loss": 2.0},
+        {"epoch": 1, "step": 2, "wall_seconds": 1.0, "val/loss": 2.0},
         {"step": 3, "loss": 3.0},
     ]
 

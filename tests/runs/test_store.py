@@ -32,7 +32,7 @@ def test_everything_stored_comes_back(
     store.write_parameters_row(0, thetas[0])
     for step in range(1, 5):
         store.append_step(step, {"loss": losses[step]}, norms[step], grads[step], thetas[step])
-    store.append_epoch(1, 4, {"val/loss": 0.25})
+    store.append_epoch(1, 4, {"val/loss": 0.25}, 1.5)
     store.write_parameters_row(4, thetas[5])
     scores = rng.random((2, 3))
     store.write_evaluation("test", [7, 3], [0, 1], [1, 1], scores)
@@ -45,6 +45,7 @@ def test_everything_stored_comes_back(
     assert {name: values.tolist() for name, values in run.table("epochs").items()} == {
         "epoch": [1],
         "step": [4],
+        "wall_seconds": [1.5],
         "val/loss": [0.25],
     }
     if gradients == "none":
@@ -85,7 +86,7 @@ def test_plain_h5py_finds_scales_names_and_attributes(tmp_path: Path) -> None:
             assert file[f"{group}/values"].dims[1]["parameter"][()].tolist() == [0, 1, 2]
         assert file["epochs/val_loss"].attrs["long_name"] == "val/loss"
         assert file["parameters/names"].asstr()[()].tolist() == NAMES
-        assert file.attrs["schema_version"] == 1
+        assert file.attrs["schema_version"] == 2
         assert file.attrs["overrides"].tolist() == ["a=1", "b=2"]
         assert json.loads(file.attrs["engine"]) == {"name": "cpu"}
         assert file.attrs["sizes"].tolist() == [1, 2]
@@ -161,9 +162,9 @@ def test_misuse_is_refused_and_does_no_harm(tmp_path: Path) -> None:
             store.append_step(step, *arguments)
     store.append_step(1, *good)
     with pytest.raises(ValueError, match="epoch 1 ends with step 5"):
-        store.append_epoch(1, 5, {"val/loss": 1.0})
+        store.append_epoch(1, 5, {"val/loss": 1.0}, 1.0)
     with pytest.raises(ValueError, match="epoch 2 after epoch 0"):
-        store.append_epoch(2, 1, {"val/loss": 1.0})
+        store.append_epoch(2, 1, {"val/loss": 1.0}, 1.0)
     with pytest.raises(ValueError, match="parameters: .*not given"):
         store.append_step(2, *good[:3])
     store.append_step(2, *good)

@@ -28,7 +28,7 @@ def test_pandas(run_directory: Path) -> None:
     n_steps = N_STEPS if run.status == "completed" else N_STEPS - 1
     assert run.metrics.index.name == "step" and run.metrics.index.tolist() == list(range(1, n_steps + 1))
     assert list(run.metrics.columns) == ["loss", "gradient_norm"]
-    assert list(run.epochs.columns) == ["step", "train/loss", "val/loss"]
+    assert list(run.epochs.columns) == ["step", "wall_seconds", "train/loss", "val/loss"]
     assert run.epochs.loc[1, "train/loss"] == run.metrics.loc[3, "loss"]
 
 

@@ -59,7 +59,7 @@ def run_session(
         elif snapshot is None:
             store = RunStore.reopen(directory, steps=0, epochs=0)
         else:
-            store = RunStore.reopen(directory, steps=snapshot.step, epochs=snapshot.epoch)
+            store = RunStore.reopen(directory, steps=snapshot.step, epochs=snapshot.epoch, known=snapshot.state["rows"])
         acknowledge("created", 1)
 
         rng = np.random.default_rng(3)
@@ -74,7 +74,7 @@ def run_session(
         best = min(losses, default=np.inf)
 
         def saved(epoch: int) -> Snapshot:
-            state = {"rng": rng.bit_generator.state, "losses": losses}
+            state = {"rng": rng.bit_generator.state, "losses": losses, "rows": store.stored_rows()}
             return Snapshot(store.steps, epoch, {"theta": theta}, state)
 
         with store:
@@ -90,7 +90,7 @@ def run_session(
                     epoch = step // STEPS_PER_EPOCH
                     losses.append(loss)
                     validation = float("nan") if epoch == 1 else loss + 1
-                    store.append_epoch(epoch, step, {"train/loss": loss, "val/loss": validation})
+                    store.append_epoch(epoch, step, {"train/loss": loss, "val/loss": validation}, 0.5)
                     acknowledge("epochs", epoch)
                     store.write_parameters_row(step, theta)
                     if loss < best:
@@ -118,7 +118,8 @@ def contents(directory: Path) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     with open_for_reading(directory / "run.h5") as file:
-        valid = dict(zip(file["valid_rows"].attrs["tables"], file["valid_rows"][()].tolist(), strict=True))
+        tables_in_order = file["valid_rows"].attrs["tables"]
+        valid = dict(zip(tables_in_order, file["valid_rows"][: len(tables_in_order)].tolist(), strict=True))
         tables = {"metrics": "metrics", "epochs": "epochs", "parameters": "parameters", "gradients": "gradients"}
 
         def visit(path: str, item: Any) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import h5py
 
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import train
@@ -19,10 +15,3 @@ def complete(root: Path, **changes: Any) -> Path:
     config = moons(root, **changes)
     assert train.run(config, CONTEXT) == 0
     return run_directory(config)
-
-
-def changed_copy(run: Path, to: Path, change: Callable[[h5py.File], None]) -> Path:
-    shutil.copytree(run, to)
-    with h5py.File(to / "run.h5", "r+") as file:
-        change(file)
-    return to

@@ -16,7 +16,10 @@ import sys
 import traceback
 from pathlib import Path
 
+import pytest
+
 from qmltrain.verbs import train
+from tests.clock import stop_the_clock
 from tests.sessions.stopped_runs import assert_same_bits
 from tests.small_configs import CONTEXT, moons
 
@@ -56,6 +59,7 @@ def in_child(directory: Path, call: int) -> int:
 def main(base: Path, stride: int) -> None:
     gc.disable()
     gc.freeze()
+    stop_the_clock(pytest.MonkeyPatch())
     uninterrupted, killed = base / "uninterrupted", base / "killed"
     assert in_child(uninterrupted, 0) == 0
     failures, call, points = [], 1, 0

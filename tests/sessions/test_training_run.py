@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import pytest
 
 from qmltrain.cli import main
@@ -76,14 +75,13 @@ def test_a_directory_that_cannot_be_written_to(capsys):
 
 
 def test_a_run_file_of_another_schema(finished, capsys):
-    with h5py.File(finished / "run.h5", "r+") as file:
-        file.attrs["schema_version"] = 999
-    before = (finished / "run.h5").read_bytes()
+    before = (finished / "run.h5").read_bytes().replace(b"qmltrain-run 2 ", b"qmltrain-run 9 ", 1)
+    (finished / "run.h5").write_bytes(before)
     for words in ([f"run.dir={finished}"], ["resume", str(finished)], ["evaluate", str(finished)]):
         code = main(words if words[0] in ("resume", "evaluate") else [*WORDS, *words])
         text = capsys.readouterr().err
         assert code in (1, 2)
-        assert "999" in one_line(text) or "schema" in one_line(text)
+        assert "schema version 9; this program reads 1 and 2" in one_line(text)
     assert (finished / "run.h5").read_bytes() == before
 
 

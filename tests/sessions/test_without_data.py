@@ -40,7 +40,7 @@ def test_rows_are_the_values_before_a_step_and_epochs_those_after_it(tmp_path):
     assert train.run(config, CONTEXT) == 0
     view = open_run(run_directory(config))
     steps, epochs = view.metrics["train/loss"].to_numpy(), view.epochs["train/loss"].to_numpy()
-    assert len(steps) == len(epochs) == 12 and list(view.epochs.columns) == ["step", "train/loss"]
+    assert len(steps) == len(epochs) == 12 and list(view.epochs.columns) == ["step", "wall_seconds", "train/loss"]
     np.testing.assert_allclose(steps[1:], epochs[:-1], rtol=1e-13)
     summary = summary_of(view.attributes)
     assert summary["best_epoch"] == 1 + np.argmin(epochs) and summary["train/loss"] == pytest.approx(epochs.min())
@@ -142,7 +142,7 @@ def test_expectation_with_data_is_the_mean_over_the_samples(tmp_path):
                   preprocess__pca=None, train__batch_size=24)  # fmt: skip
     assert train.run(config, CONTEXT) == 0
     view = open_run(run_directory(config))
-    assert list(view.epochs.columns) == ["step", "train/loss", "val/loss"]
+    assert list(view.epochs.columns) == ["step", "wall_seconds", "train/loss", "val/loss"]
     test = view.evaluation("test")
     assert summary_of(view.attributes)["test/loss"] == pytest.approx(np.mean(test["predictions"]))
 

@@ -13,7 +13,8 @@ from qmltrain.errors import InterruptedRun
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import repeat
-from tests.sessions.complete_runs import changed_copy, complete
+from tests.runs.edited_files import edited_copy
+from tests.sessions.complete_runs import complete
 from tests.sessions.stopped_runs import stop_at, train_until
 from tests.small_configs import CONTEXT, moons
 
@@ -41,7 +42,7 @@ def test_a_repetition_that_differs_says_where_and_exits_with_one(whole, tmp_path
         file["metrics/train_loss"][...] = values
         file.attrs["device"] = "another machine"
 
-    copy = changed_copy(whole, tmp_path / "copy", change)
+    copy = edited_copy(whole, tmp_path / "copy", change)
     assert main(["repeat", str(copy), f"run.dir={tmp_path / 'again'}"]) == 1
     printed = capsys.readouterr().out
     assert (
