@@ -1,4 +1,4 @@
-"""The first block: what never changes in a run file is what was written, or the file is refused before HDF5 opens it."""
+"""The first block: what never changes in a run file is what was written, or HDF5 does not open it."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_every_changed_byte_of_a_row_is_found(tmp_path: Path, completed: bool) -
                 assert view.table(other).keys() == before[other].keys()
         if not completed:
             known = {t: [len(next(iter(before[t].values()))), 0] for t in tables}
-            with pytest.raises(StorageError, match=f"run.h5: .*: damaged .the checksum of"):
+            with pytest.raises(StorageError, match="run.h5: .*: damaged .the checksum of"):
                 RunStore.reopen(tmp_path, steps=3, epochs=2, known=known)
             assert path.read_bytes() == changed
 
@@ -110,9 +110,10 @@ def test_damage_while_a_run_trains_is_not_sealed(tmp_path: Path) -> None:
 def test_a_snapshot_knows_its_rows(tmp_path: Path) -> None:
     """Rows after it may be anything: they are cut off; the rows before it must be those that it counts."""
     store = create(tmp_path)
-    for step in (1, 2, 3):
-        store.append_step(step, {"loss": step})
-        known = store.stored_rows() if step == 2 else known if step > 2 else {}
+    store.append_step(1, {"loss": 1})
+    store.append_step(2, {"loss": 2})
+    known = store.stored_rows()
+    store.append_step(3, {"loss": 3})
     offset = store._file.header.offsets["metrics/loss"]
     store.close("interrupted")
     for step, fits in ((3, True), (2, False), (1, False)):
