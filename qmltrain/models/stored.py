@@ -23,7 +23,7 @@ def stored_config(path: Path) -> tuple[Config, Path]:
     text = open_run(path).attributes.get("config_yaml")
     if not isinstance(text, str):
         raise InputError(f"{path}: no config is stored in it (attribute config_yaml)")
-    return from_yaml(text, str(path)), directory
+    return from_yaml(text, str(directory / FILE_NAME)), directory
 
 
 def best_snapshot(directory: Path) -> Snapshot:

@@ -82,32 +82,25 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(f"{path}: no run file there; give a run's directory or its run.h5")
     version = check_first_block(path)
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read as HDF5: {_one_line(error)}") from error
-    with file:
-        try:
-            known = file.attrs.get("schema_version") == version and VALID_ROWS in file
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise StorageError(f"{path}: damaged: {_one_line(error)}") from error
-        if not known:
-            raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
-        yield file
+    with _damage_named(path):
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("schema_version") != version or VALID_ROWS not in file:
+                raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
+            yield file
 
 
 @contextmanager
-def damage_named(path: Path) -> Iterator[None]:
+def _damage_named(path: Path) -> Iterator[None]:
     """Turns what HDF5 raises in the block for a damaged file into a StorageError: in schema 1 nothing says before."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path}: damaged: {_one_line(error)}; restore it from a copy") from error
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of Unicode and of JSON among them
+        raise StorageError(f"{path}: damaged, cannot be read: {_one_line(error)}; restore it from a copy") from error
 
 
 def read_header(path: Path) -> RunHeader:
     """Reads the header; raises as `open_for_reading`."""
-    with open_for_reading(path) as file, damage_named(path):
+    with open_for_reading(path) as file:
         tables, counts = read_tables(file), read_counts(file)
         paths = [VALID_ROWS, *(column.path for table in tables.values() for column in table.columns)]
         datasets = {path: file[path] for path in paths}
@@ -122,7 +115,7 @@ def read_rows(path: Path, name: str) -> dict[str, NDArray[Any]]:
     Raises as `open_for_reading`, and StorageError where the rows are not what was written.
     """
     for attempt in range(_READS):
-        with open_for_reading(path) as file, damage_named(path):
+        with open_for_reading(path) as file:
             table, count = read_tables(file).get(name), read_counts(file).get(name)
             if table is None or count is None:
                 return {}
@@ -192,7 +185,7 @@ def run_status(path: str | os.PathLike[str]) -> str | None:
     path = path / FILE_NAME if path.is_dir() else path
     if not path.exists():
         return None
-    with open_for_reading(path) as file, damage_named(path):
+    with open_for_reading(path) as file:
         status = str(file.attrs["status"])
     return status if status != UNFINISHED else str(read_status_file(path.parent).get("status", "running"))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.file_layout import FILE_NAME, UNFINISHED
 from qmltrain.runs.reading import (
     open_for_reading,
@@ -53,10 +53,10 @@ class RunView:
         """The attributes of the run, with those of status.json while it is unfinished."""
         with open_for_reading(self.path) as file:
             attributes = read_attributes(file)
+            if isinstance(attributes.get("sessions"), str):
+                attributes["sessions"] = json.loads(attributes["sessions"])
         if attributes["status"] == UNFINISHED:
             attributes = {**attributes, **read_status_file(self.path.parent), "status": self.status}
-        if isinstance(attributes.get("sessions"), str):
-            attributes["sessions"] = json.loads(attributes["sessions"])
         return attributes
 
     @property
@@ -72,7 +72,10 @@ class RunView:
             raise InputError(f"{self.path}: no config is stored in it (attribute config_yaml)")
         import yaml
 
-        return dict(yaml.safe_load(text))
+        try:
+            return dict(yaml.safe_load(text))
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            raise StorageError(f"{self.path}: damaged: its config is not YAML; restore it from a copy") from error
 
     @property
     def metrics(self) -> pandas.DataFrame:

@@ -115,7 +115,7 @@ class Session:
             metrics=STEP_METRICS,
             epoch_metrics=self._epoch_metrics(),
             n_steps=self.plan.total_steps,
-            n_epochs=min(self.plan.epochs, -(-self.plan.total_steps // self.data.n_batches)),
+            n_epochs=self._n_epochs,
             n_layers=len(layers),
             parameter_names=self.problem.model.parameter_names,
             gradients=run.gradients,
@@ -137,9 +137,26 @@ class Session:
             self.optimizer.load_state(arrays)
         known = snapshot.state.get("rows") if snapshot else None  # snapshots of schema 1 do not know
         with RunStore.reopen(self.directory, steps=state.step, epochs=state.epoch, known=known) as store:
+            self._check_layout(store)
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)
             return self._train(store, state)
+
+    @property
+    def _n_epochs(self) -> int:
+        """The most there can be."""
+        return min(self.plan.epochs, -(-self.plan.total_steps // self.data.n_batches))
+
+    def _check_layout(self, store: RunStore) -> None:
+        """Raise StorageError where the run file has other tables than this config makes: its config is damaged (what
+        the hash in a snapshot says first, but in schema 1)."""
+        expected = (self.plan.total_steps, self._n_epochs, self.problem.model.n_parameters)
+        found = tuple(store.attributes[name] for name in ("n_steps", "n_epochs", "n_parameters"))
+        if found != expected:
+            raise StorageError(
+                f"{store.path}: damaged: laid out for {found[0]} steps, {found[1]} epochs and {found[2]} parameters, "
+                f"its config has {expected[0]}, {expected[1]} and {expected[2]}; restore it from a copy"
+            )
 
     def _attributes(self, layers: tuple[str, ...]) -> dict[str, Any]:
         problem, seeds = self.problem, self.problem.seeds

@@ -35,7 +35,7 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run file"):
         open_run(tmp_path)
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(StorageError, match="cannot be read as HDF5"):
+    with pytest.raises(StorageError, match="run.h5: damaged, cannot be read"):
         open_run(tmp_path)
     path.unlink()
     with h5py.File(path, "w") as file:

@@ -1,7 +1,7 @@
 """Single damages to the files of a run, and what a user then does: each is noticed, mended, or harmless.
 
-What may come of a damage: everything as if there had been none; or one line that names a file, with exit code 1 or 2 and
-nothing overwritten. Each case runs in a forked child, so that one that hangs is seen as such.
+What may come of a damage: everything as if there had been none; or one line that names a file, with exit code 1 or 2
+and nothing overwritten. Each case runs in a forked child, so that one that hangs is seen as such.
 """
 
 from __future__ import annotations

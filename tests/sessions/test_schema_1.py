@@ -47,3 +47,13 @@ def test_a_completed_run_is_read_evaluated_and_repeated(whole: Path, tmp_path: P
     for words in (["evaluate", str(directory)], ["repeat", str(directory), f"run.dir={tmp_path / 'again'}"]):
         assert main(words) == 0, capsys.readouterr()
     assert "equal to" in capsys.readouterr().out
+
+
+def test_a_config_that_does_not_fit_the_tables(tmp_path: Path, capsys) -> None:
+    """Nothing guards the config of schema 1, but it cannot make a training of another length."""
+    directory = train_until(moons(tmp_path), 2)
+    make_schema_1(directory)
+    with h5py.File(directory / "run.h5", "r+") as file:
+        file.attrs["config_yaml"] = file.attrs["config_yaml"].replace("  epochs: 4\n", "  epochs: 5\n")
+    assert main(["resume", str(directory)]) == 1
+    assert "run.h5: damaged: laid out for 12 steps, 4 epochs and " in capsys.readouterr().err
