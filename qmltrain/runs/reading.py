@@ -82,11 +82,10 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(f"{path}: no run file there; give a run's directory or its run.h5")
     version = check_first_block(path)
-    with _damage_named(path):
-        with h5py.File(path, "r", locking=False) as file:
-            if file.attrs.get("schema_version") != version or VALID_ROWS not in file:
-                raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
-            yield file
+    with _damage_named(path), h5py.File(path, "r", locking=False) as file:
+        if file.attrs.get("schema_version") != version or VALID_ROWS not in file:
+            raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
+        yield file
 
 
 @contextmanager
