@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import ChunkFunction, FloatArray, Tape
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What a function of a chunk gets in place of a tape where it goes no way back."""
+
+    expectations_BM: FloatArray
 
 
 class HostStep(ABC):
@@ -21,6 +29,10 @@ class HostStep(ABC):
     @abstractmethod
     def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> Tape: ...
 
+    def expectations(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> FloatArray:
+        """Expectations (B, M) alone, the same bits as those of `forward`; an engine may keep no states for them."""
+        return self.forward(per_sample_BS, initial_BN).expectations_BM
+
     @abstractmethod
     def slot_gradient(self, total_R: FloatArray) -> FloatArray: ...
 
@@ -30,8 +42,14 @@ class HostStep(ABC):
         per_sample_bS: FloatArray,
         initial_bN: FloatArray | None,
         inputs: tuple[NDArray[Any], ...],
+        *,
+        backward: bool = True,
     ) -> None:
-        tape = self.forward(per_sample_bS, initial_bN)
+        tape: Tape | Expectations
+        if backward:
+            tape = self.forward(per_sample_bS, initial_bN)
+        else:
+            tape = Expectations(self.expectations(per_sample_bS, initial_bN))
         self._results.append(tuple(np.asarray(array) for array in function(tape, *inputs)))
         self.pending_bytes += sum(array.nbytes for array in self._results[-1])
 

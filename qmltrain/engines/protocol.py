@@ -139,8 +139,11 @@ class Step(Protocol):
         per_sample_bS: FloatArray,
         initial_bN: FloatArray | None,
         inputs: tuple[NDArray[Any], ...],
+        *,
+        backward: bool = True,
     ) -> None:
-        """Queue ``function(tape, *inputs)`` for a chunk of b samples.
+        """Queue ``function(tape, *inputs)`` for a chunk of b samples. Without `backward` the function takes of the tape
+        its expectations alone, and the engine need not keep the states.
 
         `inputs` (float64 or int64, from the host) reach the function as arrays of the namespace where the states are,
         and so do the tape's expectations, what `tape.backward` takes and what it gives. The function must be pure: no

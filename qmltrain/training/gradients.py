@@ -157,7 +157,8 @@ class Evaluator:
         for rows in self._chunks(len(x_BF), stop):
             x_bF = x_BF[rows]
             model.domain.check(x_bF)
-            step.chunk(function, model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF), (head_P,))
+            per_sample_bS, initial_bN = model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF)
+            step.chunk(function, per_sample_bS, initial_bN, (head_P,), backward=False)
         return np.concatenate([found for (found,) in step.results()])
 
     def _kept(self, key: object, function: ChunkFunction) -> ChunkFunction:

@@ -180,6 +180,12 @@ class Program {
     return handle.release();
   }
 
+  void evaluate(const StepHandle& step, Numbers per_sample, std::optional<Numbers> initial, Out expectations) {
+    const Inputs in = inputs(step, per_sample, initial);
+    expect(expectations.size() == std::size_t(in.batch) * n_strings_, "expectations have the wrong shape");
+    guarded([&] { engine_->evaluate(in, expectations.data()); });
+  }
+
   void backward(TapeHandle& tape, Numbers cotangents, Out block_sums, Out per_sample, Out drift,
                 std::optional<Out> shared, nb::object initial) {
     expect(bool(tape.tape), "backward was called already");
@@ -272,7 +278,7 @@ class Program {
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 5;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 6;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
@@ -291,6 +297,7 @@ NB_MODULE(_cpu, m) {
       .def_prop_ro("n_raw", &Program::n_raw)
       .def("begin_step", &Program::begin_step, "shared"_a)
       .def("forward", &Program::forward, "step"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
+      .def("evaluate", &Program::evaluate, "step"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
       .def("backward", &Program::backward, "tape"_a, "cotangents"_a, "block_sums"_a, "per_sample"_a, "drift"_a,
            "shared"_a.none(), "initial"_a.none())
       .def("expectation_gradient", &Program::expectation_gradient, "step"_a, "per_sample"_a, "initial"_a.none(),

@@ -70,7 +70,7 @@ template <class Real> class Engine final : public EngineBase {
 
   std::unique_ptr<Tape> forward(const Inputs& in, double* expectations) override {
     prepare(in.angles);
-    auto tape = std::make_unique<Tape>();
+    auto tape = std::make_unique<Tape>(pool_);
     tape->inputs = in;
     tape->per_sample.assign(in.per_sample, in.per_sample + std::size_t(in.batch) * plan_.n_per_sample);
     if (in.initial) tape->initial.assign(in.initial, in.initial + (std::size_t(in.batch) << plan_.n_qubits));
@@ -78,6 +78,11 @@ template <class Real> class Engine final : public EngineBase {
     tape->inputs.initial = in.initial ? tape->initial.data() : nullptr;
     const std::vector<Bundle> bundles = make_bundles(in.batch);
     tape->states.resize(bundles.size());
+    for (Buffer& of_bundle : tape->states) {
+      if (pool_->empty()) break;
+      of_bundle = std::move(pool_->back());
+      pool_->pop_back();
+    }
     each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
       const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
       Buffer& states = tape->states[std::size_t(bundle.index)];
@@ -88,6 +93,18 @@ template <class Real> class Engine final : public EngineBase {
       execution.observe(nullptr, false, expectations);
     });
     return tape;
+  }
+
+  void evaluate(const Inputs& in, double* expectations) override {
+    prepare(in.angles);
+    each_bundle(make_bundles(in.batch), [&](const Bundle& bundle, int thread, bool one_thread) {
+      const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
+      Worker& worker = workers_[std::size_t(thread)];
+      worker.states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
+      Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
+      execution.forward();
+      execution.observe(nullptr, false, expectations);
+    });
   }
 
   void backward(Tape& tape, const double* cotangents, const Gradients& out) override {
@@ -235,6 +252,7 @@ template <class Real> class Engine final : public EngineBase {
       }
   }
 
+  std::shared_ptr<StatePool> pool_ = std::make_shared<StatePool>();
   PlanData plan_;
   Settings settings_;
   GateRuns gate_runs_;

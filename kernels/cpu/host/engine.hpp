@@ -20,11 +20,23 @@ struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
 
+// Memory of states that no tape needs any more. A training makes the same tapes again and again: taken anew from the
+// system, their pages would be faulted in in every step.
+using StatePool = std::vector<Buffer>;
+
 // States of one chunk between forward and backward.
 struct Tape {
+  explicit Tape(std::shared_ptr<StatePool> from) : pool(std::move(from)) {}
+  ~Tape() {
+    for (Buffer& of_bundle : states) pool->push_back(std::move(of_bundle));
+  }
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
   Inputs inputs;
   std::vector<double> per_sample, initial;
   std::vector<Buffer> states;   // of a bundle each
+  std::shared_ptr<StatePool> pool;
 };
 
 class EngineBase {
@@ -33,6 +45,7 @@ class EngineBase {
   virtual void add_shape(const PlanData& plan, int lane_bits) = 0;  // the plan, scheduled for so many lane qubits
   virtual void use_shape(int samples, int lane_bits) = 0;           // for blocks of so many samples
   virtual std::unique_ptr<Tape> forward(const Inputs& inputs, double* expectations) = 0;
+  virtual void evaluate(const Inputs& inputs, double* expectations) = 0;  // no tape: a bundle's states a thread
   virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
   virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
                                     const Gradients& out, double* gradient) = 0;

@@ -161,6 +161,16 @@ class CpuStep(HostStep):
         program.require_finite(expectations_BM, "an expectation")
         return CpuTape(self, per_sample_BS, initial_BN is not None, tape, expectations_BM)
 
+    def expectations(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> FloatArray:
+        program, batch = self.program, len(per_sample_BS)
+        per_sample_BS = _contiguous(per_sample_BS)
+        program.require_finite(per_sample_BS, "a sample's angle")
+        program.prepare(batch)
+        expectations_BM = np.empty((batch, program.n_strings))
+        program.kernel.evaluate(self.handle, per_sample_BS, _optional(initial_BN), expectations_BM)
+        program.require_finite(expectations_BM, "an expectation")
+        return expectations_BM
+
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         gradient_S = np.empty(self.program.plan.n_shared_slots)
         self.program.kernel.slot_gradient(self.handle, _contiguous(total_R), gradient_S)

@@ -123,6 +123,8 @@ class CudaStep:
         per_sample_bS: FloatArray,
         initial_bN: FloatArray | None,
         inputs: tuple[NDArray[Any], ...],
+        *,
+        backward: bool = True,
     ) -> None:
         memory, batch = self.memory, len(per_sample_bS)
         angles = self._arrays(per_sample_bS, initial_bN)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
+from qmltrain.engines.protocol import GradientOptions
 from qmltrain.errors import InputError
 from tests.circuit.strategies import random_inputs
 from tests.engines.cases import hea
@@ -38,6 +41,44 @@ def test_steps_of_a_program_keep_their_own_angles():
         arrays += step.expectation_gradient(angles, cotangent)
         for a, b in zip(arrays, expected, strict=True):
             assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["auto", "reversible", "checkpoint"])
+@pytest.mark.parametrize("batch", [1, 7, 16, 37])
+@pytest.mark.parametrize("n_qubits", [1, 3, 9])
+def test_expectations_without_a_tape_have_the_bits_of_those_with_one(n_qubits, batch, mode):
+    circuit = hea(n_qubits, 3)
+    strings = (PauliString(0, 1), PauliString(1, 1))
+    program = CpuEngine().compile(circuit, strings, gradient=GradientOptions(mode))
+    step, angles = begin(program, circuit, *random_inputs(circuit, batch, 0))
+    assert step.expectations(angles).tobytes() == step.forward(angles).expectations_BM.tobytes()
+
+
+def test_memory_of_former_tapes_is_used_again_and_holds_nothing():
+    """Tapes of several sizes, some dropped on the way: gradients are those of a program that never had one."""
+    circuit = hea(5, 2)
+    program = CpuEngine().compile(circuit, (PauliString(0, 3),))
+
+    def gradients(program, batch):  # noqa: ANN001, ANN202
+        step, angles = begin(program, circuit, *random_inputs(circuit, batch, batch))
+        back = step.forward(angles).backward(random_cotangents(batch, 1))
+        return [back.block_sums_GR.tobytes(), back.per_sample_BS.tobytes(), back.drift_B.tobytes()]
+
+    for batch in (40, 3, 64, 17, 40, 1):
+        step, angles = begin(program, circuit, *random_inputs(circuit, 5, 0))
+        dropped = step.forward(angles)
+        assert gradients(program, batch) == gradients(CpuEngine().compile(circuit, (PauliString(0, 3),)), batch)
+        del dropped
+
+
+def test_a_tape_may_outlive_its_program():
+    circuit = hea(5, 2)
+    program = CpuEngine().compile(circuit, (PauliString(0, 3),))
+    step, angles = begin(program, circuit, *random_inputs(circuit, 20, 0))
+    tape = step.forward(angles)._tape
+    del program, step
+    gc.collect()
+    del tape
 
 
 def test_a_step_may_outlive_its_angles_on_the_caller_side():
