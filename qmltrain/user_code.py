@@ -63,10 +63,10 @@ def call_user_function(reference: str, where: str, *arguments: Any, **options: A
 def read_text(path: str, where: str, what: str = "the file") -> str:
     """The UTF-8 text of the file at `path`; `where` names the config key in messages, `what` the file.
 
-    Raises InputError in one line.
+    A byte order mark, as Windows writes it, is no part of the text. Raises InputError in one line.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{where}: {what} {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -103,6 +103,8 @@ def test_texts_are_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "terms.txt"
     path.write_text("0.5 Z0 # θ\n", encoding="utf-8")
     assert read_text(str(path), "here") == "0.5 Z0 # θ\n"
+    path.write_text("0.5 Z0 # θ\n", encoding="utf-8-sig")
+    assert read_text(str(path), "here") == "0.5 Z0 # θ\n"
     path.write_bytes(b"0.5 Z0 \xff\n")
     with pytest.raises(InputError, match=r"^here: the graph .*terms\.txt cannot be read: byte 7 is not UTF-8"):
         read_text(str(path), "here", "the graph")

@@ -7,6 +7,7 @@ place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -65,7 +66,10 @@ def pauli_string(letters: Mapping[int, str]) -> PauliString:
 def from_sums(
     sums: list[tuple[str, list[tuple[float, PauliString]]]], diagonalizing_gates: tuple[Gate, ...] = ()
 ) -> Observables:
-    """Observables from named sums of (coefficient, string); equal strings are measured once."""
+    """Observables from named sums of (coefficient, string); equal strings are measured once.
+
+    Raises InputError for a coefficient that is not finite.
+    """
     index: dict[PauliString, int] = {}
     coefficients, names = [], []
     for name, terms in sums:
@@ -73,6 +77,8 @@ def from_sums(
         for value, string in terms:
             column = index.setdefault(string, len(index))
             row[column] = row.get(column, 0.0) + float(value)
+        if not all(map(math.isfinite, row.values())):
+            raise InputError(f"observable: a coefficient of {name} is not finite; choose smaller numbers")
         coefficients.append(row)
         names.append(name)
     return Observables(tuple(index), tuple(coefficients), tuple(names), diagonalizing_gates)

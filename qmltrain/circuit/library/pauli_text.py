@@ -7,6 +7,7 @@ by spaces, by "*", or by nothing.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -29,14 +30,16 @@ def parse_pauli_sum(text: str, n_qubits: int, where: str = "Pauli sum") -> list[
     """``"0.5*Z0 Z1 - X2"`` -> [(0.5, Z0 Z1), (-1.0, X2)]; a lone number is that multiple of the identity.
 
     Raises InputError naming `where` and the position (column, from 1) of what cannot be read: an unknown
-    character, a number or sign out of place, a qubit outside 0..n_qubits-1 or twice in one term.
+    character, a number or sign out of place, a number that is not finite, a qubit outside 0..n_qubits-1 or twice in
+    one term.
     """
     tokens = _tokens(text, where)
     terms: list[tuple[float, PauliString]] = []
     place = 0
 
     def refuse(position: int, reason: str) -> InputError:
-        return InputError(f'{where}: position {position} of "{text}": {reason}; write sums such as "0.5*Z0 Z1 + X2"')
+        shown = _excerpt(text, position)
+        return InputError(f'{where}: position {position} of "{shown}": {reason}; write sums such as "0.5*Z0 Z1 + X2"')
 
     end = len(text) + 1
     while place < len(tokens):
@@ -53,13 +56,16 @@ def parse_pauli_sum(text: str, n_qubits: int, where: str = "Pauli sum") -> list[
                 if place > start:
                     raise refuse(token.position, f"the number {token.text} must come first in its term")
                 value *= float(token.text)
+                if math.isinf(value):
+                    raise refuse(token.position, f"the number {_excerpt(token.text, 1)} is beyond 1.8e308")
             elif token.kind == "star":
                 if place == start or star:
                     raise refuse(token.position, "'*' needs a number or a Pauli letter before it")
             else:
-                qubit = int(token.text[1:])
-                if qubit >= n_qubits:
-                    raise refuse(token.position, f"qubit {qubit} is not in 0..{n_qubits - 1}")
+                digits = token.text[1:].lstrip("0") or "0"
+                if len(digits) > 9 or int(digits) >= n_qubits:
+                    raise refuse(token.position, f"qubit {_excerpt(digits, 1)} is not in 0..{n_qubits - 1}")
+                qubit = int(digits)
                 if qubit in letters:
                     raise refuse(token.position, f"qubit {qubit} stands twice in one term")
                 letters[qubit] = token.text[0]
@@ -81,11 +87,20 @@ def _tokens(text: str, where: str) -> list[_Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             bad = position + len(text[position:]) - len(text[position:].lstrip())
+            shown = _excerpt(text, bad + 1)
             raise InputError(
-                f'{where}: position {bad + 1} of "{text}": {text[bad]!r} cannot be read; write sums such as '
+                f'{where}: position {bad + 1} of "{shown}": {text[bad]!r} cannot be read; write sums such as '
                 '"0.5*Z0 Z1 + X2" with I, X, Y, Z and the number of a qubit'
             )
         kind = str(match.lastgroup)
         tokens.append(_Token(kind, match[kind], match.start(kind) + 1))
         position = match.end()
     return tokens
+
+
+def _excerpt(text: str, position: int) -> str:
+    """At most some 80 characters of `text`, with those at `position` among them."""
+    if len(text) <= 80:
+        return text
+    begin = max(0, position - 30)
+    return f"{'...' if begin else ''}{text[begin : begin + 60]}{'...' if begin + 60 < len(text) else ''}"

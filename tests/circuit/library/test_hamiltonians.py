@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,11 @@ def test_file(tmp_path: Path) -> None:
         ("ising", {"graph": "chain", "degree": 2}, r"^observable\.degree: not used by graph chain"),
         ("ising", {"couplings": [1.0]}, r"^observable\.couplings: not used by ising"),
         ("ising", {"coupling": 0.0, "field": 0.0}, r"nothing to measure"),
+        (
+            "heisenberg",
+            {"couplings": [1e308, 0.0, 0.0], "field": -math.inf},
+            "a coefficient of heisenberg is not finite",
+        ),
         ("heisenberg", {"couplings": [1.0, 2.0]}, r"^observable\.couplings: \[Jx, Jy, Jz\] is needed, found \[1\.0, 2"),
         ("heisenberg", {"couplings": [0.0, 0.0, 0.0]}, r"nothing to measure"),
         ("maxcut", {"graph": "random_regular", "degree": 9}, r"^observable\.degree: 9 is not in 1\.\.2"),
@@ -118,6 +124,20 @@ def test_one_qubit_has_no_edges(name: str) -> None:
         assemble_observables(1, name, {})
 
 
+def test_files_of_windows_are_read(tmp_path: Path) -> None:
+    """A byte order mark and CRLF are no part of a Hamiltonian or of a graph."""
+    for encoding, end in (("utf-8", "\n"), ("utf-8-sig", "\r\n")):
+        (tmp_path / encoding).mkdir()
+        for name, lines in (("h.txt", ["0.5 X0 Z1", "-0.3 Z0"]), ("graph.txt", ["0 1 2.0", "1 2"])):
+            (tmp_path / encoding / name).write_bytes(end.join([*lines, ""]).encode(encoding))
+    for name, file, options in (("hamiltonian", "h.txt", {}), ("maxcut", "graph.txt", {"graph": "file"})):
+        plain, marked = (
+            assemble_observables(3, name, {"path": str(tmp_path / encoding / file), **options})
+            for encoding in ("utf-8", "utf-8-sig")
+        )
+        assert marked == plain
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -127,10 +147,12 @@ def test_one_qubit_has_no_edges(name: str) -> None:
         ("0.5 X0 X3\n", "line 1 of .*qubit 3 is not in"),
         ("0.5 X0 X0\n", "stands twice"),
         ("[[1, 2]]", "cannot be read"),
+        ("Z0\n1e999 X0 X1\n", "line 2 of .*the number 1e999 is beyond"),
+        ("1e308 Z0\n1e308 Z0\n", "observable: a coefficient of h is not finite"),
     ],
 )
 def test_bad_files_are_refused_with_the_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "h.txt").write_text(text)
-    with pytest.raises(InputError, match=r"^observable\.path: .*" + message) as refused:
+    with pytest.raises(InputError, match=r"^observable(\.path)?: .*" + message.removeprefix("observable: ")) as refused:
         assemble_observables(3, "hamiltonian", {"path": str(tmp_path / "h.txt")})
     assert "\n" not in str(refused.value)

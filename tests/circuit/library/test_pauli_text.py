@@ -54,11 +54,19 @@ def test_reads(text: str, expected: list) -> None:
         ("2/3*Z0", 2, "'/' cannot be read"),
         ("(Z0)", 1, r"'\(' cannot be read"),
         ("1j*Z0", 2, "'j' cannot be read"),
+        ("1e999 Z0", 1, "the number 1e999 is beyond 1.8e308"),
+        ("X1 - 1e999", 6, "the number 1e999 is beyond"),
+        (f"{'9' * 400} Z0", 1, "the number 9{60}... is beyond"),
+        ("nan Z0", 1, "'n' cannot be read"),
+        ("inf*Z0", 1, "'i' cannot be read"),
+        (f"Z{'9' * 5000}", 1, r"qubit 9{60}\.\.\. is not in"),
+        (f"Z0 + {'0' * 5000}.1 A1", 5009, "'A' cannot be read"),
     ],
 )
 def test_refuses_with_the_position(text: str, position: int, reason: str) -> None:
-    with pytest.raises(InputError, match=rf"^here: position {position} of .*{reason}"):
+    with pytest.raises(InputError, match=rf"^here: position {position} of .*{reason}") as refused:
         parse_pauli_sum(text, 3, "here")
+    assert len(str(refused.value)) < 400
 
 
 letters = st.dictionaries(st.integers(0, 5), st.sampled_from("IXYZ"), min_size=1, max_size=6)
