@@ -42,6 +42,13 @@ class CircuitBuilder:
         """How many gates have been added."""
         return len(self._gates)
 
+    @property
+    def changed_qubits(self) -> set[int]:
+        """Qubits that may be in another state than |0>: those of gates, or all of an amplitude encoding."""
+        if self._amplitude_encoded:
+            return set(range(self.n_qubits))
+        return {qubit for gate in self._gates for qubit in gate.qubits}
+
     def add(self, name: str, qubits: int | Sequence[int], *angles: Angle | float, pauli: str = "") -> None:
         """Append one gate; a plain number is a constant angle in radians.
 

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError
-from qmltrain.circuit.interchange.qasm_gates import GATES, Operation, controlled, inverse, power
-from qmltrain.circuit.interchange.qasm_values import LARGEST_COUNT, Scope, Values, whole_number, words
+from qmltrain.circuit.interchange.qasm_expressions import LARGEST_COUNT, Expression, NotAnAngleError
+from qmltrain.circuit.interchange.qasm_gates import GATES, Operation, Rule
+from qmltrain.circuit.interchange.qasm_modifiers import controlled, inverse, power
+from qmltrain.circuit.interchange.qasm_values import INCLUDES, Scope, Values, brief, unknown_gate, whole_number, words
 from qmltrain.errors import InputError
-
-INCLUDES = ("stdgates.inc", "qelib1.inc")
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class GateCalls(Values):
         super().__init__(version_2)
         self.where = where
         self.definitions: dict[str, Definition] = {}
+        self.opaque: set[str] = set()
+        self.included = False
         self.count = 0
 
     def operations(self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int) -> list[Operation]:
@@ -93,20 +94,13 @@ class GateCalls(Values):
         self, name: str, angles: list[Expression], qubits: tuple[int, ...], callable_below: int
     ) -> list[Operation]:
         definition = self.definitions.get(name)
-        if definition is not None and definition.number >= callable_below:
+        if definition is None:
+            rule = self._rule(name)
+            _check_counts(name, rule.n_angles, rule.n_qubits, angles, qubits)
+            return rule.operations(angles, qubits)
+        if definition.number >= callable_below:
             raise InputError(f"gate {name} calls itself, or a gate that is defined later")
-        if definition is None and name not in GATES:
-            raise InputError(f"gate {name!r} is not known: neither in {' or '.join(INCLUDES)} nor defined before")
-        if definition is None:
-            n_angles, n_qubits, ours, convert = GATES[name]
-        else:
-            n_angles, n_qubits = len(definition.parameters), len(definition.qubits)
-        if (len(angles), len(qubits)) != (n_angles, n_qubits):
-            raise InputError(
-                f"gate {name} takes {n_angles} angles and {n_qubits} qubits, found {len(angles)} and {len(qubits)}"
-            )
-        if definition is None:
-            return [Operation(ours, qubits, tuple(convert(angles)))]
+        _check_counts(name, len(definition.parameters), len(definition.qubits), angles, qubits)
         scope: Scope = dict(zip(definition.parameters, angles, strict=True))
         places = dict(zip(definition.qubits, qubits, strict=True))
         found: list[Operation] = []
@@ -118,11 +112,22 @@ class GateCalls(Values):
         self.names_are_inputs = outside
         return found
 
+    def _rule(self, name: str) -> Rule:
+        if name in self.opaque:
+            raise InputError(f"gate {name} is opaque: nothing says what it does; define it with `gate`")
+        if name not in GATES:
+            raise InputError(unknown_gate(name))
+        if not self.included and name != "U" and not (name == "CX" and self.version_2):
+            include = INCLUDES[1 if self.version_2 else 0]
+            raise InputError(f'gate {name!r} needs its library: write `include "{include}";` at the top')
+        return GATES[name]
+
     def _in_gate(self, statement: Any, scope: Scope, places: dict[str, int], number: int) -> list[Operation]:
         def place(qubit: Any) -> int:
-            if qubit.name not in places:
-                raise InputError(f"qubit {qubit.name!r} is not an argument of the gate")
-            return places[qubit.name]
+            name = qubit.name if isinstance(qubit.name, str) else f"{qubit.name.name}[...]"
+            if name not in places:
+                raise InputError(f"qubit {name!r} is not an argument of the gate")
+            return places[name]
 
         with self.at(statement):
             kind = type(statement).__name__
@@ -150,4 +155,13 @@ class GateCalls(Values):
             if str(error).startswith(self.where):
                 raise
             line = statement.span.start_line if statement.span else "?"
-            raise InputError(f"{self.where}, line {line}: {error}") from error
+            raise InputError(f"{self.where}, line {line}: {brief(str(error))}") from error
+
+
+def _check_counts(
+    name: str, n_angles: int, n_qubits: int, angles: Sequence[Expression], qubits: tuple[int, ...]
+) -> None:
+    if (len(angles), len(qubits)) != (n_angles, n_qubits):
+        raise InputError(
+            f"gate {name} takes {n_angles} angles and {n_qubits} qubits, found {len(angles)} and {len(qubits)}"
+        )

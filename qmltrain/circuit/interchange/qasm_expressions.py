@@ -15,6 +15,7 @@ from typing import Literal
 
 from qmltrain.circuit.angle import Angle, Feature
 
+LARGEST_COUNT = 1_000_000  # gates, and iterations of loops: what is beyond it is a mistake
 ROUNDING = 1e-12  # relative: coefficients that are this near belong to one product
 
 
@@ -92,6 +93,8 @@ class Expression:
 def to_angle(expression: Expression) -> Angle:
     """The Angle that `expression` is; NotAnAngleError where it has another form."""
     terms = dict(expression.terms)
+    if not terms:  # the number 0
+        return Angle(scale=0.0)
     if not all(math.isfinite(value) for value in terms.values()):
         raise NotAnAngleError("it is not finite")
     offset = terms.pop((), 0.0)

@@ -4,25 +4,25 @@ Qubits are numbered in the order of their declarations, so q[0] of the first reg
 amplitude's index). `input float x0;`, `input float x1;`, ... or `input array[float, n] x;` are the features; every
 other input is a trainable parameter of its own name, in the order of the declarations. OpenQASM 2 has no inputs: there
 every name that nothing declares is one. Constants, gate definitions, `for` over integers and the modifiers inv, pow,
-ctrl and negctrl are carried out; measurements at the end and barriers are passed over, since observables say what is
-measured. What depends on a measurement, `reset`, `def` and timing is refused.
+ctrl and negctrl are carried out; measurements at the end, barriers and resets of qubits that no gate has acted on are
+passed over: observables say what is measured, and qubits begin in 0. What depends on a measurement, other resets,
+`def` and timing are refused. Which standard gates follow is said in `qasm_gates`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
 from typing import Any
 
 from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Gate
-from qmltrain.circuit.interchange.qasm_calls import INCLUDES, Definition, GateCalls
-from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, to_angle
-from qmltrain.circuit.interchange.qasm_gates import Operation
-from qmltrain.circuit.interchange.qasm_values import LARGEST_COUNT, Scope, whole_number, words
+from qmltrain.circuit.interchange.qasm_ahead import declared_qubits, look_ahead
+from qmltrain.circuit.interchange.qasm_calls import Definition, GateCalls
+from qmltrain.circuit.interchange.qasm_expressions import LARGEST_COUNT, Expression, NotAnAngleError, to_angle
+from qmltrain.circuit.interchange.qasm_gates import Operation, circuit_gates
+from qmltrain.circuit.interchange.qasm_text import statements, version_of, without_comments
+from qmltrain.circuit.interchange.qasm_values import INCLUDES, Scope, unsupported, whole_number, words
 from qmltrain.errors import InputError
 
 INSTALL = "pip install 'qmltrain[qasm]'"
@@ -30,48 +30,45 @@ INSTALL = "pip install 'qmltrain[qasm]'"
 
 @dataclass(frozen=True)
 class Program:
-    """What a file says: qubits, trainable parameters in order, features used (the highest index plus 1), gates."""
+    """What a file says: qubits, trainable parameters in order, features used (the highest index plus 1), gates.
+
+    `reset_qubits` were reset before the first gate on them: it means the same only where nothing comes before it.
+    """
 
     n_qubits: int
     parameter_names: tuple[str, ...]
     n_features: int
     gates: tuple[Gate, ...]
+    reset_qubits: tuple[int, ...] = ()
 
 
-def read_program(text: str, where: str) -> Program:
-    """The program `text`; `where` (config key and file) opens each message, with the line. Raises InputError."""
+def read_program(text: str, where: str, check_qubits: Callable[[int], None] = lambda n_qubits: None) -> Program:
+    """The program `text`; `where` (config key and file) opens each message, with the line. Raises InputError.
+
+    `check_qubits` may refuse their number: what registers declare is looked at before a large file is read.
+    """
     try:
-        import openqasm3
-        from openqasm3.parser import QASM3ParsingError
+        import openqasm3.parser  # noqa: F401
     except ImportError:
         raise InputError(f"{where}: reading OpenQASM needs the package openqasm3 with its parser: {INSTALL}") from None
+    text = without_comments(text, where)
     if not text.strip():
-        raise InputError(f"{where}: the file is empty")
-    if re.search(r"^\s*OPENQASM\s+2", text, flags=re.MULTILINE):
-        text = text.replace("^", "**")  # a power in OpenQASM 2, and the lowest of operators in 3
-    try:
-        with redirect_stderr(StringIO()):  # the parser also prints what it raises
-            tree = openqasm3.parse(text)
-    except QASM3ParsingError as error:
-        raise InputError(f"{where}{_place(error)}: not understood as OpenQASM") from error
-    except RecursionError:
-        raise InputError(f"{where}: nested too deeply to be understood") from None
-    if tree.version is not None and tree.version.partition(".")[0] not in ("2", "3"):
-        raise InputError(f"{where}: OpenQASM {tree.version}; versions 2 and 3 are understood")
-    reader = _Reader(where, (tree.version or "3").startswith("2"))
-    reader.statements(tree.statements, {})
+        raise InputError(f"{where}: the file is empty, or holds comments alone")
+    version, begin = version_of(text, where)
+    check_qubits(declared_qubits(text))
+    look_ahead(text, where, version == 2)
+    reader = _Reader(where, version == 2)
+    reader.statements(statements(text, where, version == 2, begin), {})
     if not reader.n_qubits:
         raise InputError(f"{where}: declares no qubits")
-    return Program(reader.n_qubits, tuple(reader.parameters), reader.n_features, tuple(reader.gates))
-
-
-def _place(error: BaseException) -> str:
-    """Line and column of a parse error, as far as the parser tells."""
-    cause: Any = error.__cause__ or error.__context__
-    token = getattr(cause.args[0], "offendingToken", None) if cause is not None and cause.args else None
-    if token is not None:
-        return f", line {token.line}, column {token.column + 1} ({token.text!r})"
-    return f": {' '.join(str(error).split())}" if str(error) else ""
+    check_qubits(reader.n_qubits)
+    return Program(
+        reader.n_qubits,
+        tuple(reader.parameters),
+        reader.n_features,
+        tuple(reader.gates),
+        tuple(sorted(reader.reset)),
+    )
 
 
 class _Reader(GateCalls):
@@ -81,11 +78,13 @@ class _Reader(GateCalls):
         super().__init__(where, version_2)
         self.gates: list[Gate] = []
         self.n_qubits = 0
+        self.used: set[int] = set()
         self.measured: set[int] = set()
+        self.reset: set[int] = set()
 
     # statements
 
-    def statements(self, statements: Sequence[Any], scope: Scope) -> None:
+    def statements(self, statements: Iterable[Any], scope: Scope) -> None:
         for statement in statements:
             with self.at(statement):
                 self._statement(statement, scope)
@@ -94,12 +93,16 @@ class _Reader(GateCalls):
         kind = type(statement).__name__
         method = getattr(self, f"_{kind}", None)
         if method is None:
-            raise InputError(f"{words(kind)} is not supported; circuits hold declarations, gates and loops")
+            raise InputError(unsupported(words(kind)))
         method(statement, scope)
 
     def _Include(self, statement: Any, scope: Scope) -> None:
         if statement.filename not in INCLUDES:
             raise InputError(f"include {statement.filename!r} is not available; allowed: {', '.join(INCLUDES)}")
+        self.included = True
+
+    def _OpaqueDeclaration(self, statement: Any, scope: Scope) -> None:
+        self.opaque.add(statement.name)
 
     def _QuantumBarrier(self, statement: Any, scope: Scope) -> None:
         """Nothing is reordered across a barrier that would change a result."""
@@ -182,6 +185,15 @@ class _Reader(GateCalls):
             raise InputError("classical bits may only take measurements")
         self.measured.update(self._qubits(measurement.qubit, scope))
 
+    def _QuantumReset(self, statement: Any, scope: Scope) -> None:
+        qubits = self._qubits(statement.qubits, scope)
+        late = self.used & set(qubits)
+        if late:
+            raise InputError(
+                f"reset of qubit {min(late)} after a gate on it; a qubit can be reset before its first gate"
+            )
+        self.reset.update(qubits)
+
     def _QuantumPhase(self, statement: Any, scope: Scope) -> None:
         self._emit(self.phase(statement, scope, lambda qubit: self._single(qubit, scope)))
 
@@ -198,13 +210,12 @@ class _Reader(GateCalls):
         if len(self.gates) + len(operations) > LARGEST_COUNT:
             raise InputError(f"more than {LARGEST_COUNT} gates")
         for operation in operations:
-            late = self.measured & set(operation.qubits)
+            late = self.measured and self.measured.intersection(operation.qubits)
             if late:
                 raise InputError(f"gate {operation.name} on qubit {min(late)} after its measurement")
-            if operation.name == "gphase":
-                continue
-            name = "u" if operation.name == "U" else operation.name
-            self.gates.append(Gate(name, operation.qubits, tuple(_angle(a, operation.name) for a in operation.angles)))
+            self.used.update(operation.qubits)
+            for name, qubits, angles in circuit_gates(operation):
+                self.gates.append(Gate(name, qubits, tuple([_angle(angle, operation.name) for angle in angles])))
 
     # qubits
 
@@ -219,6 +230,8 @@ class _Reader(GateCalls):
         indexed = type(qubit).__name__ == "IndexedIdentifier"
         name = qubit.name.name if indexed else qubit.name
         if name.startswith("$"):
+            if len(name) > 9 or int(name[1:]) >= LARGEST_COUNT:
+                raise InputError(f"qubit {name} is not possible")
             self.n_qubits = max(self.n_qubits, int(name[1:]) + 1)
             if self.registers:
                 raise InputError(f"{name}: physical qubits and registers cannot be mixed")
@@ -235,6 +248,8 @@ class _Reader(GateCalls):
             items = [whole_number(self.evaluate(value, scope), "an index") for value in index.values]
         elif len(index) == 1 and type(index[0]).__name__ == "RangeDefinition":
             items = list(self._range(index[0], scope, len(register)))
+        elif len(index) == 1 and type(index[0]).__name__ == "IntegerLiteral":
+            items = [index[0].value]  # the usual, without a detour
         elif len(index) == 1:
             items = [whole_number(self.evaluate(index[0], scope), "an index")]
         else:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, Symbol
+from qmltrain.circuit.interchange.qasm_expressions import LARGEST_COUNT, Expression, NotAnAngleError, Symbol
 from qmltrain.errors import InputError
 
-LARGEST_COUNT = 1_000_000  # gates, and iterations of loops: what is beyond it is a mistake
+INCLUDES = ("stdgates.inc", "qelib1.inc")
 _NUMBERS = {"pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e}
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "exp": math.exp, "ln": math.log, "log": math.log,
     "sqrt": math.sqrt, "arcsin": math.asin, "arccos": math.acos, "arctan": math.atan, "asin": math.asin,
     "acos": math.acos, "atan": math.atan, "floor": math.floor, "ceiling": math.ceil,
+}  # fmt: skip
+_AS_WRITTEN = {
+    "BranchingStatement": "if", "WhileLoop": "while", "SwitchStatement": "switch", "BreakStatement": "break",
+    "ContinueStatement": "continue", "EndStatement": "end", "ReturnStatement": "return", "SubroutineDefinition": "def",
+    "ExternDeclaration": "extern", "AliasStatement": "let", "ClassicalAssignment": "an assignment",
+    "ExpressionStatement": "an expression alone", "CompoundStatement": "a block alone", "DelayInstruction": "delay",
+    "Box": "box", "CalibrationDefinition": "defcal", "CalibrationStatement": "cal",
+    "CalibrationGrammarDeclaration": "defcalgrammar", "QuantumReset": "reset", "Cast": "a cast",
 }  # fmt: skip
 _FEATURE = re.compile(r"x(0|[1-9][0-9]*)")
 
@@ -41,6 +50,8 @@ class Values:
 
     def input(self, name: str) -> Expression:
         found = _FEATURE.fullmatch(name)
+        if found and len(name) > 9:
+            raise InputError(f"feature {name} is not possible")
         return self.feature(int(found[1])) if found else self.parameter(name)
 
     def feature(self, index: int) -> Expression:
@@ -54,8 +65,11 @@ class Values:
         return Expression.symbol(Symbol("parameter", len(self.parameters) - 1))
 
     def evaluate(self, expression: Any, scope: Scope) -> Expression:
+        """The value of an expression; InputError for one that has none."""
         kind = type(expression).__name__
         if kind in ("IntegerLiteral", "FloatLiteral"):
+            if abs(expression.value) > sys.float_info.max:
+                raise InputError("a number is not finite: it is beyond 1.8e308")
             return Expression.number(expression.value)
         if kind == "Identifier":
             return self._named(expression.name, scope)
@@ -75,7 +89,7 @@ class Values:
         for known in (scope, self.globals):
             if name in known:
                 return known[name]
-        if name in _NUMBERS:
+        if name == "pi" or name in _NUMBERS and not self.version_2:
             return Expression.number(_NUMBERS[name])
         if self.names_are_inputs and name not in self.registers:
             return self.globals.setdefault(name, self.input(name))
@@ -113,16 +127,16 @@ class Values:
                 raise InputError(f"{base:g} ** {exponent:g}: {error}") from error
             return replace(Expression.number(value), whole=a.whole and b.whole and exponent >= 0)
         if op == "%" and a.whole and b.whole and b.value:
-            return Expression.number(int(a.value) % int(b.value))
+            return Expression.number(whole_number(a, "a number") % whole_number(b, "a number"))
         raise InputError(f"operator {op} is not supported in an angle")
 
     def _whole_quotient(self, a: Expression, b: Expression) -> Expression:
         if not b.value:
             raise InputError("a division by zero")
-        if a.value % b.value:
-            text = f"{int(a.value)}/{int(b.value)}"
-            raise InputError(f"{text} divides integers, which OpenQASM 3 rounds; write {int(a.value)}.0/{int(b.value)}")
-        return Expression.number(int(a.value // b.value))
+        over, under = whole_number(a, "a number"), whole_number(b, "a number")
+        if over % under:
+            raise InputError(f"{over}/{under} divides integers, which OpenQASM 3 rounds; write {over}.0/{under}")
+        return Expression.number(over // under)
 
     def _function(self, expression: Any, scope: Scope) -> Expression:
         name = expression.name.name
@@ -152,6 +166,21 @@ def whole_number(expression: Expression, what: str) -> int:
     return int(value)
 
 
+def brief(reason: str) -> str:
+    """`reason` with the long words of a damaged text cut short."""
+    return re.sub(r"\S{80,}", lambda found: f"{found[0][:40]}...", reason)[:500]
+
+
+def unsupported(statement: str) -> str:
+    return f"{statement} is not supported; circuits hold declarations, gates and loops"
+
+
+def unknown_gate(name: str) -> str:
+    return f"gate {name!r} is not known: neither in {' or '.join(INCLUDES)} nor defined before"
+
+
 def words(kind: str) -> str:
-    """The name of a syntax node for messages: `BranchingStatement` -> `branching statement`."""
+    """A syntax node as users write it, `BranchingStatement` -> `if`, or in words, `IndexSet` -> `index set`."""
+    if kind in _AS_WRITTEN:
+        return _AS_WRITTEN[kind]
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()

@@ -6,6 +6,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.interchange.qasm_import import read_program
 from tests.circuit.listing import listing
 
+LIBRARY = 'include "stdgates.inc"; '
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 
 
@@ -17,4 +18,5 @@ def circuit_of(text: str, n_features: int = 0) -> Circuit:
 
 
 def lines(text: str) -> list[str]:
-    return listing(circuit_of(text))
+    """The gates of `text`, to which the library is added."""
+    return listing(circuit_of(LIBRARY + text))

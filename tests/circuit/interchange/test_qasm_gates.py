@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pytest
 
-from qmltrain.circuit.gates import gate_matrix
 from qmltrain.circuit.interchange.qasm_gates import GATES
 from tests.circuit.dense import assert_same_up_to_phase, unitary
+from tests.circuit.interchange.openqasm_matrices import ANGLES, MATRICES, call, matrix
 from tests.circuit.interchange.programs import HEADER, circuit_of
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
 
+# of the specification of OpenQASM 3, and of Qiskit
+STDGATES = {
+    "p", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "rx", "ry", "rz", "cx", "cy", "cz", "cp", "crx", "cry",
+    "crz", "ch", "swap", "ccx", "cswap", "cu", "CX", "phase", "cphase", "id", "u1", "u2", "u3",
+}  # fmt: skip
+QELIB1 = {
+    "u3", "u2", "u1", "cx", "id", "u0", "u", "p", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "rx", "ry", "rz",
+    "sx", "sxdg", "cz", "cy", "swap", "ch", "ccx", "cswap", "crx", "cry", "crz", "cu1", "cp", "cu3", "csx", "cu",
+    "rxx", "rzz", "rccx", "rc3x", "c3x", "c3sqrtx", "c4x",
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("name", GATES)
 def test_every_gate_name_gives_the_matrix_of_its_definition(name):
-    """Against the definitions of stdgates.inc and qelib1.inc, written out with matrices."""
-    n_angles, n_qubits, _, _ = GATES[name]
-    values = [0.3, -1.1, 0.7, 2.2][:n_angles]
-    aliases = {
-        "CX": ("cx", values), "phase": ("p", values), "cphase": ("cp", values), "u0": ("id", []), "u1": ("p", values),
-        "u2": ("u", [math.pi / 2, *values]), "u3": ("u", values), "U": ("u", values), "cu1": ("cp", values),
-        "cu3": ("cu", [*values, 0.0]),
+    assert_same_up_to_phase(unitary(circuit_of(HEADER + call(name))), matrix(name))
+
+
+def test_the_libraries_are_complete():
+    assert GATES.keys() == MATRICES.keys() >= {*STDGATES, *QELIB1, "U"}
+
+
+def test_a_gate_needs_its_library():
+    """Without an include a program has `U`, in version 2 also `CX`, and what it defines itself."""
+    own = "gate h a { U(pi/2, 0, pi) a; } qubit q; h q;"
+    assert_same_up_to_phase(unitary(circuit_of(own)), MATRICES["h"]())
+    own = "OPENQASM 2.0; qreg q[2]; U(pi/2, 0, pi) q[1]; CX q[0], q[1];"
+    expected = MATRICES["CX"]() @ np.kron(MATRICES["h"](), np.eye(2))
+    assert_same_up_to_phase(unitary(circuit_of(own)), expected)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("name", sorted({*QELIB1, "ccz", "ryy"}))
+def test_qiskit_has_the_same_matrices(name):
+    """What the specification does not define is Qiskit's, phase included; the others may differ in a phase."""
+    pytest.importorskip("qiskit")
+    from qiskit.circuit import library
+    from qiskit.quantum_info import Operator
+
+    names = {
+        "id": "I", "u0": "I", "p": "Phase", "cp": "CPhase", "sdg": "Sdg", "tdg": "Tdg", "sxdg": "SXdg", "swap": "Swap",
+        "cswap": "CSwap", "rc3x": "RC3X", "c3sqrtx": "C3SX",
     }  # fmt: skip
-    ours, ours_values = aliases.get(name, (name, values))
-    call = f"{name}({', '.join(map(str, values))})" if values else name
-    text = HEADER + f"qubit[{n_qubits}] q; {call} {', '.join(f'q[{k}]' for k in range(n_qubits))};"
-    expected = gate_matrix(ours, n_qubits, tuple(ours_values))
-    assert_same_up_to_phase(unitary(circuit_of(text)), expected)
+    theirs = getattr(library, f"{names.get(name, name.upper())}Gate")
+    gate = theirs(*(() if name == "u0" else ANGLES[: GATES[name].n_angles]))
+    found = Operator(gate).data
+    if name in ("u2", "u3", "rzz", "rxx"):
+        assert_same_up_to_phase(matrix(name), found)
+    else:
+        np.testing.assert_allclose(matrix(name), found, atol=1e-12)

@@ -13,7 +13,7 @@ from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.interchange.qasm_import import read_program
 from qmltrain.errors import InputError
 from tests.circuit.dense import run
-from tests.circuit.interchange.programs import HEADER, circuit_of, lines
+from tests.circuit.interchange.programs import HEADER, LIBRARY, circuit_of, lines
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
 
@@ -94,25 +94,42 @@ def test_qubits(text, n):
 
 
 REFUSED = [
-    ("qubit q; h q", "line 1, column 13"),
     ("qubit q; £", "token recognition error"),
-    ("", "the file is empty"),
-    ("OPENQASM 3.0;", "declares no qubits"),
-    ("OPENQASM 4.0; qubit q;", "OpenQASM 4.0; versions 2 and 3"),
     ('include "mine.inc"; qubit q;', "include 'mine.inc' is not available"),
-    ("qubit q;\nreset q;", "line 2: quantum reset is not supported"),
-    ("qubit q; bit c;\nif (c == 1) { x q; }", "line 2: branching statement is not supported"),
-    ("qubit q; def f() { }", "subroutine definition is not supported"),
-    ("qubit q; while (true) { x q; }", "while loop is not supported"),
+    ("qubit q; x q;\nreset q;", "line 2: reset of qubit 0 after a gate on it"),
+    ("qubit[2] q; cx q[0], q[1]; x q[0];\nreset q[1];", "line 2: reset of qubit 1 after a gate on it"),
+    ("qubit q; bit c;\nif (c == 1) { x q; }", "line 2: if is not supported"),
+    ("qubit q; bit c; for int i in [0:1] {\nif (c == 1) { x q; } }", "line 2: if is not supported"),
+    ("qubit q; def f() { }", "def is not supported"),
+    ("qubit q; while (true) { x q; }", "while is not supported"),
+    ("qubit q; for int i in [0:1] { while (true) { x q; } }", "while is not supported"),
+    ("qubit q; for int i in [0:1] { delay[10ns] q; }", "delay is not supported"),
+    ("qubit q; delay[10ns] q;", "delay is not supported"),
+    ("qubit q;\nbox { x q; }", "line 2: box is not supported"),
+    ("qubit[2] q; let a = q[0:1];", "let is not supported"),
+    ("qubit q; end;", "end is not supported"),
+    ("defcal x $0 { play; }", "defcal is not supported"),
+    ("qubit q; OPENQASM 3.0;", "OPENQASM can only be the first statement"),
+    ("qubit q; x q; /* no end", "the comment that begins here has no end"),
     ("qubit q; measure q; x q;", "gate x on qubit 0 after its measurement"),
     ("qubit q; rx(theta) q;", "'theta' is not declared; write `input float theta;`"),
-    ("OPENQASM 2.0; qreg q[1]; gate a(t) b { rx(T) b; } a(0.1) q[0];", "'T' is not declared"),
     ("qubit q; rx(1/2) q;", r"1/2 divides integers, .* write 1.0/2"),
     ("qubit q; rx(1/0) q;", "division by zero"),
     ("qubit q; rx(1.0/0) q;", "division by zero"),
     ("qubit q; rx(ln(-1.0)) q;", r"ln\(-1\): "),
     ("qubit q; rx((-1.0) ** 0.5) q;", r"-1 \*\* 0.5"),
     ("qubit q; rx(1e400) q;", "not finite"),
+    ("qubit q; rx(1e308*1e308) q;", "not finite"),
+    ("qubit q; rx(1e400-1e400) q;", "not finite"),
+    (f"qubit q; rx(1{'0' * 400}) q;", "not finite"),
+    (f"qubit q; rx(1{'0' * 5000}) q;", "not understood"),
+    ("qubit q; rx(10 ** 400) q;", r"10 \*\* 400"),
+    ("qubit q; rx(10**300 * 10**300 / 7) q;", "a number must be an integer, found inf"),
+    ("qubit q; rx(10**300 * 10**300 % 7) q;", "a number must be an integer, found inf"),
+    ("qubit q; rx(ln(0)) q;", r"ln\(0\): "),
+    ("qubit q; rx(exp(1000)) q;", r"exp\(1000\): "),
+    ("qubit q; rx(sqrt(-1.0)) q;", r"sqrt\(-1\): "),
+    ("qubit q; x q[10 ** 300];", r"the register has 1 qubits"),
     ("input float a; input float b; qubit q; rx(a*b) q;", "parameters cannot be multiplied"),
     ("input float a; qubit q; rx(a*a) q;", "parameters cannot be multiplied"),
     ("input float a; qubit q; rx(sin(a)) q;", "a number is needed here"),
@@ -132,6 +149,9 @@ REFUSED = [
     ("qubit[2] q; qubit[3] r; cx q, r;", "registers of different sizes"),
     ("qubit[2] q; cx q[0], q[0];", "a qubit is given twice"),
     ("qubit q; x $1;", "cannot be mixed"),
+    ("x $1000000;", "qubit .1000000 is not possible"),
+    (f"x ${'9' * 5000};", "is not possible"),
+    (f"input float x{'9' * 5000}; qubit q;", "feature x9+... is not possible"),
     ("qubit q; rx q;", "gate rx takes 1 angles and 1 qubits, found 0 and 1"),
     ("qubit[2] q; x q[0], q[1];", "gate x takes 0 angles and 1 qubits, found 0 and 2"),
     ("qubit q; sqrtx q;", "gate 'sqrtx' is not known"),
@@ -141,13 +161,36 @@ REFUSED = [
     ("qubit q; ctrl @ x q;", "1 qubits are too few for 1 controls"),
     ("qubit[2] q; pow(0.5) @ x q[0];", r"pow\(...\) must be an integer"),
     ("qubit[2] q; ctrl(0) @ x q[0];", r"ctrl\(0\) is not possible"),
-    ("qubit[4] q; ctrl @ ccx q[0], q[1], q[2], q[3];", "a controlled ccx is not available"),
+    ("gate a q { x q[0]; } qubit r; a r;", "is not an argument of the gate"),
     ("qubit q; for int i in [0:999999999] { x q; }", "range of more than"),
     ("qubit q; for int i in [0:1999] { for int j in [0:1999] { x q; } }", "more than 1000000 gates"),
     ("gate a q {x q; x q;} gate b q {pow(9999) @ a q;} gate c q {pow(9999) @ b q;} qubit r; c r;", "more than 1000000"),
     ("qubit q; for float f in [0:1] { x q; } for bit b in c { }", "a loop goes over a range"),
     ("qubit q; float f;", "a variable without a value"),
 ]
+
+
+WHOLE = [
+    ("", "the file is empty"),
+    ("// a circuit is still to come", "the file is empty, or holds comments alone"),
+    ("////", "comments alone"),
+    ("/* a\n */ // b\n", "comments alone"),
+    ("OPENQASM 3.0;", "declares no qubits"),
+    ("OPENQASM 3.0; // comment", "declares no qubits"),
+    ("OPENQASM 4.0; qubit q;", "OpenQASM 4.0; versions 2 and 3"),
+    ("// OPENQASM 2.0;\nqubit q; bit c;\nif (c) U(0, 0, 0) q;", "line 3: if is not supported"),
+    ("OPENQASM 2.0; qreg q[1]; gate a(t) b { U(T, 0, 0) b; } a(0.1) q[0];", "'T' is not declared"),
+    ("OPENQASM 2.0; qreg q[1];\ncreg c[1];\nif(c==1) U(0, 0, 0) q[0];", "line 3: if is not supported"),
+    ("OPENQASM 2.0;\nqreg q[0];", "line 2, column 7 .*size must be positive"),
+    ("OPENQASM 2.0; qreg q[2];\nctrl @ U(0, 0, 0) q[0], q[1];", "line 2, column 7 .*not understood as OpenQASM 2"),
+    ("OPENQASM 2.0;\nopaque f(a) b;\nqreg q[1]; f(1) q[0];", "line 3: gate f is opaque"),
+    ("OPENQASM 2.0;\nqubit q;", "line 2: 'qubit' is a word of OpenQASM 3, the file says 2"),
+    ("qubit q; h q", "line 1, column 13"),
+    ("qubit q; h q;", "gate 'h' needs its library: write `include \"stdgates.inc\";`"),
+    ("OPENQASM 2.0; qreg q[1]; h q;", "gate 'h' needs its library: write `include \"qelib1.inc\";`"),
+    ("qubit[2] q; CX q[0], q[1];", "gate 'CX' needs its library"),
+]
+REFUSED = [(LIBRARY + text, message) for text, message in REFUSED] + WHOLE
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED, ids=[message for _, message in REFUSED])
@@ -171,6 +214,12 @@ def test_without_the_parser_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match=r"pip install 'qmltrain\[qasm\]'"):
         read_program("qubit q;", "file")
+
+
+def test_resets_of_fresh_qubits_are_passed_over():
+    text = "qubit[3] q; reset q; ry(0.3) q[0]; reset q[1]; reset q[{1, 2}]; cx q[0], q[1];"
+    assert lines(text) == lines("qubit[3] q; ry(0.3) q[0]; cx q[0], q[1];")
+    assert read_program(LIBRARY + text, "f").reset_qubits == (0, 1, 2)
 
 
 @pytest.mark.field

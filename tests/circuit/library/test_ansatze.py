@@ -11,6 +11,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.library.ansatze import ANSATZE
 from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
+from tests.circuit.interchange.programs import LIBRARY
 from tests.circuit.library import ansatz_alone
 from tests.circuit.library.documented_ansaetze import DOCUMENTED, ONE_DEPTH
 from tests.circuit.library.user_modules import importable
@@ -40,7 +41,7 @@ def user_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("user")
     for n in DOCUMENTED["qasm"][0]:
         text = "".join(f"input float t{qubit}; ry(t{qubit}) q[{qubit}];\n" for qubit in range(n))
-        (folder / f"ry_{n}.qasm").write_text(f"qubit[{n}] q;\n{text}")
+        (folder / f"ry_{n}.qasm").write_text(f"{LIBRARY}qubit[{n}] q;\n{text}")
     QASM_FOLDER.append(folder)
     with importable(folder, "user_ansatz_for_tests", USER_MODULE):
         yield

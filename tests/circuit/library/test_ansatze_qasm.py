@@ -7,7 +7,7 @@ import pytest
 from qmltrain.circuit.angle import Angle, Feature
 from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
-from tests.circuit.interchange.programs import HEADER
+from tests.circuit.interchange.programs import HEADER, LIBRARY
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
 
@@ -34,6 +34,39 @@ def test_the_ansatz_takes_a_file(tmp_path):
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path, n_qubits, n_features, options, message):
     path = tmp_path / "mine.qasm"
-    path.write_text("input float x1; qubit[2] q; rx(x1) q;")
+    path.write_text(LIBRARY + "input float x1; qubit[2] q; rx(x1) q;")
     with pytest.raises(InputError, match=message):
         assemble(n_qubits, n_features, "none", {}, "qasm", {"path": str(path), **options})
+
+
+RESETS = "input float a; qubit[3] q; reset q[0]; ry(a) q[0]; reset q[{1, 2}]; cx q[0], q[1];"
+
+
+def test_a_reset_of_fresh_qubits_changes_nothing(tmp_path):
+    path, without = tmp_path / "resets.qasm", tmp_path / "without.qasm"
+    path.write_text(HEADER + RESETS)
+    without.write_text(HEADER + "input float a; qubit[3] q; ry(a) q[0]; cx q[0], q[1];")
+    found, expected = (assemble(3, 0, "none", {}, "qasm", {"path": str(file)}) for file in (path, without))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("n_features", "encoding", "layers", "qubit"),
+    [(0, "none", 2, 0), (1, "angle", 1, 0), (3, "angle", 1, 0), (8, "amplitude", 1, 0)],
+)
+def test_a_reset_of_what_came_before_the_file_is_refused(tmp_path, n_features, encoding, layers, qubit):
+    """In the file its qubits are fresh, in the circuit they are not."""
+    path = tmp_path / "resets.qasm"
+    path.write_text(HEADER + RESETS)
+    with pytest.raises(InputError, match=f"resets qubit {qubit}, which the encoding or the layer before has changed"):
+        assemble(3, n_features, encoding, {}, "qasm", {"path": str(path), "layers": layers})
+
+
+def test_more_qubits_than_any_circuit_has(tmp_path):
+    path = tmp_path / "large.qasm"
+    path.write_text(HEADER + "qubit[30] a; qubit[400] b; h a;")
+    with pytest.raises(InputError, match="large.qasm has 430 qubits; circuits have at most 40"):
+        assemble(30, 0, "none", {}, "qasm", {"path": str(path)})
+    path.write_text(HEADER + "const int n = 21; qubit[n] a; qubit[n] b; h a;")  # seen when it is read, not before
+    with pytest.raises(InputError, match="large.qasm has 42 qubits; circuits have at most 40"):
+        assemble(30, 0, "none", {}, "qasm", {"path": str(path)})
