@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,8 +119,10 @@ class GateCalls(Values):
         if name not in GATES:
             raise InputError(unknown_gate(name))
         if not self.included and name != "U" and not (name == "CX" and self.version_2):
+            self.included = True  # said once; runs of former versions may hold such texts
             include = INCLUDES[1 if self.version_2 else 0]
-            raise InputError(f'gate {name!r} needs its library: write `include "{include}";` at the top')
+            found = f"{self.where}: gate {name!r} is not defined, taken from a library"
+            warnings.warn(f'{found}; write `include "{include}";` at the top', stacklevel=2)
         return GATES[name]
 
     def _in_gate(self, statement: Any, scope: Scope, places: dict[str, int], number: int) -> list[Operation]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,25 @@ def test_a_gate_needs_its_library():
     own = "OPENQASM 2.0; qreg q[2]; U(pi/2, 0, pi) q[1]; CX q[0], q[1];"
     expected = MATRICES["CX"]() @ np.kron(MATRICES["h"](), np.eye(2))
     assert_same_up_to_phase(unitary(circuit_of(own)), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "gate", "library"),
+    [
+        ("qubit q; h q; h q;", "h", "stdgates.inc"),
+        ("OPENQASM 2.0; qreg q[1]; h q; h q;", "h", "qelib1.inc"),
+        ("qubit[2] q; CX q[0], q[1];", "CX", "stdgates.inc"),
+    ],
+)
+def test_a_library_that_is_not_included_is_said_once(text, gate, library):
+    with pytest.warns(UserWarning, match=f"gate '{gate}' is not defined, taken from a library; .*{library}") as said:
+        found = circuit_of(text)
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        register = "qubit" if "qubit" in text else "qreg"
+        expected = circuit_of(text.replace(register, f'include "{library}"; {register}', 1))
+    assert found == expected
 
 
 @pytest.mark.field
