@@ -1,8 +1,8 @@
 """Observables: K Hermitian operators, each a real sum of Pauli strings.
 
 Every observable the field uses is such a sum, if need be in another basis (projectors expand into strings of Z);
-engines therefore measure strings only, each once, and ``expval_BK = expval_BM @ coefficients_KM.T`` is applied in one
-place.
+engines therefore measure strings only, each once, and ``expval_BK = expval_BM @ coefficients_KM.T + constants_K`` is
+applied in one place, in double precision.
 """
 
 from __future__ import annotations
@@ -33,13 +33,28 @@ class Observables:
 
     `names` has one name per observable ("Z0", "P(|011>)"), for files and messages. `diagonalizing_gates`, of constant
     angles, are applied after the circuit and before the strings are measured: with V their product, observable k is
-    ``V^dagger (sum_m c_km P_m) V``.
+    ``V^dagger (sum_m c_km P_m) V + constant_k``. A string of identities that is given becomes part of `constants`: it
+    is known exactly, where measuring it would add the rounding of a state's norm.
     """
 
     strings: tuple[PauliString, ...]
     coefficients: tuple[Mapping[int, float], ...]
     names: tuple[str, ...]
     diagonalizing_gates: tuple[Gate, ...] = ()
+    constants: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        measured = [m for m, string in enumerate(self.strings) if string.x_mask | string.z_mask]
+        place = {m: k for k, m in enumerate(measured)}
+        given = self.constants or (0.0,) * len(self.coefficients)
+        constants = [
+            constant + sum(value for m, value in row.items() if m not in place)
+            for constant, row in zip(given, self.coefficients, strict=True)
+        ]
+        rows = [{place[m]: value for m, value in row.items() if m in place} for row in self.coefficients]
+        object.__setattr__(self, "strings", tuple(self.strings[m] for m in measured))
+        object.__setattr__(self, "coefficients", tuple(rows))
+        object.__setattr__(self, "constants", tuple(constants))
 
     @property
     def n_observables(self) -> int:

@@ -117,9 +117,9 @@ class ReferenceTape:
         for gate in circuit.gates:
             state = apply(state, self._matrices(gate), gate.qubits)
         self.state = state
-        self.expectations_BM = np.stack(
-            [np.sum(state.conj() * apply_string(state, string), axis=1).real for string in program.strings], axis=1
-        )
+        self.expectations_BM = np.empty((len(state), len(program.strings)))
+        for column, string in enumerate(program.strings):
+            self.expectations_BM[:, column] = np.sum(state.conj() * apply_string(state, string), axis=1).real
 
     def _angles(self, gate: Gate, shift: tuple[int, float] | None = None) -> FloatArray:
         """(B, angles) values of the gate's angles, the one at shift[0] moved by shift[1]."""

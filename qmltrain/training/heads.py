@@ -227,8 +227,8 @@ def observable_range(observables: Observables) -> tuple[float, float]:
     """(lowest, highest) expectation that any of the observables can take.
 
     Exact for diagonal observables on up to `EXACT_RANGE_QUBITS` qubits (their greatest and least eigenvalue, by a
-    Walsh-Hadamard transform of the coefficients); else the bound identity coefficient +- sum of the other absolute
-    coefficients, which contains it.
+    Walsh-Hadamard transform of the coefficients); else the bound constant +- sum of the absolute coefficients, which
+    contains it.
     """
     lows, highs = zip(*(_range_of_sum(observables, index) for index in range(observables.n_observables)), strict=True)
     return min(lows), max(highs)
@@ -236,15 +236,16 @@ def observable_range(observables: Observables) -> tuple[float, float]:
 
 def _range_of_sum(observables: Observables, index: int) -> tuple[float, float]:
     terms = [(observables.strings[column], value) for column, value in observables.coefficients[index].items()]
+    constant = observables.constants[index]
     support = 0
     for string, _ in terms:
         support |= string.z_mask
     qubits = [q for q in range(support.bit_length()) if support >> q & 1]
     if any(string.x_mask for string, _ in terms) or len(qubits) > EXACT_RANGE_QUBITS:
-        centre = sum(value for string, value in terms if not string.x_mask | string.z_mask)
-        radius = sum(abs(value) for string, value in terms if string.x_mask | string.z_mask)
-        return centre - radius, centre + radius
+        radius = sum(abs(value) for _, value in terms)
+        return constant - radius, constant + radius
     values = np.zeros(1 << len(qubits))
+    values[0] = constant
     for string, value in terms:
         values[sum((string.z_mask >> q & 1) << bit for bit, q in enumerate(qubits))] += value
     values = walsh_hadamard(values)

@@ -52,7 +52,9 @@ class Model:
         for row, terms in enumerate(self.observables.coefficients):
             for column, value in terms.items():
                 self.coefficients_KM[row, column] = value
-        self._placed: dict[Any, Array] = {}  # the coefficients beside the expectations, moved there once
+        self._constants_K = np.array(self.observables.constants)
+        # coefficients and constants beside the expectations, moved there once
+        self._placed: dict[Any, tuple[Array, Array]] = {}
         self._plain = shape[0] == shape[1] and bool(np.array_equal(self.coefficients_KM, np.eye(shape[0])))
 
     @property
@@ -109,16 +111,18 @@ class Model:
 
     def expectations(self, strings_BM: Array) -> Array:
         """Expectations of the observables (B, K) from those of the Pauli strings, on their array namespace."""
-        return strings_BM if self._plain else tree_matmul(strings_BM, self._coefficients(strings_BM).T)
+        sums_BK = strings_BM if self._plain else tree_matmul(strings_BM, self._beside(strings_BM)[0].T)
+        return sums_BK + self._beside(strings_BM)[1] if self._constants_K.any() else sums_BK
 
     def string_cotangent(self, cotangent_BK: Array) -> Array:
         """d loss / d string expectations (B, M)."""
-        return cotangent_BK if self._plain else tree_matmul(cotangent_BK, self._coefficients(cotangent_BK))
+        return cotangent_BK if self._plain else tree_matmul(cotangent_BK, self._beside(cotangent_BK)[0])
 
-    def _coefficients(self, like: Array) -> Array:
+    def _beside(self, like: Array) -> tuple[Array, Array]:
         xp = array_namespace(like)
         if xp not in self._placed:
-            self._placed[xp] = xp.asarray(self.coefficients_KM, dtype=like.dtype)
+            arrays = self.coefficients_KM, self._constants_K
+            self._placed[xp] = tuple(xp.asarray(array, dtype=like.dtype) for array in arrays)
         return self._placed[xp]
 
     def input_state_gradient(self, bra_BN: np.ndarray, x_BF: FloatArray) -> FloatArray:

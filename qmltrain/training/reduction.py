@@ -109,6 +109,8 @@ def tree_matmul(a_BI: Array, b_IJ: Array) -> Array:
     """(B, I) times (I, J) -> (B, J): each entry is a `tree_sum` over I, the same bits whatever B is."""
     xp = array_namespace(a_BI)
     n_rows, n_inner = a_BI.shape
+    if not n_inner:
+        return xp.zeros((n_rows, b_IJ.shape[1]), dtype=a_BI.dtype)
     step = max(1, SLAB // max(1, n_inner * b_IJ.shape[1]))
     slabs = [
         tree_sum(xp.permute_dims(a_BI[row : min(row + step, n_rows), :, None] * b_IJ[None, :, :], (1, 0, 2)))

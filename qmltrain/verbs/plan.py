@@ -109,4 +109,5 @@ def _measured(model: Model) -> str:
     after = len(observables.diagonalizing_gates)
     noun = "observable" if observables.n_observables == 1 else "observables"
     text = f"{observables.n_observables} {noun} from {n_strings} Pauli strings, {diagonal} of Z alone"
+    text += ", and a constant" * any(observables.constants)
     return text + f", after {after} more gates" * (after > 0)

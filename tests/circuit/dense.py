@@ -109,8 +109,8 @@ def expectations(
     """Expectation values (K,) and their gradients (K, P) for one sample."""
     state_N, tangent_PN = run(circuit, theta_P, x_F, initial_N)
     values, gradients = [], []
-    for row in observables.coefficients:
-        turned = np.zeros_like(state_N)
+    for row, constant in zip(observables.coefficients, observables.constants, strict=True):
+        turned = constant * state_N
         for column, coefficient in row.items():
             turned = turned + coefficient * string_times(observables.strings[column], state_N[None])[0]
         values.append(np.vdot(state_N, turned).real)

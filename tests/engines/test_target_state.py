@@ -73,7 +73,7 @@ def test_fidelity_and_its_gradient(tmp_path: Path, engine: str, n: int, precisio
 @pytest.mark.parametrize("engine", ["interpreter", "cpu"])
 @pytest.mark.parametrize("n", [10, 12])
 def test_projectors_on_basis_states(engine: str, n: int) -> None:
-    """2^n strings of Z, measured all at once."""
+    """2^n - 1 strings of Z, measured all at once."""
     generator = np.random.default_rng(n)
     circuit = assemble(n, n, "angle", {}, "hea", {"layers": 1})
     theta_P, x_BF = generator.uniform(-1, 1, circuit.n_parameters), generator.uniform(-1, 1, (2, n))

@@ -100,7 +100,7 @@ def test_the_reference_engine_gives_the_same(case: dict[str, Any], tmp_path: Pat
     state_N = initial_state(case, circuit)
     step, per_sample = begin(program, circuit, np.array(case["parameters"]), x_BF)
     tape = step.forward(per_sample, None if state_N is None else np.stack([state_N] * 2))
-    expectations_BK = tape.expectations_BM @ coefficients_KM.T
+    expectations_BK = tape.expectations_BM @ coefficients_KM.T + np.array(observables.constants)
     np.testing.assert_allclose(expectations_BK, [case["expectations"]] * 2, rtol=0, atol=TOLERANCE)
     cotangent_BM = np.array([REFERENCES["cotangent"]] * 2) @ coefficients_KM / 2  # the mean over the batch
     backward = tape.backward(cotangent_BM)

@@ -67,4 +67,4 @@ def test_plan_shows_what_is_measured(tmp_path, capsys):
     row = lines_of_plan(
         moons(tmp_path, observable__name="target_state", observable__path=str(tmp_path / "state.npy")), capsys
     )
-    assert row["measured"].startswith("1 observable from 4 Pauli strings, 4 of Z alone, after ")
+    assert row["measured"].startswith("1 observable from 3 Pauli strings, 3 of Z alone, and a constant, after ")

@@ -36,9 +36,10 @@ def to_pennylane(
     for gate in circuit.gates:
         body += _pennylane(gate, _angles(gate, parameters_P, "qml.math.arccos({})"))
     sums = []
-    for terms in observables.coefficients:
-        words = ", ".join(_word(observables.strings[index]) for index in terms)
-        sums.append(f"    qml.dot({[float(value) for value in terms.values()]}, [{words}]),")
+    for row in range(observables.n_observables):
+        terms = _terms(observables, row)
+        words = ", ".join(_word(letters) for letters, _ in terms)
+        sums.append(f"    qml.dot({[value for _, value in terms]}, [{words}]),")
     rotated = [line for gate in observables.diagonalizing_gates for line in _pennylane(gate, _angles(gate, (), ""))]
     lines = [
         *(f"# {note}" for note in notes),
@@ -178,15 +179,22 @@ def _letters(string: PauliString) -> list[tuple[str, int]]:
     ]
 
 
-def _word(string: PauliString) -> str:
-    letters = _letters(string)
+def _terms(observables: Observables, row: int) -> list[tuple[list[tuple[str, int]], float]]:
+    """Letters and coefficient of each term of an observable; its constant has no letters."""
+    terms = [
+        (_letters(observables.strings[index]), float(value)) for index, value in observables.coefficients[row].items()
+    ]
+    constant = float(observables.constants[row])
+    return [([], constant), *terms] if constant or not terms else terms
+
+
+def _word(letters: list[tuple[str, int]]) -> str:
     return " @ ".join(f"qml.{letter}({q})" for letter, q in letters) if letters else "qml.I(0)"
 
 
 def _sparse(observables: Observables, row: int, n_qubits: int) -> str:
     terms = [
-        ("".join(letter for letter, _ in letters), [q for _, q in letters], float(value))
-        for index, value in observables.coefficients[row].items()
-        for letters in [_letters(observables.strings[index])]
+        ("".join(letter for letter, _ in letters), [q for _, q in letters], value)
+        for letters, value in _terms(observables, row)
     ]
     return f"SparsePauliOp.from_sparse_list({terms}, num_qubits={n_qubits})"

@@ -50,7 +50,8 @@ OBSERVABLES = from_sums(
 def exact(circuit: Circuit, theta: np.ndarray, x_BF: np.ndarray) -> np.ndarray:
     program = ReferenceEngine().compile(circuit, OBSERVABLES.strings)
     strings_BM = forward(program, circuit, theta, x_BF).expectations_BM
-    rows = [sum(v * strings_BM[:, k] for k, v in terms.items()) for terms in OBSERVABLES.coefficients]
+    terms_of = zip(OBSERVABLES.coefficients, OBSERVABLES.constants, strict=True)
+    rows = [constant + sum(v * strings_BM[:, k] for k, v in terms.items()) for terms, constant in terms_of]
     return np.array(rows).T
 
 
@@ -69,7 +70,8 @@ def test_every_gate_arrives(writer, seed):
 def test_every_gate_has_a_name_in_both_languages():
     """Without the packages: the sources at least compile, and name every gate."""
     circuit = random_circuit(0)
-    for writer in (to_pennylane, to_qiskit):
+    for writer, constant in ((to_pennylane, "qml.dot([1.0, 1.0], [qml.I(0), qml.Y(1)])"), (to_qiskit, "('', [], 1.0)")):
+        assert constant in writer(circuit, OBSERVABLES, [0.1] * 4, "")
         compile(writer(circuit, OBSERVABLES, [0.1] * 4, ""), "exported", "exec")
     amplitudes = Circuit(2, (), n_features=3, amplitude_encoded=True)
     source = to_pennylane(amplitudes, OBSERVABLES, [], state_source(2, 0.5, True))

@@ -86,7 +86,7 @@ def test_file(tmp_path: Path) -> None:
     path = tmp_path / "h2.txt"
     path.write_text("# energy offset\n-0.5\n0.25 X0 X1 # twice\n\n0.25 X0 X1\n-1e-1*Y0 Z1 + Z0\n")
     observables = assemble_observables(2, "hamiltonian", {"path": str(path)})
-    assert observables.names == ("h2",) and len(observables.strings) == 4
+    assert observables.names == ("h2",) and len(observables.strings) == 3 and observables.constants == (-0.5,)
     expected = -0.5 * on(2) + 0.5 * pair(2, "X", 0, 1) - 0.1 * on(2, q0="Y", q1="Z") + on(2, q0="Z")
     np.testing.assert_allclose(matrix(observables, 0, 2), expected, atol=1e-15)
 
