@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from qmltrain.cli.scalars import check_files, check_words
 from qmltrain.config.reference import allowed_values, known_keys, nearest_key
 from qmltrain.config.schema import GROUPS, Config
 from qmltrain.config.validation import validate
@@ -28,8 +29,12 @@ def compose_config(overrides: list[str], config_directory: str | None = None) ->
         from hydra import compose
         from hydra.types import RunMode
 
+        check_words(overrides)
         composed = compose(CONFIG_NAME, [*overrides, *search_path(config_directory)], return_hydra_config=True)
-        return None if composed.hydra.mode == RunMode.MULTIRUN else as_config(composed)
+        if composed.hydra.mode == RunMode.MULTIRUN:
+            return None
+        check_files(composed.hydra.runtime.choices, config_directory)
+        return as_config(composed)
 
 
 def composed_yaml(overrides: list[str], show: str, config_directory: str | None = None) -> str:
