@@ -239,7 +239,6 @@ class InterpreterTape:
         state, bra = self.state, self._bra(self.state, cotangent_BM)
         recompute = program.forecast.mode == "checkpoint"
         segment: dict[int, State] = {}
-        drift_B = np.zeros(batch)
         for position in range(len(program.operations) - 1, -1, -1):
             if recompute and position not in segment:
                 segment = self._recompute(position)
@@ -252,15 +251,14 @@ class InterpreterTape:
                 state = segment[position]
             else:
                 state = self._apply(state, position, inverse=True)
-                if position in self.kept:
-                    drift_B = np.maximum(drift_B, np.linalg.norm(state - self.kept[position], axis=1))
-                    state = self.kept[position]
+                state = self.kept.get(position, state)
             bra = self._apply(bra, position, inverse=True)
         self._count_passes(states=2)
+        drift_B = np.full(batch, np.nan) if self.kept else np.linalg.norm(state - self.start, axis=1)
         return Backward(
             block_sums_GR=np.add.reduceat(raw_BR, np.arange(0, batch, BLOCK), axis=0),
             per_sample_BS=per_sample_BS,
-            drift_B=np.maximum(drift_B, np.linalg.norm(state - self.start, axis=1)),
+            drift_B=drift_B,
             shared_BS=self.step.slot_gradient(raw_BR) if per_sample_shared else None,
             initial_BN=bra if initial else None,
         )

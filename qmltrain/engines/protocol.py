@@ -93,8 +93,8 @@ class Backward:
 
     `block_sums_GR` raw sums (float64); `per_sample_BS` d/d(per-sample slot); `shared_BS` d/d(shared slot) of each
     sample where asked for, else None; `initial_BN` the gradient bra at the start, U^dagger O U psi_0 (complex;
-    where asked for); `drift_B` the distance of the un-applied state from the input state, or from the kept states
-    that replace it where that is more, a free error estimate (zero where all states are stored).
+    where asked for); `drift_B` the distance of the un-applied state from the input state, a free estimate of the
+    rounding error of a state; NaN where states are kept on the way, so that none is un-applied through all moments.
     """
 
     block_sums_GR: FloatArray

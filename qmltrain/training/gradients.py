@@ -43,7 +43,7 @@ class StepAbandoned(Exception):  # noqa: N818 - a request, not an error
 class BatchGradient:
     """`loss` is the mean over the batch, `gradient_P` its gradient; `outputs_BC` and `losses_B` of each sample.
 
-    `drift` is the largest distance of an un-applied state from its input state (see protocol.Backward).
+    `drift` is the largest distance of an un-applied state from its input state; NaN: none (see protocol.Backward).
     """
 
     loss: float
@@ -69,7 +69,7 @@ class _Sums:
     outputs: list[FloatArray] = field(default_factory=list)
     losses: list[FloatArray] = field(default_factory=list)
     finite: list[FloatArray] = field(default_factory=list)
-    drift: float = 0.0
+    drift: float = np.nan
     trees: list[TreeSum] = field(default_factory=list)
 
     def add(self, results: list[tuple[FloatArray, ...]]) -> None:
@@ -78,7 +78,7 @@ class _Sums:
             self.outputs.append(outputs_bC)
             self.losses.append(losses_b)
             self.finite.append(finite_b)
-            self.drift = max(self.drift, float(np.max(drift_b, initial=0.0)))
+            self.drift = float(np.fmax.reduce(drift_b, initial=self.drift))
             self.trees = self.trees or [TreeSum() for _ in sums]
             for tree, sums_LR in zip(self.trees, sums, strict=True):
                 tree.add_nodes(sizes, sums_LR)

@@ -38,7 +38,12 @@ def run(config: Config, context: CommandContext) -> int:
     print(f"gradient   {output}")
     print(f"loss       {attributes['loss']:.6g} (mean over {len(rows)} samples)")
     print(f"norm       {np.linalg.norm(arrays['gradient']):.6g} of {len(theta_P)} parameters")
-    print(f"drift      {attributes['drift']:.2e} (un-applied states from where they return to; 0: all were kept)")
+    drift = attributes["drift"]
+    print(
+        f"drift      {drift:.2e} (estimated rounding error of a state)"
+        if drift == drift  # NaN is not
+        else "drift      not measured: no state was un-applied; gradient.mode=reversible measures it"
+    )
     return 0
 
 

@@ -117,20 +117,6 @@ def test_counted_work_equals_the_cost_model(circuit, tile_bits):
     assert (program.count.multiply_adds, program.count.bytes) == (3 * both.multiply_adds, 3 * both.bytes)
 
 
-def test_drift_is_measured_before_a_kept_state_replaces_the_drifted_one():
-    from tests.engines.cases import hea
-
-    circuit = hea(3, 12)
-    theta, x = random_inputs(circuit, 5)
-    drifts = {}
-    for interval in (None, 6, 1):
-        gradient = GradientOptions("reversible", interval)
-        strings = (PauliString(0, 1),)
-        found = run(InterpreterEngine(), circuit, strings, theta, x, precision="complex64", gradient=gradient)
-        drifts[interval] = found.drift
-    assert 1e-8 < drifts[1] < drifts[None] < 1e-5 and drifts[6] > 1e-8
-
-
 @pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])
 def test_block_sums_are_sums_of_sixteen(batch):
     from tests.engines.cases import hea

@@ -278,7 +278,7 @@ class Program {
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 6;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 7;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);

@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 #include <complex>
+#include <limits>
 
 #include "execution.hpp"
 
@@ -52,13 +53,14 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
       }
   }
   if (!out.drift) return;
-  const bool reversed = context.settings.mode != Mode::kCheckpoint && !prepared.keep;
+  // Only a psi that was un-applied all the way tells the rounding of the whole circuit.
+  const bool reversed = context.settings.interval <= 0 && !prepared.keep;
   if (reversed) write_initial(u, bra_of_unit);
   for (int i = 0; i < unit.count; i++) {
     const int first_lane = int(std::size_t(i) * per_sample);
     out.drift[unit.first + i] =
         reversed ? std::sqrt(kernels.distance(state, bra_of_unit, rows, prepared.psi_end, first_lane, int(per_sample)))
-                 : 0.0;
+                 : std::numeric_limits<double>::quiet_NaN();
   }
 }
 

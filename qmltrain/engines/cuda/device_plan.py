@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,11 @@ class DevicePlan:
             slot_columns=slot_columns,
             device_slot_columns=[(on_device(index), on_device(factor)) for index, factor in slot_columns],
         )
+
+    @property
+    def drift_factor(self) -> float:
+        """1, or NaN where states are kept, so that none is un-applied all the way (`Backward.drift_B`)."""
+        return math.nan if self.cuts else 1.0
 
     @property
     def real(self) -> np.dtype:

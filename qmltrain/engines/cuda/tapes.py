@@ -38,7 +38,7 @@ class HostTape:
         return Backward(
             block_sums_GR=blocks,
             per_sample_BS=gather_slots(np, by_sample, plan.slot_columns),
-            drift_B=np.sqrt(drift[:, 0]),
+            drift_B=np.sqrt(drift[:, 0]) * plan.drift_factor,
             shared_BS=self._slot_gradient(shared) if per_sample_shared else None,
             initial_BN=states,
         )
@@ -74,4 +74,4 @@ class DeviceBackward:
 
     @property
     def drift_B(self) -> Array:
-        return self._plan.device.arrays.sqrt(self._part("drift")[:, 0])
+        return self._plan.device.arrays.sqrt(self._part("drift")[:, 0]) * self._plan.drift_factor

@@ -125,7 +125,7 @@ class EngineMatrix:
         kept = run(
             self.engine(), circuit, strings, theta, x, precision="complex64", gradient=GradientOptions("reversible", 50)
         )
-        assert kept.drift < found.drift
+        assert found.drift > 0 and np.isnan(kept.drift)
 
     @pytest.mark.parametrize("tile", [None, SMALL])
     @pytest.mark.parametrize("batch", [1, 15, 16, 17, 33])

@@ -118,7 +118,7 @@ def largest_error(case: Case, found: Outputs) -> float:
     """Over expectations and all gradients, NaN counted as infinite."""
     theta, x = random_inputs(case.circuit, case.batch)
     expected = run(ReferenceEngine(), case.circuit, strings(case.circuit.n_qubits), theta, x)
-    worst = found.drift
+    worst = np.nan_to_num(found.drift)  # NaN: not measured
     for name in ("expectations_BM", "slots_S", "per_sample_BS", "shared_BS"):
         difference = np.abs(getattr(found, name) - getattr(expected, name)).max(initial=0.0)
         worst = max(worst, difference if np.isfinite(difference) else np.inf)
