@@ -89,10 +89,11 @@ class InterpreterProgram:
         size = 1 << plan.n_qubits
         state_bytes = self.dtype.itemsize * size
         memory = options.memory_bytes or available_bytes()
-        mode, interval, reason = choose(gradient, plan.depth, BLOCK * state_bytes, memory, f"{BLOCK} samples")
+        mode, interval, reason = choose(gradient, plan.depth, state_bytes, memory, "1 sample")
         segment = 2 * (interval or 0) if mode == "checkpoint" else 0  # a moment is about one R and one D
         states = states_in_flight(mode, plan.depth, interval) + segment + _TEMPORARIES
-        self.forecast = Forecast(8 * size, BLOCK * states * state_bytes, mode, interval, reason, memory)
+        sample = states * state_bytes
+        self.forecast = Forecast(8 * size, BLOCK * sample, mode, interval, reason, memory, (8 * size, sample))
         self.address = np.arange(size, dtype=np.int64)
         self.operations: list[Operation] = [operation for one in passes for operation in one.operations]
         self.checkpoints = self._checkpoints(interval)

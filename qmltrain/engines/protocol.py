@@ -63,6 +63,9 @@ DEFAULT_OPTIONS = EngineOptions()
 class Forecast:
     """Memory before anything is allocated: `fixed_bytes` once and `block_bytes` for each block of 16 in flight.
 
+    `few`: fixed bytes, and those of each sample, where fewer than 16 are in flight; None where a sample's bits depend
+    on how many these are, so that only whole blocks may be.
+
     `mode` and `checkpoint_interval` are what `auto` became; `reason` says why in one line. `memory_bytes` is what
     the engine may use (`engine.memory_gib`, else what its device has).
     """
@@ -73,6 +76,13 @@ class Forecast:
     checkpoint_interval: int | None
     reason: str
     memory_bytes: int
+    few: tuple[int, int] | None = None
+
+    def bytes(self, samples: int) -> int:
+        """Memory of so many samples in flight."""
+        if self.few and samples < BLOCK:
+            return self.few[0] + samples * self.few[1]
+        return self.fixed_bytes + -(-samples // BLOCK) * self.block_bytes
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ class ReferenceProgram:
     def __init__(self, circuit: Circuit, strings: tuple[PauliString, ...], memory_bytes: int | None = None) -> None:
         self.circuit = circuit
         self.strings = strings
-        state = 16 << circuit.n_qubits
+        sample, memory_bytes = 4 * 16 << circuit.n_qubits, memory_bytes or available_bytes()
         reason = "the reference un-applies gate by gate"
-        self.forecast = Forecast(0, BLOCK * 4 * state, "reversible", None, reason, memory_bytes or available_bytes())
+        self.forecast = Forecast(0, BLOCK * sample, "reversible", None, reason, memory_bytes, (0, sample))
 
     def traffic(self) -> Traffic:
         """A pass per gate."""

@@ -15,7 +15,7 @@ import numpy as np
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.config.schema import Config
-from qmltrain.engines.protocol import EngineOptions, GradientMode, GradientOptions, Program
+from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError
 from qmltrain.registry import call_builder, options_with_defaults
@@ -86,8 +86,11 @@ class Compiled:
         }
 
 
-def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | None = None) -> Compiled:
-    """Choose engine, gradient mode and chunk (or take them from a run's `choices`) and compile.
+def compile_model(
+    config: Config, model: Model, choices: Mapping[str, Any] | None = None, samples: int = BLOCK
+) -> Compiled:
+    """Choose engine, gradient mode and chunk (or take them from a run's `choices`) and compile, for steps of so many
+    `samples` (1: no step is taken, or one without data).
 
     Raises MemoryLimitError, before anything is allocated, EngineUnavailableError, InputError.
     """
@@ -109,5 +112,5 @@ def compile_model(config: Config, model: Model, choices: Mapping[str, Any] | Non
         GradientOptions(mode, interval),
         EngineOptions(engine_config.threads, memory, engine_config.fusion),
     )
-    chunk = chunk_size(program.forecast, len(model.observables.strings))
+    chunk = chunk_size(program.forecast, len(model.observables.strings), samples)
     return Compiled(selection, program, Evaluator(model, program, chunk))

@@ -21,9 +21,11 @@ from qmltrain.engines.protocol import FloatArray
 from qmltrain.models.build import build_model, group_options
 from qmltrain.models.source import Seeds, derive_seeds, open_source, split_rows
 from qmltrain.models.stored import PREPROCESS_PREFIX
+from qmltrain.registry import call_builder
 from qmltrain.training.class_weights import ClassWeighted, class_weights
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
+from qmltrain.training.optimizers import OPTIMIZERS
 
 EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
 
@@ -44,6 +46,13 @@ class Problem:
     @property
     def has_data(self) -> bool:
         return not isinstance(self.source, NoData)
+
+    @property
+    def samples_of_step(self) -> int:
+        """Samples that the optimiser takes at a time: all of the training split where it takes the full batch."""
+        optimizer = call_builder(OPTIMIZERS, "optimizer", self.config.optimizer.name, {}, 1)
+        every = optimizer.full_batch or not self.has_data
+        return len(self.split.train) if every else self.config.train.batch_size
 
     def held_out(self) -> list[tuple[str, np.ndarray]]:
         """Names and rows of the splits that are evaluated at the end; without data, of its one evaluation."""

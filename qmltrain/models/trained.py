@@ -78,7 +78,7 @@ def build_trained(
             "names (a function, a file) has changed since"
         )
     try:
-        compiled = compile_model(config, model, choices)
+        compiled = compile_model(config, model, choices, samples=1)
     except EngineUnavailableError as error:
         advice = "or use another one: engine.name=auto (in Python: engine='auto')"
         raise EngineUnavailableError(f"{error}; {advice}") from None

@@ -52,7 +52,8 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
             check_same_data(problem, snapshot, directory)
             check_same_config(config, snapshot, directory)
             check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
-        compiled = compile_model(config, problem.model, snapshot.state["choices"] if snapshot else choices)
+        chosen = snapshot.state["choices"] if snapshot else choices
+        compiled = compile_model(config, problem.model, chosen, problem.samples_of_step)
         if snapshot:
             warn_of_another_device(snapshot.state["choices"], compiled, directory)
         session = Session(config, context, directory, problem, compiled, stop)

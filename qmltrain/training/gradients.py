@@ -1,7 +1,8 @@
 """Loss and gradient of a batch: chunks through a Program, sums in one fixed order, the chain rule once.
 
-Chunks bound the memory: no state outlives its chunk. They are multiples of 16 samples, and every sum over samples
-follows the tree of `qmltrain.training.reduction`, so neither chunks nor threads change a bit.
+Chunks bound the memory: no state outlives its chunk. They are multiples of 16 samples (or the few samples of a smaller
+step, where 16 do not fit), and every sum over samples follows the tree of `qmltrain.training.reduction`, so neither
+chunks nor threads change a bit.
 
 What happens to a chunk is one pure function of arrays (`Evaluator._gradient_of`): expectations, head, loss, the way
 back, sums of blocks. A `Step` runs it where the states are, on NumPy's arrays or a device's, and brings the results of
@@ -85,36 +86,42 @@ class _Sums:
         self.sizes.clear()
 
 
-def chunk_size(forecast: Forecast, n_strings: int) -> int:
-    """Samples in flight: as many blocks of 16 as fit beside what is fixed. Raises MemoryLimitError for none."""
+def chunk_size(forecast: Forecast, n_strings: int, samples: int = BLOCK) -> int:
+    """Samples in flight, of steps of so many `samples`: as many blocks of 16 as fit beside what is fixed; where not one
+    does, as many samples as fit, if these are all of a step. Raises MemoryLimitError where a step does not fit."""
     memory_bytes = forecast.memory_bytes
-    blocks = (memory_bytes - forecast.fixed_bytes) // max(1, _block_bytes(forecast, n_strings))
-    if blocks < 1:
-        raise MemoryLimitError(
-            f"a block of {BLOCK} samples needs {gib(chunk_bytes(forecast, n_strings, BLOCK))} of "
-            f"{gib(memory_bytes)}; use fewer qubits, engine.precision=complex64, gradient.mode=reversible, or raise "
-            "engine.memory_gib"
-        )
-    return BLOCK * int(min(blocks, LARGEST_CHUNK // BLOCK))
+    of_block = chunk_bytes(forecast, n_strings, BLOCK) - forecast.fixed_bytes
+    blocks = (memory_bytes - forecast.fixed_bytes) // max(1, of_block)
+    if blocks >= 1:
+        return BLOCK * int(min(blocks, LARGEST_CHUNK // BLOCK))
+    few = range(1, BLOCK if forecast.few else 1)
+    fitting = max((n for n in few if chunk_bytes(forecast, n_strings, n) <= memory_bytes), default=0)
+    if fitting >= samples:
+        return fitting
+    least = min(samples, BLOCK) if forecast.few else BLOCK
+    what = "1 sample needs" if least == 1 else f"{least} samples in flight need"
+    smaller = f"steps of at most {fitting} (train.batch_size), " if fitting else ""
+    raise MemoryLimitError(
+        f"{what} {gib(chunk_bytes(forecast, n_strings, least))} of {gib(memory_bytes)}; use {smaller}fewer qubits, "
+        "engine.precision=complex64, gradient.mode=reversible, or raise engine.memory_gib"
+    )
 
 
 def chunk_bytes(forecast: Forecast, n_strings: int, samples: int) -> int:
-    """Memory of so many samples in flight."""
-    return forecast.fixed_bytes + -(-samples // BLOCK) * _block_bytes(forecast, n_strings)
+    """Memory of so many samples in flight.
 
-
-def _block_bytes(forecast: Forecast, n_strings: int) -> int:
-    """Beside the states, the expectations of the Pauli strings, their cotangents and a copy: little for a few, as much
-    as some states for the 2^n strings of a projector."""
-    return forecast.block_bytes + BLOCK * 3 * 8 * n_strings
+    Beside the states, the expectations of the Pauli strings, their cotangents and a copy: little for a few, as much
+    as some states for the 2^n strings of a projector.
+    """
+    return forecast.bytes(samples) + -(-samples // BLOCK) * BLOCK * 3 * 8 * n_strings
 
 
 class Evaluator:
-    """Runs a Model on a Program in chunks of `chunk` samples."""
+    """Runs a Model on a Program in chunks of `chunk` samples: whole blocks, or fewer samples than one."""
 
     def __init__(self, model: Model, program: Program, chunk: int) -> None:
-        if chunk < 1 or chunk % BLOCK:
-            raise ValueError(f"chunk of {chunk} samples: must be a positive multiple of {BLOCK}")
+        if chunk < 1 or (chunk > BLOCK and chunk % BLOCK):
+            raise ValueError(f"chunk of {chunk} samples: must be a multiple of {BLOCK}, or less than that")
         self.model = model
         self.program = program
         self.chunk = chunk
@@ -200,8 +207,13 @@ class Evaluator:
         targets_B: np.ndarray,
         stop: Callable[[], bool] | None = None,
     ) -> BatchGradient:
-        """Mean loss over the batch and its gradient. Raises NonFiniteError, StepAbandoned."""
+        """Mean loss over the batch and its gradient. Raises NonFiniteError, StepAbandoned.
+
+        ValueError for a batch of which not even the first block fits into a chunk: a block is summed in one piece.
+        """
         model, batch = self.model, len(x_BF)
+        if self.chunk < min(batch, BLOCK):
+            raise ValueError(f"batch of {batch} samples: chunks of {self.chunk} do not hold a block")
         circuit_P, head_P = model.split(theta_P)
         step = self.program.begin_step(model.angles.shared(circuit_P))
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)

@@ -34,7 +34,7 @@ def check_shots(shots: int, seed: int) -> None:
 class ShotSampler:
     """Estimates expectation values of a Model's observables; states in `precision`, chunks within `memory_bytes`.
 
-    Raises MemoryLimitError where the states of 16 samples do not fit.
+    Raises MemoryLimitError where the states of one sample do not fit.
     """
 
     def __init__(self, model: Model, precision: Precision, memory_bytes: int | None = None) -> None:
@@ -44,7 +44,7 @@ class ShotSampler:
             model.measured_circuit, strings, precision, options=EngineOptions(memory_bytes=memory_bytes)
         )
         self._diagonal = np.array([string.is_diagonal for string in strings])
-        self._chunk = chunk_size(self._program.forecast, len(strings))
+        self._chunk = chunk_size(self._program.forecast, len(strings), samples=1)
 
     def expectations(
         self, theta_P: FloatArray, x_BF: FloatArray, rows: NDArray[np.int64], shots: int, seed: int

@@ -25,13 +25,13 @@ def run(config: Config, context: CommandContext) -> int:
     output = Path(config.study.output or DEFAULT_OUTPUT)
     check_new_file(output, "study.output", folder_is_made=True)
     problem = build_problem(config)
-    compiled = compile_model(config, problem.model)
     theta_P = load_parameters(config.study.parameters, problem)
     rows = problem.split.train
     if config.study.rows is not None:
         if config.study.rows > len(rows):
             raise InputError(f"study.rows: {config.study.rows} of {len(rows)} training samples; choose at most that")
         rows = rows[: config.study.rows]
+    compiled = compile_model(config, problem.model, samples=len(rows))
     arrays, attributes = compute(config, problem, compiled, theta_P, rows)
     attributes |= {"config_yaml": to_yaml(config), "command_line": " ".join(context.command_line)}
     write_arrays(output, arrays, {**collect_attributes(), **attributes})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from qmltrain.config.schema import CommandContext, Config
-from qmltrain.engines.protocol import BLOCK
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
 from qmltrain.fusion.passes import schedule
@@ -54,13 +53,13 @@ def run(config: Config, context: CommandContext) -> int:
         ("one state", gib(amplitude << circuit.n_qubits)),
         ("planned in", f"{seconds:.2f} s"),
     )
-    compiled = compile_model(config, model)
+    compiled = compile_model(config, model, samples=batch)
     forecast, traffic = compiled.program.forecast, compiled.program.traffic()
     tables = table_cost(plan, traffic.tile_bits)
     moved, moved_back = traffic.passes * forward.bytes, traffic.passes * backward.bytes
     every = forecast.checkpoint_interval
     kept = "no state kept on the way" if every is None else f"a state kept every {every} moment{'s' * (every != 1)}"
-    in_flight = min(compiled.evaluator.chunk, -(-batch // BLOCK) * BLOCK)
+    in_flight = min(compiled.evaluator.chunk, batch)
     memory = chunk_bytes(forecast, len(plan.strings), in_flight)
     _print(
         ("engine", f"{compiled.selection.engine.describe()} ({compiled.selection.reason})"),
@@ -80,7 +79,10 @@ def run(config: Config, context: CommandContext) -> int:
             f"{gib(batch * (moved + moved_back))} for {batch} sample{'s' * (batch > 1)}",
         ),
         ("gradient", f"{forecast.mode}, {kept}; {forecast.reason}"),
-        ("memory", f"{gib(memory)} with {in_flight} samples in flight, of {gib(forecast.memory_bytes)}"),
+        (
+            "memory",
+            f"{gib(memory)} with {in_flight} sample{'s' * (in_flight > 1)} in flight, of {gib(forecast.memory_bytes)}",
+        ),
     )
     return 0
 

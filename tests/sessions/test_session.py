@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qmltrain.engines.interpreter import InterpreterEngine
-from qmltrain.errors import InputError, InterruptedRun, NonFiniteError
+from qmltrain.errors import InputError, InterruptedRun, MemoryLimitError, NonFiniteError
 from qmltrain.models.build import compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import build_problem
@@ -218,7 +218,7 @@ def test_bad_data_leaves_nothing_behind(tmp_path):
 
 
 def test_not_enough_memory_is_refused_with_numbers(tmp_path):
-    with pytest.raises(InputError, match=r"GiB|MiB|KiB"):
+    with pytest.raises(InputError, match=r"2 states of 1 sample need 128 bytes of 107 bytes"):
         train.run(moons(tmp_path, engine__memory_gib=1e-7), CONTEXT)
     assert not list(tmp_path.iterdir())
 
@@ -301,3 +301,16 @@ def test_the_training_accuracy_of_an_epoch_counts_every_batch(tmp_path):
     hits = problem.model.loss.predict(outputs)[0] == problem.data.labels(rows)
     assert 0 < hits.sum() < len(rows)
     assert open_run(run_directory(config)).epochs["train/accuracy"].tolist() == [hits.mean()] * 4
+
+
+def test_small_batches_train_where_no_block_of_16_fits(tmp_path):
+    """The splits are then evaluated in chunks of a few samples, too: the same bits as with all memory."""
+    whole = complete(tmp_path / "whole", train__batch_size=3)
+    little = complete(tmp_path / "little", train__batch_size=3, engine__memory_gib=3e-6)
+    expected, found = contents(whole), contents(little)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert SnapshotFolder(little / SNAPSHOTS).load_latest().state["choices"]["chunk"] < 16
+    with pytest.raises(MemoryLimitError, match=r"^16 samples .* steps of at most \d \(train\.batch_size\)"):
+        train.run(moons(tmp_path / "large", train__batch_size=17, engine__memory_gib=3e-6), CONTEXT)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
+from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import Forecast, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.errors import MemoryLimitError
 from qmltrain.training import gradients
 from qmltrain.training.gradients import Evaluator, StepAbandoned, chunk_size
+from qmltrain.training.heads import HEADS
+from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
 from tests.training.small_models import MODELS, inputs, make
 
@@ -109,8 +113,50 @@ def test_chunks_fill_the_memory_and_no_more():
 
     assert chunk_size(forecast(2100), 0) == 32
     assert chunk_size(forecast(2099), 0) == 16
-    with pytest.raises(MemoryLimitError, match="use fewer qubits"):
+    with pytest.raises(MemoryLimitError, match=r"^16 samples in flight need 1\.\d+ KiB of .*; use fewer qubits"):
         chunk_size(forecast(1099), 0)
+    with pytest.raises(MemoryLimitError, match="^16 samples"):  # this engine takes whole blocks alone
+        chunk_size(forecast(1099), 0, samples=1)
     # 16 samples x 3 arrays x 8 bytes per string, beside 1000 of a block
     assert chunk_size(forecast(100 + 2 * 1384), 1) == 32
     assert chunk_size(forecast(99 + 2 * 1384), 1) == 16
+
+
+def test_few_samples_need_the_memory_of_few():
+    def forecast(memory: int) -> Forecast:
+        return Forecast(400, 1600, "reversible", None, "", memory, few=(50, 100))
+
+    assert chunk_size(forecast(2000), 0, samples=3) == 16  # whole blocks where they fit: a split is evaluated with them
+    assert chunk_size(forecast(1999), 0, samples=3) == 15
+    assert chunk_size(forecast(650), 0, samples=3) == 6
+    assert chunk_size(forecast(350), 0, samples=3) == 3
+    with pytest.raises(
+        MemoryLimitError, match=r"^3 samples in flight need .*; use steps of at most 2 \(train\.batch_size\)"
+    ):
+        chunk_size(forecast(349), 0, samples=3)
+    with pytest.raises(
+        MemoryLimitError, match=r"^16 samples in flight need .* steps of at most 6 \(train\.batch_size\), fewer"
+    ):
+        chunk_size(forecast(650), 0, samples=40)
+    with pytest.raises(MemoryLimitError, match=r"^1 sample needs .*; use fewer qubits"):
+        chunk_size(forecast(149), 0, samples=1)
+    assert [forecast(0).bytes(samples) for samples in (1, 15, 16, 17)] == [150, 1550, 2000, 3600]
+
+
+@pytest.mark.parametrize("n_qubits", [3, 16])
+def test_chunks_of_a_few_samples_change_no_bit(n_qubits):
+    """Engines that allow them: the interpreter on any circuit, the CPU engine where a sample is a unit of its own."""
+    circuit = assemble(n_qubits, 2, "angle", {}, "hea", {"layers": 1})
+    observables = assemble_observables(n_qubits, "z", {})
+    model = Model(circuit, observables, HEADS["linear"](n_qubits, 2), LOSSES["cross_entropy"](2))
+    theta, x, targets = inputs(model, 5)
+    engines = [InterpreterEngine()] if n_qubits < 16 else [] if unavailable_reason() else [CpuEngine()]
+    for engine in engines:
+        program = engine.compile(circuit, observables.strings, "complex64")
+        assert program.forecast.few is not None
+        whole, parts = Evaluator(model, program, 16), Evaluator(model, program, 3)
+        np.testing.assert_array_equal(whole.outputs(theta, x), parts.outputs(theta, x))
+        found, expected = (run.gradient(theta, x[:3], targets[:3]) for run in (parts, whole))
+        np.testing.assert_array_equal(found.gradient_P, expected.gradient_P)
+        with pytest.raises(ValueError, match="do not hold a block"):
+            parts.gradient(theta, x, targets)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qmltrain.engines.cpu import unavailable_reason
 from qmltrain.errors import MemoryLimitError
 from qmltrain.verbs import plan
-from tests.small_configs import CONTEXT, moons
+from tests.small_configs import CONTEXT, ising_chain, moons
 
 
 def test_plan_prints_the_composition(tmp_path, capsys):
     assert plan.run(moons(tmp_path), CONTEXT) == 0
     printed = capsys.readouterr().out
-    for word in ("passes", "multiply-adds", "bytes moved", "samples in flight", "reversible"):
+    for word in ("passes", "multiply-adds", "bytes moved", "with 17 samples in flight", "reversible"):
         assert word in printed
     assert not list(tmp_path.iterdir())
 
@@ -22,6 +23,35 @@ def test_plan_refuses_what_cannot_fit(tmp_path):
     config = moons(tmp_path, circuit__n_qubits=38)
     with pytest.raises(MemoryLimitError, match="TiB"):
         plan.run(config, CONTEXT)
+
+
+@pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
+@pytest.mark.parametrize("threads", [1, 7])
+@pytest.mark.parametrize(("n_qubits", "states_gib"), [(28, 4), (30, 16)])
+def test_a_step_of_one_sample_needs_two_states(tmp_path, capsys, n_qubits, states_gib, threads):
+    """As of VQE: no block of 16, and no state for each thread."""
+    changes = {"engine__name": "cpu", "engine__precision": "complex64", "engine__threads": threads}
+    enough = ising_chain(tmp_path, circuit__n_qubits=n_qubits, engine__memory_gib=states_gib + 0.1, **changes)
+    memory = lines_of_plan(enough, capsys)["memory"]
+    assert float(memory.split()[0]) == pytest.approx(states_gib, abs=0.05)  # tables of 32 MiB
+    assert " GiB with 1 sample in flight, of " in memory
+    little = ising_chain(tmp_path, circuit__n_qubits=n_qubits, engine__memory_gib=states_gib - 0.1, **changes)
+    with pytest.raises(MemoryLimitError, match=f"2 states of 1 sample need {states_gib} GiB"):
+        plan.run(little, CONTEXT)
+
+
+@pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
+def test_a_step_of_a_few_samples_needs_the_memory_of_few(tmp_path, capsys):
+    changes = {"engine__name": "cpu", "engine__precision": "complex64", "engine__threads": 2, "circuit__n_qubits": 20}
+    few = moons(tmp_path, train__batch_size=3, engine__memory_gib=0.08, **changes)
+    memory = lines_of_plan(few, capsys)["memory"]
+    assert (
+        "with 3 samples in flight" in memory and 80 < float(memory.split()[0]) < 82
+    )  # MiB: 3 x 2 states of 8, tables of 32
+    with pytest.raises(
+        MemoryLimitError, match=r"^16 samples in flight need .* steps of at most 3 \(train\.batch_size\)"
+    ):
+        plan.run(moons(tmp_path, train__batch_size=20, engine__memory_gib=0.08, **changes), CONTEXT)
 
 
 def lines_of_plan(config, capsys) -> dict[str, str]:

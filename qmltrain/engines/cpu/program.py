@@ -55,16 +55,17 @@ class CpuProgram:
         self._ready: set[int] = set()  # sizes of chunks
         self._shapes: set[int] = set()  # lane bits
         self._twin: CpuProgram | None = None
+        fixed, block, few = self._bytes()
         self.forecast = Forecast(
-            *self._bytes(), reported.mode, reported.interval, reported.reason, reported.memory_bytes
+            fixed, block, reported.mode, reported.interval, reported.reason, reported.memory_bytes, few
         )
 
     @property
     def n_raw(self) -> int:
         return int(self.kernel.n_raw)
 
-    def _bytes(self) -> tuple[int, int]:
-        """Fixed bytes, and those of a block of 16 samples."""
+    def _bytes(self) -> tuple[int, int, tuple[int, int] | None]:
+        """Fixed bytes, those of a block of 16 samples, and `Forecast.few`, where a sample is a unit of its own."""
         plan, kernels = self.plan, self.kernels
         state = self.dtype.itemsize << plan.n_qubits
         if kernels.mode == "keep":
@@ -76,7 +77,8 @@ class CpuProgram:
         unit = most_in_unit(plan.n_qubits, kernels.lanes)
         tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + TABLE_BYTES
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
-        return tables + kernels.threads * unit * working * state + sums, BLOCK * stored * state
+        few = (tables + sums, (stored + working) * state) if unit == 1 else None  # not more threads than samples work
+        return tables + kernels.threads * unit * working * state + sums, BLOCK * stored * state, few
 
     def _lane_bits(self, samples: int) -> int:
         return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits)
@@ -107,8 +109,7 @@ class CpuProgram:
 
     def check_memory(self, batch: int) -> None:
         """Raise MemoryLimitError where the states of a chunk do not fit."""
-        forecast = self.forecast
-        needed = forecast.fixed_bytes + ceil(batch / BLOCK * forecast.block_bytes)
+        forecast, needed = self.forecast, self.forecast.bytes(batch)
         if needed > forecast.memory_bytes:
             raise MemoryLimitError(
                 f"a chunk of {batch} samples needs {gib(needed)} of {gib(forecast.memory_bytes)}; use smaller chunks, "

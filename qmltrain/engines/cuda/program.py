@@ -26,16 +26,19 @@ class CudaProgram:
         memory_bytes: int,
     ) -> None:
         self.schedule, self.plan = schedule, schedule.plan
-        state_bytes = schedule.padded(BLOCK) * amplitude_bytes(precision) << schedule.address_bits
+        least = schedule.padded(1)
+        state_bytes = least * amplitude_bytes(precision) << schedule.address_bits
+        samples = "1 sample" if least == 1 else f"{least} samples"
         mode, interval, reason = choose(
-            gradient, self.plan.depth, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), f"{BLOCK} samples"
+            gradient, self.plan.depth, state_bytes, max(0, memory_bytes - schedule.fixed_bytes), samples
         )
         cuts: list[int] = []
         if interval is not None:
             rotations = [one.rotations for one in schedule.passes]
             cuts = cuts_of_progress(rotations, self.plan.depth, interval, on_grid=False)
         self.device_plan = DevicePlan.of(device, schedule, precision, tuple(cuts), mode == "checkpoint")
-        self.forecast = Forecast(*_bytes(self.device_plan, state_bytes), mode, interval, reason, memory_bytes)
+        few = _bytes(self.device_plan, 1) if least == 1 else None
+        self.forecast = Forecast(*_bytes(self.device_plan, BLOCK), mode, interval, reason, memory_bytes, few)
         self._memory = StepMemory(device, self.forecast)
 
     def traffic(self) -> Traffic:
@@ -45,22 +48,23 @@ class CudaProgram:
         return CudaStep(self.device_plan, self._memory, shared_S)
 
 
-def _bytes(plan: DevicePlan, state_bytes: int) -> tuple[int, int]:
-    """Fixed bytes, and those of a block of 16 samples, one state of which takes `state_bytes`."""
+def _bytes(plan: DevicePlan, count: int) -> tuple[int, int]:
+    """Fixed bytes, and those of so many samples of one block."""
     schedule, circuit, real = plan.schedule, plan.schedule.plan, plan.real
-    samples = schedule.padded(BLOCK)
+    samples = schedule.padded(count)
+    state_bytes = samples * amplitude_bytes(plan.precision) << schedule.address_bits
     longest = max((end - start for start, end in plan.segments()), default=1)
     states = 2 + len(plan.cuts) + (longest if plan.recomputes else 0)
     block_bytes = states * state_bytes + plan.scratch_values(samples) * real.itemsize
     # sums by block and by sample; gradients of each sample may be asked for
     n_raw, sample_columns = schedule.plan_values.n_raw, len(schedule.column_map.sample_column)
-    block_bytes += 8 * (n_raw * (1 + BLOCK) + samples * (sample_columns + 2))
+    block_bytes += 8 * (n_raw * (1 + count) + samples * (sample_columns + 2))
     per_sample = schedule.sample_bytes() + 16 * plan.vectors.n_strings
     block_bytes += samples * (per_sample << max(0, schedule.address_bits - 12))
     # two stages of inputs: per-sample slots and targets, initial states, and the shared angles
-    inputs = 8 * BLOCK * (circuit.n_per_sample_slots + 1)
+    inputs = 8 * count * (circuit.n_per_sample_slots + 1)
     if circuit.amplitude_encoded:
-        inputs += BLOCK * real.itemsize << circuit.n_qubits
+        inputs += count * real.itemsize << circuit.n_qubits
     block_bytes += 2 * inputs
     shared = schedule.shared_arrays(schedule.plan_values.shared_angles(np.zeros(circuit.n_shared_slots)))
     return schedule.fixed_bytes + 2 * sum(staged_bytes(array.nbytes) for array in shared), block_bytes

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -45,3 +49,17 @@ def test_26_qubits():
     exact = found["complex128"]
     assert np.linalg.norm(found["complex64"] - exact) <= 2e-5 * np.linalg.norm(exact)
     assert drift["complex64"] <= 2e-5 and drift["complex128"] <= 1e-12
+
+
+@pytest.mark.skipif(available_bytes() < 5 << 30, reason="needs 5 GiB")
+def test_a_step_of_28_qubits_takes_two_states(tmp_path):
+    """VQE: one update and the energy after it, forward and backward, in less than 5 GiB resident; a state is 2."""
+    words = "dataset=none encoding=none head=raw loss=expectation observable=ising circuit.n_qubits=28 ansatz.layers=2"
+    options = ["train.epochs=1", "engine.name=cpu", "engine.memory_gib=4.5", f"run.dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-m", "qmltrain", *words.split(), *options, "schedule=constant", "run.progress=none"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, printed
+    assert usage.ru_maxrss < 5 << 20, usage.ru_maxrss  # KiB

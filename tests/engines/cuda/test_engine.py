@@ -38,20 +38,22 @@ STRINGS = (PauliString(0, 1), PauliString(1, 0))
     ],
 )
 @pytest.mark.parametrize(("n_qubits", "tile"), [(3, None), (9, None), (8, (6, 2))])
-def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, gradient, fusion):
+@pytest.mark.parametrize("samples", [BLOCK, 3])
+def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, samples, gradient, fusion):
     circuit = hea(n_qubits, 6)
-    theta, x = random_inputs(circuit, BLOCK)
+    theta, x = random_inputs(circuit, samples)
     engine = CudaEngine(EmulatorDevice(), *(tile or (None, None)))
     gc.collect()  # graphs of other tests
     before = HostBuffer.live
     program = engine.compile(circuit, STRINGS, "complex64", gradient, EngineOptions(fusion=fusion))
     HostBuffer.peak = HostBuffer.live
     tape = forward(program, circuit, theta, x)
-    tape.backward(random_cotangents(BLOCK, len(STRINGS)), per_sample_shared=True)
+    tape.backward(random_cotangents(samples, len(STRINGS)), per_sample_shared=True)
     used = HostBuffer.peak - before
-    forecast = program.forecast.fixed_bytes + program.forecast.block_bytes
+    forecast = program.forecast.bytes(samples)
     assert used <= 1.02 * forecast + 4096, (used, forecast)
-    assert used >= forecast / 4, (used, forecast)
+    if samples == BLOCK or program.forecast.few:
+        assert used >= forecast / 4, (used, forecast)
 
 
 @needs_compiler
@@ -70,8 +72,8 @@ def test_the_forecast_covers_a_step(name):
 
 @needs_compiler
 def test_memory_that_cannot_do_is_refused_with_the_numbers():
-    with pytest.raises(MemoryLimitError, match=r"states of 16 samples need .* of ") as caught:
-        CudaEngine(EmulatorDevice()).compile(hea(12, 2), STRINGS, options=EngineOptions(memory_bytes=1 << 20))
+    with pytest.raises(MemoryLimitError, match=r"states of 1 sample need .* of ") as caught:
+        CudaEngine(EmulatorDevice()).compile(hea(12, 2), STRINGS, options=EngineOptions(memory_bytes=1 << 15))
     assert "\n" not in str(caught.value)
 
 
