@@ -47,7 +47,7 @@ class GradientOptions:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """`threads` 0: from SLURM_CPUS_PER_TASK, then the affinity mask. `memory_bytes` None: what the device has.
+    """`threads` 0: as many as SLURM, affinity and quotas allow. `memory_bytes` None: what the device has.
     `fusion` False: a pass per gate, the baseline of a benchmark (see `Engine.has_baseline`)."""
 
     threads: int = 0

@@ -15,7 +15,8 @@ from qmltrain import __file__ as package_file
 from qmltrain import __version__
 from qmltrain.config.schema import CommandContext
 from qmltrain.engines.memory import available_bytes
-from qmltrain.units import GIB
+from qmltrain.job_limits import cpu_limits, memory_left, usable_cpus
+from qmltrain.units import GIB, gib
 
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")
 OPTIONAL = {
@@ -90,14 +91,15 @@ def _extras() -> str:
 
 
 def _cores() -> str:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK")
-    return f"{usable} usable of {os.cpu_count()}" + (f", SLURM_CPUS_PER_TASK={slurm}" if slurm else "")
+    limits = ", ".join(f"{name} {count}" for name, count in cpu_limits().items())
+    return f"{usable_cpus()} usable of {os.cpu_count()} ({limits})"
 
 
 def _memory() -> str:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{total / GIB:.1f} GiB, of which runs plan with {available_bytes() / GIB:.1f} GiB"
+    limits = ", ".join(f"{name} leaves {gib(left)}" for name, left in memory_left().items() if left < total)
+    text = f"{total / GIB:.1f} GiB, of which runs plan with {available_bytes() / GIB:.1f} GiB"
+    return text + (f" ({limits})" if limits else "")
 
 
 def _cpu_engine() -> str:

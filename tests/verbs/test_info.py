@@ -65,4 +65,5 @@ def test_the_gpu_engine_describes_itself_or_says_how_to_get_it(monkeypatch, caps
 
 def test_cores_name_what_slurm_gave(monkeypatch, capsys):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "7")
-    assert "SLURM_CPUS_PER_TASK=7" in lines(capsys)["cores"]
+    cores = lines(capsys)["cores"]
+    assert cores.endswith(", SLURM 7)") and " usable of " in cores

@@ -20,7 +20,7 @@ class EngineConfig(ConfigGroup):
     precision: str = option("complex64", "complex64 | complex128", one_of("complex64", "complex128"))
     threads: int = option(
         0,
-        "0: SLURM_CPUS_PER_TASK, else all cores that this process may use",
+        "0: all cores that this process may use (the least of SLURM, affinity and quotas)",
         between(0, 4096),
         same_run="gradient sums have one fixed order for any number of threads",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 from qmltrain.circuit.circuit import Circuit
@@ -21,6 +20,7 @@ from qmltrain.engines.protocol import (
 )
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
+from qmltrain.job_limits import usable_cpus
 from qmltrain.units import gib
 
 MAX_QUBITS = 32
@@ -29,17 +29,10 @@ KEPT_BYTES = 3 << 20  # states of all moments of a unit: kept, not un-applied, w
 
 
 def thread_count(requested: int) -> int:
-    """`requested`, else SLURM_CPUS_PER_TASK, else the processors this process may use."""
+    """`requested`, else as many as this process may keep busy (`qmltrain.job_limits`)."""
     if requested < 0:
         raise InputError(f"engine.threads: {requested} is not possible; choose 0 (automatic) or more")
-    if requested:
-        return requested
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    if slurm.isdigit() and int(slurm) > 0:
-        return int(slurm)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return requested or usable_cpus()
 
 
 class CpuEngine:
@@ -54,13 +47,14 @@ class CpuEngine:
     ) -> None:
         self.extension = load()
         self.overrides = Overrides(tile_row_bits, lane_bits, share_row_bits)
+        self._threads = 0  # of the last program: the option, 0 where it is automatic
 
     @property
     def instruction_set(self) -> str:
         return chosen_set(self.extension)
 
     def describe(self) -> str:
-        threads = thread_count(0)
+        threads = thread_count(self._threads)
         return f"cpu: {self.instruction_set}, {threads} {'thread' if threads == 1 else 'threads'}"
 
     def compile(
@@ -76,6 +70,7 @@ class CpuEngine:
         if n > MAX_QUBITS:
             raise InputError(f"engine.name=cpu: {n} qubits; at most {MAX_QUBITS} are possible")
         plan = compile_plan(circuit, strings)
+        self._threads = options.threads
         memory = options.memory_bytes or available_bytes()
         state_bytes = (8 if precision == "complex64" else 16) << n
         lanes = self.extension.lanes(self.instruction_set, precision)

@@ -77,3 +77,13 @@ def test_traffic_is_that_of_the_schedule():
     assert traffic.tile_bits == 3 and traffic.passes > 4
     assert CpuEngine().compile(hea(8, 4), STRINGS).traffic().passes == 1
     assert program.begin_step([0.0] * 96).forward([[0.1] * 8] * BLOCK).expectations_BM.shape == (BLOCK, 1)
+
+
+@needs_extension
+def test_the_engine_describes_the_threads_it_was_given(monkeypatch):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    engine = CpuEngine()
+    assert engine.describe().endswith(", 1 thread")
+    for threads, words in ((3, ", 3 threads"), (1, ", 1 thread"), (0, ", 1 thread")):
+        engine.compile(hea(4, 3), STRINGS, options=EngineOptions(threads=threads))
+        assert engine.describe().endswith(words)
