@@ -175,6 +175,7 @@ class Session:
             "dataset_checksum": problem.source.checksum,
             "preprocessing": problem.data.preprocessor.describe(),
             "user_code": json.dumps(user_code(self.config)),
+            "step_rows": "before the update",
         }
 
     def _epoch_metrics(self) -> list[str]:

@@ -69,7 +69,8 @@ class TrainingState:
 
     `epoch_losses`, `epoch_hits` and `epoch_samples` accumulate the running epoch's training metrics, `epoch_seconds`
     its wall time, over all sessions that had a part in it. `ending` is the optimiser's word that it is done, `finished`
-    why the training is over.
+    why the training is over. `rows_before`: a step's row is of the parameters before its update; runs of earlier
+    versions go on with rows of those after it where the optimiser takes the full batch.
     """
 
     theta_P: FloatArray
@@ -85,6 +86,7 @@ class TrainingState:
     epoch_seconds: float = 0.0
     ending: str | None = None
     finished: str | None = None
+    rows_before: bool = True
 
     def arrays(self) -> dict[str, np.ndarray]:
         found = {"theta": self.theta_P}
@@ -99,6 +101,7 @@ class TrainingState:
     @classmethod
     def restore(cls, step: int, epoch: int, arrays: Mapping[str, Any], scalars: Mapping[str, Any]) -> TrainingState:
         best = arrays.get("best_theta")
+        scalars = {"rows_before": False, **scalars}
         return cls(np.array(arrays["theta"]), step, epoch, None if best is None else np.array(best), **scalars)
 
 
@@ -139,6 +142,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.layer_names, self._groups = self.evaluator.model.layers()
+        self._arrived: dict[bytes, BatchGradient] = {}  # of the parameters where the last full-batch step ended
         self._clock = time.monotonic()
 
     def run(self, state: TrainingState) -> TrainingState:
@@ -188,7 +192,8 @@ class Trainer:
         """One update."""
         learning_rate = self.plan.learning_rate(state.step)  # not used by full-batch optimisers
         if isinstance(self.optimizer, FullBatchOptimizer):
-            theta_P, result, norm, state.ending = self._full_batch_step(state, self.optimizer, features_BF, targets_B)
+            theta_P, result, state.ending = self._full_batch_step(state, self.optimizer, features_BF, targets_B)
+            norm = global_norm(result.gradient_P)
         else:
             try:
                 result = self._gradient(state.theta_P, features_BF, targets_B, self.stop)
@@ -227,10 +232,14 @@ class Trainer:
 
     def _full_batch_step(
         self, state: TrainingState, optimizer: FullBatchOptimizer, features_BF: FloatArray, targets_B: np.ndarray
-    ) -> tuple[FloatArray, BatchGradient, float, str | None]:
-        """One iteration of a full-batch optimiser; if it is abandoned its state is as before."""
-        before = optimizer.state()
-        results: dict[bytes, BatchGradient] = {}
+    ) -> tuple[FloatArray, BatchGradient, str | None]:
+        """One iteration of a full-batch optimiser; if it is abandoned its state is as before.
+
+        The optimiser knows loss and gradient of where it stands; the whole result is kept from the last step, and only
+        evaluated again where a run goes on.
+        """
+        before, start = optimizer.state(), state.theta_P.tobytes()
+        results = dict(self._arrived)
 
         def loss_and_gradient(theta_P: FloatArray) -> tuple[float, FloatArray]:
             result = self._gradient(theta_P, features_BF, targets_B, self.stop)
@@ -239,13 +248,16 @@ class Trainer:
 
         try:
             found = optimizer.step(state.theta_P, loss_and_gradient)
+            end = found.parameters_P.tobytes()  # where the iteration began, if it found nothing lower
+            row = start if state.rows_before else end
+            result = results.get(row) or self._gradient(
+                state.theta_P if row == start else found.parameters_P, features_BF, targets_B, self.stop
+            )
         except StepAbandoned:
             optimizer.load_state(before)
             raise
-        result = results.get(found.parameters_P.tobytes())
-        if result is None:  # the iteration ended where it began
-            result = self._gradient(found.parameters_P, features_BF, targets_B, None)
-        return found.parameters_P, result, global_norm(found.gradient_P), found.finished
+        self._arrived = {key: value for key, value in results.items() if key == end}
+        return found.parameters_P, result, found.finished
 
     def _finish_epoch(self, state: TrainingState) -> None:
         """Validation, the epoch's row, the best parameters, early stopping."""

@@ -8,7 +8,9 @@ import pytest
 import qmltrain
 from qmltrain.config.schema import Config
 from qmltrain.errors import InputError
+from qmltrain.models.build import compile_model
 from qmltrain.models.problem import build_problem
+from qmltrain.runs.snapshots import SNAPSHOTS, SnapshotFolder
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
@@ -35,11 +37,21 @@ def test_the_lowest_energy_is_found(tmp_path, capsys):
     assert f"{found:.6f}" in capsys.readouterr().out
 
 
-def test_rows_are_the_values_before_a_step_and_epochs_those_after_it(tmp_path):
-    config = adam(tmp_path)
+@pytest.mark.parametrize("make", [adam, ising_chain])
+def test_rows_are_the_values_before_a_step_and_epochs_those_after_it(tmp_path, make):
+    config = make(tmp_path, run__gradients="full", run__parameters_every=1)
+    config.train.epochs = 12
     assert train.run(config, CONTEXT) == 0
     view = open_run(run_directory(config))
     steps, epochs = view.metrics["train/loss"].to_numpy(), view.epochs["train/loss"].to_numpy()
+    problem = build_problem(config)
+    evaluator = compile_model(config, problem.model).evaluator
+    for row in (0, 1, 11):
+        theta_P = view.table("parameters")["values"][row]  # after `row` steps
+        at_theta = evaluator.gradient(theta_P, np.empty((1, 0)), np.zeros(1))
+        assert steps[row] == at_theta.loss
+        np.testing.assert_array_equal(view.table("gradients")["values"][row], at_theta.gradient_P)
+        assert view.metrics["gradient_norm"].iloc[row] == pytest.approx(np.linalg.norm(at_theta.gradient_P), rel=1e-14)
     assert len(steps) == len(epochs) == 12 and list(view.epochs.columns) == ["step", "wall_seconds", "train/loss"]
     np.testing.assert_allclose(steps[1:], epochs[:-1], rtol=1e-13)
     summary = summary_of(view.attributes)
@@ -167,3 +179,20 @@ def test_what_cannot_be_without_data(tmp_path, changes, message):
     with pytest.raises(InputError, match=message) as refused:
         train.run(ising_chain(tmp_path, **changes), CONTEXT)
     assert "\n" not in str(refused.value) and not list(tmp_path.iterdir())
+
+
+def test_a_full_batch_run_of_an_earlier_version_keeps_the_meaning_of_its_rows(tmp_path):
+    """Its snapshots do not say what its rows are: then they are those after the update, to the end."""
+    whole, stopped = ising_chain(tmp_path / "whole"), ising_chain(tmp_path / "stopped")
+    assert train.run(whole, CONTEXT) == 0
+    train_until(stopped, 4)
+    folder = SnapshotFolder(run_directory(stopped) / SNAPSHOTS)
+    snapshot = folder.load_latest()
+    del snapshot.state["training"]["rows_before"]
+    folder.save(snapshot)
+    assert train.run(stopped, CONTEXT) == 0
+    new, old = (open_run(run_directory(config)).metrics["train/loss"].to_numpy() for config in (whole, stopped))
+    np.testing.assert_array_equal(old[:4], new[:4])  # made by this version
+    np.testing.assert_array_equal(old[4:-1], new[5:])
+    epochs = [open_run(run_directory(config)).epochs["train/loss"].to_numpy() for config in (whole, stopped)]
+    np.testing.assert_array_equal(*epochs)
