@@ -97,6 +97,7 @@ template <class Real> class Engine final : public EngineBase {
 
   void evaluate(const Inputs& in, double* expectations) override {
     prepare(in.angles);
+    const Lent lent(workers_, *pool_);
     each_bundle(make_bundles(in.batch), [&](const Bundle& bundle, int thread, bool one_thread) {
       const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
       Worker& worker = workers_[std::size_t(thread)];
@@ -131,6 +132,25 @@ template <class Real> class Engine final : public EngineBase {
   }
 
  private:
+  // Memory of earlier tapes lent to the workers: long states lie there once, not once more for an evaluation.
+  struct Lent {
+    Lent(std::vector<Worker>& to, StatePool& from) : workers(to), pool(from) {
+      for (Worker& worker : workers) {
+        if (pool.empty()) break;
+        worker.states = std::move(pool.back());
+        pool.pop_back();
+      }
+    }
+    ~Lent() {
+      for (Worker& worker : workers)
+        if (worker.states.get()) pool.push_back(std::move(worker.states));
+    }
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    std::vector<Worker>& workers;
+    StatePool& pool;
+  };
+
   // Angles are worked out once per step; shapes follow when a block needs them.
   void prepare(const std::shared_ptr<const StepAngles>& angles) {
     if (prepared_ == angles) return;
