@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.checks import ArrayNames, check_arrays, check_finite, check_rows
+from qmltrain.data.column_notes import column_notes
 from qmltrain.data.files import digest
 from qmltrain.data.protocol import FloatArray, LabelArray, PartArray, SourceInfo
 
@@ -59,8 +60,11 @@ def array_source(
     class_names: tuple[str, ...] | None = None,
     parts: PartArray | None = None,
     files: tuple[Path, ...] = (),
+    feature_names: tuple[str, ...] = (),
 ) -> ArraySource:
-    """Check both arrays (see `check_arrays`), NaN and infinity included, and wrap them."""
+    """Check both arrays (see `check_arrays`), NaN and infinity included, look for columns that are no features, and
+    wrap them. `feature_names` are those of a table's columns."""
     info, labels = check_arrays(name, x, y, names, task=task, class_names=class_names, parts=parts)
     check_finite(x, np.arange(len(x)), f"{names.where}: {names.samples}")
-    return ArraySource(info, x, labels, files)
+    notes = info.notes + column_notes(x, feature_names)
+    return ArraySource(replace(info, feature_names=feature_names, notes=notes), x, labels, files)

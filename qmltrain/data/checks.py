@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo, Task
+from qmltrain.data.labels import read_labels
+from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo
 from qmltrain.errors import InputError
 
-MAX_CLASSES = 65_536
 CHUNK_BYTES = 16 * 2**20  # of float64 samples read at a time; a constant, so that chunked sums have one order
 
 
@@ -62,64 +62,6 @@ def check_finite(x: NDArray[Any], rows: RowArray, where: str) -> None:
             raise InputError(f"{where}: row {rows[piece[first]]} holds NaN or infinity; remove or repair that sample")
 
 
-def name_classes(y: NDArray[Any], task: str | None, where: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Texts as class numbers, with the names of the classes in alphabetical order; other labels as they are."""
-    if y.dtype.kind == "O" and y.ndim == 1 and all(isinstance(label, bytes | str) for label in y):
-        y = np.array([label.decode("utf-8", "replace") if isinstance(label, bytes) else label for label in y])
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "replace")
-    if y.dtype.kind != "U" or y.ndim != 1 or not y.size:
-        return y, ()
-    if task == "regression":
-        raise InputError(f"{where}: row 0 is the text {str(y[0])!r}; dataset.task=regression needs numbers")
-    names, numbers = np.unique(y, return_inverse=True)
-    if "" in names:
-        raise InputError(f"{where}: row {int(np.argmax(y == ''))} is empty; every sample needs a label")
-    return numbers.astype(np.int64), tuple(str(name) for name in names)
-
-
-def check_labels(y: NDArray[Any], task: str | None, where: str) -> tuple[Task, LabelArray]:
-    """The task and the labels in its type. Without a `task`, integers are classes and floats are targets."""
-    if task not in (None, "classification", "regression"):
-        raise InputError(f"dataset.task: {task!r} is not known; choose classification or regression")
-    if y.dtype.kind not in "buif":
-        raise InputError(f"{where}: holds {y.dtype}; labels must be integers or texts (classes) or floats (targets)")
-    if y.ndim != 1:
-        raise InputError(f"{where}: has shape {y.shape}; labels must be one number per sample, shape (n,)")
-    if y.size == 0:
-        raise InputError(f"{where}: is empty; at least one label is needed")
-    finite = np.isfinite(y)
-    if not finite.all():
-        raise InputError(f"{where}: row {int(np.argmin(finite))} is NaN or infinity; every label must be finite")
-    if task == "regression" or (task is None and y.dtype.kind == "f"):
-        found: tuple[Task, LabelArray] = "regression", y.astype(np.float64)
-    else:
-        found = "classification", _class_indices(y, where)
-    found[1].flags.writeable = False
-    return found
-
-
-def _class_indices(y: NDArray[Any], where: str) -> NDArray[np.int64]:
-    allowed = "classes are integers from 0"
-    if y.dtype.kind == "f" and (y != np.floor(y)).any():
-        row = int(np.argmax(y != np.floor(y)))
-        raise InputError(f"{where}: row {row} has label {y[row]}; {allowed} (dataset.task=regression for targets)")
-    if y.dtype.kind != "b" and (y < 0).any():
-        row = int(np.argmax(y < 0))
-        raise InputError(f"{where}: row {row} has label {y[row]}; {allowed}: write -1 and 1 as 0 and 1")
-    if y.max() >= MAX_CLASSES:
-        row = int(np.argmax(y >= MAX_CLASSES))
-        raise InputError(f"{where}: row {row} has label {y[row]}; {allowed} to {MAX_CLASSES - 1}")
-    if (y == y[0]).all():
-        raise InputError(f"{where}: every label is {int(y[0])}; classification needs at least two classes")
-    return y.astype(np.int64)
-
-
-def numbered_class_names(labels: LabelArray, task: Task) -> tuple[str, ...]:
-    """Names 0, 1, ... up to the largest class; none for regression."""
-    return tuple(str(c) for c in range(int(labels.max()) + 1)) if task == "classification" else ()
-
-
 class ArrayNames(NamedTuple):
     """What a data set's arrays are called in messages: `where` they came from, and the name of each in there."""
 
@@ -149,21 +91,27 @@ def check_arrays(
     class_names: tuple[str, ...] | None = None,
     parts: PartArray | None = None,
 ) -> tuple[SourceInfo, LabelArray]:
-    """What the data set `name` is, and its labels; texts as labels become classes, named by them.
+    """What the data set `name` is, and its labels (see `read_labels`).
 
     `class_names` are those that the format gives. The values of `samples` are not looked at. Raises InputError for
     samples or labels that cannot be, and for arrays of different lengths.
     """
     shape = samples.shape
     check_sample_layout(shape, samples.dtype, f"{names.where}: {names.samples}")
-    numbers, named = name_classes(labels, task, f"{names.where}: {names.labels}")
-    found_task, checked = check_labels(numbers, task, f"{names.where}: {names.labels}")
-    check_same_length(shape[0], len(checked), names.where)
+    read = read_labels(labels, task, names.where, names.labels, class_names)
+    check_same_length(shape[0], len(read.values), names.where)
     if parts is not None:
         check_same_length(shape[0], len(parts), f"{names.where}: {names.split}")
-    classes = named or (numbered_class_names(checked, found_task) if class_names is None else class_names)
-    info = SourceInfo(name, int(shape[0]), tuple(int(n) for n in shape[1:]), found_task, classes, parts=parts)
-    return replace(info, description=describe(info, names.where)), checked
+    info = SourceInfo(
+        name,
+        int(shape[0]),
+        tuple(int(n) for n in shape[1:]),
+        read.task,
+        read.class_names,
+        parts=parts,
+        notes=read.notes,
+    )
+    return replace(info, description=describe(info, names.where)), read.values
 
 
 def describe(info: SourceInfo, origin: str) -> str:

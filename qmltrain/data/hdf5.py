@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.checks import ArrayNames, check_arrays, check_finite, check_rows
+from qmltrain.data.column_notes import column_notes
 from qmltrain.data.files import check_digest, digest, find_file
 from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.protocol import FloatArray, LabelArray
 from qmltrain.data.splits import parse_parts
 from qmltrain.errors import InputError
+
+MAX_NOTED_BYTES = 16 * 2**20  # of samples that are read at once to look for columns that are no features
 
 
 class HDF5Source:
@@ -40,6 +43,7 @@ class HDF5Source:
         names = ArrayNames(str(file), x_key, y_key, split_key or "split")
         info, self._labels = check_arrays("hdf5", self._samples, labels, names, task=task, parts=parts)
         self.info = replace(info, in_memory=False)
+        self.info = replace(self.info, notes=info.notes + self._column_notes())
 
     def _values(self, key: str, option: str) -> NDArray[Any]:
         """A whole small dataset."""
@@ -61,6 +65,16 @@ class HDF5Source:
         if found.shape is None:
             raise InputError(f"{self.path}: {key}: is empty; it has no shape")
         return found
+
+    def _column_notes(self) -> tuple[str, ...]:
+        """Of few samples; larger ones would be read twice."""
+        shape = (self.info.n_samples, *self.info.sample_shape)
+        if len(shape) != 2 or 8 * shape[0] * shape[1] > MAX_NOTED_BYTES:
+            return ()
+        try:
+            return column_notes(self.read(np.arange(shape[0])))
+        except InputError:  # NaN, or damage: it is told when the row is read
+            return ()
 
     @cached_property
     def checksum(self) -> str:

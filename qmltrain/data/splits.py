@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.protocol import LabelArray, PartArray, RowArray, Task
+from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo, Task
 from qmltrain.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -77,6 +77,16 @@ def split_as_given(
         rows[VALIDATION] if len(rows[VALIDATION]) else rows[TRAIN][drawn.validation],
         rows[TEST] if len(rows[TEST]) else rows[TRAIN][drawn.test],
     )
+
+
+def check_two_classes(labels: LabelArray, info: SourceInfo) -> None:
+    """Raise InputError where all `labels` (n,) of a classification are the same: nothing to train on, though one
+    class can be evaluated."""
+    if info.task == "classification" and (labels == labels[0]).all():
+        raise InputError(
+            f"dataset: every label is {info.class_names[labels[0]]} ({info.description}); training a classification "
+            "needs at least two classes"
+        )
 
 
 def parse_parts(values: NDArray[Any], where: str) -> PartArray:

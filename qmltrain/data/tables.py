@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv as csv_module
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file
 from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.splits import parse_parts
+from qmltrain.data.table_columns import ChosenColumns, choose_columns
 from qmltrain.errors import InputError
 
 
@@ -42,11 +43,11 @@ def csv(
     check_digest(sha256, file)
     names, rows = _read_csv(file, delimiter)
     cells = {name: [row[column] for row in rows] for column, name in enumerate(names)}
-    chosen = _chosen(file, names, target, features, split_column)
-    columns = {name: _numbers(cells[name], name, file) for name in chosen}
+    chosen = choose_columns(file, names, target, features, split_column)
+    columns = [_numbers(cells[name], name, file) for name in chosen.features]
     labels = _labels(cells[target], target, file)
     parts = None if split_column is None else np.array(cells[split_column])
-    return _table("csv", file, columns, labels, parts, split_column, task)
+    return _table("csv", file, chosen, columns, labels, target, parts, split_column, task)
 
 
 def parquet(
@@ -71,18 +72,24 @@ def parquet(
     check_digest(sha256, file)
     try:
         schema = pyarrow.parquet.read_schema(unpacked(file))
-        chosen = _chosen(file, schema.names, target, features, split_column)
-        wanted = [*chosen, target, *([] if split_column is None else [split_column])]
+        chosen = choose_columns(file, schema.names, target, features, split_column, _index_columns(schema))
+        wanted = [*chosen.features, target, *([] if split_column is None else [split_column])]
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{file}: not a readable Parquet file: {error}") from error
     found = {name: _column(table.column(name), name, file) for name in dict.fromkeys(wanted)}
-    for name in chosen:
+    for name in chosen.features:
         if found[name].dtype.kind not in "buif":
             raise InputError(f"{file}: column {name!r} holds {found[name].dtype}; features must be numbers")
-    columns = {name: found[name].astype(np.float64) for name in chosen}
+    columns = [found[name].astype(np.float64) for name in chosen.features]
     parts = None if split_column is None else found[split_column]
-    return _table("parquet", file, columns, found[target], parts, split_column, task)
+    return _table("parquet", file, chosen, columns, found[target], target, parts, split_column, task)
+
+
+def _index_columns(schema: Any) -> set[str]:
+    """The columns that are an index, as pandas says in a Parquet file."""
+    told = schema.pandas_metadata or {}
+    return {name for name in told.get("index_columns", ()) if isinstance(name, str)}
 
 
 def _read_csv(file: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
@@ -104,28 +111,7 @@ def _read_csv(file: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
         raise InputError(f"{file}: not a readable CSV file (UTF-8): {error}") from error
     if not rows:
         raise InputError(f"{file}: has no rows; a line of column names and one line per sample are needed")
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{file}: the first line names the column {name!r} twice")
     return names, rows
-
-
-def _chosen(
-    file: Path, names: Sequence[str], target: str, features: Sequence[str] | None, split_column: str | None
-) -> list[str]:
-    """The feature columns, checked."""
-    asked = [("target", target)] + [("features", name) for name in features or []]
-    asked += [] if split_column is None else [("split_column", split_column)]
-    for option, name in asked:
-        if name not in names:
-            raise InputError(f"dataset.{option}: {file} has no column {name!r}; it has {_listed(names)}")
-    chosen = list(features) if features is not None else [n for n in names if n not in (target, split_column)]
-    for name in chosen:
-        if name in (target, split_column):
-            raise InputError(f"dataset.features: {name!r} is the target or the split; it cannot be a feature as well")
-    if not chosen:
-        raise InputError(f"{file}: has no column of features; it has {_listed(names)}")
-    return chosen
 
 
 def _numbers(cells: list[str], name: str, file: Path) -> NDArray[np.float64]:
@@ -142,12 +128,20 @@ def _numbers(cells: list[str], name: str, file: Path) -> NDArray[np.float64]:
 
 
 def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
+    """Integers, else decimals, else words."""
     words = [cell.strip() for cell in cells]
     if "" in words:
         raise InputError(f"{file}: row {words.index('')} of column {name!r} is empty; every row needs a label")
-    for kind, dtype in ((int, np.int64), (float, np.float64)):
-        if all(_is(kind, word) for word in words):
-            return np.array(words, dtype=np.float64).astype(dtype)
+    # 1_0 and digits of other scripts are numbers to Python; as labels they are words
+    if any("_" in word or not word.isascii() for word in words):
+        return np.array(words)
+    if all(_is(int, word) for word in words):
+        for row, word in enumerate(words):
+            if abs(int(word)) >= 2**63:
+                raise InputError(f"{file}: row {row} of column {name!r} holds {word}, too large for an integer")
+        return np.array([int(word) for word in words], dtype=np.int64)
+    if all(_is(float, word) for word in words):
+        return np.array(words, dtype=np.float64)
     return np.array(words)
 
 
@@ -176,18 +170,18 @@ def _column(column: Any, name: str, file: Path) -> NDArray[Any]:
 def _table(
     name: str,
     file: Path,
-    columns: Mapping[str, NDArray[np.float64]],
+    chosen: ChosenColumns,
+    columns: Sequence[NDArray[np.float64]],
     labels: NDArray[Any],
+    target: str,
     parts: NDArray[Any] | None,
     split_column: str | None,
     task: str | None,
 ) -> ArraySource:
     assigned = None if parts is None else parse_parts(parts, f"{file}: column {split_column!r}")
-    x = np.stack(list(columns.values()), axis=1)
-    names = ArrayNames(str(file), "features", "target")
-    source = array_source(name, x, labels, names, task=task, parts=assigned, files=(file,))
-    return source.told(feature_names=tuple(columns))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    names = ArrayNames(str(file), "features", f"column {target!r}")
+    x = np.stack(columns, axis=1)
+    source = array_source(
+        name, x, labels, names, task=task, parts=assigned, files=(file,), feature_names=chosen.features
+    )
+    return source.told(left_out=chosen.left_out)

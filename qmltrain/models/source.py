@@ -14,7 +14,7 @@ from qmltrain.data.pooling import pooled_size
 from qmltrain.data.protocol import Source
 from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
-from qmltrain.data.splits import Split, split, split_as_given
+from qmltrain.data.splits import Split, check_two_classes, split, split_as_given
 from qmltrain.engines.memory import available_bytes
 from qmltrain.errors import MemoryLimitError
 from qmltrain.models.build import group_options
@@ -70,6 +70,7 @@ def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
     if isinstance(source, NoData):
         nothing = np.empty(0, dtype=np.int64)
         return Split(np.arange(1), nothing, nothing)
+    check_two_classes(source.labels(), source.info)
     generator = np.random.default_rng(seeds.split)
     fractions = (config.dataset.validation, config.dataset.test)
     if source.info.parts is not None:

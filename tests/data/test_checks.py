@@ -46,12 +46,11 @@ def test_task_follows_the_labels_type_unless_given(name, tmp_path):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (X, np.where(Y == 1, -1, Y), "y: row 1 has label -1; classes are integers from 0"),
+        (X, np.where(Y == 1, -1, Y), "y: row 1 has label -1; classes .* or -1 and 1; .* dataset.task=regression$"),
         (X, np.where(Y == 2, 70_000, Y), "y: row 2 has label 70000; classes are integers from 0 to 65535"),
         (X, np.where(Y == 2, 2**63 + 1, Y).astype(np.uint64), "y: row 2 has label 9223372036854775809"),
-        (X, np.ones(12, dtype=int), "y: every label is 1; classification needs at least two"),
         (X, np.where(Y == 1, np.nan, Y), "y: row 1 is NaN or infinity"),
-        (X, Y[:, None], r"y: has shape \(12, 1\); labels must be one number per sample"),
+        (X, X, r"y: has shape \(12, 3\); labels must be one number per sample, .* one-hot"),
         (X, Y[:-1], "12 samples but 11 labels"),
         (X, Y[:0], "y: is empty"),
         (X[:0], Y, r"x: is empty, shape \(0, 3\)"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmltrain.data.splits import apportion, split, split_as_given
+from qmltrain.data.registry import build_source
+from qmltrain.data.splits import apportion, check_two_classes, split, split_as_given
 from qmltrain.errors import InputError
 
 
@@ -127,3 +130,13 @@ def test_what_the_data_does_not_say_is_drawn_from_its_training_rows(task):
                 assert np.array_equal(rows, np.flatnonzero(parts == part))
     with pytest.raises(InputError, match="no row for training"):
         split_as_given(labels, task, np.full(100, 2, dtype=np.int8), 0.2, 0.2, np.random.default_rng(0))
+
+
+def test_a_single_class_can_be_opened_but_not_trained_on(tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.eye(3), y=np.full(3, 7))
+    source = build_source("npz", {"path": str(tmp_path / "data.npz")})
+    assert source.labels().tolist() == [7, 7, 7] and source.info.class_names[7] == "7"
+    with pytest.raises(InputError, match=r"every label is 7 \(npz: 3 samples .*data\.npz\); .* at least two classes"):
+        check_two_classes(source.labels(), source.info)
+    check_two_classes(np.array([7, 7, 0]), source.info)
+    check_two_classes(np.full(3, 0.5), replace(source.info, task="regression"))

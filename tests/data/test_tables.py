@@ -59,7 +59,7 @@ def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch
         ("", "has no rows"),
         ("a,y\n", "has no rows"),
         ("a,y\n1,0\n2\n", r"line 3 has 1 cells, the first line 2"),
-        ("a,a,y\n1,2,0\n", r"names the column 'a' twice"),
+        ("a,a,y\n1,2,0\n", r"two columns of the name 'a'"),
         ("a,y\n1,0\n,1\n", r"row 1 of column 'a' holds '', which is no number"),
         ("a,y\n1,0\nlow,1\n", r"row 1 of column 'a' holds 'low'"),
         ("a,y\n1,0\nnan,1\n", r"row 1 holds NaN"),

@@ -57,6 +57,7 @@ def test_the_split_of_the_data_is_kept(tmp_path):
         ("csv", b"a,y\n1,0\nlow,1\n", ["dataset.target=y"]),
         ("csv", b"", ["dataset.target=y"]),
         ("csv", b"a,y\n1,0\n2,1\n", ["dataset.target=z"]),
+        ("csv", b"a,y\n1,1\n2,1\n", ["dataset.target=y"]),
         ("csv", b"a,y\n1,0\n2,1\n", ["dataset.target=y", "dataset.test_path=absent.csv"]),
         ("parquet", b"PAR1 and no more", ["dataset.target=y"]),
         ("cifar10", b"\x03" * 3072, []),

@@ -1,0 +1,60 @@
+"""Columns that are seldom meant as features: row numbers, constants, the same numbers twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BYTES = 64 * 2**20  # of samples that are looked at; more would take seconds
+_FEWEST_ROWS = 10  # of which a column of different integers is called row numbers
+_LISTED = 10
+
+
+def column_notes(x: NDArray[Any], names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Lines on columns of `x` (n, F), which go by `names` or else by number; none for images and large arrays."""
+    if x.ndim != 2 or x.nbytes > MAX_BYTES or len(x) < 2:
+        return ()
+    row_numbers, constant, repeated = [], [], []
+    first_of: dict[bytes, int] = {}
+    for column in range(x.shape[1]):
+        values = np.ascontiguousarray(x[:, column])
+        first = first_of.setdefault(values.tobytes(), column)
+        if (values == values[0]).all():
+            constant.append(_name(column, names))
+        elif first != column:
+            repeated.append(f"{_name(column, names)} = {_name(first, names)}")
+        elif _are_row_numbers(values):
+            row_numbers.append(_name(column, names))
+    notes = []
+    if row_numbers:
+        notes.append(
+            f"WARNING: {_listed(row_numbers)}: integers, all different, as an index or an id; if they are no "
+            "measurement, leave them out, since the order of the rows may tell the label"
+        )
+    if constant:
+        notes.append(f"{_listed(constant)}: constant, tells nothing")
+    if repeated:
+        notes.append(f"the same column twice: {_listed(repeated)}")
+    return tuple(notes)
+
+
+def _are_row_numbers(values: NDArray[Any]) -> bool:
+    if len(values) < _FEWEST_ROWS or values.dtype.kind == "b":
+        return False
+    if values.dtype.kind == "f" and (values[:_FEWEST_ROWS] % 1 != 0).any():  # most columns end here
+        return False
+    if values.dtype.kind == "f" and (values % 1 != 0).any():
+        return False
+    return len(np.unique(values)) == len(values)
+
+
+def _name(column: int, names: Sequence[str]) -> str:
+    return repr(names[column]) if names else str(column)
+
+
+def _listed(found: Sequence[str]) -> str:
+    word = "column" if len(found) == 1 else "columns"
+    return f"{word} {', '.join(found[:_LISTED])}" + (f", ... ({len(found)})" if len(found) > _LISTED else "")
