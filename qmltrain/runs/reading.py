@@ -148,6 +148,11 @@ def read_parameter_names(file: h5py.File) -> list[str]:
     return list(_read_array(file["parameters/names"])) if "parameters/names" in file else []
 
 
+def read_data(file: h5py.File) -> dict[str, Any]:
+    """The datasets of the group ``data``, by name: arrays, or lists of texts; none where a run has none."""
+    return {name: _read_array(dataset) for name, dataset in file.get("data", {}).items()}
+
+
 def read_counts(file: h5py.File) -> dict[str, RowCount]:
     """What the counter says of each table, in its order; also of tables that only a later program knows."""
     counter = file[VALID_ROWS]

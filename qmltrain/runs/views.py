@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from qmltrain.errors import InputError, StorageError
+from qmltrain.errors import InputError, QmltrainError, StorageError
 from qmltrain.runs.file_layout import FILE_NAME, UNFINISHED
 from qmltrain.runs.reading import (
     open_for_reading,
     read_attributes,
+    read_data,
     read_parameter_names,
     read_rows,
     run_status,
@@ -47,6 +48,15 @@ class RunView:
         self.path = path
         with open_for_reading(path):
             pass  # refuses now what cannot be read
+
+    def __repr__(self) -> str:
+        try:
+            attributes = self.attributes
+            rows = [len(next(iter(self.table(name).values()))) for name in ("metrics", "epochs")]
+        except QmltrainError as error:
+            return f"<RunView of {self.path}: {error}>"
+        counts = f"{rows[0]} of {attributes['n_steps']} steps, {rows[1]} epochs"
+        return f"<RunView of {self.path}: {attributes['status']}, {counts}>"
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -115,6 +125,13 @@ class RunView:
         n_layers = attributes["n_layers"]
         names = attributes.get("layer_names", [])
         return list(names) if len(names) == n_layers else [str(layer) for layer in range(n_layers)]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the run was trained on, by name (docs/run-file.md): numbers as arrays, texts as lists; empty where the
+        run has none of it."""
+        with open_for_reading(self.path) as file:
+            return read_data(file)
 
     @property
     def evaluated_splits(self) -> tuple[str, ...]:

@@ -90,3 +90,12 @@ def test_missing_packages_are_named_with_what_to_install(run_directory: Path, mo
     with pytest.raises(InputError, match=r"matplotlib is not installed.*pip install 'qmltrain\[plot\]'"):
         plot_run(run_directory, run_directory / "a.png")
     assert len(run.table("metrics")["loss"])  # needs none of them
+
+
+def test_a_view_says_what_it_views(run_directory: Path) -> None:
+    view = open_run(run_directory)
+    done = N_STEPS if view.status == "completed" else N_STEPS - 1
+    assert repr(view).startswith(f"<RunView of {view.path}: {view.status}, {done} of {N_STEPS} steps, ")
+    assert view.data == {}
+    view.path.unlink()
+    assert "no run file there" in repr(view)
