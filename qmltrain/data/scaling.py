@@ -92,11 +92,25 @@ class TargetScaler:
 
     @classmethod
     def fit(cls, targets: NDArray[np.float64], train_rows: NDArray[Any]) -> TargetScaler:
-        """From `targets` (n,) of the training rows; all equal is refused."""
-        values = np.asarray(targets, dtype=np.float64)[np.sort(train_rows)]
+        """From `targets` (n,) of the training rows; all equal is refused.
+
+        So are targets, of any row, whose squared distance from the mean is no float64, scaled or not: losses and
+        metrics square it.
+        """
+        every = np.asarray(targets, dtype=np.float64)
+        values = every[np.sort(train_rows)]
         if not len(values) or values.min() == values.max():
             raise InputError(f"dataset: the targets of the {len(values)} training rows do not vary; nothing to learn")
-        return cls(float(values.mean()), float(values.std()))
+        with np.errstate(all="ignore"):  # found below
+            mean, deviation = float(values.mean()), float(values.std())
+            distances = np.maximum(np.abs(every - mean), np.abs((every - mean) / deviation))
+            usable = np.isfinite(len(every) * np.square(distances))
+        if not (deviation > 0 and usable.all()):
+            raise InputError(
+                f"dataset: the targets span {every.min():g} to {every.max():g}, those of the training rows have the "
+                f"standard deviation {deviation:g}: too wide or too narrow for float64; rescale them"
+            )
+        return cls(mean, deviation)
 
     def transform(self, targets: FloatArray) -> FloatArray:
         return (targets - self.mean) / self.deviation

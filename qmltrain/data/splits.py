@@ -71,7 +71,10 @@ def split_as_given(
     if not len(rows[TRAIN]):
         raise InputError("dataset: the data's own split leaves no row for training")
     wanted = (0.0 if len(rows[VALIDATION]) else validation, 0.0 if len(rows[TEST]) else test)
-    drawn = split(labels[rows[TRAIN]], task, *wanted, generator)
+    own = labels[rows[TRAIN]]
+    if task == "classification":  # a class may be in other parts alone; those that are here are drawn from in order
+        own = np.unique(own, return_inverse=True)[1]
+    drawn = split(own, task, *wanted, generator)
     return Split(
         rows[TRAIN][drawn.train],
         rows[VALIDATION] if len(rows[VALIDATION]) else rows[TRAIN][drawn.validation],

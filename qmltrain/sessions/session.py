@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict, to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.models.build import Compiled, group_options
+from qmltrain.models.data_facts import data_arrays, data_lines
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, TrainingData
 from qmltrain.models.stored_files import user_arrays, user_code
@@ -121,6 +123,7 @@ class Session:
             gradients=run.gradients,
             gradients_every=run.gradients_every,
             parameters_every=run.parameters_every,
+            arrays=data_arrays(self.problem),
         )
         with store:
             store.write_parameters_row(0, theta_P)
@@ -231,6 +234,8 @@ class Session:
             self.problem.unscale,
         )
         try:
+            for line in data_lines(self.problem):
+                progress.message(line)
             progress.message(f"run {self.directory / FILE_NAME}: {self.compiled.selection.reason}")
             state = trainer.run(state)
             summary = self._finish(trainer, store, state)
@@ -274,20 +279,26 @@ class Session:
             store.write_evaluation(split, rows, targets_B, predictions_B, scores_BC)
         if self.config.train.baseline and problem.model.loss.supervised and len(problem.split.test):
             if problem.data.is_cached:
-                summary |= self._baseline(problem)
+                summary |= self._baselines(problem)
             else:
                 trainer.progress.message("no baseline: the features do not fit into memory at once")
         return {name: float(value) for name, value in summary.items()}
 
-    def _baseline(self, problem: Problem) -> Mapping[str, float]:
+    def _baselines(self, problem: Problem) -> dict[str, float]:
+        """Metrics of the classical models; one that cannot be fitted is a warning, since the training is done."""
         data, rows = problem.data, problem.split
         targets: list[np.ndarray] = [np.asarray(data.labels(part)) for part in (rows.train, rows.test)]
         if problem.n_classes is None:
             targets = [problem.unscale(part.astype(np.float64)) for part in targets]
-        found = baseline(data.features(rows.train), targets[0], data.features(rows.test), targets[1], problem.n_classes)
-        metrics = {f"baseline/{name}": value for name, value in found.items()}
+        samples = data.features(rows.train), targets[0], data.features(rows.test), targets[1], problem.n_classes
+        models: dict[str, Callable[[], dict[str, float]]] = {"baseline": lambda: baseline(*samples)}
         if self.config.train.perceptron:
-            features = data.features(rows.train), targets[0], data.features(rows.test), targets[1]
-            found = perceptron(*features, problem.n_classes, problem.model.n_parameters)
-            metrics |= {f"perceptron/{name}": value for name, value in found.items()}
+            models["perceptron"] = lambda: perceptron(*samples, problem.model.n_parameters)
+        metrics: dict[str, float] = {}
+        for kind, fit in models.items():
+            try:
+                metrics |= {f"{kind}/{name}": value for name, value in fit().items()}
+            except Exception as error:  # whatever scikit-learn raises
+                reason = " ".join(str(error).split()).partition(". ")[0][:200] or type(error).__name__
+                warnings.warn(f"train.{kind}: could not be fitted ({reason}); the run ends without it", stacklevel=2)
         return metrics

@@ -25,6 +25,7 @@ from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.views import open_run
+from qmltrain.sessions.before_training import check_before_training
 from qmltrain.sessions.results import print_result
 from qmltrain.sessions.session import Session
 
@@ -58,6 +59,8 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
             warn_of_another_device(snapshot.state["choices"], compiled, directory)
         session = Session(config, context, directory, problem, compiled, stop)
         session.check()
+        if snapshot is None:
+            check_before_training(problem)
         if status:
             return session.go_on(snapshot)
         theta_P = initial_theta(problem)

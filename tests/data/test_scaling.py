@@ -51,3 +51,19 @@ def test_target_scaler():
         TargetScaler.fit(np.ones(90), TRAIN)
     with pytest.raises(StorageError, match="'target_deviation'"):
         TargetScaler.from_state({"target_mean": np.array(1.0)})
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        np.where(np.arange(90) % 4, 1e160, -1e160),  # the squares overflow
+        np.where(np.arange(90) % 4, 0.0, 1e-200),  # and so do they underflow
+        np.where(np.arange(90) == 1, 1e200, np.arange(90.0)),  # a row that is not trained on
+        np.where(np.arange(90) == 1, 1e10, np.arange(90) * 1e-150),  # finite, but not in standard deviations
+    ],
+)
+def test_targets_that_float64_cannot_square_are_refused(targets):
+    assert 1 not in TRAIN
+    with pytest.raises(InputError, match=r"^dataset: the targets span .* rescale them$"):
+        TargetScaler.fit(targets, TRAIN)
+    assert np.isfinite(TargetScaler.fit(np.arange(90) * 1e140, TRAIN).deviation)

@@ -140,3 +140,13 @@ def test_a_single_class_can_be_opened_but_not_trained_on(tmp_path):
         check_two_classes(source.labels(), source.info)
     check_two_classes(np.array([7, 7, 0]), source.info)
     check_two_classes(np.full(3, 0.5), replace(source.info, task="regression"))
+
+
+def test_a_class_may_be_in_the_test_rows_alone():
+    """Which one it is makes no difference: what is drawn goes by the classes that are there."""
+    labels = np.repeat([0, 1, 2], 20)
+    for absent in range(3):
+        parts = np.where(labels == absent, 2, 0).astype(np.int8)
+        found = split_as_given(labels, "classification", parts, 0.25, 0.0, np.random.default_rng(0))
+        assert set(labels[found.test]) == {absent}
+        assert np.bincount(labels[found.validation], minlength=3).tolist() == [5 * (c != absent) for c in range(3)]

@@ -50,8 +50,8 @@ def test_a_changed_function_is_noticed(tmp_path, monkeypatch):
 def test_a_circuit_from_a_file_is_the_runs_own(tmp_path):
     pytest.importorskip("openqasm3", reason="needs the extra qasm")
     path = tmp_path / "mine.qasm"
-    text = 'include "stdgates.inc"; input float x0; input float a; qubit[2] q; ry(a) q; rx(x0) q[1]; cx q[0], q[1];'
-    path.write_text(text, newline="")
+    text = 'include "stdgates.inc"; input float x0; input float x1; input float a; qubit[2] q; '
+    path.write_text(text + "ry(a) q; rx(x0) q[1]; rx(x1) q[0]; cx q[0], q[1];", newline="")
     directory = complete(
         tmp_path / "runs",
         train__epochs=1,

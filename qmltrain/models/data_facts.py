@@ -1,0 +1,126 @@
+"""What a run is trained on: arrays that are stored with it, and lines that are printed before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.models.problem import Problem
+
+FEATURES = "features"  # of the group `data` in a run file: names of the columns of a raw sample
+FEW_SAMPLES = 5  # a class with fewer is warned of
+WARNING = "WARNING: "  # begins a note of a data set that is a warning
+_SHOWN = 8  # names in one line
+
+
+def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
+    """The encoded features that have an effect on the circuit's state, increasing."""
+    if circuit.amplitude_encoded:
+        return np.arange(circuit.n_features)
+    used = {
+        index
+        for angle in circuit.slots.per_sample
+        if angle.feature is not None and angle.scale != 0
+        for index in angle.feature.indices
+    }
+    return np.array(sorted(used), dtype=np.int64)
+
+
+def encoded_names(problem: Problem) -> list[str]:
+    """One name a feature that the circuit is given: its column's where there is one, with its number."""
+    preprocessor, names = problem.data.preprocessor, problem.source.info.feature_names
+    numbers = range(preprocessor.n_features)
+    if preprocessor.pca is not None:
+        return [f"principal component {k}" for k in numbers]
+    if preprocessor.resize is None and len(names) == len(numbers):
+        return [f"{k} ({names[k]})" for k in numbers]
+    return [str(k) for k in numbers]
+
+
+def class_counts(problem: Problem) -> NDArray[np.int64]:
+    """(C, 3): samples of each class in training, validation and test."""
+    labels, parts = problem.source.labels(), problem.split
+    n_classes = problem.n_classes or 0
+    columns = [np.bincount(labels[rows], minlength=n_classes) for rows in (parts.train, parts.validation, parts.test)]
+    return np.stack(columns, axis=1).astype(np.int64)
+
+
+def data_arrays(problem: Problem) -> dict[str, Any]:
+    """The arrays of the group `data` of the run file, by path (docs/run-file.md); none without data."""
+    if not problem.has_data:
+        return {}
+    info, parts = problem.source.info, problem.split
+    arrays: dict[str, Any] = {
+        "split_sizes": np.array([len(rows) for rows in (parts.train, parts.validation, parts.test)], dtype=np.int64),
+        "circuit_reads": circuit_reads(problem.model.circuit),
+    }
+    if info.feature_names:
+        arrays[FEATURES] = list(info.feature_names)
+    if info.left_out:
+        arrays["left_out"] = [name for name, _ in info.left_out]
+        arrays["left_out_because"] = [reason for _, reason in info.left_out]
+    if problem.n_classes is not None:
+        arrays["classes"] = list(info.class_names)
+        arrays["class_counts"] = class_counts(problem)
+    return {f"data/{name}": array for name, array in arrays.items()}
+
+
+def data_lines(problem: Problem) -> list[str]:
+    """What is printed before the first step: features, classes, splits, what the circuit reads; none without data."""
+    if not problem.has_data:
+        return []
+    info, parts, preprocessor = problem.source.info, problem.split, problem.data.preprocessor
+    rows = [("data", info.description)]
+    if info.feature_names:
+        numbered = [f"{number} {name}" for number, name in enumerate(info.feature_names)]
+        rows.append(("features", f"{len(numbered)}: {shortened(numbered)}"))
+    if info.left_out:
+        rows.append(("left out", shortened([f"{name} ({reason})" for name, reason in info.left_out])))
+    rows += [("note", note) for note in info.notes if not note.startswith(WARNING)]
+    rows.append(("prepared", preprocessor.describe()))
+    if problem.n_classes is not None:
+        totals = class_counts(problem).sum(axis=1)
+        rows.append(("classes", shortened([f"{n}: {c}" for n, c in zip(info.class_names, totals, strict=True)])))
+    sizes = f"{len(parts.train)} training, {len(parts.validation)} validation, {len(parts.test)} test"
+    rows.append(("split", f"{sizes} samples"))
+    model = problem.model
+    n_read, n_features = len(circuit_reads(model.circuit)), preprocessor.n_features
+    reads = f"all {n_features}" if n_read == n_features else f"{n_read} of {n_features}"
+    rows.append(("circuit", f"{model.circuit.n_qubits} qubits, reads {reads} features"))
+    return [f"{name:<11}{text}" for name, text in rows]
+
+
+def doubts(problem: Problem) -> list[str]:
+    """Lines of warning: what the data set's reader warns of, and classes of fewer than FEW_SAMPLES samples."""
+    notes = [note.removeprefix(WARNING) for note in problem.source.info.notes if note.startswith(WARNING)]
+    return [f"dataset: {line}" for line in (*notes, *rare_classes(problem))]
+
+
+def rare_classes(problem: Problem) -> list[str]:
+    """One line for each class of fewer than FEW_SAMPLES samples, at most four."""
+    if problem.n_classes is None:
+        return []
+    names, totals = problem.source.info.class_names, class_counts(problem).sum(axis=1)
+    found = [(name, int(total)) for name, total in zip(names, totals, strict=True) if total < FEW_SAMPLES]
+    lines = []
+    for name, total in found[:3]:
+        alike = [other for other in names if other != name and _plain(other) == _plain(name)]
+        hint = f"; is it {alike[0]!r} in another spelling?" if alike else ""
+        lines.append(f"class {name!r} has {total} sample{'s' * (total != 1)} in all{hint}")
+    if len(found) > 3:
+        lines.append(f"{len(found) - 3} more classes have fewer than {FEW_SAMPLES} samples")
+    return lines
+
+
+def shortened(names: Sequence[str]) -> str:
+    """``a, b, c``; of many the first, and how many more there are."""
+    kept = names if len(names) <= _SHOWN + 1 else names[:_SHOWN]
+    return ", ".join(kept) + (f", ... {len(names) - len(kept)} more" if len(kept) < len(names) else "")
+
+
+def _plain(name: str) -> str:
+    return "".join(name.casefold().split())

@@ -1,0 +1,81 @@
+"""What is refused or warned of before the first step of a new run, since the training itself would not say it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+
+from qmltrain.errors import InputError
+from qmltrain.models.data_facts import circuit_reads, class_counts, doubts, encoded_names, shortened
+from qmltrain.models.problem import EVALUATION_ROWS, Problem
+
+_LIKE_FEATURE = re.compile(r"ansatz\.\d+\.(_*x_?\d+_*)", re.IGNORECASE)  # Qiskit writes x[0] as _x_0_
+
+
+def check_before_training(problem: Problem) -> None:
+    """Raise InputError where a training would be worthless: nothing to train, features that the circuit does not read,
+    a class without training samples, samples that cannot be read.
+
+    Warns of what may not be meant: an id among the features, classes of very few samples.
+    """
+    _check_parameters(problem)
+    if not problem.has_data:
+        return
+    _check_features_are_read(problem)
+    _check_classes(problem)
+    if not problem.data.is_cached:  # else the test split would be met at the end alone
+        every = np.arange(problem.source.info.n_samples)
+        for _ in problem.data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
+            pass
+    for line in doubts(problem):
+        warnings.warn(line, stacklevel=2)
+
+
+def _check_parameters(problem: Problem) -> None:
+    if not problem.model.n_parameters:
+        raise InputError(
+            f"ansatz.name: {problem.config.ansatz.name} and head.name={problem.config.head.name} have no parameters: "
+            "there is nothing to train; choose others (qmltrain gradient gives the loss of a fixed circuit)"
+        )
+
+
+def _check_features_are_read(problem: Problem) -> None:
+    model, config = problem.model, problem.config
+    names = encoded_names(problem)
+    unread = sorted(set(range(len(names))) - set(circuit_reads(model.circuit).tolist()))
+    if not unread:
+        return
+    listed = f"feature{'s' * (len(unread) > 1)} {shortened([names[k] for k in unread])}"
+    alike = [found[1] for found in map(_LIKE_FEATURE.fullmatch, model.circuit.parameter_names) if found]
+    remedy = ""
+    if alike:
+        x = re.sub(r"\D", "", alike[0])
+        remedy = (
+            f"its inputs {shortened(list(dict.fromkeys(alike)))} are trained as parameters: rename them, "
+            f"{alike[0]} to x{x}, to make them features"
+        )
+    elif config.ansatz.name == "qasm" and config.encoding.name == "none":
+        remedy = f"name inputs of {config.ansatz.path} x{unread[0]}, ..., or choose an encoding"
+    elif config.encoding.name == "none":
+        remedy = "choose an encoding (encoding=reuploading), or dataset=none to train without data"
+    else:
+        remedy = "let it read them, or leave them out (dataset.features, preprocess.pca)"
+    raise InputError(
+        f"encoding.name: the circuit of encoding={config.encoding.name}, ansatz={config.ansatz.name} does not read "
+        f"{listed} of {len(names)}; {remedy}"
+    )
+
+
+def _check_classes(problem: Problem) -> None:
+    if problem.n_classes is None or not problem.model.loss.supervised:
+        return
+    counts = class_counts(problem)
+    missing = [f"{problem.source.info.class_names[c]!r}" for c in np.flatnonzero(counts[:, 0] == 0)]
+    if missing:
+        there = counts[counts[:, 0] == 0, 1:].sum()
+        raise InputError(
+            f"dataset: no training sample of class {shortened(missing)} ({there} in validation and test); move some to "
+            "the training split (dataset.split_column, dataset.split_key), or keep the others with dataset.classes"
+        )
