@@ -53,7 +53,7 @@ def array_digest(*arrays: NDArray[Any]) -> str:
 def array_source(
     name: str,
     x: NDArray[Any],
-    y: NDArray[Any],
+    y: NDArray[Any] | None,
     names: ArrayNames,
     *,
     task: str | None = None,
@@ -61,10 +61,11 @@ def array_source(
     parts: PartArray | None = None,
     files: tuple[Path, ...] = (),
     feature_names: tuple[str, ...] = (),
+    no_labels: str = "",
 ) -> ArraySource:
     """Check both arrays (see `check_arrays`), NaN and infinity included, look for columns that are no features, and
     wrap them. `feature_names` are those of a table's columns."""
-    info, labels = check_arrays(name, x, y, names, task=task, class_names=class_names, parts=parts)
+    info, labels = check_arrays(name, x, y, names, task=task, class_names=class_names, parts=parts, no_labels=no_labels)
     check_finite(x, np.arange(len(x)), f"{names.where}: {names.samples}")
     notes = info.notes + column_notes(x, feature_names)
     return ArraySource(replace(info, feature_names=feature_names, notes=notes), x, labels, files)

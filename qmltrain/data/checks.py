@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.data.labels import read_labels
+from qmltrain.data.labels import absent_labels, read_labels
 from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo
 from qmltrain.errors import InputError
 
@@ -84,21 +84,26 @@ class Samples(Protocol):
 def check_arrays(
     name: str,
     samples: Samples,
-    labels: NDArray[Any],
+    labels: NDArray[Any] | None,
     names: ArrayNames,
     *,
     task: str | None,
     class_names: tuple[str, ...] | None = None,
     parts: PartArray | None = None,
+    no_labels: str = "",
 ) -> tuple[SourceInfo, LabelArray]:
     """What the data set `name` is, and its labels (see `read_labels`).
 
-    `class_names` are those that the format gives. The values of `samples` are not looked at. Raises InputError for
+    `class_names` are those that the format gives. The values of `samples` are not looked at. Where there are no labels
+    (None), `no_labels` says why. Raises InputError for
     samples or labels that cannot be, and for arrays of different lengths.
     """
     shape = samples.shape
     check_sample_layout(shape, samples.dtype, f"{names.where}: {names.samples}")
-    read = read_labels(labels, task, names.where, names.labels, class_names)
+    if labels is None:
+        read = absent_labels(shape[0])
+    else:
+        read = read_labels(labels, task, names.where, names.labels, class_names)
     check_same_length(shape[0], len(read.values), names.where)
     if parts is not None:
         check_same_length(shape[0], len(parts), f"{names.where}: {names.split}")
@@ -110,6 +115,7 @@ def check_arrays(
         read.class_names,
         parts=parts,
         notes=read.notes,
+        no_labels=no_labels,
     )
     return replace(info, description=describe(info, names.where)), read.values
 
@@ -118,5 +124,6 @@ def describe(info: SourceInfo, origin: str) -> str:
     """One line: "npz: 1797 samples of 8 x 8, 10 classes from digits.npz"."""
     shape = " x ".join(str(length) for length in info.sample_shape)
     kind = f"{len(info.class_names)} classes" if info.task == "classification" else "regression"
+    kind = "no labels" if info.no_labels else kind
     line = f"{info.name}: {info.n_samples} samples of {shape}, {kind}"
     return line if origin == info.name else f"{line} from {origin}"

@@ -35,13 +35,16 @@ class HDF5Source:
         self.path = file
         self._samples = self._dataset(x_key, "x_key")  # not read here
         self._where = f"{file}: {x_key}"
-        labels = self._values(y_key, "y_key")
+        no_labels = "" if y_key in self._file else self._absent(y_key, "y_key")
+        labels = None if no_labels else self._values(y_key, "y_key")
         split_key = split_key or ("split" if "split" in self._file else None)
         parts = None
         if split_key is not None:
             parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
         names = ArrayNames(str(file), x_key, y_key, split_key or "split")
-        info, self._labels = check_arrays("hdf5", self._samples, labels, names, task=task, parts=parts)
+        info, self._labels = check_arrays(
+            "hdf5", self._samples, labels, names, task=task, parts=parts, no_labels=no_labels
+        )
         self.info = replace(info, in_memory=False)
         self.info = replace(self.info, notes=info.notes + self._column_notes())
 
@@ -57,14 +60,17 @@ class HDF5Source:
 
         found = self._file.get(key)
         if not isinstance(found, h5py.Dataset):
-            names: list[str] = []
-            self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-            raise InputError(
-                f"dataset.{option}: {self.path} has no dataset {key!r}; it has {', '.join(names) or 'none'}"
-            )
+            raise InputError(self._absent(key, option))
         if found.shape is None:
             raise InputError(f"{self.path}: {key}: is empty; it has no shape")
         return found
+
+    def _absent(self, key: str, option: str) -> str:
+        import h5py
+
+        names: list[str] = []
+        self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return f"dataset.{option}: {self.path} has no dataset {key!r}; it has {', '.join(names) or 'none'}"
 
     def _column_notes(self) -> tuple[str, ...]:
         """Of few samples; larger ones would be read twice."""

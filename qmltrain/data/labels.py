@@ -60,6 +60,11 @@ def read_labels(
     return _done("classification", values, names or class_names or _numbered(values), notes)
 
 
+def absent_labels(n_samples: int) -> Labels:
+    """Of samples that have none: NaN each."""
+    return _done("regression", np.full(n_samples, np.nan), (), [])
+
+
 def is_one_hot(y: NDArray[Any]) -> bool:
     """Whether every row of `y` holds a single 1 beside zeros (two columns or more)."""
     if y.ndim != 2 or y.shape[1] < 2 or not y.size or y.dtype.kind not in "buif":

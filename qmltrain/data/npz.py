@@ -40,7 +40,9 @@ def npz(
             archive = np.load(stream, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise InputError(f"{file}: is one bare array; save both with numpy.savez(path, x=..., y=...)")
-            x, y = (_member(archive, key, option, file) for key, option in ((x_key, "x_key"), (y_key, "y_key")))
+            x = _member(archive, x_key, "x_key", file)
+            no_labels = "" if y_key in archive.files else _absent(archive, y_key, "y_key", file)
+            y = None if no_labels else _member(archive, y_key, "y_key", file)
             split_key = split_key or ("split" if "split" in archive.files else None)
             parts = None if split_key is None else _member(archive, split_key, "split_key", file)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
@@ -49,12 +51,16 @@ def npz(
         raise InputError(f"{file}: not a readable .npz file: {reason}; save it with numpy.savez") from error
     assigned = None if parts is None else parse_parts(parts, f"{file}: {split_key}")
     names = ArrayNames(str(file), x_key, y_key)
-    return array_source("npz", x, y, names, task=task, parts=assigned, files=(file,))
+    return array_source("npz", x, y, names, task=task, parts=assigned, files=(file,), no_labels=no_labels)
+
+
+def _absent(archive: Any, key: str, option: str, file: Path) -> str:
+    return f"dataset.{option}: {file} has no array {key!r}; it has {', '.join(archive.files) or 'none'}"
 
 
 def _member(archive: Any, key: str, option: str, file: Path) -> NDArray[Any]:
     if key not in archive.files:
-        raise InputError(f"dataset.{option}: {file} has no array {key!r}; it has {', '.join(archive.files) or 'none'}")
+        raise InputError(_absent(archive, key, option, file))
     try:
         return np.asarray(archive[key])
     except ValueError as error:

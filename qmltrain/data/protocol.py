@@ -23,7 +23,8 @@ class SourceInfo:
     each row whether the data itself gives it to training, validation or test (`splits.TRAIN`, ...); None: not.
     `feature_names` are the columns of a table that are used, in order; `left_out` the columns that are not, each with
     the reason. `notes` are lines that the user should read before training (what was read in a way that is not the only
-    one). `in_memory`: the samples are; else they are read from a file that may be larger than memory.
+    one). `in_memory`: the samples are; else they are read from a file that may be larger than memory. `no_labels` says
+    why there are none, where there are none: labels are NaN then, and all that can be had is predictions.
     """
 
     name: str
@@ -37,6 +38,7 @@ class SourceInfo:
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     in_memory: bool = True
+    no_labels: str = ""
 
 
 class Source(Protocol):

@@ -48,19 +48,24 @@ SOURCES: dict[str, Builder] = {
 }
 
 
-def build_source(name: str, options: Mapping[str, Any], test_path: str | None = None) -> Source:
+def build_source(
+    name: str, options: Mapping[str, Any], test_path: str | None = None, labels_needed: bool = True
+) -> Source:
     """Open the data set `name`; options that are None are left to it, others that it does not take are refused.
 
-    The rows of another file `test_path`, read with the same options, become the test split.
+    The rows of another file `test_path`, read with the same options, become the test split. Data without labels are
+    refused where `labels_needed`.
     """
     source = call_builder(SOURCES, "dataset", name, options)
+    if labels_needed and source.info.no_labels:
+        raise InputError(source.info.no_labels)
     if test_path is None:
         return source
     if "path" not in inspect.signature(SOURCES[name]).parameters:
         raise InputError(f"dataset.test_path: not used by {name}; only data sets of a file (dataset.path) take it")
     own = {**options, "path": test_path, "labels_path": None, "sha256": None}
     try:
-        test = call_builder(SOURCES, "dataset", name, own)
+        test = build_source(name, own)
     except InputError as error:
         message = str(error)
         if not message.startswith("dataset.path:"):

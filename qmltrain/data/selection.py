@@ -44,15 +44,19 @@ class SelectedSource:
 
 
 def select(
-    source: Source, classes: Sequence[int | str] | None = None, samples: int | None = None, seed: int = 0
+    source: Source,
+    classes: Sequence[int | str] | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    fewest_classes: int = 2,
 ) -> Source:
     """Keep `classes` (indices or names), relabelled 0, 1, ... in the given order; of these a random `samples` rows.
 
     The subsample has each class in its share, by largest remainders, and at least once. Rows stay in the order of
-    the source. A function of the arguments alone.
+    the source. A function of the arguments alone. Fewer `classes` than `fewest_classes` are refused.
     """
     if classes is not None:
-        source = _keep_classes(source, classes)
+        source = _keep_classes(source, classes, fewest_classes)
     if samples is not None:
         # A stream of its own: split() and BatchOrder may well be given the same seed.
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 0)))
@@ -60,7 +64,7 @@ def select(
     return source
 
 
-def _keep_classes(source: Source, wanted: Sequence[int | str]) -> Source:
+def _keep_classes(source: Source, wanted: Sequence[int | str], fewest: int) -> Source:
     if source.info.task != "classification":
         raise InputError(f"dataset.classes: {source.info.name} is a regression and has no classes; leave it null")
     labels = source.labels()
@@ -68,7 +72,7 @@ def _keep_classes(source: Source, wanted: Sequence[int | str]) -> Source:
     classes = [_class_index(c, source, present) for c in wanted]
     if len(set(classes)) != len(classes):
         raise InputError(f"dataset.classes: {list(wanted)} names a class twice")
-    if len(classes) < 2:
+    if len(classes) < fewest:
         raise InputError(f"dataset.classes: {list(wanted)} is fewer than two; classification needs at least two")
     new_label = np.full(max(present) + 1, -1, dtype=np.int64)
     new_label[classes] = np.arange(len(classes))

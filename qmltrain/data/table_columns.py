@@ -17,10 +17,12 @@ _UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*|")
 
 
 class ChosenColumns(NamedTuple):
-    """Names of the `features` in order, and the other columns, each with the reason."""
+    """Names of the `features` in order, and the other columns, each with the reason. `no_target` says that the column
+    of the labels is not there."""
 
     features: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
+    no_target: str = ""
 
 
 def choose_columns(
@@ -35,6 +37,8 @@ def choose_columns(
     """The columns that `dataset.target`, `features` and `split_column` say; without `features` all the others, but
     not those of an index of pandas (`index_columns`, or by their name).
 
+    Rows without the target can be read where `features` says what is to be read of them.
+
     Raises InputError for a column that is not there (with `hint`), is asked for twice, or has no name and may be an
     index: the number of a row tells the label wherever rows are sorted by it.
     """
@@ -42,9 +46,14 @@ def choose_columns(
     known = set(names)
     asked = [("target", target)] + [("features", name) for name in features or []]
     asked += [] if split_column is None else [("split_column", split_column)]
-    for option, name in asked:
-        if name not in known:
-            raise InputError(f"dataset.{option}: {file} has no column {name!r}; it has {listed(names)}{hint}")
+    absent = [
+        (option, f"dataset.{option}: {file} has no column {name!r}; it has {listed(names)}{hint}")
+        for option, name in asked
+        if name not in known
+    ]
+    no_target = absent.pop(0)[1] if absent and absent[0][0] == "target" else ""
+    if absent or (no_target and features is None):
+        raise InputError(no_target or absent[0][1])
     roles = {target: "the target"} | ({} if split_column in (None, target) else {split_column: "the split"})
     if features is not None:
         for name, times in Counter(features).items():
@@ -68,7 +77,7 @@ def choose_columns(
         left_out += [(name or "(no name)", "not in dataset.features") for name in others if name not in wanted]
     if not chosen:
         raise InputError(f"{file}: has no column of features; it has {listed(names)}")
-    return ChosenColumns(tuple(chosen), tuple(left_out))
+    return ChosenColumns(tuple(chosen), tuple(left_out), no_target)
 
 
 def listed(names: Sequence[str]) -> str:

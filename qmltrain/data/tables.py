@@ -45,7 +45,7 @@ def csv(
     cells = {name: [row[column] for row in rows] for column, name in enumerate(names)}
     chosen = choose_columns(file, names, target, features, split_column)
     columns = [_numbers(cells[name], name, file) for name in chosen.features]
-    labels = _labels(cells[target], target, file)
+    labels = None if chosen.no_target else _labels(cells[target], target, file)
     parts = None if split_column is None else np.array(cells[split_column])
     return _table("csv", file, chosen, columns, labels, target, parts, split_column, task)
 
@@ -73,7 +73,11 @@ def parquet(
     try:
         schema = pyarrow.parquet.read_schema(unpacked(file))
         chosen = choose_columns(file, schema.names, target, features, split_column, _index_columns(schema))
-        wanted = [*chosen.features, target, *([] if split_column is None else [split_column])]
+        wanted = [
+            *chosen.features,
+            *([] if chosen.no_target else [target]),
+            *([] if split_column is None else [split_column]),
+        ]
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{file}: not a readable Parquet file: {error}") from error
@@ -83,7 +87,7 @@ def parquet(
             raise InputError(f"{file}: column {name!r} holds {found[name].dtype}; features must be numbers")
     columns = [found[name].astype(np.float64) for name in chosen.features]
     parts = None if split_column is None else found[split_column]
-    return _table("parquet", file, chosen, columns, found[target], target, parts, split_column, task)
+    return _table("parquet", file, chosen, columns, found.get(target), target, parts, split_column, task)
 
 
 def _index_columns(schema: Any) -> set[str]:
@@ -172,7 +176,7 @@ def _table(
     file: Path,
     chosen: ChosenColumns,
     columns: Sequence[NDArray[np.float64]],
-    labels: NDArray[Any],
+    labels: NDArray[Any] | None,
     target: str,
     parts: NDArray[Any] | None,
     split_column: str | None,
@@ -182,6 +186,14 @@ def _table(
     names = ArrayNames(str(file), "features", f"column {target!r}")
     x = np.stack(columns, axis=1)
     source = array_source(
-        name, x, labels, names, task=task, parts=assigned, files=(file,), feature_names=chosen.features
+        name,
+        x,
+        labels,
+        names,
+        task=task,
+        parts=assigned,
+        files=(file,),
+        feature_names=chosen.features,
+        no_labels=chosen.no_target,
     )
     return source.told(left_out=chosen.left_out)

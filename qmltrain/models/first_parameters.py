@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
 from qmltrain.models.build import build_model
+from qmltrain.models.data_facts import FEATURES, shortened
 from qmltrain.models.problem import Problem
 from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
 from qmltrain.models.stored_files import with_stored_files
@@ -28,12 +30,25 @@ def initial_theta(problem: Problem) -> FloatArray:
     train = config.train
     generator = np.random.default_rng(problem.seeds.initial)
     if train.initial == FROM_RUN:
-        return grown_parameters(config, model, generator)
+        theta_P = grown_parameters(config, model, generator)
+        warn_of_other_features(Path(train.initial_run or ""), problem.source.info.feature_names)
+        return theta_P
     for option in ("initial_run", "initial_rest"):
         if getattr(train, option) is not None:
             raise InputError(f"train.{option}: not used by {train.initial}; only {FROM_RUN} takes it")
     circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
     return np.concatenate([circuit_P, model.head.initial(generator)])
+
+
+def warn_of_other_features(run: Path, names: tuple[str, ...]) -> None:
+    """Parameters of a run are taken over by position: features of other names, or in another order, are said."""
+    before = tuple(open_run(run).data.get(FEATURES, ()))
+    if before and names and before != names:
+        warnings.warn(
+            f"train.initial_run: {run} was trained on {shortened(before)}, this run is on {shortened(names)}; its "
+            "parameters are taken by position",
+            stacklevel=2,
+        )
 
 
 def grown_parameters(config: Config, model: Model, generator: np.random.Generator) -> FloatArray:

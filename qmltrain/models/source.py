@@ -43,11 +43,12 @@ def derive_seeds(run: RunConfig) -> Seeds:
     return Seeds(*(d if g is None else g for g, d in zip(given, derived, strict=True)))
 
 
-def open_source(config: Config, seeds: Seeds) -> Source:
-    """The data set of a config, with its classes and subsample chosen."""
+def open_source(config: Config, seeds: Seeds, *, labels_needed: bool = True) -> Source:
+    """The data set of a config, with its classes and subsample chosen; without labels it is refused where they are
+    needed."""
     dataset = config.dataset
     check_generated_size(dataset)
-    source = build_source(dataset.name, group_options(dataset, *_SELECTION_OPTIONS), dataset.test_path)
+    source = build_source(dataset.name, group_options(dataset, *_SELECTION_OPTIONS), dataset.test_path, labels_needed)
     return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
 
 

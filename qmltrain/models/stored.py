@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 from qmltrain.config.schema import Config
 from qmltrain.config.storage import from_yaml
+from qmltrain.data.files import locate
 from qmltrain.errors import InputError
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
@@ -13,6 +17,8 @@ from qmltrain.runs.views import open_run
 
 # of the arrays in a snapshot that belong to the preprocessing, see `Problem.preprocessing_state`
 PREPROCESS_PREFIX = "preprocess/"
+_DATA_FILES = ("path", "test_path", "labels_path")  # options of the group `dataset`
+_FOLDERS_ABOVE = 3  # a run lies in runs/NAME below where it was started, or in a sweep's folder there
 
 
 def stored_config(path: Path) -> tuple[Config, Path]:
@@ -24,6 +30,34 @@ def stored_config(path: Path) -> tuple[Config, Path]:
     if not isinstance(text, str):
         raise InputError(f"{path}: no config is stored in it (attribute config_yaml)")
     return from_yaml(text, str(directory / FILE_NAME)), directory
+
+
+def data_files(config: Config) -> dict[str, str]:
+    """Where the files of a config's data set lie, absolute, by option; stored with the run."""
+    dataset = config.dataset
+    given = {name: getattr(dataset, name) for name in _DATA_FILES}
+    return {name: str(locate(path, dataset.root)) for name, path in given.items() if path is not None}
+
+
+def with_data_found(config: Config, directory: Path) -> Config:
+    """`config` of the run in `directory` with the files of its data set where they are now, if not where it says.
+
+    Looked for in the place where the run had them, then beside the run and in the folders above it, so that a run can
+    be read from any working directory, and moved with its data. Whether they are the same is the caller's to check.
+    """
+    attributes, dataset = open_run(directory).attributes, config.dataset
+    stored = json.loads(attributes.get("data_files") or "{}")
+    folder = directory.resolve()
+    found: dict[str, Any] = {}
+    for name in _DATA_FILES:
+        path = getattr(dataset, name)
+        if path is None or locate(path, dataset.root).exists():
+            continue
+        beside = [above / path for above in (folder, *folder.parents[:_FOLDERS_ABOVE])]
+        there = [place for place in (*([Path(stored[name])] if name in stored else []), *beside) if place.exists()]
+        if there:
+            found[name] = str(there[0])
+    return dataclasses.replace(config, dataset=dataclasses.replace(dataset, **found)) if found else config
 
 
 def best_snapshot(directory: Path) -> Snapshot:

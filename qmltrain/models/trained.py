@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from qmltrain.data.scaling import TargetScaler
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import EngineUnavailableError, InputError
 from qmltrain.models.build import Compiled, build_model, compile_model
+from qmltrain.models.data_facts import FEATURES, shortened
 from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
 from qmltrain.models.stored_files import check_user_code, with_stored_files
 from qmltrain.runs.snapshots import Snapshot
@@ -60,9 +62,11 @@ def build_trained(
 
     `config` is as `with_stored_files` gives it.
     """
-    attributes = open_run(directory).attributes
+    view = open_run(directory)
+    attributes = view.attributes
     check_user_code(config, attributes.get("user_code"), directory, functions_alone=True)
     class_names = tuple(str(name) for name in attributes["class_names"])
+    feature_names = tuple(view.data.get(FEATURES) or config.dataset.features or ())
     stored = {
         name.removeprefix(PREPROCESS_PREFIX): value
         for name, value in snapshot.arrays.items()
@@ -83,12 +87,15 @@ def build_trained(
         advice = "or use another one: engine.name=auto (in Python: engine='auto')"
         raise EngineUnavailableError(f"{error}; {advice}") from None
     epoch = int(snapshot.state["training"]["best_epoch"] or snapshot.epoch)
-    return TrainedModel(config, directory, model, compiled, preprocessor, scaler, theta_P, class_names, epoch)
+    return TrainedModel(
+        config, directory, model, compiled, preprocessor, scaler, theta_P, class_names, epoch, feature_names
+    )
 
 
 class TrainedModel:
     """What `qmltrain.load` gives. Samples `x` are raw, (B, ...) in the shape that the run's data had: the run's own
-    preprocessing is applied to them. A model that was trained without data takes none.
+    preprocessing is applied to them. The columns of a table (pandas) are taken by `feature_names`, where the run has
+    them; of arrays they are taken in order. A model that was trained without data takes none.
 
     `B` samples, `K` observables, `C` outputs of the head, `P` parameters.
 
@@ -110,13 +117,14 @@ class TrainedModel:
         theta_P: FloatArray,
         class_names: tuple[str, ...],
         epoch: int,
+        feature_names: tuple[str, ...] = (),
     ) -> None:
         self.config, self.directory, self.epoch = config, directory, epoch
         self.model, self.compiled = model, compiled
         self.preprocessor, self.target_scaler = preprocessor, target_scaler
         self.theta_P = np.array(theta_P, dtype=np.float64)
         self.theta_P.flags.writeable = False
-        self.class_names = class_names
+        self.class_names, self.feature_names = class_names, feature_names
 
     def __repr__(self) -> str:
         task = f"{len(self.class_names)} classes" if self.class_names else "regression"
@@ -146,7 +154,8 @@ class TrainedModel:
     def features(self, x: ArrayLike | None = None) -> FloatArray:
         """(B, F) what the circuit encodes: `x` through the run's own preprocessing.
 
-        Raises InputError for another shape, for what are no real numbers, and for NaN and infinity (with the row).
+        Raises InputError for a table without the run's columns, for another shape, for what are no real numbers, and
+        for NaN and infinity (with the row).
         """
         if 0 in self.sample_shape:
             if x is not None:
@@ -154,7 +163,7 @@ class TrainedModel:
             return np.empty((1, 0))
         if x is None:
             raise InputError(f"x: samples are needed, each of shape {self.sample_shape}")
-        x = np.asarray(x)
+        x = np.asarray(self._by_name(x))
         expected = f"(samples, {', '.join(map(str, self.sample_shape))})"
         if x.shape[1:] != self.sample_shape or not x.ndim:
             raise InputError(f"x: found shape {x.shape}; this model takes {expected}")
@@ -162,6 +171,21 @@ class TrainedModel:
         rows = np.arange(len(x))
         check_finite(x, rows, "x")
         return self.preprocessor.transform(x.astype(np.float64, copy=False), rows)
+
+    def _by_name(self, x: Any) -> Any:
+        """The columns of a table in the order of the run's features; anything else, and without names, as it is."""
+        columns = getattr(x, "columns", None)
+        if columns is None or not self.feature_names:
+            return x
+        called = {str(column): column for column in columns}
+        there = Counter(str(column) for column in columns)
+        wrong = [name for name in self.feature_names if there[name] != 1]
+        if wrong:
+            raise InputError(
+                f"x: the table has {there[wrong[0]] or 'no'} columns {wrong[0]!r}; this model takes "
+                f"{shortened(self.feature_names)}: name the columns so, or give an array, which is taken in order"
+            )
+        return x[[called[name] for name in self.feature_names]]
 
     def expectations(self, x: ArrayLike | None = None, *, shots: int | None = None, seed: int = 0) -> FloatArray:
         """(B, K) expectation values of the observables."""

@@ -20,6 +20,7 @@ from qmltrain.models.build import Compiled, group_options
 from qmltrain.models.data_facts import data_arrays, data_lines
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, TrainingData
+from qmltrain.models.stored import data_files
 from qmltrain.models.stored_files import user_arrays, user_code
 from qmltrain.registry import call_builder
 from qmltrain.runs.attributes import collect_attributes
@@ -177,6 +178,7 @@ class Session:
             "dataset": problem.source.info.description,
             "dataset_checksum": problem.source.checksum,
             "preprocessing": problem.data.preprocessor.describe(),
+            "data_files": json.dumps(data_files(self.config)),
             "user_code": json.dumps(user_code(self.config)),
             "step_rows": "before the update",
         }

@@ -17,6 +17,7 @@ from qmltrain.errors import InputError, StorageError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
+from qmltrain.models.stored import with_data_found
 from qmltrain.models.stored_files import check_user_code
 from qmltrain.runs.directory import default_directory, why_not_writable
 from qmltrain.runs.file_layout import FILE_NAME
@@ -37,8 +38,17 @@ def run_directory(config: Config) -> Path:
     return default_directory(config.run.root, config.run.name, config_hash(to_dict(config)))
 
 
-def train(config: Config, context: CommandContext, directory: Path, choices: Mapping[str, Any] | None = None) -> int:
-    """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given."""
+def train(
+    config: Config,
+    context: CommandContext,
+    directory: Path,
+    choices: Mapping[str, Any] | None = None,
+    data_of: Path | None = None,
+) -> int:
+    """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given.
+
+    The files of its data set are looked for also where it had them, or the run in `data_of`.
+    """
     check_directory(directory)
     status = existing_status(config, directory)
     if status == COMPLETED:
@@ -48,7 +58,9 @@ def train(config: Config, context: CommandContext, directory: Path, choices: Map
     with StopRequest() as stop, RunLock(directory) if status else nullcontext():
         snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
         snapshot = snapshots.load_latest() if snapshots else None
-        problem = build_problem(config, snapshot.arrays if snapshot else None)
+        had_data = directory if status else data_of
+        found = config if had_data is None else with_data_found(config, had_data)
+        problem = build_problem(found, snapshot.arrays if snapshot else None)
         if snapshot:
             check_same_data(problem, snapshot, directory)
             check_same_config(config, snapshot, directory)

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.config.groups.dataset import DatasetConfig
 from qmltrain.config.schema import CommandContext
 from qmltrain.data.batches import PreparedData
-from qmltrain.data.protocol import Source
+from qmltrain.data.protocol import SourceInfo
 from qmltrain.errors import InputError
+from qmltrain.models.data_facts import shortened
+from qmltrain.models.other_data import class_numbers, open_other_data
 from qmltrain.models.problem import EVALUATION_ROWS, build_problem
-from qmltrain.models.source import derive_seeds, open_source
-from qmltrain.models.stored import best_snapshot, stored_config
+from qmltrain.models.stored import best_snapshot, stored_config, with_data_found
 from qmltrain.models.stored_files import with_stored_files
 from qmltrain.models.trained import TrainedModel, build_trained
 from qmltrain.runs.output_file import check_new_file
@@ -32,12 +32,14 @@ ALL = "all"  # the split of another data set
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a data set: `labels_B` as the loss takes them (scaled in regression), features read as needed."""
+    """Some rows of a data set: `labels_B` as the loss takes them (scaled in regression), NaN where they are not
+    `labelled`; features are read as needed."""
 
     split: str
     rows_B: np.ndarray
     labels_B: np.ndarray
     data: PreparedData
+    labelled: bool = True
 
     def outputs(self, trained: TrainedModel, shots: int | None, seed: int) -> np.ndarray:
         """(B, C) outputs of the head, in pieces that fit into memory whatever the data set's size."""
@@ -79,9 +81,9 @@ def run(
     same_engine = not {"name", "precision"} & engine.keys()
     with with_stored_files(config, directory, snapshot.arrays) as own:
         trained = build_trained(own, directory, snapshot, snapshot.state["choices"] if same_engine else None)
-        problem = None if dataset else build_problem(own, snapshot.arrays)
+        problem = None if dataset else build_problem(with_data_found(own, directory), snapshot.arrays)
     if problem is None:
-        parts = [other_data(trained, dataset or {})]
+        parts = [other_data(trained, dataset or {}, predictions)]
     else:
         check_same_data(problem, snapshot, directory)
         parts = [
@@ -92,10 +94,13 @@ def run(
     for part in parts:
         outputs_BC = part.outputs(trained, shots, seed)
         outputs.append(outputs_BC)
-        summary |= split_metrics(trained.model.loss, part.split, outputs_BC, part.labels_B, trained.unscale)
+        if part.labelled:
+            summary |= split_metrics(trained.model.loss, part.split, outputs_BC, part.labels_B, trained.unscale)
     if predictions is not None:
         write_predictions(predictions, trained, parts, outputs)
     print(f"run        {directory}, epoch {trained.epoch}")
+    if dataset:
+        print_data(trained, parts[0].data.source.info)
     if shots is not None:
         print(f"shots      {shots} a sample, seed {seed}")
     for name, value in summary.items():
@@ -107,53 +112,34 @@ def run(
     return 0
 
 
-def other_data(trained: TrainedModel, changes: Mapping[str, Any]) -> Part:
-    """All rows of another data set: the run's own `dataset` options with `changes`, or another group altogether."""
-    config = trained.config
-    if 0 in trained.sample_shape:
-        raise InputError("dataset: the run was trained without data, and there is nothing to evaluate on others")
-    if "name" in changes:
-        dataset = DatasetConfig(**changes)
-    else:
-        dataset = dataclasses.replace(config.dataset, **{"samples": None, "sha256": None, "test_path": None, **changes})
-    source = open_source(dataclasses.replace(config, dataset=dataset), derive_seeds(config.run))
-    task = "classification" if trained.class_names else "regression"
-    info = source.info
-    if info.task != task:
-        raise InputError(f"dataset: {info.description} is a {info.task}, the run a {task}; choose another data set")
-    if info.sample_shape != trained.sample_shape:
-        raise InputError(
-            f"dataset: {info.name} has samples of shape {info.sample_shape}, the run was trained on "
-            f"{trained.sample_shape}; choose data of that shape"
-        )
+def other_data(trained: TrainedModel, changes: Mapping[str, Any], predictions: Path | None) -> Part:
+    """All rows of another data set. Rows without labels can be predicted for, unless `changes` say where labels are."""
+    typed = any(changes.get(key) is not None for key in ("target", "y_key", "classes"))
+    source = open_other_data(trained, changes, labels_needed=typed)
+    reason = source.info.no_labels if trained.model.loss.supervised else ""
+    if reason and predictions is None:
+        raise InputError(f"{reason}; rows without labels have no metrics: --predictions FILE writes what is predicted")
     data = PreparedData(source, trained.preprocessor, trained.target_scaler, cache_bytes=0)  # each row is read once
-    rows = np.arange(info.n_samples)
+    rows = np.arange(source.info.n_samples)
     labels_B = np.asarray(data.labels(rows))
-    if trained.class_names:
+    if trained.class_names and not source.info.no_labels:
         labels_B = class_numbers(source, trained.class_names)[labels_B]
-    return Part(ALL, rows, labels_B, data)
+    return Part(ALL, rows, labels_B, data, not reason)
 
 
-def class_numbers(source: Source, class_names: tuple[str, ...]) -> np.ndarray:
-    """The run's number of every class of `source`, by name; data with numbers only are taken by number.
-
-    Raises InputError where the run does not know a class.
-    """
-    names = [str(name) for name in source.info.class_names]
-    present = np.unique(source.labels()).tolist()
-    numbered = names == [str(c) for c in range(len(names))]
-    if numbered and not any(name in class_names for name in names):
-        names = [class_names[c] if c < len(class_names) else name for c, name in enumerate(names)]
-    numbers = np.full(len(names), -1)
-    for c in present:
-        if names[c] not in class_names:
-            known = ", ".join(class_names[:20])
-            raise InputError(
-                f"dataset: {source.info.name} has the class {names[c]!r}, which the run does not know (it knows "
-                f"{known}); keep others with dataset.classes"
-            )
-        numbers[c] = class_names.index(names[c])
-    return numbers
+def print_data(trained: TrainedModel, info: SourceInfo) -> None:
+    """What is evaluated, and how its columns were found."""
+    print(f"data       {info.description}")
+    names = trained.feature_names
+    if names and info.feature_names:
+        print(f"features   by name: {shortened(names)}")
+    elif names or info.feature_names:
+        who = "the data" if names else "the run"
+        print(f"features   by position: {shortened(names or info.feature_names)} ({who} without names of columns)")
+    for note in info.notes:
+        print(f"note       {note}")
+    if info.no_labels and trained.model.loss.supervised:
+        print("labels     none, so no metrics")
 
 
 def check_new_table(path: Path) -> None:
@@ -167,7 +153,8 @@ def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outp
     """One line per sample: split, row of the data set, label, prediction, all scores.
 
     In .csv classes are written by their names; .npz has their numbers, and `class_names`. Regression is in the units of
-    the data (scores: the outputs of the head). Numbers are written so that they come back exactly.
+    the data (scores: the outputs of the head). Numbers are written so that they come back exactly. Samples without
+    labels have no column of them.
     """
     predictions_B, scores_BC = trained.judge(np.concatenate(outputs))
     labels_B = np.concatenate([part.labels_B for part in parts])
@@ -181,12 +168,14 @@ def write_predictions(path: Path, trained: TrainedModel, parts: list[Part], outp
         "label": labels_B,
         "prediction": predictions_B,
     }
+    if not all(part.labelled for part in parts):
+        del columns["label"]
     if path.suffix == ".npz":
         write_table(path, columns | {"scores": scores_BC, "class_names": np.array(trained.class_names, dtype=str)})
         return
     if trained.class_names:
         names = np.array(trained.class_names)
-        columns |= {key: names[columns[key]] for key in ("label", "prediction")}
+        columns |= {key: names[columns[key]] for key in ("label", "prediction") if key in columns}
     columns |= dict(score_columns(trained, scores_BC))
     write_table(path, columns)
 

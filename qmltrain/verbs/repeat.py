@@ -10,7 +10,7 @@ from pathlib import Path
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
 from qmltrain.models.source import derive_seeds, open_source
-from qmltrain.models.stored import stored_config
+from qmltrain.models.stored import stored_config, with_data_found
 from qmltrain.models.stored_files import check_user_code
 from qmltrain.runs.differences import SURROUNDINGS, first_difference
 from qmltrain.runs.file_layout import FILE_NAME
@@ -35,14 +35,14 @@ def run(path: Path, context: CommandContext, *, directory: Path | None = None) -
         )
     attributes = view.attributes
     check_user_code(config, attributes.get("user_code"), original)
-    source = open_source(config, derive_seeds(config.run))
+    source = open_source(with_data_found(config, original), derive_seeds(config.run))
     if source.checksum != attributes["dataset_checksum"]:
         raise InputError(f"dataset: {source.info.name} has changed since the run in {original} began; restore it")
     directory = directory or _fresh(original)
     if directory.resolve() == original.resolve():
         raise InputError(f"run.dir: {directory} is the run itself; choose another directory for its repetition")
     config.run = dataclasses.replace(config.run, dir=str(directory), resume="auto")
-    train(config, context, directory, json.loads(attributes["choices"]))
+    train(config, context, directory, json.loads(attributes["choices"]), data_of=original)
     repeated = open_run(directory)
     found = first_difference(view, repeated)
     if found is None:
