@@ -102,6 +102,8 @@ class TrainedModel:
     The same samples in the same order give the same bits as in `qmltrain evaluate`, on the same engine and instruction
     set. In another order, or alone, a sample's numbers may differ by rounding: engines take 16 samples together.
 
+    It can be pickled (joblib, multiprocessing): the copy gives the same bits on the same machine, and needs no file.
+
     `shots` measures each sample so many times instead of computing expectation values exactly; `seed` and the row of
     a sample in `x` decide the outcomes (see `qmltrain.training.shots`).
     """
@@ -125,6 +127,17 @@ class TrainedModel:
         self.theta_P = np.array(theta_P, dtype=np.float64)
         self.theta_P.flags.writeable = False
         self.class_names, self.feature_names = class_names, feature_names
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: everything but the compiled program, which is compiled again where it is read."""
+        state = {name: value for name, value in self.__dict__.items() if name not in ("compiled", "_sampler")}
+        return {**state, "choices": self.compiled.choices()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        choices = state.pop("choices")
+        self.__dict__.update(state)
+        self.theta_P.flags.writeable = False
+        self.compiled = compile_model(self.config, self.model, choices)
 
     def __repr__(self) -> str:
         task = f"{len(self.class_names)} classes" if self.class_names else "regression"

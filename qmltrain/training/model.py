@@ -57,6 +57,9 @@ class Model:
         self._placed: dict[Any, tuple[Array, Array]] = {}
         self._plain = shape[0] == shape[1] and bool(np.array_equal(self.coefficients_KM, np.eye(shape[0])))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_placed": {}}  # its keys are modules, which cannot be pickled
+
     @property
     def measured_circuit(self) -> Circuit:
         """The circuit that an engine runs: with the gates that the observables need before strings are measured."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -230,3 +233,25 @@ def test_the_package_offers_its_names_lazily():
     assert qmltrain.open_run is open_run
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         qmltrain.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pickled_model_is_the_same_and_needs_no_file(runs, kind, tmp_path):
+    directory = shutil.copytree(runs[kind], tmp_path / "run")
+    model, x = qmltrain.load(directory), unseen(kind)
+    expected = model.scores(x), model.scores(x, shots=50, seed=3)
+    data = pickle.dumps(model)
+    shutil.rmtree(directory)
+    copy = pickle.loads(data)
+    np.testing.assert_array_equal(copy.scores(x), expected[0])
+    np.testing.assert_array_equal(copy.scores(x, shots=50, seed=3), expected[1])
+    assert copy.compiled.choices() == model.compiled.choices() and repr(copy) == repr(model)
+    assert not copy.theta_P.flags.writeable
+
+
+def test_a_pool_of_processes_predicts(runs):
+    """What joblib's n_jobs does as well."""
+    model, x = qmltrain.load(runs["classes"]), unseen("classes", 32)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        parts = pool.map(model.predict, [x[:16], x[16:]])
+    np.testing.assert_array_equal(np.concatenate(parts), model.predict(x))
