@@ -21,7 +21,8 @@ STREAMED_CACHE_BYTES = 2**26  # beside samples that are read from a file because
 
 
 class BatchOrder:
-    """A new permutation of `rows` in each epoch, cut into batches of `batch_size`; the last one may be shorter.
+    """A new permutation of `rows` in each epoch, cut into batches of `batch_size` (all rows, where there are fewer);
+    the last one may be shorter.
 
     The permutation of epoch e is a function of (seed, e) alone: the e-th child of SeedSequence(seed). A resumed run
     needs no state but the epoch and the number of batches done.
@@ -31,12 +32,7 @@ class BatchOrder:
         self.rows = np.asarray(rows, dtype=np.int64)
         if batch_size < 1:
             raise InputError(f"train.batch_size: {batch_size} is not possible; at least 1")
-        if len(self.rows) < batch_size:
-            raise InputError(
-                f"train.batch_size: {batch_size} is more than the {len(self.rows)} training rows; "
-                f"choose 1 to {len(self.rows)}"
-            )
-        self.batch_size = batch_size
+        self.batch_size = min(batch_size, max(1, len(self.rows)))
         self.seed = seed
 
     @property

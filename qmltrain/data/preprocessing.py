@@ -50,9 +50,9 @@ class Preprocessor:
     ) -> Preprocessor:
         """Fit on the `train_rows` of `source` and nothing else; options are those of the config group `preprocess`.
 
-        `resize` averages images to a side or [height, width]; `pca` keeps that many principal components; `scale` is
-        none, standard or min_max (to `range`, other rows clipped to it); `normalize` divides each row by its L2 norm.
-        The order of `train_rows` does not matter. Raises InputError for an impossible option.
+        `resize` averages images to a side or [height, width]; `pca` keeps at most that many principal components;
+        `scale` is none, standard or min_max (to `range`, other rows clipped to it); `normalize` divides each row by its
+        L2 norm. The order of `train_rows` does not matter. Raises InputError for an impossible option.
         """
         rows = np.sort(np.asarray(train_rows, dtype=np.int64))
         if not len(rows):

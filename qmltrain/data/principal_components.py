@@ -31,23 +31,21 @@ class PrincipalComponents:
 def fit_principal_components(
     chunks: Iterator[FloatArray], n_rows: int, n_features: int, n_components: int
 ) -> PrincipalComponents:
-    """The first `n_components` of the rows in `chunks` (each (b, F)), which together are `n_rows`.
+    """The first `n_components` of the rows in `chunks` (each (b, F)), which together are `n_rows`; fewer where there
+    are no more: of few features or rows, or where the rows vary in fewer directions.
 
     Fewer rows than features: singular value decomposition of the centred rows. Otherwise the covariance, gathered
     chunk by chunk with the update of Chan, Golub and LeVeque (1983), then its eigenvectors; memory F^2 whatever the
     number of rows. The largest loading of each component is made positive. BLAS runs on one thread here, since the
-    last bits of a decomposition change with the number of threads. Raises InputError where there are not as many
-    components as asked for, or the matrix would be too large.
+    last bits of a decomposition change with the number of threads. Raises InputError where there is no component at
+    all, or the matrix would be too large.
     """
     from threadpoolctl import threadpool_limits
 
     option = f"preprocess.pca: {n_components}"
-    possible = min(n_rows - 1, n_features)
-    if not 1 <= n_components <= possible:
-        raise InputError(
-            f"{option} components of {n_features} features and {n_rows} training rows; "
-            + (f"choose 1 to {possible}, or null" if possible else "at least 2 training rows are needed")
-        )
+    if n_components < 1 or n_rows < 2:
+        raise InputError(f"{option} components of {n_rows} training rows; at least 1, of at least 2 training rows")
+    n_components = most_components(n_components, n_rows, n_features)
     matrix_bytes = 8 * min(n_rows, n_features) * n_features
     if matrix_bytes > MEMORY_LIMIT:
         raise InputError(
@@ -59,11 +57,17 @@ def fit_principal_components(
         mean_F, components_KF, variance_K, total_variance = decompose(chunks, n_rows, n_features, n_components)
     rounding = max(n_rows, n_features) * np.finfo(np.float64).eps * max(variance_K[0], 0.0)
     usable = int(np.count_nonzero(variance_K > rounding))
-    if usable < n_components:
-        raise InputError(f"{option} components, but the training rows vary in {usable} directions only; choose fewer")
+    if not usable:
+        raise InputError(f"{option}: the {n_rows} training rows do not vary; there is nothing to learn from")
+    components_KF, variance_K = components_KF[:usable], variance_K[:usable]
     largest_K = np.abs(components_KF).argmax(axis=1)
-    signs_K = np.sign(components_KF[np.arange(n_components), largest_K])
+    signs_K = np.sign(components_KF[np.arange(usable), largest_K])
     return PrincipalComponents(mean_F, components_KF * signs_K[:, None], variance_K / total_variance)
+
+
+def most_components(wanted: int, n_rows: int, n_features: int) -> int:
+    """How many principal components `n_rows` rows can have, of at most `wanted`."""
+    return max(0, min(wanted, n_rows - 1, n_features))
 
 
 _Decomposition = tuple[FloatArray, FloatArray, FloatArray, float]

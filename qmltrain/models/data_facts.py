@@ -14,7 +14,7 @@ from qmltrain.models.problem import Problem
 FEATURES = "features"  # of the group `data` in a run file: names of the columns of a raw sample
 FEW_SAMPLES = 5  # a class with fewer is warned of
 WARNING = "WARNING: "  # begins a note of a data set that is a warning
-_SHOWN = 8  # names in one line
+_SHOWN = 10  # names in one line
 
 
 def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
@@ -81,16 +81,18 @@ def data_lines(problem: Problem) -> list[str]:
     if info.left_out:
         rows.append(("left out", shortened([f"{name} ({reason})" for name, reason in info.left_out])))
     rows += [("note", note) for note in info.notes if not note.startswith(WARNING)]
-    rows.append(("prepared", preprocessor.describe()))
+    rows.append(("prepared", preprocessor.describe() + _fewer_components(problem)))
     if problem.n_classes is not None:
         totals = class_counts(problem).sum(axis=1)
         rows.append(("classes", shortened([f"{n}: {c}" for n, c in zip(info.class_names, totals, strict=True)])))
     sizes = f"{len(parts.train)} training, {len(parts.validation)} validation, {len(parts.test)} test"
-    rows.append(("split", f"{sizes} samples"))
+    whole = problem.config.train.batch_size > len(parts.train)
+    rows.append(("split", f"{sizes} samples" + "; a step takes all that train" * whole))
     model = problem.model
     n_read, n_features = len(circuit_reads(model.circuit)), preprocessor.n_features
     reads = f"all {n_features}" if n_read == n_features else f"{n_read} of {n_features}"
-    rows.append(("circuit", f"{model.circuit.n_qubits} qubits, reads {reads} features"))
+    reads = "the one feature" if n_read == n_features == 1 else f"{reads} features"
+    rows.append(("circuit", f"{model.circuit.n_qubits} qubits, reads {reads}"))
     return [f"{name:<11}{text}" for name, text in rows]
 
 
@@ -120,6 +122,13 @@ def shortened(names: Sequence[str]) -> str:
     """``a, b, c``; of many the first, and how many more there are."""
     kept = names if len(names) <= _SHOWN + 1 else names[:_SHOWN]
     return ", ".join(kept) + (f", ... {len(names) - len(kept)} more" if len(kept) < len(names) else "")
+
+
+def _fewer_components(problem: Problem) -> str:
+    wanted, pca = problem.config.preprocess.pca, problem.data.preprocessor.pca
+    if wanted is None or pca is None or len(pca.components_KF) == wanted:
+        return ""
+    return f" (at most {wanted} asked for)"
 
 
 def _plain(name: str) -> str:

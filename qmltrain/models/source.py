@@ -11,6 +11,7 @@ from qmltrain.config.groups.run import RunConfig
 from qmltrain.config.schema import Config
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
+from qmltrain.data.principal_components import most_components
 from qmltrain.data.protocol import Source
 from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
@@ -80,15 +81,19 @@ def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
 
 
 def build_source_shape(config: Config) -> tuple[int, int | None]:
-    """(features, classes or None) that a config's data gives the circuit; fits no preprocessing."""
-    source = open_source(config, derive_seeds(config.run))
+    """(features, classes or None) that a config's data gives the circuit; fits no preprocessing, so that principal
+    components are counted that linearly dependent columns do not have."""
+    seeds = derive_seeds(config.run)
+    source = open_source(config, seeds)
     n_classes = len(source.info.class_names) if source.info.task == "classification" else None
     if isinstance(source, NoData):
         return 0, None
-    if config.preprocess.pca is not None:
-        return config.preprocess.pca, n_classes
     resize = config.preprocess.resize
     shape = source.info.sample_shape
     if resize is not None:
         shape = (*pooled_size(resize, shape), *shape[2:])
-    return int(np.prod(shape)), n_classes
+    n_features = int(np.prod(shape))
+    if config.preprocess.pca is not None:
+        n_rows = len(split_rows(config, source, seeds).train)
+        n_features = most_components(config.preprocess.pca, n_rows, n_features)
+    return n_features, n_classes

@@ -98,10 +98,11 @@ def _step(config: Config) -> tuple[str, int]:
     optimizer = call_builder(OPTIMIZERS, "optimizer", config.optimizer.name, {}, 1)
     if config.dataset.name == "none":
         return "one evaluation" if optimizer.full_batch else "one step", 1
-    if not optimizer.full_batch:
-        return "one step", config.train.batch_size
     seeds = derive_seeds(config.run)
-    return "one evaluation", len(split_rows(config, open_source(config, seeds), seeds).train)
+    training_rows = len(split_rows(config, open_source(config, seeds), seeds).train)
+    if not optimizer.full_batch:
+        return "one step", min(config.train.batch_size, training_rows)
+    return "one evaluation", training_rows
 
 
 def _measured(model: Model) -> str:

@@ -81,7 +81,6 @@ MISTAKES = [
     (["plot", "nowhere"], ["nowhere"]),
     (["plot", "-m", "runs/a"], ["-m", "plot"]),
     (["info", "all"], ["info", "all"]),
-    (["dataset=iris", "preprocess.pca=16"], ["preprocess.pca", "16", "4"]),
     (["head=raw"], ["head", "raw"]),
     (["dataset=npz"], ["dataset.path"]),
     (["dataset=npz", "dataset.path=nowhere.npz"], ["nowhere.npz"]),

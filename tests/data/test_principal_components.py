@@ -65,3 +65,24 @@ def test_largest_loading_of_each_component_is_positive():
         components = Preprocessor.fit(source_of(x), TRAIN, pca=5).pca.components_KF
         assert (components[np.arange(5), np.abs(components).argmax(axis=1)] > 0).all()
         np.testing.assert_allclose(components @ components.T, np.eye(5), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rank", "wanted", "found"),
+    [
+        ((90, 3), 3, 8, 3),  # no more features
+        ((90, 100), 100, 60, 44),  # no more training rows, less their mean
+        ((90, 6), 2, 5, 2),  # the columns depend on each other
+        ((90, 100), 7, 9, 7),
+        ((90, 6), 6, 4, 4),
+    ],
+)
+def test_at_most_as_many_as_there_are(shape, rank, wanted, found):
+    """Those that there are, are the same as where no more are asked for."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(shape[0], rank)) @ generator.normal(size=(rank, shape[1]))
+    fitted = Preprocessor.fit(source_of(x), TRAIN, pca=wanted)
+    assert fitted.n_features == found
+    exact = Preprocessor.fit(source_of(x), TRAIN, pca=found)
+    np.testing.assert_allclose(np.abs(fitted.transform(x)), np.abs(exact.transform(x)), rtol=1e-9, atol=1e-9)
+    assert fitted.transform(x).std(axis=0).min() > 1e-6

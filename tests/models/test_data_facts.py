@@ -58,8 +58,8 @@ def test_what_the_reader_says_is_printed_and_stored(tmp_path):
 
 def test_many_names_are_cut_short(tmp_path):
     line = data_lines(problem_of(tmp_path, ["yes", "no"] * 20, columns=30))[1]
-    assert line == "features   30: 0 c0, 1 c1, 2 c2, 3 c3, 4 c4, 5 c5, 6 c6, 7 c7, ... 22 more"
-    assert shortened(list("abcdefghi")) == "a, b, c, d, e, f, g, h, i"  # not "... 1 more"
+    assert line == "features   30: 0 c0, 1 c1, 2 c2, 3 c3, 4 c4, 5 c5, 6 c6, 7 c7, 8 c8, 9 c9, ... 20 more"
+    assert shortened(list("abcdefghijk")) == "a, b, c, d, e, f, g, h, i, j, k"  # not "... 1 more"
 
 
 def test_the_arrays_are_stored_with_the_run(tmp_path):

@@ -69,10 +69,11 @@ def reuploading(
     ansatz: Ansatz,
     *,
     gates: Sequence[str] = ("ry",),
-    repeats: int = 1,
+    repeats: int | None = None,
     trainable: str = "weights",
 ) -> None:
-    """Data re-uploading: `repeats` times an encoding block and the whole ansatz, with parameters of their own.
+    """Data re-uploading: `repeats` times (None: as few as take every feature) an encoding block and the whole ansatz,
+    with parameters of their own.
 
     A block applies each rotation of `gates` on every qubit. Features are dealt cyclically: in block r, gate number
     g of G and qubit q take feature (r n G + g n + q) mod F, so that 16 features on 8 qubits alternate halves. The
@@ -85,10 +86,11 @@ def reuploading(
     n, n_features = builder.n_qubits, builder.n_features
     check_has_features(builder, "reuploading")
     check_choice("encoding.trainable", trainable, TRAINABLE)
-    check_positive("encoding.repeats", repeats)
     check_choices("encoding.gates", gates, ROTATIONS)
-    if repeats * n * len(gates) < n_features:
-        least = -(-n_features // (n * len(gates)))
+    least = -(-n_features // (n * len(gates)))
+    repeats = least if repeats is None else repeats
+    check_positive("encoding.repeats", repeats)
+    if repeats < least:
         raise InputError(
             f"encoding.repeats: {repeats} repeats x {n} qubits x {len(gates)} gates leave some of the {n_features} "
             f"features unused; set encoding.repeats to {least} or more, or preprocess.pca to "

@@ -20,7 +20,8 @@ class EncodingConfig(ConfigGroup):
     gates: list[str] | None = option(None, "reuploading: rotations of one encoding block (null: [ry])")
     repeats: int | None = option(
         None,
-        "reuploading: encoding blocks, each followed by the ansatz (null: 1); iqp, qaoa_embedding (null: 1) and "
+        "reuploading: encoding blocks, each followed by the ansatz (null: as few as take every feature); iqp, "
+        "qaoa_embedding (null: 1) and "
         "*_feature_map (null: 2): repetitions",
         between(1, 1_000_000),
     )

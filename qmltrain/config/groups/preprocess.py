@@ -26,7 +26,7 @@ SIZE = Rule(_accepts_size, "a side (an integer of 1 or more) or [height, width]"
 @dataclass
 class PreprocessConfig(ConfigGroup):
     resize: Any = option(None, "average-pool images to this side or [height, width] (null: as they are)", SIZE)
-    pca: int | None = option(8, "principal components, fitted on the training split (null: no PCA)", COUNT)
+    pca: int | None = option(8, "principal components, at most, fitted on the training split (null: no PCA)", COUNT)
     scale: str = option(
         "min_max", "none | standard | min_max, fitted on the training split", one_of("none", "standard", "min_max")
     )

@@ -21,7 +21,7 @@ MONITOR = Rule(_accepts_monitor, "a metric of the validation split, as val/loss 
 @dataclass
 class TrainConfig(ConfigGroup):
     epochs: int = option(25, "passes over the training split", COUNT)
-    batch_size: int = option(32, "samples of one step (lbfgs takes all, in every step)", COUNT)
+    batch_size: int = option(32, "samples of one step, at most (lbfgs takes all, in every step)", COUNT)
     max_steps: int | None = option(None, "stop after this many steps (null: epochs alone decide)", COUNT)
     monitor: str = option("val/loss", "what chooses the best parameters: a metric of the validation split", MONITOR)
     patience: int | None = option(None, "early stopping: epochs without improvement (null: never)", COUNT)

@@ -106,6 +106,18 @@ def test_reuploading_deals_features_cyclically() -> None:
     assert firsts == [0, 8, 0, 8]
 
 
+@pytest.mark.parametrize(("n_features", "gates", "repeats"), [(2, ["ry"], 1), (5, ["ry"], 3), (5, ["ry", "rz"], 2)])
+def test_as_few_blocks_as_take_every_feature(n_features, gates, repeats) -> None:
+    assert build(2, n_features, "reuploading", gates=gates) == build(
+        2, n_features, "reuploading", gates=gates, repeats=repeats
+    )
+    if repeats > 1:
+        with pytest.raises(
+            InputError, match=rf"leave some of the 5 features unused; set encoding.repeats to {repeats} or"
+        ):
+            build(2, n_features, "reuploading", gates=gates, repeats=repeats - 1)
+
+
 def test_weights_of_every_block_belong_to_no_layer() -> None:
     circuit = build(2, 2, "reuploading", repeats=3)
     assert circuit.parameter_layers == (-1, -1, 0, 0, -1, -1, 1, 1, -1, -1, 2, 2)
