@@ -46,13 +46,16 @@ def digest(files: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def check_digest(expected: str | None, file: Path) -> None:
-    """Refuse another file than that of the SHA-256 in the config."""
+def check_digest(expected: str | None, file: Path, *others: Path) -> None:
+    """Refuse another file than that of the SHA-256 in the config; with the `others` that it leads to, where it does."""
     if expected is None:
         return
     wanted = expected.strip().lower()
     if len(wanted) != 64 or set(wanted) - set("0123456789abcdef"):
         raise InputError(f"dataset.sha256: {expected!r} is not a SHA-256; give 64 hexadecimal digits")
-    found = digest([file])
+    found = digest([file, *others])
     if found != wanted:
-        raise InputError(f"dataset.sha256: {file} has {found}, not {wanted}; it is another file or was changed")
+        with_others = f", with {', '.join(map(str, others[:5]))} that it leads to," if others else ""
+        raise InputError(
+            f"dataset.sha256: {file}{with_others} has {found}, not {wanted}; it is another file or was changed"
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,51 +15,77 @@ from qmltrain.data.checks import ArrayNames, check_arrays, check_finite, check_r
 from qmltrain.data.column_notes import column_notes
 from qmltrain.data.files import check_digest, digest, find_file
 from qmltrain.data.gzip_cache import unpacked
+from qmltrain.data.hdf5_files import files_behind, open_hdf5, reading
 from qmltrain.data.protocol import FloatArray, LabelArray
+from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
+from qmltrain.data.table_columns import listed
 from qmltrain.errors import InputError
 
 MAX_NOTED_BYTES = 16 * 2**20  # of samples that are read at once to look for columns that are no features
+
+
+class Layout(NamedTuple):
+    """Of samples that are not read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 class HDF5Source:
     """Samples in a dataset of an open file; a `Source`. Any number of threads may read (h5py takes turns)."""
 
     def __init__(self, file: Path, x_key: str, y_key: str, task: str | None, split_key: str | None = None) -> None:
-        import h5py
-
-        try:
-            # "best-effort": data is often on a read-only or network file system without locks.
-            self._file = h5py.File(unpacked(file), "r", locking="best-effort")
-        except OSError as error:
-            raise InputError(f"{file}: not a readable HDF5 file: {error}") from error
         self.path = file
-        self._samples = self._dataset(x_key, "x_key")  # not read here
         self._where = f"{file}: {x_key}"
-        no_labels = "" if y_key in self._file else self._absent(y_key, "y_key")
+        with reading(f"{file}:", "not a readable HDF5 file"):
+            self._file = open_hdf5(unpacked(file))
+        try:
+            self._look(x_key, y_key, task, split_key)
+        except InputError:
+            self._file.close()
+            raise
+
+    def _look(self, x_key: str, y_key: str, task: str | None, split_key: str | None) -> None:
+        """Everything but the samples."""
+        file = self.path
+        with reading(f"{file}:"):
+            split_key = split_key or ("split" if "split" in self._file else None)
+        self._samples = self._dataset(x_key, "x_key")  # not read here
+        with reading(f"{self._where}:"):
+            shape, kind, chunk = self._samples.shape, self._samples.dtype, self._samples.chunks
+        check_size(8 * max(math.prod(shape[1:]), math.prod(chunk or ())), f"{self._where}: one sample, or one chunk")
+        with reading(f"{file}:"):
+            no_labels = "" if y_key in self._file else self._absent(y_key, "y_key")
         labels = None if no_labels else self._values(y_key, "y_key")
-        split_key = split_key or ("split" if "split" in self._file else None)
         parts = None
         if split_key is not None:
             parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
         names = ArrayNames(str(file), x_key, y_key, split_key or "split")
         info, self._labels = check_arrays(
-            "hdf5", self._samples, labels, names, task=task, parts=parts, no_labels=no_labels
+            "hdf5", Layout(shape, kind), labels, names, task=task, parts=parts, no_labels=no_labels
         )
+        used = (x_key, *([] if no_labels else [y_key]), *([] if split_key is None else [split_key]))
+        with reading(f"{file}:"):
+            others = files_behind(self._file, used)
+        self.files = (file, *others)
         self.info = replace(info, in_memory=False)
         self.info = replace(self.info, notes=info.notes + self._column_notes())
 
     def _values(self, key: str, option: str) -> NDArray[Any]:
         """A whole small dataset."""
-        try:
-            return np.asarray(self._dataset(key, option)[()])
-        except OSError as error:
-            raise InputError(f"{self.path}: {key}: cannot be read: {error}") from error
+        dataset = self._dataset(key, option)
+        with reading(f"{self.path}: {key}:"):
+            check_size(dataset.nbytes, f"{self.path}: {key}")
+            return np.asarray(dataset[()])
 
     def _dataset(self, key: str, option: str) -> Any:
         import h5py
 
-        found = self._file.get(key)
+        with reading(f"{self.path}: {key}:"):
+            found = self._file.get(key)
+            if found is None:
+                files_behind(self._file, (key,))  # says where a link ends
         if not isinstance(found, h5py.Dataset):
             raise InputError(self._absent(key, option))
         if found.shape is None:
@@ -69,8 +96,9 @@ class HDF5Source:
         import h5py
 
         names: list[str] = []
-        self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        return f"dataset.{option}: {self.path} has no dataset {key!r}; it has {', '.join(names) or 'none'}"
+        with reading(f"{self.path}:"):
+            self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return f"dataset.{option}: {self.path} has no dataset {key!r}; it has {listed(names) or 'none'}"
 
     def _column_notes(self) -> tuple[str, ...]:
         """Of few samples; larger ones would be read twice."""
@@ -84,7 +112,7 @@ class HDF5Source:
 
     @cached_property
     def checksum(self) -> str:
-        return digest([self.path])  # reads the whole file once: about a second a GiB
+        return digest(self.files)  # reads them whole once: about a second a GiB
 
     def labels(self) -> LabelArray:
         return self._labels
@@ -95,10 +123,8 @@ class HDF5Source:
         samples = np.empty((len(wanted), *self.info.sample_shape))
         for first, last in _slabs(wanted, self._samples.chunks[0] if self._samples.chunks else 1):
             start, stop = int(wanted[first]), int(wanted[last]) + 1
-            try:
+            with reading(f"{self._where}: rows {start} to {stop - 1}"):
                 slab = self._samples[start:stop]
-            except OSError as error:
-                raise InputError(f"{self._where}: rows {start} to {stop - 1} cannot be read: {error}") from error
             samples[first : last + 1] = slab[wanted[first : last + 1] - start]
         check_finite(samples, wanted, self._where)
         return samples if np.array_equal(rows, wanted) else samples[position]
@@ -131,8 +157,10 @@ def hdf5(
     Integer labels are classes 0, 1, ..., texts are names of classes, float labels are targets of a regression; `task`
     says otherwise. A dataset `split_key` (null: "split" where there is one) says train, validation or test. A gzipped
     file is unpacked once (`unpacked`). Samples are read in the order of the file; NaN and infinity are found when their
-    row is read.
+    row is read. Where the data is in other files as well (external links, virtual datasets), they are all in the
+    checksum, and one that is missing is refused.
     """
     file = find_file(path, root, "dataset.path")
-    check_digest(sha256, file)
-    return HDF5Source(file, x_key, y_key, task, split_key)
+    source = HDF5Source(file, x_key, y_key, task, split_key)
+    check_digest(sha256, *source.files)
+    return source

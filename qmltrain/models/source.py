@@ -15,6 +15,7 @@ from qmltrain.data.principal_components import most_components
 from qmltrain.data.protocol import Source
 from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
+from qmltrain.data.sizes import memory_for_data
 from qmltrain.data.splits import Split, check_two_classes, split, split_as_given
 from qmltrain.engines.memory import available_bytes
 from qmltrain.errors import MemoryLimitError
@@ -49,7 +50,9 @@ def open_source(config: Config, seeds: Seeds, *, labels_needed: bool = True) -> 
     needed."""
     dataset = config.dataset
     check_generated_size(dataset)
-    source = build_source(dataset.name, group_options(dataset, *_SELECTION_OPTIONS), dataset.test_path, labels_needed)
+    with memory_for_data(available_bytes()):
+        options = group_options(dataset, *_SELECTION_OPTIONS)
+        source = build_source(dataset.name, options, dataset.test_path, labels_needed)
     return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
 
 

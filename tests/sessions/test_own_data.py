@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 
+import h5py
 import numpy as np
 import pytest
 
 from qmltrain.cli import main
+from qmltrain.errors import InputError
 from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
-from qmltrain.verbs import evaluate, train
+from qmltrain.verbs import evaluate, repeat, train
 from tests.small_configs import CONTEXT, moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
@@ -74,3 +76,19 @@ def test_bad_files_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, n
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("qmltrain: error: ") and captured.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_change_behind_a_link_is_noticed(tmp_path):
+    generator = np.random.default_rng(0)
+    with h5py.File(tmp_path / "linked.h5", "w") as file:
+        file["x"], file["y"] = generator.normal(size=(40, 2)), np.arange(40) % 2
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"], file["y"] = (h5py.ExternalLink("linked.h5", key) for key in "xy")
+    config = moons(tmp_path, **NOT_MOONS, dataset__name="hdf5", dataset__path=str(tmp_path / "data.h5"))
+    assert train.run(config, CONTEXT) == 0
+    assert evaluate.run(run_directory(config), CONTEXT) == 0
+    with h5py.File(tmp_path / "linked.h5", "a") as file:
+        file["x"][0, 0] += 1
+    for verb in (evaluate, repeat):
+        with pytest.raises(InputError, match="hdf5 has changed since the run"):
+            verb.run(run_directory(config), CONTEXT)
