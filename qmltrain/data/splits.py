@@ -12,7 +12,12 @@ from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo, 
 from qmltrain.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-_PARTS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "validation": VALIDATION, "test": TEST}
+_WORDS = {
+    TRAIN: ("train", "training", "0", "0.0"),
+    VALIDATION: ("val", "valid", "validation", "dev", "1", "1.0"),
+    TEST: ("test", "testing", "2", "2.0"),
+}
+_PARTS = {word: part for part, words in _WORDS.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -94,18 +99,24 @@ def check_two_classes(labels: LabelArray, info: SourceInfo) -> None:
 
 def parse_parts(values: NDArray[Any], where: str) -> PartArray:
     """Of each row `TRAIN`, `VALIDATION` or `TEST`, from texts (train, validation or val, test) or 0, 1, 2."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     if values.ndim != 1:
         raise InputError(f"{where}: has shape {values.shape}; the split is one entry per row")
+    allowed = "train, validation, test (or 0, 1, 2)"
+    if values.dtype.kind == "b":
+        raise InputError(f"{where}: holds true and false, which do not say a part; allowed are {allowed}")
     parts = np.full(len(values), -1, dtype=np.int8)
-    if values.dtype.kind in "iu":
-        known = (values >= 0) & (values <= 2)
-        parts[known] = values[known]
+    if values.dtype.kind in "iuf":
+        known = np.isin(values, (TRAIN, VALIDATION, TEST))
+        parts[known] = values[known].astype(np.int8)
     else:
         texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
         parts[:] = [_PARTS.get(text.strip().lower(), -1) for text in texts]
     if np.any(parts < 0):
         row = int(np.argmax(parts < 0))
-        raise InputError(f"{where}: row {row} is {values[row]!r}; allowed are train, validation, test (or 0, 1, 2)")
+        found = str(values[row]) if values.dtype.kind in "iuf" else f"{texts[row][:40]!r}"
+        raise InputError(f"{where}: row {row} is {found}; allowed are {allowed}")
     return parts
 
 

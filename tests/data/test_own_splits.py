@@ -15,7 +15,14 @@ WORDS = np.array(["train", "train", "val", "test"] * 3)
 
 
 @pytest.mark.parametrize("name", ["npz", "hdf5"])
-@pytest.mark.parametrize("split", [WORDS, np.array([0, 0, 1, 2] * 3)], ids=["words", "numbers"])
+@pytest.mark.parametrize(
+    "split",
+    [
+        *(WORDS, np.array(["Training", "train ", "VALID", "testing"] * 3), np.array(["0", "0", "dev", "2"] * 3)),
+        *(np.array([0, 0, 1, 2] * 3), np.array([0.0, 0, 1, 2] * 3), np.array([[0], [0], [1], [2]] * 3)),
+    ],
+    ids=["words", "other words", "texts", "numbers", "decimals", "a column"],
+)
 def test_split_arrays_and_names_of_classes(name, split, tmp_path):
     path, kinds = tmp_path / "data", np.array(["ant", "bee", "cow"])[Y]
     if name == "npz":
@@ -39,9 +46,14 @@ def test_split_arrays_and_names_of_classes(name, split, tmp_path):
     ("split", "message"),
     [
         (WORDS[:11], "12 samples but 11 labels"),
-        (np.array(["train"] * 11 + ["later"]), r"row 11 is .*'later'.*allowed are train, validation, test"),
+        (
+            np.array(["train"] * 11 + ["later"]),
+            r"split: row 11 is 'later'; allowed are train, validation, test \(or 0, 1, 2\)$",
+        ),
         (np.arange(12), "row 3 is .*allowed are"),
-        (np.zeros((12, 1), dtype=int), r"has shape \(12, 1\)"),
+        (np.zeros((12, 2), dtype=int), r"has shape \(12, 2\)"),
+        (np.arange(12) % 3 + 0.5, r"split: row 0 is 0\.5; allowed are train"),
+        (np.arange(12) % 2 == 0, "split: holds true and false, which do not say a part; allowed are train"),
     ],
 )
 def test_bad_split_arrays_are_refused(split, message, tmp_path):
@@ -51,3 +63,15 @@ def test_bad_split_arrays_are_refused(split, message, tmp_path):
     with h5py.File(tmp_path / "data.h5", "a") as file:
         file["split"] = split.astype("S") if split.dtype.kind == "U" else split
     refused("hdf5", message, path=str(tmp_path / "data.h5"))
+
+
+@pytest.mark.parametrize("cells", [("0", "0", "1", "2"), ("0.0", "0.0", "1.0", "2.0"), ("train", "0", "val", "test")])
+def test_split_columns_of_tables(cells, tmp_path):
+    lines = [f"{k}.5,{k % 2},{cells[k % 4]}\n" for k in range(12)]
+    (tmp_path / "data.csv").write_text("a,y,set\n" + "".join(lines))
+    options = {"path": str(tmp_path / "data.csv"), "target": "y", "split_column": "set"}
+    source = build_source("csv", options)
+    assert source.info.parts.tolist() == [0, 0, 1, 2] * 3
+    assert source.info.left_out == (("y", "the target"), ("set", "the split"))
+    (tmp_path / "data.csv").write_text("a,y,set\n0.5,0,True\n1.5,1,False\n")
+    refused("csv", r"column 'set': row 0 is 'True'; allowed are train", **options)
