@@ -76,7 +76,7 @@ class Preprocessor:
     def transform(self, x: FloatArray, rows: NDArray[Any] | None = None) -> FloatArray:
         """Features (B, F) of samples `x` (B, *sample_shape); `rows` are their row numbers, for messages.
 
-        Raises InputError with the row number where an all-zero row cannot be normalised.
+        Raises InputError with the row number where an all-zero row cannot be normalised, or a feature overflows.
         """
         x = np.asarray(x, dtype=np.float64)
         if x.shape[1:] != self.sample_shape:
@@ -90,6 +90,10 @@ class Preprocessor:
             features_BF = self.scaling.transform(features_BF)
         if self.normalize:
             features_BF = _normalized(features_BF, rows)
+        finite_BF = np.isfinite(features_BF)
+        if not finite_BF.all():
+            row = _row(np.all(finite_BF, axis=1), rows)
+            raise InputError(f"preprocess: features of row {row} are NaN or infinite; rescale or repair the data")
         return features_BF
 
     def describe(self) -> str:
@@ -166,15 +170,23 @@ def _checked_range(limits: Sequence[float]) -> tuple[float, float]:
 
 
 def _normalized(features_BF: FloatArray, rows: NDArray[Any] | None) -> FloatArray:
-    norms_B = row_norms(features_BF)
+    with np.errstate(over="ignore"):
+        norms_B = row_norms(features_BF)
+    if not np.isfinite(norms_B).all():
+        row = _row(np.isfinite(norms_B), rows)
+        raise InputError(f"preprocess.normalize: the norm of row {row} is too large for float64; rescale the data")
     if not norms_B.all():
-        position = int(np.argmin(norms_B))
-        row = position if rows is None else int(rows[position])
         raise InputError(
-            f"preprocess.normalize: row {row} is all zero and has no direction; remove it, or set "
+            f"preprocess.normalize: row {_row(norms_B > 0, rows)} is all zero and has no direction; remove it, or set "
             "preprocess.normalize=false"
         )
     return features_BF / norms_B[:, None]
+
+
+def _row(good_B: NDArray[Any], rows: NDArray[Any] | None) -> int:
+    """The number of the first row that is not good."""
+    position = int(np.argmin(good_B))
+    return position if rows is None else int(rows[position])
 
 
 def _floats(values: NDArray[Any]) -> FloatArray:

@@ -38,7 +38,7 @@ def fit_principal_components(
     chunk by chunk with the update of Chan, Golub and LeVeque (1983), then its eigenvectors; memory F^2 whatever the
     number of rows. The largest loading of each component is made positive. BLAS runs on one thread here, since the
     last bits of a decomposition change with the number of threads. Raises InputError where there is no component at
-    all, or the matrix would be too large.
+    all, the matrix would be too large, or squares overflow.
     """
     from threadpoolctl import threadpool_limits
 
@@ -53,8 +53,13 @@ def fit_principal_components(
             f"are {MEMORY_LIMIT / GIB:.1f}; make the samples smaller, images with preprocess.resize"
         )
     decompose = _from_rows if n_rows < n_features else _from_covariance
-    with threadpool_limits(1, user_api="blas"):
-        mean_F, components_KF, variance_K, total_variance = decompose(chunks, n_rows, n_features, n_components)
+    try:
+        with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+            mean_F, components_KF, variance_K, total_variance = decompose(chunks, n_rows, n_features, n_components)
+    except OverflowError:
+        raise InputError(
+            f"{option} components of features whose squared spread is too large for float64; rescale the data"
+        ) from None
     rounding = max(n_rows, n_features) * np.finfo(np.float64).eps * max(variance_K[0], 0.0)
     usable = int(np.count_nonzero(variance_K > rounding))
     if not usable:
@@ -81,8 +86,10 @@ def _from_rows(chunks: Iterator[FloatArray], n_rows: int, n_features: int, n_com
         filled += len(x_bF)
     mean_F = centred.mean(axis=0)
     centred -= mean_F
+    _check_finite(centred)
     _, singular, components = np.linalg.svd(centred, full_matrices=False)
     variance = singular**2 / (n_rows - 1)
+    _check_finite(variance)
     return mean_F, components[:n_components], variance[:n_components], float(variance.sum())
 
 
@@ -103,8 +110,14 @@ def _from_covariance(chunks: Iterator[FloatArray], n_rows: int, n_features: int,
         mean_F += shift_F * (len(x_bF) / total)
         seen = total
     scatter_FF /= n_rows - 1
+    _check_finite(scatter_FF)
     total_variance = float(np.trace(scatter_FF))
     variance, components = eigh(
         scatter_FF, overwrite_a=True, subset_by_index=(n_features - n_components, n_features - 1)
     )
     return mean_F, components.T[::-1], variance[::-1], total_variance
+
+
+def _check_finite(values: FloatArray) -> None:
+    if not np.isfinite(values).all():
+        raise OverflowError

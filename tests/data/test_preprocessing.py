@@ -192,3 +192,13 @@ def test_other_samples_than_fitted_on():
     fitted = Preprocessor.fit(source_of(ONES), TRAIN)
     with pytest.raises(InputError, match=r"fitted on samples of shape \(4, 4\), found \(4, 5\)"):
         fitted.transform(np.ones((2, 4, 5)))
+
+
+def test_features_that_overflow_are_refused():
+    x = np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 5.0], [1.7e308, 1.7e308]])
+    fitted = Preprocessor.fit(source_of(x), np.arange(3), normalize=True)
+    with pytest.raises(InputError, match=r"^preprocess\.normalize: the norm of row 13 is too large"):
+        fitted.transform(x, np.arange(10, 14))
+    narrow = Preprocessor.fit(source_of(x / 1e9), np.arange(3), scale="standard")
+    with np.errstate(over="ignore"), pytest.raises(InputError, match=r"^preprocess: features of row 3 are NaN or inf"):
+        narrow.transform(x)

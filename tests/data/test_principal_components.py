@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.registry import build_source
+from qmltrain.errors import InputError
 from tests.data.small_sources import TRAIN, source_of
 
 generator = np.random.default_rng(42)
@@ -86,3 +87,11 @@ def test_at_most_as_many_as_there_are(shape, rank, wanted, found):
     exact = Preprocessor.fit(source_of(x), TRAIN, pca=found)
     np.testing.assert_allclose(np.abs(fitted.transform(x)), np.abs(exact.transform(x)), rtol=1e-9, atol=1e-9)
     assert fitted.transform(x).std(axis=0).min() > 1e-6
+
+
+@pytest.mark.parametrize("shape", [(60, 3), (6, 20)])
+@pytest.mark.parametrize("size", [1e160, 1e308, 1.7e308])
+def test_squares_that_overflow_are_refused(shape, size):
+    x = size * np.sign(generator.normal(size=shape))
+    with pytest.raises(InputError, match=r"^preprocess\.pca: 2 components .* too large for float64; rescale the data$"):
+        Preprocessor.fit(source_of(x), np.arange(shape[0]), pca=2)
