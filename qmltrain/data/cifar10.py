@@ -15,11 +15,13 @@ from qmltrain.data.array_source import ArraySource, array_source
 from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file, locate
 from qmltrain.data.gzip_cache import unpacked
+from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import TEST, TRAIN
 from qmltrain.errors import InputError
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RECORD = 1 + 3 * 32 * 32
+_COPIES = 3  # of a file in memory at once: as read, joined with others, as images
 
 
 def cifar10(*, path: str, root: str | None = None, sha256: str | None = None) -> ArraySource:
@@ -70,6 +72,7 @@ def _batches(folder: Path, pattern: str) -> list[Path]:
 def _read(file: Path) -> NDArray[np.uint8]:
     """(n, 3073)"""
     try:
+        check_size(_COPIES * unpacked(file).stat().st_size, str(file))
         content = np.fromfile(unpacked(file), dtype=np.uint8)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from error

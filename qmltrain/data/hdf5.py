@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.data.array_keys import array_keys
 from qmltrain.data.checks import ArrayNames, check_arrays, check_finite, check_rows
 from qmltrain.data.column_notes import column_notes
 from qmltrain.data.files import check_digest, digest, find_file
 from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.hdf5_files import files_behind, open_hdf5, reading
-from qmltrain.data.protocol import FloatArray, LabelArray
+from qmltrain.data.protocol import FloatArray, LabelArray, Source
+from qmltrain.data.separate_test_file import WithTestFile
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
 from qmltrain.data.table_columns import listed
@@ -35,29 +37,29 @@ class Layout(NamedTuple):
 class HDF5Source:
     """Samples in a dataset of an open file; a `Source`. Any number of threads may read (h5py takes turns)."""
 
-    def __init__(self, file: Path, x_key: str, y_key: str, task: str | None, split_key: str | None = None) -> None:
+    def __init__(
+        self, file: Path, x_key: str, y_key: str, task: str | None, split_key: str | None, of: str = ""
+    ) -> None:
         self.path = file
         self._where = f"{file}: {x_key}"
         with reading(f"{file}:", "not a readable HDF5 file"):
             self._file = open_hdf5(unpacked(file))
         try:
-            self._look(x_key, y_key, task, split_key)
+            self._look(x_key, y_key, task, split_key, of)
         except InputError:
             self._file.close()
             raise
 
-    def _look(self, x_key: str, y_key: str, task: str | None, split_key: str | None) -> None:
-        """Everything but the samples."""
+    def _look(self, x_key: str, y_key: str, task: str | None, split_key: str | None, of: str) -> None:
+        """Everything but the samples; `of` is "test_" for the options of a test set."""
         file = self.path
-        with reading(f"{file}:"):
-            split_key = split_key or ("split" if "split" in self._file else None)
-        self._samples = self._dataset(x_key, "x_key")  # not read here
+        self._samples = self._dataset(x_key, f"x_{of}key")  # not read here
         with reading(f"{self._where}:"):
             shape, kind, chunk = self._samples.shape, self._samples.dtype, self._samples.chunks
         check_size(8 * max(math.prod(shape[1:]), math.prod(chunk or ())), f"{self._where}: one sample, or one chunk")
         with reading(f"{file}:"):
-            no_labels = "" if y_key in self._file else self._absent(y_key, "y_key")
-        labels = None if no_labels else self._values(y_key, "y_key")
+            no_labels = "" if y_key in self._file else self._absent(y_key, f"y_{of}key")
+        labels = None if no_labels else self._values(y_key, f"y_{of}key")
         parts = None
         if split_key is not None:
             parts = parse_parts(self._values(split_key, "split_key"), f"{file}: {split_key}")
@@ -147,20 +149,32 @@ def hdf5(
     path: str,
     root: str | None = None,
     sha256: str | None = None,
-    x_key: str = "x",
-    y_key: str = "y",
+    x_key: str | None = None,
+    y_key: str | None = None,
+    x_test_key: str | None = None,
+    y_test_key: str | None = None,
     split_key: str | None = None,
     task: str | None = None,
-) -> HDF5Source:
-    """An HDF5 file of any size with samples `x_key` (n, ...) and labels `y_key` (n,); names may be paths ("train/x").
+) -> Source:
+    """An HDF5 file of any size with samples `x_key` (n, ...; null: x, or x_train) and labels `y_key` (n,; null: y, or
+    y_train); names may be paths ("train/x").
 
-    Integer labels are classes 0, 1, ..., texts are names of classes, float labels are targets of a regression; `task`
-    says otherwise. A dataset `split_key` (null: "split" where there is one) says train, validation or test. A gzipped
+    Labels are read by `read_labels`. A dataset `split_key` (null: "split" where there is one) says train, validation or
+    test; datasets `x_test_key` and `y_test_key` (null: x_test and y_test beside x_train) are the test split. A gzipped
     file is unpacked once (`unpacked`). Samples are read in the order of the file; NaN and infinity are found when their
     row is read. Where the data is in other files as well (external links, virtual datasets), they are all in the
     checksum, and one that is missing is refused.
     """
     file = find_file(path, root, "dataset.path")
-    source = HDF5Source(file, x_key, y_key, task, split_key)
-    check_digest(sha256, *source.files)
-    return source
+    with reading(f"{file}:", "not a readable HDF5 file"), open_hdf5(unpacked(file)) as names:
+        keys = array_keys(names, x_key, y_key, x_test_key, y_test_key)
+        split_key = split_key or ("split" if "split" in names else None)
+    source = HDF5Source(file, keys.x, keys.y, task, split_key, of="")
+    if keys.x_test is None or keys.y_test is None:
+        check_digest(sha256, *source.files)
+        return source
+    test = HDF5Source(file, keys.x_test, keys.y_test, task, None, of="test_")
+    if test.info.no_labels:
+        raise InputError(test.info.no_labels)
+    check_digest(sha256, *dict.fromkeys(source.files + test.files))
+    return WithTestFile(source, test, "dataset.x_test_key", "dataset.x_key")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from qmltrain.data.array_source import ArraySource, array_source
 from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file
+from qmltrain.data.sizes import check_size
 from qmltrain.errors import InputError
 
 IMAGES_MAGIC = 0x00000803
@@ -92,6 +93,7 @@ def _parse(stream: BinaryIO | gzip.GzipFile, file: Path, magic: int) -> NDArray[
     expected = int(np.prod(shape, dtype=object))
     if not expected:
         raise InputError(f"{file}: is empty, its header says {shape}")
+    check_size(expected, f"{file}: header says {shape}")
     body = bytearray()
     while len(body) <= expected and (block := stream.read(min(2**20, expected + 1 - len(body)))):
         body += block

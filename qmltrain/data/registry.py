@@ -49,7 +49,12 @@ SOURCES: dict[str, Builder] = {
 
 
 def build_source(
-    name: str, options: Mapping[str, Any], test_path: str | None = None, labels_needed: bool = True
+    name: str,
+    options: Mapping[str, Any],
+    test_path: str | None = None,
+    *,
+    test_labels_path: str | None = None,
+    labels_needed: bool = True,
 ) -> Source:
     """Open the data set `name`; options that are None are left to it, others that it does not take are refused.
 
@@ -61,14 +66,19 @@ def build_source(
         raise InputError(source.info.no_labels)
     if test_path is None:
         return source
-    if "path" not in inspect.signature(SOURCES[name]).parameters:
-        raise InputError(f"dataset.test_path: not used by {name}; only data sets of a file (dataset.path) take it")
-    own = {**options, "path": test_path, "labels_path": None, "sha256": None}
+    known = inspect.signature(SOURCES[name]).parameters
+    for option, value, needed in (
+        ("test_path", test_path, "path"),
+        ("test_labels_path", test_labels_path, "labels_path"),
+    ):
+        if value is not None and needed not in known:
+            raise InputError(f"dataset.{option}: not used by {name}; only data sets with dataset.{needed} take it")
+    own = {**options, "path": test_path, "labels_path": test_labels_path, "sha256": None}
     try:
         test = build_source(name, own)
     except InputError as error:
-        message = str(error)
-        if not message.startswith("dataset.path:"):
-            raise
-        raise InputError(f"dataset.test_path:{message.removeprefix('dataset.path:')}") from error
+        for option in ("path", "labels_path"):
+            if str(error).startswith(f"dataset.{option}:"):
+                raise InputError(f"dataset.test_{str(error).removeprefix('dataset.')}") from error
+        raise
     return WithTestFile(source, test)

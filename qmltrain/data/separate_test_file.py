@@ -1,4 +1,4 @@
-"""A data set with a test set of its own (`dataset.test_path`): two sources as one."""
+"""A data set with a test set of its own (`dataset.test_path`, or other arrays of its file): two sources as one."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ from qmltrain.errors import InputError
 class WithTestFile:
     """The rows of `first`, then those of `test`, which alone are the test split; a `Source`.
 
-    Classes are joined by their names. Raises InputError where the two do not go together.
+    Classes are joined by their names. Raises InputError where the two do not go together, naming the options that they
+    come from.
     """
 
-    def __init__(self, first: Source, test: Source) -> None:
+    def __init__(
+        self, first: Source, test: Source, option: str = "dataset.test_path", of_first: str = "dataset.path"
+    ) -> None:
         known, new = first.info, test.info
-        where = f"dataset.test_path: {new.description}"
+        where = f"{option}: {new.description}"
         if new.task != known.task:
-            raise InputError(f"{where} is a {new.task}, dataset.path a {known.task}; set dataset.task")
+            raise InputError(f"{where} is a {new.task}, {of_first} a {known.task}; set dataset.task")
         if new.sample_shape != known.sample_shape:
-            raise InputError(f"{where}, but samples of dataset.path have shape {known.sample_shape}")
+            raise InputError(f"{where}, but samples of {of_first} have shape {known.sample_shape}")
         if new.feature_names != known.feature_names:
             raise InputError(
-                f"{where} has the columns {', '.join(new.feature_names)} where dataset.path has "
+                f"{where} has the columns {', '.join(new.feature_names)} where {of_first} has "
                 f"{', '.join(known.feature_names)}; name them with dataset.features"
             )
         if known.parts is not None and np.any(known.parts == TEST):
-            raise InputError("dataset.test_path: the data at dataset.path has test rows of its own; leave it null")
+            raise InputError(f"{option}: the data at {of_first} has test rows of its own; leave it null")
         self.first, self.test = first, test
         own = np.full(known.n_samples, TRAIN, dtype=np.int8) if known.parts is None else known.parts
         self.info = replace(
@@ -45,11 +48,11 @@ class WithTestFile:
             parts=np.concatenate([own, np.full(new.n_samples, TEST, dtype=np.int8)]),
             in_memory=known.in_memory and new.in_memory,
         )
-        labels = np.concatenate([first.labels(), self._renumbered(where)])
+        labels = np.concatenate([first.labels(), self._renumbered(where, of_first)])
         labels.flags.writeable = False
         self._labels: LabelArray = labels
 
-    def _renumbered(self, where: str) -> LabelArray:
+    def _renumbered(self, where: str, of_first: str) -> LabelArray:
         """Labels of the test rows in the classes of `first`."""
         labels = self.test.labels()
         if self.info.task == "regression":
@@ -59,7 +62,7 @@ class WithTestFile:
         present = np.unique(labels)
         for label in present:
             if names[label] not in number:
-                raise InputError(f"{where}: class {names[label]} is not among those of dataset.path")
+                raise InputError(f"{where}: class {names[label]} is not among those of {of_first}")
         lookup = np.zeros(int(present.max()) + 1, dtype=np.int64)
         lookup[present] = [number[names[label]] for label in present]
         renumbered: LabelArray = lookup[labels]

@@ -14,9 +14,12 @@ from qmltrain.data.array_source import ArraySource, array_source
 from qmltrain.data.checks import ArrayNames
 from qmltrain.data.files import check_digest, find_file
 from qmltrain.data.gzip_cache import unpacked
+from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
 from qmltrain.data.table_columns import ChosenColumns, choose_columns
 from qmltrain.errors import InputError
+
+_CSV_BYTES = 4  # of memory for every byte of a file at least, since every cell is a Python object for a while
 
 
 def csv(
@@ -26,27 +29,31 @@ def csv(
     features: Sequence[str] | None = None,
     split_column: str | None = None,
     delimiter: str = ",",
+    header: bool = True,
     root: str | None = None,
     sha256: str | None = None,
     task: str | None = None,
 ) -> ArraySource:
     """A text table (UTF-8, plain or gzipped) whose first line names the columns, read into memory.
 
-    `features` are all other columns where they are not given; they hold numbers. A `target` of whole numbers is a
-    class, of other numbers a value (regression; `task` says otherwise), and of words a class each, numbered in
-    alphabetical order. `split_column` says train, validation or test. Raises InputError, with line and column, for
-    cells that are missing or no numbers.
+    `features` are all other columns where they are not given (see `choose_columns`); they hold numbers. A `target` of
+    whole numbers is a class, of other numbers a value (regression; `task` says otherwise), and of words a class each,
+    numbered in alphabetical order. `split_column` says train, validation or test. Without a `header` the columns are
+    named column_0, column_1, ... Raises InputError, with line and column, for cells that are missing or no numbers.
     """
-    if len(delimiter) != 1:
-        raise InputError(f"dataset.delimiter: {delimiter!r} is not one character; choose ',' or ';' or a tab")
+    separator = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
+    if len(separator) != 1 or separator in ' "\r\n':
+        raise InputError(f"dataset.delimiter: {delimiter!r} is not one character; choose ',' or ';' or tab")
     file = find_file(path, root, "dataset.path")
     check_digest(sha256, file)
-    names, rows = _read_csv(file, delimiter)
+    names, rows = _read_csv(file, separator, header)
+    asked = [target, *(features or []), *([] if split_column is None else [split_column])]
+    hint = "" if set(asked) <= set(names) else _hint(names, separator, target, header)
+    chosen = choose_columns(file, names, target, features, split_column, hint=hint)
     cells = {name: [row[column] for row in rows] for column, name in enumerate(names)}
-    chosen = choose_columns(file, names, target, features, split_column)
     columns = [_numbers(cells[name], name, file) for name in chosen.features]
     labels = None if chosen.no_target else _labels(cells[target], target, file)
-    parts = None if split_column is None else np.array(cells[split_column])
+    parts = None if split_column is None else _texts(cells[split_column], split_column, file)
     return _table("csv", file, chosen, columns, labels, target, parts, split_column, task)
 
 
@@ -74,10 +81,10 @@ def parquet(
         schema = pyarrow.parquet.read_schema(unpacked(file))
         chosen = choose_columns(file, schema.names, target, features, split_column, _index_columns(schema))
         wanted = [
-            *chosen.features,
-            *([] if chosen.no_target else [target]),
-            *([] if split_column is None else [split_column]),
+            name for name in (target, split_column) if name is not None and not (name == target and chosen.no_target)
         ]
+        wanted = [*chosen.features, *wanted]
+        _check_parquet_size(pyarrow.parquet.read_metadata(unpacked(file)), set(wanted), file)
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{file}: not a readable Parquet file: {error}") from error
@@ -96,26 +103,54 @@ def _index_columns(schema: Any) -> set[str]:
     return {name for name in told.get("index_columns", ()) if isinstance(name, str)}
 
 
-def _read_csv(file: Path, delimiter: str) -> tuple[list[str], list[list[str]]]:
+def _check_parquet_size(metadata: Any, wanted: set[str], file: Path) -> None:
+    """The table as it is unpacked, and the same numbers as float64 columns and as one array."""
+    unpacked_bytes = sum(
+        column.total_uncompressed_size
+        for group in range(metadata.num_row_groups)
+        for column in map(metadata.row_group(group).column, range(metadata.num_columns))
+        if column.path_in_schema.split(".")[0] in wanted
+    )
+    numbers = 8 * metadata.num_rows * len(wanted)
+    check_size(max(unpacked_bytes, numbers) + 2 * numbers, str(file))
+
+
+def _read_csv(file: Path, delimiter: str, header: bool) -> tuple[list[str], list[list[str]]]:
     """Names of the columns, and the rows, all of that length."""
+    plain = unpacked(file)
+    check_size(_CSV_BYTES * plain.stat().st_size, str(file))
+    rows: list[list[str]] = []
     try:
-        with unpacked(file).open(encoding="utf-8-sig", newline="") as stream:
+        with plain.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv_module.reader(stream, delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(reader, [])]
-            rows = []
+            names = [name.strip() for name in next(reader, [])] if header else []
             for row in reader:
-                if row and len(row) != len(names):
+                if not row:
+                    continue
+                names = names or [f"column_{number}" for number in range(len(row))]
+                if len(row) != len(names):
                     raise InputError(
                         f"{file}: line {reader.line_num} has {len(row)} cells, the first line {len(names)}; "
                         "write as many"
                     )
-                if row:
-                    rows.append(row)
+                rows.append(row)
     except (OSError, UnicodeDecodeError, csv_module.Error) as error:
-        raise InputError(f"{file}: not a readable CSV file (UTF-8): {error}") from error
+        separated = f"UTF-8, cells separated by {delimiter!r}; others with dataset.delimiter"
+        raise InputError(f"{file}: not a readable CSV file ({separated}): {error}") from error
     if not rows:
         raise InputError(f"{file}: has no rows; a line of column names and one line per sample are needed")
     return names, rows
+
+
+def _hint(names: Sequence[str], delimiter: str, target: str, header: bool) -> str:
+    """What may help where a column is not found: another delimiter, or no line of names."""
+    for other in ",;\t|":
+        if any(other in name and target in (cell.strip(' "') for cell in name.split(other)) for name in names):
+            word = "tab" if other == "\t" else f"'{other}'"
+            return f'; its cells are separated by {word}: give "dataset.delimiter={word}"'
+    if header and any(_is(float, name) for name in names):
+        return "; where its first line holds no names, give dataset.header=false"
+    return ""
 
 
 def _numbers(cells: list[str], name: str, file: Path) -> NDArray[np.float64]:
@@ -138,7 +173,7 @@ def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
         raise InputError(f"{file}: row {words.index('')} of column {name!r} is empty; every row needs a label")
     # 1_0 and digits of other scripts are numbers to Python; as labels they are words
     if any("_" in word or not word.isascii() for word in words):
-        return np.array(words)
+        return _texts(words, name, file)
     if all(_is(int, word) for word in words):
         for row, word in enumerate(words):
             if abs(int(word)) >= 2**63:
@@ -146,6 +181,13 @@ def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
         return np.array([int(word) for word in words], dtype=np.int64)
     if all(_is(float, word) for word in words):
         return np.array(words, dtype=np.float64)
+    return _texts(words, name, file)
+
+
+def _texts(words: list[str], name: str, file: Path) -> NDArray[np.str_]:
+    for row, word in enumerate(words):
+        if "\0" in word:  # which NumPy takes for the end of a text
+            raise InputError(f"{file}: row {row} of column {name!r} is {word!r}, with a NUL; write another text")
     return np.array(words)
 
 
@@ -168,7 +210,7 @@ def _column(column: Any, name: str, file: Path) -> NDArray[Any]:
     texts = column.to_pylist()
     if not all(isinstance(value, str) for value in texts):
         raise InputError(f"{file}: column {name!r} holds {column.type}; numbers or text are needed")
-    return np.array(texts)
+    return _texts(texts, name, file)
 
 
 def _table(

@@ -24,7 +24,7 @@ from qmltrain.units import gib
 
 _GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
 # options of the group `dataset` that say which samples to use, not where they come from
-_SELECTION_OPTIONS = ("name", "test_path", "classes", "samples", "validation", "test")
+_SELECTION_OPTIONS = ("name", "test_path", "test_labels_path", "classes", "samples", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,13 @@ def open_source(config: Config, seeds: Seeds, *, labels_needed: bool = True) -> 
     check_generated_size(dataset)
     with memory_for_data(available_bytes()):
         options = group_options(dataset, *_SELECTION_OPTIONS)
-        source = build_source(dataset.name, options, dataset.test_path, labels_needed)
+        source = build_source(
+            dataset.name,
+            options,
+            dataset.test_path,
+            test_labels_path=dataset.test_labels_path,
+            labels_needed=labels_needed,
+        )
     return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
 
 

@@ -84,7 +84,10 @@ def test_schema_and_builders_have_the_same_options(group):
         for name, parameter in inspect.signature(builder).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    of_every_entry = {"dataset": {"classes", "samples", "validation", "test", "test_path"}, "loss": {"class_weights"}}
+    of_every_entry = {
+        "dataset": {"classes", "samples", "validation", "test", "test_path", "test_labels_path"},
+        "loss": {"class_weights"},
+    }
     assert keys == taken | of_every_entry.get(group, set()) | {"name"}
 
 

@@ -110,7 +110,7 @@ def test_config_offers_every_option():
     """The config group names each option that entries take, and nothing that no entry takes."""
     fields = {item.name for item in dataclasses.fields(DatasetConfig)}
     taken = {option for builder in SOURCES.values() for option in inspect.signature(builder).parameters}
-    assert fields - {"name", "test_path", "classes", "samples", "validation", "test"} == taken
+    assert fields - {"name", "test_path", "test_labels_path", "classes", "samples", "validation", "test"} == taken
 
 
 def test_unknown_name_lists_the_known():

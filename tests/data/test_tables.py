@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qmltrain.cli.composing import compose_config
 from qmltrain.data.registry import build_source
+from qmltrain.models.build import group_options
+from qmltrain.models.source import _SELECTION_OPTIONS
 from tests.data.refusals import refused
 from tests.data.writers import write_csv
 
@@ -53,6 +56,35 @@ def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch
     np.testing.assert_array_equal(everything(source), [[1, 2], [3, 4]])
 
 
+@pytest.mark.parametrize(("separator", "words"), [("\t", ["\t", "tab", r"\t"]), (";", [";"]), ("|", ["|"])])
+def test_delimiters_by_name_and_the_hint_that_names_them(tmp_path, separator, words):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,y\n1,2,0\n3,4,1\n".replace(",", separator))
+    for word in words:
+        source = build_source("csv", {"path": str(path), "target": "y", "delimiter": word})
+        np.testing.assert_array_equal(everything(source), [[1, 2], [3, 4]])
+    refused("csv", r"no column 'z'; it has a, b, y$", path=str(path), target="z", delimiter=words[0])  # not the cause
+    message = refused("csv", "has no column 'y'; .* its cells are separated by", path=str(path), target="y")
+    value = message.split('"')[1]  # what it says is what a shell and the command line take
+    config = compose_config([f"dataset={'csv'}", f"dataset.path={path}", "dataset.target=y", value])
+    assert build_source("csv", group_options(config.dataset, *_SELECTION_OPTIONS)).info.feature_names == ("a", "b")
+
+
+def test_tables_without_a_line_of_names(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("5.1,3.5,setosa\n\n7.0,3.2,virginica\n6.4,,setosa\n".replace(",,", ",3.3,"))
+    options = {"path": str(path), "target": "column_2", "header": False}
+    source = build_source("csv", options)
+    assert source.info.feature_names == ("column_0", "column_1") and source.info.class_names == ("setosa", "virginica")
+    np.testing.assert_array_equal(everything(source), [[5.1, 3.5], [7.0, 3.2], [6.4, 3.3]])
+    refused("csv", r"'y'; it has column_0, column_1, column_2$", **options | {"target": "y"})
+    refused("csv", r"it has 5\.1, 3\.5, setosa; where its first .*dataset\.header=false$", path=str(path), target="y")
+    path.write_text("1,2\n3\n")
+    refused("csv", "line 2 has 1 cells, the first line 2", **options)
+    path.write_text("")
+    refused("csv", "has no rows", **options)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -63,6 +95,9 @@ def test_other_delimiters_gzip_quotes_and_byte_order_marks(tmp_path, monkeypatch
         ("a,y\n1,0\n,1\n", r"row 1 of column 'a' holds '', which is no number"),
         ("a,y\n1,0\nlow,1\n", r"row 1 of column 'a' holds 'low'"),
         ("a,y\n1,0\nnan,1\n", r"row 1 holds NaN"),
+        ("a,y\n1,0\n1;5,1\n", r"row 1 of column 'a' holds '1;5', which is no number"),
+        ("a\0,y\n1,0\n2,1\n", r"the column 'a.x00' has a character in its name"),
+        ("a,y\n1,b\0\n2,c\n", r"row 0 of column 'y' is 'b.x00', with a NUL"),
         ("a,y\n1,0\n2, \n", r"row 1 of column 'y' is empty"),
         ("a,y\n1,0\n2,-1\n", r"row 1 has label -1"),
         ("a,y\n1,inf\n2,1\n", r"row 0 is NaN or infinity"),
@@ -91,6 +126,7 @@ def test_bad_options_are_refused(table):
         split_column="kind",
     )
     refused("csv", r"^dataset\.delimiter: ';;' is not one", path=str(table), target="kind", delimiter=";;")
+    refused("csv", r"^dataset\.delimiter: '\\n' is not one", path=str(table), target="kind", delimiter="\n")
     refused(
         "csv",
         r"is the text 'x'; dataset\.task=regression",

@@ -21,7 +21,8 @@ from qmltrain.config.rules import (
 from qmltrain.errors import InputError
 
 SEPARATOR = Rule(
-    lambda value: isinstance(value, str) and len(value) == 1 and value != " ", "one character, not a space"
+    lambda value: isinstance(value, str) and (value in ("tab", r"\t") or (len(value) == 1 and value not in ' "\r\n')),
+    "tab, or one character that is not a space, in quotes where it is not a letter: \"dataset.delimiter=';'\"",
 )
 SHA256 = Rule(
     lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
@@ -45,7 +46,10 @@ class DatasetConfig(ConfigGroup):
     test_path: str | None = option(
         None, "another such file, whose rows are the test split (null: dataset.test of the rows at path)", TEXT
     )
-    labels_path: str | None = option(None, "idx: file of the labels")
+    labels_path: str | None = option(
+        None, "idx, npz: file of the labels (null: idx, as the name of path says; npz, in path)"
+    )
+    test_labels_path: str | None = option(None, "idx, npz: file of the labels of test_path", TEXT)
     root: str | None = option(None, "folder where relative paths start (null: $QMLTRAIN_DATA, else where you are)")
     sha256: str | None = option(None, "checksum of the file at path; another file is refused", SHA256)
     target: str | None = option(None, "csv, parquet: column of the labels", TEXT)
@@ -53,7 +57,12 @@ class DatasetConfig(ConfigGroup):
     split_column: str | None = option(
         None, "csv, parquet: column that says train, validation or test (null: none)", TEXT
     )
-    delimiter: str | None = option(None, "csv: what separates the cells (null: a comma)", SEPARATOR)
+    delimiter: str | None = option(
+        None, "csv: what separates the cells: one character, or tab (null: a comma)", SEPARATOR
+    )
+    header: bool | None = option(
+        None, "csv: whether the first line names the columns (null: true); else they are column_0, column_1, ..."
+    )
     n_samples: int | None = option(None, "make_*, fourier_series: samples", COUNT)
     noise: float | None = option(
         None, "make_moons, make_circles, make_friedman1, fourier_series: standard deviation of the noise", NOT_NEGATIVE
@@ -62,8 +71,12 @@ class DatasetConfig(ConfigGroup):
     n_frequencies: int | None = option(None, "fourier_series: frequencies (null: 3)", between(1, 10_000))
     n_classes: int | None = option(None, "make_blobs, make_classification: classes", between(2, LARGEST_COUNT))
     generator_seed: int | None = option(None, "make_*, fourier_series: seed of the generator", between(0, 2**32 - 1))
-    x_key: str | None = option(None, "npz, hdf5: name of the features (null: x)")
-    y_key: str | None = option(None, "npz, hdf5: name of the labels (null: y)")
+    x_key: str | None = option(None, "npz, hdf5: name of the samples (null: x, or x_train)")
+    y_key: str | None = option(None, "npz, hdf5: name of the labels (null: y, or y_train)")
+    x_test_key: str | None = option(
+        None, "npz, hdf5: samples of the test split (null: x_test beside x_train, else none)", TEXT
+    )
+    y_test_key: str | None = option(None, "npz, hdf5: labels of the test split (null: y_test beside y_train)", TEXT)
     split_key: str | None = option(
         None, "npz, hdf5: name of the array that says train, validation or test (null: split, where there is one)", TEXT
     )
@@ -83,6 +96,8 @@ class DatasetConfig(ConfigGroup):
     test: float = option(0.2, "fraction of the samples for the test at the end, where the data does not say", SPLIT)
 
     def check(self) -> None:
+        if self.test_labels_path is not None and self.test_path is None:
+            raise InputError("dataset.test_labels_path: found without dataset.test_path; give both, or set it to null")
         if self.validation + self.test >= 1:
             raise InputError(
                 f"dataset.validation, dataset.test: found {self.validation:g} and {self.test:g}; "
