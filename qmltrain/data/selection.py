@@ -102,7 +102,7 @@ def _subsample(source: Source, samples: int, generator: np.random.Generator) -> 
 
 def _class_index(wanted: int | str, source: Source, present: list[int]) -> int:
     names = {source.info.class_names[c]: c for c in present}
-    index = names.get(wanted, -1) if isinstance(wanted, str) else wanted
+    index = names.get(str(wanted), -1) if isinstance(wanted, str) or wanted < 0 else wanted
     if index not in present:
         known = _listed(present) + (f" or {_listed(list(names))}" if list(names) != [str(c) for c in present] else "")
         raise InputError(f"dataset.classes: {source.info.name} has no class {wanted}; it has {known}")

@@ -153,6 +153,7 @@ def _rows_of_classes(labels: LabelArray) -> list[RowArray]:
         present = np.flatnonzero(counts).tolist()
         raise InputError(
             f"dataset: class {int(np.argmin(counts))} has no sample although class {present[-1]} has; classes are "
-            f"0, 1, ... without gaps: keep some with dataset.classes={present if len(present) <= 10 else '[...]'}"
+            f"0, 1, ... without gaps: keep some with dataset.classes={present if len(present) <= 10 else '[...]'}, or, "
+            "where labels are numbers to predict, set dataset.task=regression"
         )
     return [np.flatnonzero(labels == c) for c in range(len(counts))]

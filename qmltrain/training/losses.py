@@ -22,6 +22,7 @@ from qmltrain.errors import InputError
 from qmltrain.training.reduction import array_namespace, tree_sum
 
 Array = Any
+_NUMBERS = "or, where labels in a file are numbers to predict, dataset.task=regression"
 
 
 class Loss(ABC):
@@ -78,19 +79,20 @@ class Loss(ABC):
     def _check_regression(self) -> None:
         if self.n_classes is not None:
             raise InputError(
-                f"loss.name: {self.name} is for real targets, the data has {self.n_classes} classes; "
-                "choose cross_entropy"
+                f"loss.name: {self.name} is for real targets, the data has {self.n_classes} classes; choose "
+                f"cross_entropy, {_NUMBERS}"
             )
 
     def _check_classes(self, *, exactly: int | None = None) -> int:
         if self.n_classes is None:
             raise InputError(
-                f"loss.name: {self.name} needs classes, the targets are real numbers; choose mean_squared_error"
+                f"loss.name: {self.name} needs classes, the targets are real numbers; choose mean_squared_error, or, "
+                "where whole numbers in a file are classes, dataset.task=classification"
             )
         if exactly is not None and self.n_classes != exactly:
             raise InputError(
                 f"loss.name: {self.name} takes {exactly} classes, the data has {self.n_classes}; "
-                "choose cross_entropy, or keep two with dataset.classes"
+                f"choose cross_entropy, keep two with dataset.classes, {_NUMBERS}"
             )
         return self.n_classes
 

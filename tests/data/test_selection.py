@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qmltrain.cli.composing import compose_config
 from qmltrain.data.array_source import array_source
 from qmltrain.data.checks import ArrayNames
 from qmltrain.data.registry import build_source
@@ -39,6 +40,16 @@ def test_classes_by_name():
     by_name, by_index = select(iris, classes=["virginica", "setosa"]), select(iris, classes=[2, 0])
     assert by_name.info.class_names == by_index.info.class_names == ("virginica", "setosa")
     assert np.array_equal(by_name.labels(), by_index.labels())
+
+
+def test_classes_of_signs():
+    source = array_source("npz", np.ones((4, 1)), np.array([-1, 1, 1, -1]), ArrayNames("file"))
+    for classes, labels in (([-1, 1], [0, 1, 1, 0]), ([1, -1], [1, 0, 0, 1]), (["-1", "1"], [0, 1, 1, 0])):
+        config = compose_config(["dataset=npz", "dataset.path=a.npz", f"dataset.classes={classes}"])
+        chosen = select(source, classes=config.dataset.classes)
+        assert chosen.labels().tolist() == labels and chosen.info.class_names == tuple(str(c) for c in classes)
+    with pytest.raises(InputError, match=r"^dataset\.classes: iris has no class -1; it has 0, 1, 2"):
+        select(build_source("iris", {}), classes=[-1, 1])
 
 
 def test_gaps_can_be_closed():

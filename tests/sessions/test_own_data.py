@@ -92,3 +92,24 @@ def test_a_change_behind_a_link_is_noticed(tmp_path):
     for verb in (evaluate, repeat):
         with pytest.raises(InputError, match="hdf5 has changed since the run"):
             verb.run(run_directory(config), CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss", "advice"),
+    [
+        ([38, 73, 5, 60], "mean_squared_error", "dataset.task=regression"),
+        ([0, 1, 2, 3], "mean_squared_error", "dataset.task=regression"),
+        ([0, 1, 2, 3], "huber", "dataset.task=regression"),
+        ([-3, 4, 5, 1], "mean_squared_error", "dataset.task=regression"),
+        ([0.0, 1.0, 1.0, 0.0], "cross_entropy", "dataset.task=classification"),
+    ],
+)
+def test_labels_of_another_task_name_the_key_that_helps(tmp_path, labels, loss, advice):
+    lines = [f"{k / 7:.3f},{labels[k % 4]}" for k in range(40)]
+    (tmp_path / "data.csv").write_text("a,y\n" + "\n".join(lines) + "\n")
+    own = {**NOT_MOONS, "dataset__name": "csv", "dataset__path": str(tmp_path / "data.csv"), "dataset__target": "y"}
+    with pytest.raises(InputError) as caught:
+        build_problem(moons(tmp_path, **own, loss__name=loss))
+    assert advice in str(caught.value) and "np." not in str(caught.value)
+    task = advice.split("=")[1]
+    assert build_problem(moons(tmp_path, **own, loss__name=loss, dataset__task=task)).source.info.task == task

@@ -15,6 +15,7 @@ from qmltrain.config.rules import (
     Rule,
     between,
     each,
+    is_integer,
     is_number,
     one_of,
 )
@@ -23,6 +24,10 @@ from qmltrain.errors import InputError
 SEPARATOR = Rule(
     lambda value: isinstance(value, str) and (value in ("tab", r"\t") or (len(value) == 1 and value not in ' "\r\n')),
     "tab, or one character that is not a space, in quotes where it is not a letter: \"dataset.delimiter=';'\"",
+)
+CLASS = Rule(
+    lambda value: LABEL.accepts(value) or (is_integer(value) and value == -1),
+    f"{LABEL.allowed}, also -1 where -1 and 1 are the labels",
 )
 SHA256 = Rule(
     lambda value: isinstance(value, str) and len(value) == 64 and not set(value.lower()) - set("0123456789abcdef"),
@@ -89,7 +94,7 @@ class DatasetConfig(ConfigGroup):
     classes: list[Any] | None = option(
         None,
         "keep these labels or class names, relabelled 0, 1, ... in this order (null: all)",
-        each(LABEL, distinct=True),
+        each(CLASS, distinct=True),
     )
     samples: int | None = option(None, "keep a stratified subsample of this many (null: all)", COUNT)
     validation: float = option(0.2, "fraction of the samples for validation, where the data does not say", SPLIT)
