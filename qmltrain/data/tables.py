@@ -77,6 +77,13 @@ def parquet(
         ) from None
     file = find_file(path, root, "dataset.path")
     check_digest(sha256, file)
+    damage = (
+        pyarrow.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    )  # the last three: pandas' own JSON
     try:
         schema = pyarrow.parquet.read_schema(unpacked(file))
         chosen = choose_columns(file, schema.names, target, features, split_column, _index_columns(schema))
@@ -86,8 +93,8 @@ def parquet(
         wanted = [*chosen.features, *wanted]
         _check_parquet_size(pyarrow.parquet.read_metadata(unpacked(file)), set(wanted), file)
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{file}: not a readable Parquet file: {error}") from error
+    except damage as error:
+        raise InputError(f"{file}: not a readable Parquet file: {' '.join(str(error).split())}") from error
     found = {name: _column(table.column(name), name, file) for name in dict.fromkeys(wanted)}
     for name in chosen.features:
         if found[name].dtype.kind not in "buif":

@@ -114,6 +114,16 @@ def test_index_of_pandas_in_parquet(tmp_path):
     assert build_source("parquet", options).labels().tolist() == frame["y"].tolist()
 
 
+@pytest.mark.parametrize("said", [b'{"index_columns": ', b"\xff", b'["index_columns"]', b'{"index_columns": 5}'])
+def test_damage_in_what_pandas_says(said, tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"a": [0.5, 1.5], "y": [0, 1]}).replace_schema_metadata({b"pandas": said})
+    parquet.write_table(table, tmp_path / "table.parquet")
+    refused(
+        "parquet", r"table\.parquet: not a readable Parquet file: ", path=str(tmp_path / "table.parquet"), target="y"
+    )
+
+
 def test_names_are_not_looked_for_one_by_one():
     """Linear in the number of columns: 50,000 take no time to speak of."""
 
