@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.data.wording import shown
+
 MAX_BYTES = 64 * 2**20  # of samples that are looked at; more would take seconds
 _FEWEST_ROWS = 10  # of which a column of different integers is called row numbers
 _LISTED = 10
@@ -52,7 +54,7 @@ def _are_row_numbers(values: NDArray[Any]) -> bool:
 
 
 def _name(column: int, names: Sequence[str]) -> str:
-    return repr(names[column]) if names else str(column)
+    return shown(names[column]) if names else str(column)
 
 
 def _listed(found: Sequence[str]) -> str:

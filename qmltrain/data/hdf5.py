@@ -21,7 +21,7 @@ from qmltrain.data.protocol import FloatArray, LabelArray, Source
 from qmltrain.data.separate_test_file import WithTestFile
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
-from qmltrain.data.table_columns import listed
+from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
 
 MAX_NOTED_BYTES = 16 * 2**20  # of samples that are read at once to look for columns that are no features
@@ -100,7 +100,7 @@ class HDF5Source:
         names: list[str] = []
         with reading(f"{self.path}:"):
             self._file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        return f"dataset.{option}: {self.path} has no dataset {key!r}; it has {listed(names) or 'none'}"
+        return f"dataset.{option}: {self.path} has no dataset {shown(key)}; it has {listed(names) or 'none'}"
 
     def _column_notes(self) -> tuple[str, ...]:
         """Of few samples; larger ones would be read twice."""

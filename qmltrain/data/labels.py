@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.protocol import LabelArray, Task
+from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
 
 MAX_CLASSES = 65_536
@@ -44,7 +45,7 @@ def read_labels(
         y = y.argmax(axis=1)
     if y.dtype.kind == "U" and y.ndim == 1 and y.size:
         if task == "regression":
-            raise InputError(f"{where}: row 0 is the text {str(y[0])!r}; dataset.task=regression needs numbers")
+            raise InputError(f"{where}: row 0 is the text {shown(str(y[0]))}; dataset.task=regression needs numbers")
         values, names = _numbered_words(y, where)
         return _done("classification", values, names, notes)
     _check_numbers(y, where)
@@ -98,7 +99,9 @@ def _numbered_words(y: NDArray[Any], where: str) -> tuple[NDArray[np.int64], tup
         if not name.strip():
             raise InputError(f"{where}: row {row} is empty; every sample needs a label")
         if not is_storable(name):
-            raise InputError(f"{where}: row {row} is {name!r}, with a character that is no text; write another label")
+            raise InputError(
+                f"{where}: row {row} is {shown(name)}, with a character that is no text; write another label"
+            )
     return numbers.reshape(-1).astype(np.int64), tuple(names.tolist())
 
 
@@ -147,8 +150,8 @@ def _may_be_classes(y: NDArray[np.floating[Any]], name: str) -> list[str]:
     different = np.unique(y)
     if len(different) > _MANY or len(different) == len(y) or (different != np.floor(different)).any():
         return []
-    shown = ", ".join(f"{value:g}" for value in different)
-    return [f"{name}: decimals ({shown}) are targets of a regression; as classes with dataset.task=classification"]
+    values = listed([f"{value:g}" for value in different])
+    return [f"{name}: decimals ({values}) are targets of a regression; as classes with dataset.task=classification"]
 
 
 def _may_be_targets(values: NDArray[np.int64], name: str) -> list[str]:

@@ -24,7 +24,7 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.separate_test_file import WithTestFile
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
-from qmltrain.data.table_columns import listed
+from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
 
 # what zipfile and NumPy raise for damaged content
@@ -59,37 +59,30 @@ def npz(
     check_digest(sha256, file)
     labels_file = None if labels_path is None else find_file(labels_path, root, "dataset.labels_path")
     with _Arrays(file) as arrays:
-        if labels_file is None and arrays.names == [""]:
-            raise InputError(
-                f"{file}: is one bare array; save both with numpy.savez(path, x=..., y=...), or give the file of the "
-                "labels with dataset.labels_path"
-            )
         keys = array_keys(arrays.names, x_key, y_key, x_test_key, y_test_key)
         split_key = split_key or ("split" if "split" in arrays.names else None)
         parts = None if split_key is None else arrays.read(split_key, "split_key")
-        used = {keys.x_test, keys.y_test, split_key}
         test = None
         if keys.x_test is not None and keys.y_test is not None:
             x_test, y_test = arrays.read(keys.x_test, "x_test_key"), arrays.read(keys.y_test, "y_test_key")
             names = ArrayNames(str(file), keys.x_test, keys.y_test)
             test = array_source("npz", x_test, y_test, names, task=task, files=(file,))
-        no_labels = ""
-        if labels_file is None:
-            x, y = arrays.read(keys.x, "x_key"), None
-            if keys.y in arrays.names:
-                y = arrays.read(keys.y, "y_key")
-            else:
-                no_labels = arrays.absent(keys.y, "y_key")
-            names, used = ArrayNames(str(file), keys.x, keys.y), used | {keys.x, keys.y}
-        else:
-            x_name = arrays.only(x_key, keys.x)
-            x = arrays.read(x_name, "x_key")
+        own_labels = labels_file is None and keys.y in arrays.names
+        x_name = keys.x if own_labels else arrays.only(x_key, keys.x)
+        x, y, no_labels, y_name = arrays.read(x_name, "x_key"), None, "", keys.y
+        if labels_file is not None:
             with _Arrays(labels_file) as labels:
                 y = labels.read(labels.only(y_key, keys.y), "y_key")
-            names, used = ArrayNames(str(file), x_name or "samples", f"labels of {labels_file}"), used | {x_name}
+            y_name = f"labels of {labels_file}"
+        elif own_labels:
+            y = arrays.read(keys.y, "y_key")
+        else:
+            no_labels = arrays.absent(keys.y, "y_key")
+        used = {x_name, keys.x_test, keys.y_test, split_key} | ({keys.y} if own_labels else set())
         unused = [name for name in arrays.names if name not in used]
     assigned = None if parts is None else parse_parts(parts, f"{file}: {split_key}")
     files = (file,) if labels_file is None else (file, labels_file)
+    names = ArrayNames(str(file), x_name or "samples", y_name)
     source = array_source("npz", x, y, names, task=task, parts=assigned, files=files, no_labels=no_labels)
     if unused:
         note = f"arrays {listed(unused)}: not used (a test split is named by dataset.x_test_key and dataset.y_test_key)"
@@ -121,7 +114,12 @@ class _Arrays:
 
     def absent(self, key: str, option: str) -> str:
         """The words for an array that is not there."""
-        return f"dataset.{option}: {self._file} has no array {key!r}; it has {listed(self.names) or 'none'}"
+        if self.names == [""]:
+            return (
+                f"{self._file}: is one bare array; save both with numpy.savez(path, x=..., y=...), or give the file of "
+                "the labels with dataset.labels_path"
+            )
+        return f"dataset.{option}: {self._file} has no array {shown(key)}; it has {listed(self.names) or 'none'}"
 
     def read(self, key: str, option: str) -> NDArray[Any]:
         if key not in self.names:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.splits import apportion
+from qmltrain.data.wording import listed
 from qmltrain.errors import InputError
 
 
@@ -71,9 +72,9 @@ def _keep_classes(source: Source, wanted: Sequence[int | str], fewest: int) -> S
     present = np.unique(labels).tolist()
     classes = [_class_index(c, source, present) for c in wanted]
     if len(set(classes)) != len(classes):
-        raise InputError(f"dataset.classes: {list(wanted)} names a class twice")
+        raise InputError(f"dataset.classes: [{listed(wanted)}] names a class twice")
     if len(classes) < fewest:
-        raise InputError(f"dataset.classes: {list(wanted)} is fewer than two; classification needs at least two")
+        raise InputError(f"dataset.classes: [{listed(wanted)}] is fewer than two; classification needs at least two")
     new_label = np.full(max(present) + 1, -1, dtype=np.int64)
     new_label[classes] = np.arange(len(classes))
     relabelled = new_label[labels]
@@ -104,10 +105,6 @@ def _class_index(wanted: int | str, source: Source, present: list[int]) -> int:
     names = {source.info.class_names[c]: c for c in present}
     index = names.get(str(wanted), -1) if isinstance(wanted, str) or wanted < 0 else wanted
     if index not in present:
-        known = _listed(present) + (f" or {_listed(list(names))}" if list(names) != [str(c) for c in present] else "")
+        known = listed(present) + (f" or {listed(list(names))}" if list(names) != [str(c) for c in present] else "")
         raise InputError(f"dataset.classes: {source.info.name} has no class {wanted}; it has {known}")
     return index
-
-
-def _listed(classes: Sequence[int | str]) -> str:
-    return ", ".join(str(c) for c in classes[:20]) + (", ..." if len(classes) > 20 else "")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, Source
 from qmltrain.data.splits import TEST, TRAIN
+from qmltrain.data.wording import listed
 from qmltrain.errors import InputError
 
 
@@ -34,8 +35,8 @@ class WithTestFile:
             raise InputError(f"{where}, but samples of {of_first} have shape {known.sample_shape}")
         if new.feature_names != known.feature_names:
             raise InputError(
-                f"{where} has the columns {', '.join(new.feature_names)} where {of_first} has "
-                f"{', '.join(known.feature_names)}; name them with dataset.features"
+                f"{where} has the columns {listed(new.feature_names)} where {of_first} has "
+                f"{listed(known.feature_names)}; name them with dataset.features"
             )
         if known.parts is not None and np.any(known.parts == TEST):
             raise InputError(f"{option}: the data at {of_first} has test rows of its own; leave it null")
@@ -62,7 +63,7 @@ class WithTestFile:
         present = np.unique(labels)
         for label in present:
             if names[label] not in number:
-                raise InputError(f"{where}: class {names[label]} is not among those of {of_first}")
+                raise InputError(f"{where}: class {listed([names[label]])} is not among those of {of_first}")
         lookup = np.zeros(int(present.max()) + 1, dtype=np.int64)
         lookup[present] = [number[names[label]] for label in present]
         renumbered: LabelArray = lookup[labels]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo, Task
+from qmltrain.data.wording import shown
 from qmltrain.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -115,7 +116,7 @@ def parse_parts(values: NDArray[Any], where: str) -> PartArray:
         parts[:] = [_PARTS.get(text.strip().lower(), -1) for text in texts]
     if np.any(parts < 0):
         row = int(np.argmax(parts < 0))
-        found = str(values[row]) if values.dtype.kind in "iuf" else f"{texts[row][:40]!r}"
+        found = str(values[row]) if values.dtype.kind in "iuf" else shown(texts[row])
         raise InputError(f"{where}: row {row} is {found}; allowed are {allowed}")
     return parts
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qmltrain.data.labels import is_storable
+from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
 
 # what pandas calls an index that a file gives no name: in Parquet, and where a CSV file is read and written again
@@ -47,7 +48,7 @@ def choose_columns(
     asked = [("target", target)] + [("features", name) for name in features or []]
     asked += [] if split_column is None else [("split_column", split_column)]
     absent = [
-        (option, f"dataset.{option}: {file} has no column {name!r}; it has {listed(names)}{hint}")
+        (option, f"dataset.{option}: {file} has no column {shown(name)}; it has {listed(names)}{hint}")
         for option, name in asked
         if name not in known
     ]
@@ -58,10 +59,10 @@ def choose_columns(
     if features is not None:
         for name, times in Counter(features).items():
             if times > 1:
-                raise InputError(f"dataset.features: names the column {name!r} twice; name each once")
+                raise InputError(f"dataset.features: names the column {shown(name)} twice; name each once")
             if name in roles:
                 raise InputError(
-                    f"dataset.features: {name!r} is the target or the split; it cannot be a feature as well"
+                    f"dataset.features: {shown(name)} is the target or the split; it cannot be a feature as well"
                 )
     others = [name for name in names if name not in roles]
     chosen, left_out = [], [(name, roles[name]) for name in names if name in roles]
@@ -80,25 +81,19 @@ def choose_columns(
     return ChosenColumns(tuple(chosen), tuple(left_out), no_target)
 
 
-def listed(names: Sequence[str]) -> str:
-    """At most 20 names and 1,000 characters."""
-    text = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return text if len(text) <= 1000 else f"{text[:997]}..."
-
-
 def _check_names(file: Path, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if times > 1 and name:
-            raise InputError(f"{file}: has two columns of the name {name!r}; every column needs a name of its own")
+            raise InputError(f"{file}: has two columns of the name {shown(name)}; every column needs a name of its own")
         if not is_storable(name):
-            raise InputError(f"{file}: the column {name!r} has a character in its name that is no text; rename it")
+            raise InputError(f"{file}: the column {shown(name)} has a character in its name that is no text; rename it")
 
 
 def _unnamed(file: Path, names: Sequence[str], roles: Container[str]) -> str:
     first = next(name for name in names if name not in roles and _UNNAMED.fullmatch(name))
     named = [name for name in names if name not in roles and not _UNNAMED.fullmatch(name)]
     plain = 0 < len(named) <= 20 and all(re.fullmatch(r"\w+", name) for name in named)
-    what = f"is called {first!r}, as pandas calls what" if first else "has no name, as an index that pandas writes"
+    what = f"is called {shown(first)}, as pandas calls what" if first else "has no name, as an index that pandas writes"
     return (
         f"{file}: column {list(names).index(first)} {what}{' has no name' if first else ''}; row numbers are no "
         f"feature: choose the columns with dataset.features={'[' + ','.join(named) + ']' if plain else '[...]'}"

@@ -17,6 +17,7 @@ from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
 from qmltrain.data.table_columns import ChosenColumns, choose_columns
+from qmltrain.data.wording import shown
 from qmltrain.errors import InputError
 
 _CSV_BYTES = 4  # of memory for every byte of a file at least, since every cell is a Python object for a while
@@ -98,7 +99,7 @@ def parquet(
     found = {name: _column(table.column(name), name, file) for name in dict.fromkeys(wanted)}
     for name in chosen.features:
         if found[name].dtype.kind not in "buif":
-            raise InputError(f"{file}: column {name!r} holds {found[name].dtype}; features must be numbers")
+            raise InputError(f"{file}: column {shown(name)} holds {found[name].dtype}; features must be numbers")
     columns = [found[name].astype(np.float64) for name in chosen.features]
     parts = None if split_column is None else found[split_column]
     return _table("parquet", file, chosen, columns, found.get(target), target, parts, split_column, task)
@@ -167,8 +168,8 @@ def _numbers(cells: list[str], name: str, file: Path) -> NDArray[np.float64]:
         for row, cell in enumerate(cells):
             if not _is(float, cell):
                 raise InputError(
-                    f"{file}: row {row} of column {name!r} holds {cell!r}, which is no number; remove the row, or "
-                    "choose the columns with dataset.features"
+                    f"{file}: row {row} of column {shown(name)} holds {shown(cell)}, which is no number; remove the "
+                    "row, or choose the columns with dataset.features"
                 ) from None
         raise
 
@@ -177,14 +178,14 @@ def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
     """Integers, else decimals, else words."""
     words = [cell.strip() for cell in cells]
     if "" in words:
-        raise InputError(f"{file}: row {words.index('')} of column {name!r} is empty; every row needs a label")
+        raise InputError(f"{file}: row {words.index('')} of column {shown(name)} is empty; every row needs a label")
     # 1_0 and digits of other scripts are numbers to Python; as labels they are words
     if any("_" in word or not word.isascii() for word in words):
         return _texts(words, name, file)
     if all(_is(int, word) for word in words):
         for row, word in enumerate(words):
             if abs(int(word)) >= 2**63:
-                raise InputError(f"{file}: row {row} of column {name!r} holds {word}, too large for an integer")
+                raise InputError(f"{file}: row {row} of column {shown(name)} holds {shown(int(word))}, too large")
         return np.array([int(word) for word in words], dtype=np.int64)
     if all(_is(float, word) for word in words):
         return np.array(words, dtype=np.float64)
@@ -194,7 +195,9 @@ def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
 def _texts(words: list[str], name: str, file: Path) -> NDArray[np.str_]:
     for row, word in enumerate(words):
         if "\0" in word:  # which NumPy takes for the end of a text
-            raise InputError(f"{file}: row {row} of column {name!r} is {word!r}, with a NUL; write another text")
+            raise InputError(
+                f"{file}: row {row} of column {shown(name)} is {shown(word)}, with a NUL; write another text"
+            )
     return np.array(words)
 
 
@@ -210,13 +213,13 @@ def _column(column: Any, name: str, file: Path) -> NDArray[Any]:
     """A Parquet column as an array: numbers, or text."""
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
-        raise InputError(f"{file}: row {row} of column {name!r} is null; remove the row, or choose other columns")
+        raise InputError(f"{file}: row {row} of column {shown(name)} is null; remove the row, or choose other columns")
     values = column.to_numpy()
     if values.dtype.kind != "O":
         return values
     texts = column.to_pylist()
     if not all(isinstance(value, str) for value in texts):
-        raise InputError(f"{file}: column {name!r} holds {column.type}; numbers or text are needed")
+        raise InputError(f"{file}: column {shown(name)} holds {column.type}; numbers or text are needed")
     return _texts(texts, name, file)
 
 
@@ -231,8 +234,8 @@ def _table(
     split_column: str | None,
     task: str | None,
 ) -> ArraySource:
-    assigned = None if parts is None else parse_parts(parts, f"{file}: column {split_column!r}")
-    names = ArrayNames(str(file), "features", f"column {target!r}")
+    assigned = None if parts is None else parse_parts(parts, f"{file}: column {shown(split_column)}")
+    names = ArrayNames(str(file), "features", f"column {shown(target)}")
     x = np.stack(columns, axis=1)
     source = array_source(
         name,

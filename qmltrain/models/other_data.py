@@ -36,7 +36,9 @@ def open_other_data(trained: TrainedModel, changes: Mapping[str, Any], *, labels
     if "name" in changes:
         dataset = DatasetConfig(**changes)
     else:
-        start = {"samples": None, "sha256": None, "test_path": None}
+        start = dict.fromkeys(("samples", "sha256", "test_path", "test_labels_path", "x_test_key", "y_test_key"))
+        if "path" in changes:  # the labels of another file are not those of the run's
+            start["labels_path"] = None
         dataset = dataclasses.replace(config.dataset, **{**start, **changes})
     taken = inspect.signature(SOURCES[dataset.name]).parameters if dataset.name in SOURCES else {}
     known: dict[str, Any] = {}

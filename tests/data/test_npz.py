@@ -30,6 +30,10 @@ def test_npz_never_unpickles(tmp_path):
             labels_path=str(tmp_path / "objects.npy"))  # fmt: skip
     np.save(tmp_path / "bare.npy", X)
     refused("npz", "is one bare array; save both .* dataset.labels_path$", path=str(tmp_path / "bare.npy"))
+    unlabelled = build_source("npz", {"path": str(tmp_path / "bare.npy")}, labels_needed=False)  # to be predicted
+    np.testing.assert_array_equal(unlabelled.read(np.arange(12)), X)
+    np.savez(tmp_path / "only_y.npz", y=np.eye(3))
+    refused("npz", r"^dataset\.x_key: .* no array 'x'; it has y$", path=str(tmp_path / "only_y.npz"))
 
 
 @both_formats

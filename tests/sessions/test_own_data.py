@@ -113,3 +113,28 @@ def test_labels_of_another_task_name_the_key_that_helps(tmp_path, labels, loss, 
     assert advice in str(caught.value) and "np." not in str(caught.value)
     task = advice.split("=")[1]
     assert build_problem(moons(tmp_path, **own, loss__name=loss, dataset__task=task)).source.info.task == task
+
+
+def test_labels_of_the_training_file_are_not_those_of_another(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    arrays = {
+        "imgs": generator.normal(size=(40, 2)),
+        "labels": np.arange(40) % 2,
+        "new": generator.normal(size=(40, 2)),
+    }
+    for name, array in arrays.items():
+        np.savez(tmp_path / f"{name}.npz", array)
+    config = moons(tmp_path, **NOT_MOONS, dataset__name="npz", dataset__path=str(tmp_path / "imgs.npz"),
+                   dataset__labels_path=str(tmp_path / "labels.npz"))  # fmt: skip
+    assert train.run(config, CONTEXT) == 0
+    other = {"path": str(tmp_path / "new.npz")}
+    with pytest.raises(InputError, match=r"^dataset\.y_key: .*new\.npz has no array 'y'"):  # as many rows, by chance
+        evaluate.run(run_directory(config), CONTEXT, dataset=other)
+    np.savez(tmp_path / "new_labels.npz", 1 - arrays["labels"])
+    capsys.readouterr()
+    accuracies = []
+    for labels in ("labels", "new_labels"):
+        own = other | {"labels_path": str(tmp_path / f"{labels}.npz")}
+        assert evaluate.run(run_directory(config), CONTEXT, dataset=own) == 0
+        accuracies.append(float(capsys.readouterr().out.split("all/accuracy")[1].split()[0]))
+    assert abs(sum(accuracies) - 1) < 1e-4

@@ -1,0 +1,44 @@
+"""Names and values in messages: one line, never long, whatever a file holds."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qmltrain.data.wording import listed, shown
+from tests.data.refusals import refused
+
+LONG = "x" * 5000
+
+
+@given(st.lists(st.text() | st.integers()))
+def test_lists_are_one_short_line(names):
+    text = listed(names)
+    assert len(text.splitlines()) <= 1 and len(text) < 20 * 62 + 20
+    assert all(len(shown(name)) <= 60 for name in names)
+
+
+def test_short_ones_are_whole():
+    assert shown("a b") == "'a b'" and shown(12) == "12"
+    assert listed(["a", "b c", 3]) == "a, b c, 3"
+    assert listed(["first\nsecond"]) == "first second"
+    assert listed(range(23)) == ", ".join(map(str, range(20))) + ", ... (23)"
+    assert shown(LONG) == "'" + "x" * 56 + "..."
+
+
+def test_long_cells_and_names_are_shortened(tmp_path):
+    def message(text, words, **options):
+        (tmp_path / "data.csv").write_text(text)
+        found = refused("csv", words, path=str(tmp_path / "data.csv"), **{"target": "y", **options})
+        assert len(found) < 600
+
+    message(f"a,y\n1,0\n{LONG},1\n", "which is no number")
+    message(f"a,y\n1,{LONG}\n2,1\n", "needs numbers", task="regression")
+    message(f"{LONG},y\n1,0\nz,1\n", "which is no number")
+    message(f"{LONG},{LONG},y\n1,2,0\n", "two columns of the name")
+    message('"a\nb",y\n1,0\n', "has no column 'z'; it has a b, y", target="z")
+    message(f"a,y,s\n1,0,{LONG}\n2,1,test\n", "row 0 is 'x", split_column="s")
+    message("a,y\n1,0\n2,1\n", "has no column 'x", target=LONG)
+    np.savez(tmp_path / "data.npz", **{f"{LONG[:200]}{k}": np.zeros(1) for k in range(50)})
+    assert len(refused("npz", "has no array 'x'", path=str(tmp_path / "data.npz"))) < 1500
