@@ -67,5 +67,5 @@ def array_source(
     wrap them. `feature_names` are those of a table's columns."""
     info, labels = check_arrays(name, x, y, names, task=task, class_names=class_names, parts=parts, no_labels=no_labels)
     check_finite(x, np.arange(len(x)), f"{names.where}: {names.samples}")
-    notes = info.notes + column_notes(x, feature_names)
+    notes = info.notes + column_notes(x, labels, feature_names)
     return ArraySource(replace(info, feature_names=feature_names, notes=notes), x, labels, files)

@@ -108,7 +108,7 @@ class HDF5Source:
         if len(shape) != 2 or 8 * shape[0] * shape[1] > MAX_NOTED_BYTES:
             return ()
         try:
-            return column_notes(self.read(np.arange(shape[0])))
+            return column_notes(self.read(np.arange(shape[0])), self._labels)
         except InputError:  # NaN, or damage: it is told when the row is read
             return ()
 

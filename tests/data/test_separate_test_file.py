@@ -67,3 +67,19 @@ def test_test_files_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "b.csv").write_text("b,a,y\n1,2,0\n3,4,1\n")
     options = {"path": str(tmp_path / "a.csv"), "target": "y"}
     refused("csv", r"has the columns b, a where dataset\.path has a, b", **options, test_path=str(tmp_path / "b.csv"))
+
+
+def test_signs_go_by_their_names_in_test_files_too(tmp_path):
+    for name, y in {"signs": [-1, 1] * 6, "minus": [-1] * 12, "plus": [1] * 12, "bits": [0, 1] * 6}.items():
+        np.savez(tmp_path / f"{name}.npz", x=X, y=np.array(y))
+
+    def labels(path, test_path):
+        paths = [str(tmp_path / f"{name}.npz") for name in (path, test_path)]
+        return build_source("npz", {"path": paths[0]}, paths[1]).labels()[12:].tolist()
+
+    assert labels("signs", "signs") == [0, 1] * 6
+    assert labels("signs", "minus") == [0] * 12
+    assert labels("signs", "plus") == labels("bits", "plus") == [1] * 12
+    for path, test_path, unknown in (("signs", "bits", "0"), ("bits", "signs", "-1"), ("bits", "minus", "-1")):
+        refused("npz", f"class {unknown} is not among those of dataset.path",
+                path=str(tmp_path / f"{path}.npz"), test_path=str(tmp_path / f"{test_path}.npz"))  # fmt: skip
