@@ -17,7 +17,7 @@ from qmltrain.runs.views import open_run
 
 # of the arrays in a snapshot that belong to the preprocessing, see `Problem.preprocessing_state`
 PREPROCESS_PREFIX = "preprocess/"
-_DATA_FILES = ("path", "test_path", "labels_path")  # options of the group `dataset`
+_DATA_FILES = ("path", "test_path", "labels_path", "test_labels_path")  # options of the group `dataset`
 _FOLDERS_ABOVE = 3  # a run lies in runs/NAME below where it was started, or in a sweep's folder there
 
 

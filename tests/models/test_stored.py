@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qmltrain.config.schema import Config
 from qmltrain.errors import InputError
 from qmltrain.models.stored import data_files, stored_config, with_data_found
 from qmltrain.runs.views import open_run
@@ -52,6 +54,14 @@ def test_a_run_is_evaluated_from_another_working_directory(project, tmp_path, mo
     (project / "data" / "own.csv").unlink()
     with pytest.raises(InputError, match=r"^dataset.path: no file .*own.csv"):
         evaluate.run(Path("moved"), CONTEXT)
+
+
+def test_every_file_of_a_data_set_is_looked_for():
+    config = Config()
+    paths = [item.name for item in dataclasses.fields(config.dataset) if item.name.endswith("path")]
+    for name in paths:
+        setattr(config.dataset, name, f"{name}.bin")
+    assert data_files(config) == {name: str(Path(f"{name}.bin").absolute()) for name in paths}
 
 
 def test_a_project_that_moved_as_a_whole(project, tmp_path, monkeypatch):

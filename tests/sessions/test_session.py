@@ -202,8 +202,6 @@ def test_bad_data_leaves_nothing_behind(tmp_path):
     config.observable.qubits = [0]
     with pytest.raises(InputError, match=r"head.name"):
         train.run(config, CONTEXT)
-    with pytest.raises(InputError, match=r"train.batch_size"):
-        train.run(moons(tmp_path, train__batch_size=1000), CONTEXT)
     with pytest.raises(InputError, match=r"optimizer.momentum: not used by adam"):
         train.run(moons(tmp_path, optimizer__momentum=0.5), CONTEXT)
     with pytest.raises(InputError, match=r"train.monitor"):
