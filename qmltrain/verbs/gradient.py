@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
 from qmltrain.runs.arrays import read_array, write_arrays
 from qmltrain.runs.attributes import collect_attributes
+from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.output_file import check_new_file
+from qmltrain.runs.views import open_run
 
 DEFAULT_OUTPUT = "gradient.h5"
 
@@ -77,6 +80,20 @@ def compute(
     return arrays, attributes
 
 
+def warn_of_other_names(path: Path, names: tuple[str, ...]) -> None:
+    """Parameters are taken by position: where those of a run are called otherwise, that is said."""
+    if not (path.is_dir() or path.name == FILE_NAME):
+        return
+    pairs = zip(open_run(path).parameter_names, names, strict=False)
+    different = [(theirs, ours) for theirs, ours in pairs if theirs != ours]
+    if different:
+        warnings.warn(
+            f"study.parameters: {len(different)} parameters of {path} have other names than here, the first "
+            f"{different[0][0]} where this config has {different[0][1]}; they are taken by position",
+            stacklevel=2,
+        )
+
+
 def load_parameters(path: str | None, problem: Problem) -> FloatArray:
     """theta from .npy, .npz (`parameters`) or .h5 (`parameters`, or the last row of a run file); None: the initial."""
     if path is None:
@@ -87,6 +104,7 @@ def load_parameters(path: str | None, problem: Problem) -> FloatArray:
         raise InputError(
             f"study.parameters: {path} holds an array of shape {theta_P.shape}; this config has {expected} parameters"
         )
+    warn_of_other_names(Path(path), problem.model.parameter_names)
     if not np.all(np.isfinite(theta_P)):
         raise InputError(f"study.parameters: {path} holds NaN or infinity")
     return theta_P.astype(np.float64)

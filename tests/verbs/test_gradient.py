@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import h5py
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import build_problem
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.verbs import gradient, train
+from tests.sessions.complete_runs import complete
 from tests.small_configs import CONTEXT, moons
 
 
@@ -98,3 +101,16 @@ def test_gradient_refuses_a_place_that_cannot_be_written_before_it_computes(tmp_
         with pytest.raises(InputError, match=rf"^study\.output: .*{reason}.*; choose another$"):
             gradient.run(moons(tmp_path, study__output=str(tmp_path / name)), CONTEXT)
     assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_parameters_of_another_circuit_are_said_to_be_others(tmp_path):
+    """As many, in another order of the rotations."""
+    run = complete(tmp_path / "runs", train__epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same = moons(tmp_path, study__output=str(tmp_path / "same.h5"), study__parameters=str(run))
+        assert gradient.run(same, CONTEXT) == 0
+    other = moons(tmp_path, study__output=str(tmp_path / "other.h5"), study__parameters=str(run / "run.h5"),
+                  ansatz__rotations=["rz", "ry", "rx"])  # fmt: skip
+    with pytest.warns(UserWarning, match=r"^study.parameters: 8 parameters of .* ansatz.0.rx.0 where .* ansatz.0.rz.0"):
+        gradient.run(other, CONTEXT)
