@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from qmltrain.cli.known_verbs import default_verb, flags_of, known_verbs
 from qmltrain.cli.verb import PATHS, Takes, Verb
+from qmltrain.config.rules import shown
 from qmltrain.errors import InputError
 
 CONFIG_KINDS = ("job", "hydra", "all")
@@ -37,7 +38,7 @@ class Arguments:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; qmltrain --help shows the usage")
+        raise InputError(f"{message if len(message) < 400 else message[:400] + '...'}; qmltrain --help shows the usage")
 
 
 def parse_arguments(argv: list[str]) -> Arguments:
@@ -99,7 +100,7 @@ def _check(verb: Verb, arguments: Arguments) -> None:
             raise InputError(f"{flag}: not used by {verb.name}; it takes {verb.takes.value}")
     if verb.takes is Takes.NOTHING:
         if arguments.words:
-            raise InputError(f"{verb.name}: found {arguments.words[0]!r}; {verb.name} takes nothing")
+            raise InputError(f"{verb.name}: found {shown(arguments.words[0])}; {verb.name} takes nothing")
         return
     _check_path_words(verb, arguments.words)
 
@@ -110,7 +111,7 @@ def _check_config_words(arguments: Arguments) -> None:
         if "=" not in word and not word.startswith("~"):
             near = difflib.get_close_matches(word, names, n=1)
             hint = f"did you mean the verb {near[0]}? " if near else ""
-            raise InputError(f"found {word!r}; {hint}allowed: first a verb ({', '.join(names)}), then key=value")
+            raise InputError(f"found {shown(word)}; {hint}allowed: first a verb ({', '.join(names)}), then key=value")
     if arguments.multirun and arguments.show:
         raise InputError("-m and --cfg exclude each other; --cfg shows the config of one point")
 
@@ -123,7 +124,7 @@ def _check_path_words(verb: Verb, words: list[str]) -> None:
     for word in words:
         key = word.partition("=")[0].lstrip("+")
         if "=" in word and keys and not {key, key.partition(".")[0]} & set(keys):
-            raise InputError(f"{verb.name}: found {word!r}; beside the run it takes {', '.join(keys)}")
+            raise InputError(f"{verb.name}: found {shown(word)}; beside the run it takes {', '.join(keys)}")
 
 
 _ALLOWED_PATHS = {

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from qmltrain.errors import EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, QmltrainError
 
+LONGEST_LINE = 2_000  # characters of a message that are shown
+
 
 def verb_function(verb: str) -> Callable[..., int | None]:
     """The verb's `run`, called as `qmltrain.cli.verb` says.
@@ -26,6 +28,13 @@ def verb_function(verb: str) -> Callable[..., int | None]:
 
 def describe_error(error: Exception) -> tuple[int, str]:
     """Exit code and the one line that is shown for `error`."""
+    code, text = _described(error)
+    if len(text) > LONGEST_LINE:
+        text = f"{text[: LONGEST_LINE // 2]} ... {text[-LONGEST_LINE // 4 :]}"
+    return code, text
+
+
+def _described(error: Exception) -> tuple[int, str]:
     text = " ".join(str(error).split())
     if isinstance(error, InterruptedRun):
         return error.exit_code, text

@@ -17,7 +17,6 @@ from typing import Any
 
 from qmltrain.cli import dispatch
 from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
-from qmltrain.cli.scalars import check_files, check_words
 from qmltrain.cli.verb import Verb
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
@@ -39,14 +38,11 @@ def run_sweep(
     directory, chosen = _sweep_directory(context.overrides)
     before = count_points(directory / POINTS)  # of a sweep that was started in this directory earlier
     points = str(directory / POINTS)
-    task = functools.partial(
-        run_point, verb=verb, options=options, context=context, points=points, config_directory=config_directory
-    )
+    task = functools.partial(run_point, verb=verb, options=options, context=context, points=points)
     functools.update_wrapper(task, run_point)  # launchers ask for its name
     with config_errors(context.overrides), hydra_session():
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        check_words(context.overrides)
         try:
             hydra.multirun(CONFIG_NAME, task, [*context.overrides, *search_path(config_directory), *chosen])
         except SystemExit as stop:
@@ -57,15 +53,7 @@ def run_sweep(
     return report_sweep(directory, before)
 
 
-def run_point(
-    composed: Any,
-    *,
-    verb: Verb,
-    options: Mapping[str, Any],
-    context: CommandContext,
-    points: str,
-    config_directory: str | None = None,
-) -> None:
+def run_point(composed: Any, *, verb: Verb, options: Mapping[str, Any], context: CommandContext, points: str) -> None:
     """One point: what Hydra composed for it, run as a single run would be, and its end recorded in `points`.
 
     Raises SystemExit(75) where a signal stopped the run, so that the sweep stops as well.
@@ -79,7 +67,6 @@ def run_point(
     error = run = None
     try:
         with config_errors(overrides):
-            check_files(job.runtime.choices, config_directory)
             config = as_config(composed)
         run = _run_directory(config) if verb.trains else None
         own = CommandContext(context.command_line, overrides, context.verbose)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import textwrap
 from typing import Any
 
-from qmltrain.config.rules import Rule
+from qmltrain.config.rules import Rule, shortened
 from qmltrain.config.schema import GROUPS, Config, options
+from qmltrain.config.synonyms import known_key
 
 LINE = 118
 
@@ -18,9 +20,37 @@ def known_keys() -> list[str]:
     return [key for key, _, _ in options(Config())]
 
 
+def is_group(key: str) -> bool:
+    """Whether `key` is chosen by an entry."""
+    return key in GROUPS or key == "experiment"
+
+
+def is_known(key: str) -> bool:
+    """Whether `key` is an option, an item of one, a group, or one of Hydra's own."""
+    head = re.split(r"[./\[]", key)[0]
+    if head == "hydra" or is_group(key):
+        return True
+    return any(key == full or key.startswith(f"{full}[") for full in known_keys())
+
+
+def unknown_key(key: str) -> str:
+    """The message for a key that there is not: what is nearest to it, else what there is."""
+    near = nearest_key(key)
+    group = key.partition(".")[0]
+    shown = shortened(key)
+    if near is not None and near != key:
+        return f"{shown}: unknown key; did you mean {near}?"
+    if group in GROUPS and "." in key:
+        names = [full.partition(".")[2] for full in known_keys() if full.startswith(f"{group}.")]
+        return f"{shown}: unknown key; allowed in {group}: {', '.join(names)}"
+    return f"{shown}: unknown key; allowed groups: {', '.join((*GROUPS, 'experiment'))}"
+
+
 def nearest_key(key: str) -> str | None:
-    """The known key or group that `key` is most like, for messages; None where nothing is near."""
+    """The known key or group that `key` is most like or that other programs call so; None where nothing is near."""
     keys = known_keys()
+    if (named := known_key(key)) is not None:
+        return named
     if "." in key:
         matches = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
     else:  # a group, or an option whose group was left out
@@ -34,8 +64,21 @@ def allowed_values(key: str) -> str | None:
     for full, _, item in options(Config()):
         if full == key:
             rule: Rule | None = item.metadata["rule"]
-            return rule.allowed if rule is not None else _TYPES.get(str(item.type), str(item.type))
+            if rule is None:
+                return _TYPES.get(str(item.type), str(item.type))
+            return f"{rule.allowed}, or null" if takes_null(key) else rule.allowed
     return None
+
+
+def takes_null(key: str) -> bool:
+    """Whether the option `key` may be null."""
+    kind = option_type(key)
+    return kind is not None and (kind == "Any" or kind.endswith("| None"))
+
+
+def option_type(key: str) -> str | None:
+    """The type of option `key` as its group declares it; None where there is no such option."""
+    return next((str(item.type) for full, _, item in options(Config()) if full == key), None)
 
 
 _TYPES = {

@@ -31,7 +31,11 @@ def is_integer(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """`value` as messages show it, at most 80 characters."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """`text`, or its first 77 characters where it has more than 80."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -66,5 +70,5 @@ BELOW_ONE = Rule(lambda value: is_number(value) and 0 <= value < 1, "0 or more a
 TEXT = Rule(lambda value: isinstance(value, str) and bool(value.strip()), "text that is not empty")
 LABEL = Rule(
     lambda value: (is_integer(value) and value >= 0) or (isinstance(value, str) and bool(value.strip())),
-    "labels (0, 1, ...) or class names",
+    "labels (0, 1, ...) or class names (in quotes where they read as numbers: '1.0')",
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from qmltrain.config.option import ConfigGroup
+from qmltrain.config.reference import allowed_values
 from qmltrain.config.rules import Rule, shown
 from qmltrain.config.schema import Config, options
+from qmltrain.config.synonyms import ENTRIES
 from qmltrain.errors import InputError
 
 
@@ -18,7 +20,9 @@ def validate(config: Config) -> Config:
     for key, value, item in options(config):
         rule: Rule | None = item.metadata["rule"]
         if value is not None and rule is not None and not rule.accepts(value):
-            raise InputError(f"{key}: found {shown(value)}; allowed: {rule.allowed}")
+            raise InputError(f"{key}: found {shown(value)}; allowed: {allowed_values(key)}")
+        if item.name == "name" and value in (others := ENTRIES.get(key.partition(".")[0], {})):
+            raise InputError(f"{key}: {value!r} is not known; did you mean {others[value]}?")
     for item in dataclasses.fields(config):
         group: ConfigGroup = getattr(config, item.name)
         group.check()

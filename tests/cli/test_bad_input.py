@@ -49,8 +49,21 @@ MISTAKES = [
     (["encoding=angle", "encoding.repeats=3"], ["encoding.repeats", "angle"]),
     (["encoding=python"], ["encoding.function"]),
     (["encoding=python", "encoding.function=no.such:thing"], ["encoding.function", "no"]),
-    (["ansatz.rotations=[rx,ry"], ["ansatz.rotations=[rx,ry", "key=value"]),
-    (["run.dir=a=b"], ["run.dir=a=b", "quotes"]),
+    (["ansatz.rotations=[rx,ry"], ["ansatz.rotations=[rx,ry", "a list [a, b, ...]"]),
+    (["run.dir='a=b"], ["not understood; write \"run.dir='a=b'\""]),
+    (["run.dir=a,b"], ["-m", "write the text as \"run.dir='a,b'\""]),
+    (["run.dir=None"], ["null", "\"run.dir='None'\""]),
+    (["preprocess.pca=None"], ["'None'", "integers", "or null"]),
+    (["lr=0.1"], ["lr: unknown key; did you mean optimizer.learning_rate?"]),
+    (["optimizer.lr=0.1"], ["optimizer.lr: unknown key; did you mean optimizer.learning_rate?"]),
+    (["loss=mse"], ["'mse'; did you mean loss=mean_squared_error?"]),
+    (["loss.name=mse"], ["'mse' is not known; did you mean mean_squared_error?"]),
+    (["encoding=AngleEmbedding"], ["did you mean encoding=angle?"]),
+    (["experiment=[{a:1}]"], ["experiment: found '[{a:1}]'", "digits"]),
+    (["study=[1]"], ["study: found '[1]'", "default"]),
+    (["schedule=float(1)"], ["schedule: found 'float(1)'", "cosine"]),
+    (["run=int(3.7)"], ["run: found 'int(3.7)'", "default"]),
+    (["schedule=${run.name}${run.name}"], ["schedule: found '${run.name}${run.name}'", "cosine"]),
     (["trian"], ["'trian'", "train"]),
     (["+experiment=digits"], ["experiment=digits", "without +"]),
     (["circuit=4"], ["circuit", "'4'", "default"]),
@@ -58,7 +71,7 @@ MISTAKES = [
     (["experiment=nan"], ["experiment", "'nan'", "digits_amplitude"]),
     (["=3"], ["=3", "key=value"]),
     (["~train.epochs"], ["~train.epochs", "leave the word out"]),
-    (["ansatz=größe"], ["ansatz=größe", "quotes"]),
+    (["ansatz=größe"], ["ansatz: found 'größe'", "hea"]),
     (["engine.memory_gib=1e300"], ["engine.memory_gib", "1e+300", "2^30"]),
     (["train.initial_scale=1e308"], ["train.initial_scale", "1e+308", "1e6"]),
     (["run.dir=" + 300 * "a"], ["run.dir", "name too long"]),
@@ -158,7 +171,6 @@ def test_a_test_file_that_is_not_there_is_named_by_its_own_key(qmltrain):
 @pytest.mark.parametrize(
     ("content", "holds"),
     [
-        (b"train:\n  epochs: 3\n", "an experiment begins with the line '# @package _global_'"),
         (b"\xff\xfe\x00", "is not UTF-8 text (byte 0)"),
         (b"# @package _global_\ntrain: [1\n", "mine.yaml"),
         (b"# @package _global_\nfoo: !!python/object/apply:os.getcwd []\n", "mine.yaml"),
@@ -170,6 +182,19 @@ def test_a_bad_file_of_the_users_own_is_named(qmltrain, content, holds):
     ended = qmltrain("--config-dir", "own", "experiment=mine")
     assert ended.code == 2 and ended.err.count("\n") == 1 and holds in ended.err, ended.err
     assert "mine.yaml" in ended.err and not Path("runs").exists()
+
+
+@pytest.mark.parametrize("word", ["run.name=" + 5000 * "a/", "ansatz=" + 5000 * "a", 5000 * "a", 5000 * "a" + "=1"])
+def test_what_is_very_long_is_shown_in_part(qmltrain, word):
+    ended = qmltrain(word)
+    assert ended.code == 2 and len(ended.err) < 700 and 30 * "a" in ended.err.replace("/", "")
+
+
+def test_a_long_line_of_a_file_is_shown_in_part(qmltrain):
+    Path("own/experiment").mkdir(parents=True)
+    Path("own/experiment/mine.yaml").write_text(f"train: {{epochs: {300_000 * 'a'}}}\n")
+    ended = qmltrain("--config-dir", "own", "experiment=mine")
+    assert ended.code == 2 and "train.epochs" in ended.err and len(ended.err) < 2500
 
 
 def test_numbers_that_overflow_in_training_name_the_step_and_what_to_lower(qmltrain):

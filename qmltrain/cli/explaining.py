@@ -1,0 +1,62 @@
+"""What Hydra, OmegaConf and YAML report, as the one line that a user sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qmltrain.cli.override_words import key_of, no_entry
+from qmltrain.config.reference import allowed_values, is_known, unknown_key
+from qmltrain.config.rules import shortened, shown
+from qmltrain.errors import InputError
+
+
+@contextmanager
+def config_errors(overrides: list[str]) -> Iterator[None]:
+    """Whatever Hydra, OmegaConf or YAML raise inside becomes an InputError in one line."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(_explain(error, overrides)) from error
+
+
+def _explain(error: Exception, overrides: list[str]) -> str:
+    """One line: the key, what was found, what is allowed, as far as the exception tells."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+
+    if isinstance(error, OverrideParseException):  # of a sweep's file: words are looked at before
+        return f"{shortened(error.override)}: not understood; put special characters in quotes, as key='a=b'"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, entry = error.missing_cfg_file.rpartition("/")
+        if error.options:
+            return no_entry(group.lstrip("/"), entry, sorted(error.options))
+    for override in overrides:
+        key, value = key_of(override), override.partition("=")[2]
+        if override.startswith("~") and "." in key:
+            return f"{override}: an option cannot be taken away; leave the word out to keep its default"
+        if override.startswith("+") and "Multiple values for" in str(error):
+            return f"{override}: already chosen; write {key}={value}, without +"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+            reason = (cause.msg or str(cause)).splitlines()[0]
+            if isinstance(cause, ConfigKeyError) and not is_known(cause.full_key):
+                return unknown_key(cause.full_key)
+            allowed = allowed_values(re.sub(r"\[.*", "", cause.full_key))
+            given = _given(cause.full_key, overrides)
+            if allowed is not None and given is not None and isinstance(cause, ValidationError):
+                return f"{cause.full_key}: found {shown(given)}; allowed: {allowed}"
+            return f"{cause.full_key}: {reason}" + (f"; allowed: {allowed}" if allowed else "")
+        cause = cause.__cause__ or cause.__context__
+    return "config: " + " ".join(str(error).partition("Config search path")[0].split())
+
+
+def _given(key: str, overrides: list[str]) -> str | None:
+    """What the command line set `key` to, the last time if more than once; None where it did not."""
+    return next((override.partition("=")[2] for override in reversed(overrides) if key_of(override) == key), None)
