@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from qmltrain.cli.known_verbs import default_verb, flags_of, known_verbs
 from qmltrain.cli.verb import PATHS, Takes, Verb
-from qmltrain.config.rules import shown
+from qmltrain.config.reference import is_known
+from qmltrain.config.rules import shortened, shown
+from qmltrain.config.synonyms import known_key
 from qmltrain.errors import InputError
+from qmltrain.shipped_files import configs_directory
 
 CONFIG_KINDS = ("job", "hydra", "all")
 _OF_VERB = "flag of a verb: "  # how argparse's finds are told apart
@@ -38,6 +43,11 @@ class Arguments:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        _, _, words = message.partition("unrecognized arguments: ")
+        key = words.partition("=")[0].split(" ")[0].lstrip("-")
+        if words and (is_known(key) or known_key(key)):
+            key = key if is_known(key) else str(known_key(key))
+            raise InputError(f"found {shown(words)}; keys are written without dashes: {key}=...")
         raise InputError(f"{message if len(message) < 400 else message[:400] + '...'}; qmltrain --help shows the usage")
 
 
@@ -52,7 +62,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
     words: list[str] = found.pop("words")
     help_alone = found["help"] or found["version"]
     verb = known_verbs().get(words[0]) if words else None
-    if verb is not None:
+    named = verb is not None
+    if named:
         words = words[1:]
     elif not help_alone:
         verb = default_verb()
@@ -60,8 +71,11 @@ def parse_arguments(argv: list[str]) -> Arguments:
         if verb is not None and other.flag_of is not None and other.flag_of[0] == verb.name:
             run = flags.pop(other.flag_of[1].name, None)
             if run is not None:
-                verb, words = other, [run, *words]
+                verb, words = other, [os.path.join(".", str(run)) if "=" in str(run) else run, *words]
                 break
+    asked = found["multirun"] or found["show"] or found["config_directory"]
+    if verb is not None and not named and not (words or flags or asked):  # `qmltrain` alone
+        verb, help_alone, found["help"] = None, True, True
     arguments = Arguments(verb, words, flags=flags, **found)
     if verb is not None and not help_alone:
         _check(verb, arguments)
@@ -106,24 +120,51 @@ def _check(verb: Verb, arguments: Arguments) -> None:
 
 
 def _check_config_words(arguments: Arguments) -> None:
-    names = list(known_verbs())
-    for word in arguments.words:
+    for word, following in zip(arguments.words, [*arguments.words[1:], ""], strict=False):
         if "=" not in word and not word.startswith("~"):
-            near = difflib.get_close_matches(word, names, n=1)
-            hint = f"did you mean the verb {near[0]}? " if near else ""
-            raise InputError(f"found {shown(word)}; {hint}allowed: first a verb ({', '.join(names)}), then key=value")
+            raise InputError(
+                f"found {shown(word)}; {_meant(word, following)}allowed: first a verb ({', '.join(known_verbs())}), "
+                "then key=value"
+            )
     if arguments.multirun and arguments.show:
         raise InputError("-m and --cfg exclude each other; --cfg shows the config of one point")
 
 
+def _meant(word: str, following: str) -> str:
+    """A question for a word that is neither a verb nor an override: the one that it may be."""
+    if is_known(word):
+        value = following if following and "=" not in following else "..."
+        return f"did you mean {shortened(f'{word}={value}')}? "
+    experiments = [path.stem for path in (configs_directory() / "experiment").glob("*.yaml")]
+    near = difflib.get_close_matches(word, [*known_verbs(), *experiments], n=1)
+    if not near:
+        return ""
+    return f"did you mean the verb {near[0]}? " if near[0] in known_verbs() else f"did you mean experiment={near[0]}? "
+
+
+def paths_and_overrides(verb: Verb, words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of a verb that takes paths: what is a path, also one that holds `=`, and what is `key=value`."""
+    paths = [word for word in words if not _is_override(verb, word)]
+    return paths, [word for word in words if _is_override(verb, word)]
+
+
+def _is_override(verb: Verb, word: str) -> bool:
+    key, equals, _ = word.partition("=")
+    key = key.lstrip("+")
+    if not (verb.overrides and equals) or "/" in key:
+        return False
+    keys = {override.key for override in verb.overrides}
+    return bool({key, key.partition(".")[0]} & keys) or not Path(word).exists()
+
+
 def _check_path_words(verb: Verb, words: list[str]) -> None:
-    paths = words if not verb.overrides else [word for word in words if "=" not in word]
+    paths, overrides = paths_and_overrides(verb, words)
     if len(paths) != len(PATHS[verb.takes]):
         raise InputError(f"{verb.name}: found {len(paths)} words; allowed: {_ALLOWED_PATHS[verb.takes]}")
     keys = [override.key for override in verb.overrides]
-    for word in words:
+    for word in overrides:
         key = word.partition("=")[0].lstrip("+")
-        if "=" in word and keys and not {key, key.partition(".")[0]} & set(keys):
+        if not {key, key.partition(".")[0]} & set(keys):
             raise InputError(f"{verb.name}: found {shown(word)}; beside the run it takes {', '.join(keys)}")
 
 

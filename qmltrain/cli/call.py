@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qmltrain.cli.arguments import paths_and_overrides
 from qmltrain.cli.composing import compose_config
 from qmltrain.cli.known_verbs import flags_of
 from qmltrain.cli.verb import Conversion, Verb
@@ -29,8 +30,7 @@ def path_arguments(
 ) -> tuple[list[Path], dict[str, Any], list[str]]:
     """The verb's paths, its keyword arguments, and the overrides among its words. Raises InputError."""
     taken = {override.key: override for override in verb.overrides}
-    overrides = [word for word in words if taken and "=" in word]
-    paths = [Path(word) for word in words if word not in overrides]
+    paths, overrides = paths_and_overrides(verb, words)
     options = flag_options(verb, flags)
     of_groups = []
     for word in overrides:
@@ -39,10 +39,10 @@ def path_arguments(
         if override is None or override.convert is None:
             of_groups.append(word)
         else:
-            options[override.keyword or key] = _converted(key, value, override.convert)
+            options[override.keyword or key] = _converted(key, without_quotes(value), override.convert)
     if of_groups:
         options |= changed_groups(of_groups)
-    return paths, options, overrides
+    return [Path(path) for path in paths], options, overrides
 
 
 def changed_groups(overrides: list[str]) -> dict[str, dict[str, Any]]:
@@ -63,6 +63,11 @@ def changed_groups(overrides: list[str]) -> dict[str, dict[str, Any]]:
         else:
             found.setdefault(group, {})[name] = values[name]
     return found
+
+
+def without_quotes(text: str) -> str:
+    """`text` without the quotes that a value has for Hydra, which reads no words beside a run."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _converted(name: str, text: str, convert: Conversion) -> Any:

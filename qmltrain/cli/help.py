@@ -13,7 +13,7 @@ HELP = """\
 qmltrain: exact batch training of parametrised quantum circuits
 
 usage:
-  qmltrain [VERB] [group=entry] [group.key=value] ... [flags]
+  qmltrain [VERB] group=entry group.key=value ... [flags]     (no verb: train)
   qmltrain VERB RUN [flags]
 {usage_of_nothing}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from qmltrain.cli.arguments import parse_arguments
+from qmltrain.cli.arguments import parse_arguments, paths_and_overrides
+from qmltrain.cli.known_verbs import known_verbs
 from qmltrain.errors import InputError
 
 
@@ -47,6 +50,11 @@ def test_a_verb_may_have_another_spelling(words):
         (["repeat", "a", "run.name=b"], "repeat: found 'run.name=b'; beside the run it takes run.dir"),
         (["info", "all"], "info: found 'all'; info takes nothing"),
         (["evalute", "runs/a"], "found 'evalute'; did you mean the verb evaluate? allowed: first a verb (train, "),
+        (["experiment", "digits"], "found 'experiment'; did you mean experiment=digits? allowed: first a verb"),
+        (["plan", "digits"], "found 'digits'; did you mean experiment=digits? allowed: first a verb"),
+        (["train.epochs", "3"], "found 'train.epochs'; did you mean train.epochs=3? allowed: first a verb"),
+        (["--train.epochs=3"], "found '--train.epochs=3'; keys are written without dashes: train.epochs=..."),
+        (["--lr", "0.1"], "found '--lr'; keys are written without dashes: optimizer.learning_rate=..."),
         (["-m", "--cfg", "job"], "-m and --cfg exclude each other"),
         (["--verbos"], "unrecognized arguments: --verbos; qmltrain --help shows the usage"),
         (["export", "a", "--to"], "argument --to: expected one argument; qmltrain --help shows the usage"),
@@ -63,3 +71,31 @@ def test_help_and_version_are_given_whatever_else_is_written():
     assert parse_arguments(["evaluate", "--help"]).verb.name == "evaluate"
     assert parse_arguments(["--help", "nonsense"]).verb is None
     assert parse_arguments(["info", "a", "--version"]).version
+
+
+def test_the_command_alone_asks_for_help():
+    assert parse_arguments([]).help and parse_arguments(["-v"]).help
+    for words in (["train"], ["-m"], ["run.seed=0"], ["--config-dir", "a"], ["--cfg", "job"]):
+        arguments = parse_arguments(words)
+        assert arguments.verb.name == "train" and not arguments.help
+
+
+@pytest.mark.parametrize(
+    ("words", "paths", "overrides"),
+    [
+        (["runs/lr=0.1"], ["runs/lr=0.1"], []),
+        (["./seed=1", "seed=2"], ["./seed=1"], ["seed=2"]),
+        (["lr=0.1", "shots=3"], ["lr=0.1"], ["shots=3"]),  # which is there
+        (["lr=0.2", "a"], ["a"], ["lr=0.2"]),  # which is not
+        (["a", "dataset.path=b=c"], ["a"], ["dataset.path=b=c"]),
+        (["/x/dataset=1/run.h5", "dataset=iris"], ["/x/dataset=1/run.h5"], ["dataset=iris"]),
+    ],
+)
+def test_a_path_may_hold_an_equals_sign(in_empty_directory, words, paths, overrides):
+    Path("lr=0.1").mkdir()
+    assert paths_and_overrides(known_verbs()["evaluate"], words) == (paths, overrides)
+
+
+def test_the_run_of_from_may_as_well():
+    arguments = parse_arguments(["train", "--from", "lr=0.1", "run.dir=b"])
+    assert paths_and_overrides(arguments.verb, arguments.words) == (["./lr=0.1"], ["run.dir=b"])

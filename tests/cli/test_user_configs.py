@@ -113,7 +113,7 @@ WORDS = st.one_of(
             "2024-01-02",
             "+1",
             "-0",
-            ]
+        ]
     ),  # fmt: skip
     st.from_regex(r"[0-9]([0-9_:.]{0,4}[0-9_.])?", fullmatch=True),
     st.from_regex(r"[a-z][a-z0-9_.]{0,5}", fullmatch=True).filter(lambda word: word != "null"),
