@@ -6,9 +6,11 @@ In Python: ``qmltrain.load(run)`` is a trained model, ``qmltrain.open_run(run)``
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as typing's, which the command need not wait for (`qmltrain.cluster.signals`)
 if TYPE_CHECKING:
+    from typing import Any
+
     from qmltrain.models.trained import TrainedModel, load
     from qmltrain.runs.views import open_run
 

@@ -44,6 +44,7 @@ LATE = {
 }
 # Own modules that are imported by a name in a string, so that what they lead to may be missing.
 BY_NAME = {
+    "__main__.py": ("qmltrain.cli",),  # signals are listened to before
     "__init__.py": ("qmltrain.models.trained", "qmltrain.runs.views"),
     "circuit/library/ansatze_qasm.py": ("qmltrain.circuit.interchange",),
     "cli/dispatch.py": ("qmltrain.verbs.",),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-import warnings
 from contextlib import nullcontext
 
 from qmltrain import __version__
@@ -17,11 +16,12 @@ from qmltrain.cli.arguments import Arguments, parse_arguments
 from qmltrain.cli.call import flag_options, path_arguments
 from qmltrain.cli.composing import compose_config, composed_yaml
 from qmltrain.cli.help import help_text, verb_help
+from qmltrain.cli.streams import prepare_streams
 from qmltrain.cli.sweeping import run_sweep
 from qmltrain.cli.verb import Takes, Verb
-from qmltrain.cluster.signals import SCHEDULER_SIGNALS, StopRequest
+from qmltrain.cluster.signals import FROM_THE_START, SCHEDULER_SIGNALS, StopRequest
 from qmltrain.config.schema import CommandContext
-from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
+from qmltrain.errors import EXIT_DONE, InputError
 from qmltrain.shipped_files import configs_directory
 
 EXIT_KEYBOARD = 130
@@ -30,15 +30,12 @@ EXIT_KEYBOARD = 130
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the only place where errors become messages. Returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    _prepare_streams()
+    prepare_streams()
     verbose = "-v" in argv or "--verbose" in argv
     try:
         code = _run(parse_arguments(argv), ["qmltrain", *argv])
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader of a pipe went away, as in `qmltrain circuit | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_ERROR
     except KeyboardInterrupt:
         print("qmltrain: interrupted", file=sys.stderr)
         return EXIT_KEYBOARD
@@ -60,6 +57,8 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     verb = arguments.verb
     assert verb is not None, "asked for by name or by default"
     _find_modules_here()
+    if not verb.trains:
+        FROM_THE_START.give_up()
     # from the first moment: importing takes seconds on a cluster, and a job that is preempted then must end with 75 too
     with StopRequest(SCHEDULER_SIGNALS) if verb.trains else nullcontext():
         run = _run_on_config if verb.takes is Takes.CONFIG else _run_on_paths
@@ -93,19 +92,3 @@ def _find_modules_here() -> None:
         raise InputError("the directory that this runs in is no longer there; change to another") from None
     if here not in sys.path:
         sys.path.append(here)
-
-
-def _prepare_streams() -> None:
-    """Closed streams swallow what is written; a terminal that cannot show a character shows `?`; warnings are lines."""
-    warnings.formatwarning = lambda message, *_: f"qmltrain: warning: {message}\n"
-    for descriptor in (0, 1, 2):  # else the next file that is opened takes the number, and stray output with it
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the process's life
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace" if name == "stdout" else "backslashreplace")

@@ -1,29 +1,32 @@
 """Signals that ask a run to stop: they set a flag, and the training looks at it between two chunks of samples.
 
 SLURM sends USR1 or USR2 some time before the limit (``sbatch --signal``), TERM at the limit and when a job is cancelled
-or preempted, and a person at the keyboard sends INT. All four mean: finish the chunk, save a snapshot of the last whole
-step, leave with exit code 75. A second INT means: now.
+or preempted, a terminal that is closed sends HUP, and a person at the keyboard INT. All mean: finish the chunk, save a
+snapshot of the last whole step, leave with exit code 75. A second INT means: now.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from types import FrameType, TracebackType
-from typing import Any, Self
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
-SCHEDULER_SIGNALS = STOP_SIGNALS[:3]  # what does not come from a keyboard
+TYPE_CHECKING = False  # as typing's, which takes milliseconds to import, in which signals would not be heard
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any, Self
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT)
+SCHEDULER_SIGNALS = STOP_SIGNALS[:4]  # what does not come from a keyboard
 EXIT_SECOND_INTERRUPT = 130  # 128 + SIGINT, as shells report it
 
 _FIRST_INTERRUPT = b"\nStopping after this step, with a snapshot. Ctrl-C again: leave at once.\n"
 
 
 class StopRequest:
-    """While entered, listens for TERM, USR1, USR2 and INT; ``requested`` names the first that came, or is None.
+    """While entered, listens for TERM, USR1, USR2, HUP and INT; ``requested`` names the first that came, or is None.
 
     - A handler that another library installed before (submitit requeues by its own) is called after the flag is set.
-    - INT that the parent had ignored (a background job of a script) stays ignored.
+    - INT that the parent had ignored (a background job of a script) stays ignored, and HUP (nohup) likewise.
     - The second INT ends the process by ``os._exit(130)``: no clean-up runs, which the run directory is made for. Its
       last snapshot is whole, its rows are in the file, and the kernel gives its lock back.
     - A forked child does nothing of this: the first signal it gets restores the earlier handler and is delivered again.
@@ -44,7 +47,7 @@ class StopRequest:
     def __enter__(self) -> Self:
         self.requested, self._interrupts, self._process = None, 0, os.getpid()
         for number in self.signals:
-            if number == signal.SIGINT and signal.getsignal(number) == signal.SIG_IGN:
+            if number in (signal.SIGINT, signal.SIGHUP) and signal.getsignal(number) == signal.SIG_IGN:
                 continue
             self._earlier[number] = earlier = signal.signal(number, self._handle)
             outer = getattr(earlier, "__self__", None)
@@ -57,6 +60,13 @@ class StopRequest:
     ) -> None:
         for number in list(self._earlier):
             self._restore(number)
+
+    def give_up(self) -> None:
+        """Leave the block early: what was heard meanwhile is sent again, to whom it would have reached without it."""
+        listened, heard = bool(self._earlier), self.requested
+        self.__exit__(None, None, None)
+        if listened and heard is not None:
+            os.kill(os.getpid(), signal.Signals[heard])
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
@@ -77,3 +87,7 @@ class StopRequest:
         earlier = self._earlier.pop(number, None)
         # None: installed by something that is not Python, which Python cannot put back; the default is the nearest.
         signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+
+
+# entered by the command `qmltrain` before it imports anything else; verbs that do not train give it up
+FROM_THE_START = StopRequest(SCHEDULER_SIGNALS)

@@ -63,9 +63,10 @@ def test_earlier_handlers_are_called_and_come_back(number: signal.Signals) -> No
 def test_interrupts_that_were_ignored_stay_ignored_and_others_do_not() -> None:
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGUSR1)}
     try:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
         with StopRequest() as stop:
-            for _ in range(3):
-                signal.raise_signal(signal.SIGINT)
+            for number in (signal.SIGINT, signal.SIGINT, signal.SIGHUP):
+                signal.raise_signal(number)
             assert stop.requested is None
             signal.raise_signal(signal.SIGUSR1)
             assert stop.requested == "SIGUSR1"

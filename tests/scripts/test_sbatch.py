@@ -117,6 +117,31 @@ def test_each_task_takes_its_line(cluster: FakeCluster, sweep_file: Path, task: 
     assert cluster.calls("qmltrain") == ["experiment=digits", "run.name=x", *overrides]
 
 
+def test_a_sweep_file_of_windows(cluster: FakeCluster, tmp_path: Path) -> None:
+    path = tmp_path / "windows.txt"
+    path.write_bytes(b"\xef\xbb\xbf# how deep\r\n\r\nrun.seed=0 'run.name=a b'\r\nrun.seed=1\r\n")
+    for task, words in ((1, ["run.seed=0", "run.name=a b"]), (2, ["run.seed=1"])):
+        assert cluster.run(SWEEP, str(path), **array(task)).returncode == 0
+        assert cluster.calls("qmltrain") == words
+    assert cluster.run(SWEEP, str(path), **array(3)).returncode == 2
+
+
+@pytest.mark.parametrize("script", [TRAIN, SWEEP])
+@pytest.mark.parametrize("name", ["TERM", "USR1", "HUP"])
+def test_a_signal_to_the_whole_job_leaves_time_for_the_snapshot(
+    cluster: FakeCluster, sweep_file: Path, script: Path, name: str
+) -> None:
+    signalled = cluster.programs / "qmltrain"  # the job's shell is the parent of the parent, srun
+    signalled.write_text(
+        f'#!/bin/bash\ntrap "" {name}\nkill -{name} "$(ps -o ppid= -p "$PPID")"\nsleep 0.2\n'
+        'touch "$RECORD/snapshot"\nexit 75\n'
+    )
+    words = [str(sweep_file)] if script == SWEEP else []
+    done = cluster.run(script, *words, **array(1))
+    assert done.returncode == 75 and (cluster.directory / "snapshot").exists(), done.stderr
+    assert cluster.calls("scontrol") == ["requeue", "90_1" if script == SWEEP else "100"]
+
+
 @pytest.mark.parametrize("task", [0, 5, 17])
 def test_a_task_without_a_line_is_refused(cluster: FakeCluster, sweep_file: Path, task: int) -> None:
     done = cluster.run(SWEEP, str(sweep_file), **array(task))
