@@ -52,10 +52,10 @@ def train(
     check_directory(directory)
     status = existing_status(config, directory)
     if status == COMPLETED:
-        print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
-        print_result(directory)
-        return 0
+        return say_complete(directory)
     with StopRequest() as stop, RunLock(directory) if status else nullcontext():
+        if status and existing_status(config, directory) == COMPLETED:  # by a process that had the lock before
+            return say_complete(directory)
         snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
         snapshot = snapshots.load_latest() if snapshots else None
         had_data = directory if status else data_of
@@ -78,7 +78,16 @@ def train(
         theta_P = initial_theta(problem)
         make_directory(directory)
         with RunLock(directory):
-            return session.start(theta_P)
+            if existing_status(config, directory) is None:
+                return session.start(theta_P)
+        return train(config, context, directory, choices)  # another process began the run in the meantime
+
+
+def say_complete(directory: Path) -> int:
+    """The results of a run that needs nothing more; exit code 0."""
+    print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
+    print_result(directory)
+    return 0
 
 
 def check_directory(directory: Path) -> None:
