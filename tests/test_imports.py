@@ -39,7 +39,7 @@ HOMES = {
 }
 # Own modules that are imported inside a function: they bring NumPy in, and `--help` or `info` must do without.
 LATE = {
-    "cli/sweeping.py": {"qmltrain.sessions.training_run"},
+    "cli/sweeping.py": {"qmltrain.sessions.results", "qmltrain.sessions.training_run"},
     "verbs/info.py": {"qmltrain.engines.selection"},
 }
 # Own modules that are imported by a name in a string, so that what they lead to may be missing.

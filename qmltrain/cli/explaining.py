@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,17 @@ def config_errors(overrides: list[str]) -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InputError(_explain(error, overrides)) from error
+    except (AttributeError, AssertionError, LookupError, RuntimeError) as error:
+        if not _comes_from_hydra(error):
+            raise
+        raise InputError(_explain(error, overrides)) from error
+
+
+def _comes_from_hydra(error: Exception) -> bool:
+    """Whether it was raised in Hydra, one of its plugins or OmegaConf, for which only a word of the user can be why."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    packages = {frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames[-1:]}
+    return bool(packages & {"hydra", "hydra_plugins", "omegaconf", "antlr4", "optuna"})
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:
@@ -38,7 +50,7 @@ def _explain(error: Exception, overrides: list[str]) -> str:
             return no_entry(group.lstrip("/"), entry, sorted(error.options))
     for override in overrides:
         key, value = key_of(override), override.partition("=")[2]
-        if override.startswith("~") and "." in key:
+        if override.startswith("~") and "." in key and not key.startswith("hydra"):
             return f"{override}: an option cannot be taken away; leave the word out to keep its default"
         if override.startswith("+") and "Multiple values for" in str(error):
             return f"{override}: already chosen; write {key}={value}, without +"
@@ -54,7 +66,12 @@ def _explain(error: Exception, overrides: list[str]) -> str:
                 return f"{cause.full_key}: found {shown(given)}; allowed: {allowed}"
             return f"{cause.full_key}: {reason}" + (f"; allowed: {allowed}" if allowed else "")
         cause = cause.__cause__ or cause.__context__
-    return "config: " + " ".join(str(error).partition("Config search path")[0].split())
+    text = re.split("Config search path|, set env var", str(error))[0]
+    text = " ".join(text.split()) or type(error).__name__
+    of_hydra = [override for override in overrides if key_of(override).startswith("hydra")]
+    if of_hydra:
+        return f"{shortened(of_hydra[-1])}: Hydra cannot use it: {text}"
+    return f"config: {text}"
 
 
 def _given(key: str, overrides: list[str]) -> str | None:

@@ -69,6 +69,12 @@ def _as_typed(override: str, sweep: bool) -> str:
     return override
 
 
+def is_sweep(override: str) -> bool:
+    """Whether Hydra reads several values in `override`."""
+    parsed = _parsed(override)
+    return parsed is not None and bool(parsed.is_sweep_override())
+
+
 def _parsed(override: str) -> Any:
     """Hydra's view of one override; None where its grammar refuses it."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

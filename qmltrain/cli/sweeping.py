@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import time
 import traceback
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cli import dispatch
-from qmltrain.cli.composing import CONFIG_NAME, as_config, config_errors, hydra_session, search_path
+from qmltrain.cli.composing import CONFIG_NAME, as_config, hydra_session
+from qmltrain.cli.explaining import config_errors
+from qmltrain.cli.override_words import as_typed, is_sweep, key_of
+from qmltrain.cli.user_configs import search_path
 from qmltrain.cli.verb import Verb
 from qmltrain.config.schema import CommandContext, Config
-from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED
+from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, InputError
 from qmltrain.sessions.sweep_points import POINTS, append_point, count_points, read_points
 
 DIRECTORY_KEY = "hydra.sweep.dir"
@@ -38,40 +42,69 @@ def run_sweep(
     directory, chosen = _sweep_directory(context.overrides)
     before = count_points(directory / POINTS)  # of a sweep that was started in this directory earlier
     points = str(directory / POINTS)
-    task = functools.partial(run_point, verb=verb, options=options, context=context, points=points)
+    words = as_typed(context.overrides, sweep=True)
+    task = functools.partial(
+        run_point,
+        verb=verb,
+        options=options,
+        context=context,
+        points=points,
+        fixed=frozenset(key_of(word) for word in words if not is_sweep(word)),
+    )
     functools.update_wrapper(task, run_point)  # launchers ask for its name
-    with config_errors(context.overrides), hydra_session():
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        try:
-            hydra.multirun(CONFIG_NAME, task, [*context.overrides, *search_path(config_directory), *chosen])
-        except SystemExit as stop:
-            if stop.code != EXIT_INTERRUPTED:
-                raise
-            print("qmltrain: sweep stopped by a signal; run the same command again to go on", file=sys.stderr)
-            return EXIT_INTERRUPTED
+    try:
+        with config_errors(context.overrides), hydra_session():
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            hydra.multirun(CONFIG_NAME, task, [*words, *search_path(config_directory), *chosen])
+    except SystemExit as stop:
+        if stop.code != EXIT_INTERRUPTED:
+            raise
+        print("qmltrain: sweep stopped by a signal; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except InputError as error:
+        if count_points(directory / POINTS) == before:
+            raise
+        print(f"qmltrain: the sweeper ended the sweep: {error}", file=sys.stderr)
+        report_sweep(directory, before)
+        return EXIT_ERROR
     return report_sweep(directory, before)
 
 
-def run_point(composed: Any, *, verb: Verb, options: Mapping[str, Any], context: CommandContext, points: str) -> None:
+def run_point(
+    composed: Any,
+    *,
+    verb: Verb,
+    options: Mapping[str, Any],
+    context: CommandContext,
+    points: str,
+    fixed: frozenset[str],
+) -> float | None:
     """One point: what Hydra composed for it, run as a single run would be, and its end recorded in `points`.
 
-    Raises SystemExit(75) where a signal stopped the run, so that the sweep stops as well.
+    `fixed` are the keys that are no part of the sweep. Returns the objective for sweepers that search: of a training
+    the best value of ``train.monitor``, NaN where the point failed; None where the verb does not train. Raises
+    SystemExit(75) where a signal stopped the run, so that the sweep stops as well.
     """
     from hydra.core.hydra_config import HydraConfig
 
     job = HydraConfig.get()
     number, overrides = job.job.num, list(job.overrides.task)
-    swept = [override for override in overrides if override not in context.overrides]
+    swept = [override for override in overrides if key_of(override) not in fixed]
     print(f"qmltrain: point {number}: {' '.join(swept or overrides)}", file=sys.stderr)
     error = run = None
+    value = float("nan") if verb.trains else None
     try:
         with config_errors(overrides):
             config = as_config(composed)
         run = _run_directory(config) if verb.trains else None
+        if verb.output_key is not None and not _names_its_file(verb.output_key, swept, overrides):
+            _number_output(config, verb, number, Path(points).parent)
         own = CommandContext(context.command_line, overrides, context.verbose)
         code = dispatch.verb_function(verb.name)(config, own, **options)
         error = f"exit code {code}" if code else None
+        if run is not None and not code:
+            value = _objective(Path(run), config)
     except Exception as failure:
         if context.verbose:
             traceback.print_exc()
@@ -81,6 +114,26 @@ def run_point(composed: Any, *, verb: Verb, options: Mapping[str, Any], context:
     append_point(Path(points), record)
     if code == EXIT_INTERRUPTED:
         raise SystemExit(EXIT_INTERRUPTED)
+    return value
+
+
+def _names_its_file(key: str, swept: list[str], overrides: list[str]) -> bool:
+    """Whether every point has a file of its own already: the option is swept, or made of others."""
+    return any(key_of(word) == key and (word in swept or re.search(r"\$\\?{", word)) for word in overrides)
+
+
+def _number_output(config: Config, verb: Verb, number: int, directory: Path) -> None:
+    """`a/b.h5` -> `a/b-3.h5` for point 3; a file that was not named lies in the sweep's directory."""
+    group, _, name = str(verb.output_key).partition(".")
+    node = getattr(config, group)
+    path = Path(getattr(node, name) or directory / f"{verb.name}.h5")
+    setattr(node, name, str(path.with_name(f"{path.stem}-{number}{path.suffix}")))
+
+
+def _objective(run: Path, config: Config) -> float:
+    from qmltrain.sessions.results import objective
+
+    return objective(run, config.train.monitor)
 
 
 def _run_directory(config: Config) -> str:

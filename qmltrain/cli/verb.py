@@ -70,6 +70,7 @@ class Verb:
     flags: tuple[Flag, ...] = ()
     overrides: tuple[Override, ...] = ()
     trains: bool = False  # listens to scheduler signals from the first moment; a sweep notes where its runs lie
+    output_key: str | None = None  # the option that names the file it writes, <verb>.h5 by default; a sweep numbers it
     default: bool = False  # what a command means that names no verb
     flag_of: tuple[str, Flag] | None = None  # another spelling: a flag of that verb, with the run as its value
 

@@ -19,6 +19,13 @@ def summary_of(attributes: Mapping[str, Any]) -> dict[str, float]:
     return json.loads(found) if isinstance(found, str) else dict(found)
 
 
+def objective(directory: Path, monitor: str) -> float:
+    """What a search over configs compares finished runs by: the best value of `monitor` (``train.monitor``), that of
+    the training where there are no data; NaN where there is no validation split to take it from."""
+    summary = summary_of(open_run(directory).attributes)
+    return summary.get(monitor, summary.get(monitor.replace("val/", "train/"), float("nan")))
+
+
 def print_result(directory: Path) -> None:
     """Results go to stdout."""
     attributes = open_run(directory).attributes

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import qmltrain.cli
 from qmltrain.errors import InterruptedRun, NonFiniteError
+from qmltrain.runs.arrays import read_array
+from qmltrain.runs.views import open_run
 
 
 @pytest.fixture
@@ -28,6 +34,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
                 raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(qmltrain.cli.dispatch, "verb_function", lambda verb: run)
+    monkeypatch.setattr("qmltrain.sessions.results.objective", lambda directory, monitor: 0.5)
     return points
 
 
@@ -82,6 +89,127 @@ def test_a_config_may_ask_for_its_sweep(qmltrain, seen):
 def test_the_directory_of_the_sweep_can_be_chosen(qmltrain, seen):
     assert qmltrain("-m", "circuit.n_qubits=2,3", "hydra.sweep.dir=here/s").code == 0
     assert sorted(path.name for path in Path("here/s").iterdir()) == ["multirun.yaml", "points.jsonl"]
+
+
+def test_only_what_is_swept_is_listed(qmltrain, seen):
+    ended = qmltrain(
+        "-m", "circuit.n_qubits=2,3", "train.baseline=False", "run.name= a ", "optimizer.learning_rate=1e-2"
+    )
+    assert "qmltrain: point 1: circuit.n_qubits=3\n" in ended.err
+
+
+SMALL = ["dataset=iris", "preprocess.pca=2", "circuit.n_qubits=2", "encoding=angle", "engine=interpreter",
+         "run.progress=none", "train.baseline=false"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        ([], ["multirun/*/*/gradient-0.h5", "multirun/*/*/gradient-1.h5"]),
+        (["study.output=g/my.h5"], ["g/my-0.h5", "g/my-1.h5"]),
+        (["study.output=g-${run.seed}.h5"], ["g-5.h5", "g-6.h5"]),
+    ],
+)
+def test_every_point_of_gradient_has_a_file_of_its_own(qmltrain, words, files):
+    ended = qmltrain("gradient", "-m", "run.seed=5,6", "study.rows=4", *SMALL, *words)
+    assert ended.code == 0, ended.err
+    found = [path for pattern in files for path in Path().glob(pattern)]
+    assert len(found) == 2
+    gradients = [read_array(path, "gradient") for path in found]
+    assert not np.array_equal(*gradients)
+
+
+SWEEPER = """
+from hydra.plugins.sweeper import Sweeper
+from hydra.core.plugins import Plugins
+
+class Search(Sweeper):
+    def __init__(self, params=None, max_batch_size=None, fail=False):
+        self.params, self.fail = params, fail
+
+    def setup(self, *, hydra_context, task_function, config):
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def sweep(self, arguments):
+        values = []
+        for number in range(3):
+            word = f"optimizer.learning_rate={10.0 ** -number}"
+            [job] = self.launcher.launch([[*arguments, word]], initial_job_idx=number)
+            values.append(job.return_value)
+            if self.fail:
+                raise ValueError("no trial is completed")
+        open("values.txt", "w").write(repr(values))
+"""
+
+
+@pytest.fixture
+def search(in_empty_directory, monkeypatch) -> list[str]:
+    """The words that choose a sweeper which tries three learning rates and keeps what the trainings return."""
+    from hydra.core.plugins import Plugins
+
+    module = types.ModuleType("hydra_plugins.qmltrain_search")
+    exec(SWEEPER, module.__dict__)
+    module.Search.__module__ = module.__name__
+    package = types.ModuleType("hydra_plugins")
+    package.__path__, package.qmltrain_search = [], module
+    monkeypatch.setitem(sys.modules, "hydra_plugins", package)
+    monkeypatch.setitem(sys.modules, "hydra_plugins.qmltrain_search", module)
+    plugins = Plugins.instance()
+    monkeypatch.setitem(plugins.class_name_to_class, "hydra_plugins.qmltrain_search.Search", module.Search)
+    return ["-m", "hydra.sweeper._target_=hydra_plugins.qmltrain_search.Search"]
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "val/accuracy"])
+def test_a_sweeper_that_searches_gets_the_best_value_of_the_monitor(qmltrain, search, monitor):
+    ended = qmltrain(*search, *SMALL, "train.epochs=2", f"train.monitor={monitor}")
+    assert ended.code == 0, ended.err
+    values = ast.literal_eval(Path("values.txt").read_text())
+    runs = [open_run(record["run"]) for record in records()]
+    assert len(set(values)) > 1
+    for value, run in zip(values, runs, strict=True):
+        stored = run.epochs[monitor]
+        assert value == pytest.approx(max(stored) if monitor == "val/accuracy" else min(stored), rel=1e-6)
+
+
+def test_the_lowest_energy_is_the_objective_without_data(qmltrain, search):
+    words = ["dataset=none", "encoding=none", "head=raw", "loss=expectation", "observable=ising", "circuit.n_qubits=3"]
+    ended = qmltrain(*search, *words, "engine=interpreter", "run.progress=none", "train.epochs=5")
+    assert ended.code == 0, ended.err
+    values = ast.literal_eval(Path("values.txt").read_text())
+    assert len(values) == 3 and all(isinstance(value, float) and -4 < value < 3 for value in values)
+
+
+def test_a_point_that_fails_gives_nan(qmltrain, search, seen):
+    assert qmltrain(*search, "circuit.n_qubits=5").code == 1
+    assert Path("values.txt").read_text() == "[nan, nan, nan]"
+
+
+def test_what_the_sweeper_says_at_last_is_one_line_beside_the_points(qmltrain, search):
+    ended = qmltrain(*search, "+hydra.sweeper.fail=true", *SMALL, "train.epochs=1")
+    assert ended.code == 1 and "internal" not in ended.err
+    assert "the sweeper ended the sweep" in ended.err and "no trial is completed" in ended.err
+    assert "1 of 1 points done" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hydra.sweeper.params={run.seed:'1,2'}"],
+        ["-m", "hydra.sweeper._target_=os.system"],
+        ["-m", "hydra.launcher._target_=nothing.there", "run.seed=1,2"],
+        ["-m", "hydra.sweeper=null"],
+        ["-m", "hydra.sweeper.params=", "run.seed=1"],
+        ["-m", "hydra.sweeper.max_batch_size=-3", "run.seed=1"],
+        ["-m", "hydra/sweeper=nothing"],
+        ["-m", "run.seed=interval(0,3)"],
+    ],
+    ids=" ".join,
+)
+def test_what_hydra_cannot_use_is_one_line(qmltrain, words):
+    ended = qmltrain("plan", *words)
+    assert ended.code == 2 and ended.err.count("\n") == 1 and "internal" not in ended.err, ended.err
+    assert "hydra" in ended.err or "run.seed" in ended.err or "Sweeper" in ended.err
 
 
 def test_one_value_is_a_sweep_of_one_point(qmltrain, seen):
