@@ -20,6 +20,14 @@ class InputError(QmltrainError):
     exit_code = EXIT_INPUT
 
 
+class UnusedOptionError(InputError):
+    """An option that is set and that what was chosen does not take. `key`: the option, as ``encoding.repeats``."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(f"{key}: {text}")
+        self.key = key
+
+
 class EngineUnavailableError(InputError):
     """The engine that was asked for cannot run here; the message says what is missing and how to get it."""
 

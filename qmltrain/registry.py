@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 
 T = TypeVar("T")
 Options = Mapping[str, Any]
@@ -47,7 +47,7 @@ def check_options(registry: Mapping[str, Callable[..., Any]], group: str, name: 
     takes = f"it takes {', '.join(known)}" if known else "it takes no options"
     for key, value in options.items():
         if value is not None and key not in known:
-            raise InputError(f"{group}.{key}: not used by {name}; {takes}")
+            raise UnusedOptionError(f"{group}.{key}", f"not used by {name}; {takes}")
     for key, option in known.items():
         if option.default is inspect.Parameter.empty and options.get(key) is None:
             raise InputError(f"{group}.{key}: needed by {name}; {takes}")

@@ -15,6 +15,7 @@ from qmltrain.cli import dispatch
 from qmltrain.cli.arguments import Arguments, parse_arguments
 from qmltrain.cli.call import flag_options, path_arguments
 from qmltrain.cli.composing import compose_config, composed_yaml
+from qmltrain.cli.experiment_options import without_unused
 from qmltrain.cli.help import help_text, verb_help
 from qmltrain.cli.streams import prepare_streams
 from qmltrain.cli.sweeping import run_sweep
@@ -78,10 +79,11 @@ def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str]) ->
         sys.stdout.write(composed_yaml(words, arguments.show, directory))
         return EXIT_DONE
     options = flag_options(verb, arguments.flags)
-    config = None if arguments.multirun else compose_config(words, directory)
+    config = None if arguments.multirun else compose_config(words, directory, validated=False)
     if config is None:  # a sweep, by -m or because the config asks for one
         return run_sweep(verb, options, context, directory)
-    return dispatch.verb_function(verb.name)(config, context, **options) or EXIT_DONE
+    run = dispatch.verb_function(verb.name)
+    return without_unused(config, words, directory, lambda config: run(config, context, **options)) or EXIT_DONE
 
 
 def _find_modules_here() -> None:

@@ -20,8 +20,12 @@ CONFIG_NAME = "config"
 SCHEMA_NAME = "qmltrain_schema"
 
 
-def compose_config(overrides: list[str], config_directory: str | None = None) -> Config | None:
-    """The validated config that `overrides` make; None where a config asks for a sweep (`hydra.mode: MULTIRUN`).
+def compose_config(
+    overrides: list[str], config_directory: str | None = None, *, validated: bool = True
+) -> Config | None:
+    """The config that `overrides` make; None where a config asks for a sweep (`hydra.mode: MULTIRUN`).
+
+    It is `validated`, or left for the caller to be.
 
     Raises InputError in one line that names the key.
     """
@@ -31,7 +35,7 @@ def compose_config(overrides: list[str], config_directory: str | None = None) ->
 
         words = [*as_typed(overrides), *search_path(config_directory)]
         composed = compose(CONFIG_NAME, words, return_hydra_config=True)
-        return None if composed.hydra.mode == RunMode.MULTIRUN else as_config(composed)
+        return None if composed.hydra.mode == RunMode.MULTIRUN else as_config(composed, validated=validated)
 
 
 def composed_yaml(overrides: list[str], show: str, config_directory: str | None = None) -> str:
@@ -51,8 +55,8 @@ def composed_yaml(overrides: list[str], show: str, config_directory: str | None 
         return str(OmegaConf.to_yaml(composed, resolve=show == "job"))
 
 
-def as_config(composed: Any) -> Config:
-    """Hydra's composed node as a validated Config; keys added with `+` are refused like misspelled ones."""
+def as_config(composed: Any, *, validated: bool = True) -> Config:
+    """Hydra's composed node as a Config, `validated` or not; keys added with `+` are refused like misspelled ones."""
     from omegaconf import OmegaConf
 
     plain: dict[str, Any] = {}
@@ -66,7 +70,7 @@ def as_config(composed: Any) -> Config:
         plain[group] = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     assert isinstance(config, Config)
-    return validate(config)
+    return validate(config) if validated else config
 
 
 @contextmanager
@@ -77,9 +81,13 @@ def hydra_session() -> Iterator[None]:
     from hydra.core.global_hydra import GlobalHydra
 
     ConfigStore.instance().store(name=SCHEMA_NAME, node=Config)
+    outer = GlobalHydra.instance().hydra  # of a sweep whose point composes something
     GlobalHydra.instance().clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Hydra 1.4 warns of version_base, which Hydra 1.3 asks for
         session = initialize_config_dir(config_dir=str(configs_directory()), job_name="qmltrain", version_base="1.3")
-    with session:
-        yield
+    try:
+        with session:
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer

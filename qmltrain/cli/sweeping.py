@@ -18,6 +18,7 @@ from typing import Any
 
 from qmltrain.cli import dispatch
 from qmltrain.cli.composing import CONFIG_NAME, as_config, hydra_session
+from qmltrain.cli.experiment_options import without_unused
 from qmltrain.cli.explaining import config_errors
 from qmltrain.cli.override_words import as_typed, is_sweep, key_of
 from qmltrain.cli.user_configs import search_path
@@ -50,6 +51,7 @@ def run_sweep(
         context=context,
         points=points,
         fixed=frozenset(key_of(word) for word in words if not is_sweep(word)),
+        config_directory=config_directory,
     )
     functools.update_wrapper(task, run_point)  # launchers ask for its name
     try:
@@ -79,6 +81,7 @@ def run_point(
     context: CommandContext,
     points: str,
     fixed: frozenset[str],
+    config_directory: str | None,
 ) -> float | None:
     """One point: what Hydra composed for it, run as a single run would be, and its end recorded in `points`.
 
@@ -92,19 +95,26 @@ def run_point(
     number, overrides = job.job.num, list(job.overrides.task)
     swept = [override for override in overrides if key_of(override) not in fixed]
     print(f"qmltrain: point {number}: {' '.join(swept or overrides)}", file=sys.stderr)
-    error = run = None
+    error: str | None = None
+    run: str | None = None
     value = float("nan") if verb.trains else None
     try:
         with config_errors(overrides):
-            config = as_config(composed)
-        run = _run_directory(config) if verb.trains else None
+            config = as_config(composed, validated=False)
         if verb.output_key is not None and not _names_its_file(verb.output_key, swept, overrides):
             _number_output(config, verb, number, Path(points).parent)
         own = CommandContext(context.command_line, overrides, context.verbose)
-        code = dispatch.verb_function(verb.name)(config, own, **options)
+
+        def act(config: Config) -> int | None:
+            nonlocal run, value
+            run = _run_directory(config) if verb.trains else None
+            code: int | None = dispatch.verb_function(verb.name)(config, own, **options)
+            if run is not None and not code:
+                value = _objective(Path(run), config)
+            return code
+
+        code = without_unused(config, overrides, config_directory, act)
         error = f"exit code {code}" if code else None
-        if run is not None and not code:
-            value = _objective(Path(run), config)
     except Exception as failure:
         if context.verbose:
             traceback.print_exc()

@@ -17,7 +17,7 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.python_source import python
 from qmltrain.data.separate_test_file import WithTestFile
 from qmltrain.data.tables import csv, parquet
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.registry import call_builder
 
 Builder = Callable[..., Source]
@@ -72,7 +72,9 @@ def build_source(
         ("test_labels_path", test_labels_path, "labels_path"),
     ):
         if value is not None and needed not in known:
-            raise InputError(f"dataset.{option}: not used by {name}; only data sets with dataset.{needed} take it")
+            raise UnusedOptionError(
+                f"dataset.{option}", f"not used by {name}; only data sets with dataset.{needed} take it"
+            )
     own = {**options, "path": test_path, "labels_path": test_labels_path, "sha256": None}
     try:
         test = build_source(name, own)

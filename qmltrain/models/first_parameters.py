@@ -10,7 +10,7 @@ import numpy as np
 from qmltrain.config.schema import Config
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.models.build import build_model
 from qmltrain.models.data_facts import FEATURES, shortened
 from qmltrain.models.problem import Problem
@@ -35,7 +35,7 @@ def initial_theta(problem: Problem) -> FloatArray:
         return theta_P
     for option in ("initial_run", "initial_rest"):
         if getattr(train, option) is not None:
-            raise InputError(f"train.{option}: not used by {train.initial}; only {FROM_RUN} takes it")
+            raise UnusedOptionError(f"train.{option}", f"not used by {train.initial}; only {FROM_RUN} takes it")
     circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
     return np.concatenate([circuit_P, model.head.initial(generator)])
 

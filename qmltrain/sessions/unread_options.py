@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qmltrain.config.schema import Config
-from qmltrain.errors import InputError
+from qmltrain.errors import UnusedOptionError
 
 
 def check_unused(config: Config, *, full_batch: bool, has_data: bool) -> None:
@@ -26,11 +26,12 @@ def check_unused(config: Config, *, full_batch: bool, has_data: bool) -> None:
         found, expected = (getattr(getattr(one, group), name) for one in (config, default))
         if found != expected:
             shown = "null" if expected is None else expected
-            raise InputError(f"{key}: found {found}; not used by {reason}; leave it at its default, {shown}")
+            raise UnusedOptionError(key, f"found {found}; not used by {reason}; leave it at its default, {shown}")
     if full_batch and config.schedule.name not in ("constant", default.schedule.name):
-        raise InputError(
-            f"schedule.name: found {config.schedule.name}; not used by optimizer.name={config.optimizer.name}, which "
-            "finds its step sizes itself; choose schedule=constant, or another optimizer"
+        raise UnusedOptionError(
+            "schedule.name",
+            f"found {config.schedule.name}; not used by optimizer.name={config.optimizer.name}, which "
+            "finds its step sizes itself; choose schedule=constant, or another optimizer",
         )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.training.identity_blocks import identity_blocks
 
 ParameterKind = Literal["angle", "feature_weight", "feature_bias"]
@@ -88,7 +88,7 @@ def initial_parameters(
         if value is None:
             continue
         if option not in takes:
-            raise InputError(f"train.initial_{option}: not used by {name}; leave it null")
+            raise UnusedOptionError(f"train.initial_{option}", f"not used by {name}; leave it null")
         numbers = [value] if isinstance(value, int | float) else list(value)
         if not all(math.isfinite(number) and number > 0.0 for number in numbers):
             raise InputError(f"train.initial_{option}: {value} is not possible; choose a number greater than 0")

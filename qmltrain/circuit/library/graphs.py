@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qmltrain.circuit.checks import check_choice
 from qmltrain.circuit.library.random_draws import RandomDraws
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.user_code import read_text
 
 Edges = list[tuple[int, int, float]]
@@ -121,7 +121,7 @@ def choose_graph(
         ("path", path, "file"),
     ):
         if value is not None and graph != used_by:
-            raise InputError(f"{group}.{option}: not used by graph {graph}; only {used_by} takes it")
+            raise UnusedOptionError(f"{group}.{option}", f"not used by graph {graph}; only {used_by} takes it")
     if graph == "random_regular":
         return random_regular_graph(n, 3 if degree is None else degree, 0 if seed is None else seed, group)
     if graph == "file":

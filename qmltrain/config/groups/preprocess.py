@@ -8,7 +8,7 @@ from typing import Any
 
 from qmltrain.config.option import ConfigGroup, option
 from qmltrain.config.rules import COUNT, Rule, is_number, one_of, shown
-from qmltrain.errors import InputError
+from qmltrain.errors import UnusedOptionError
 
 
 def _accepts_range(value: Any) -> bool:
@@ -35,7 +35,8 @@ class PreprocessConfig(ConfigGroup):
 
     def check(self) -> None:
         if self.scale != "min_max" and self.range != PreprocessConfig().range:
-            raise InputError(
-                f"preprocess.range: found {shown(self.range)}; not used by preprocess.scale={self.scale}: "
-                "leave it out, or set preprocess.scale=min_max"
+            raise UnusedOptionError(
+                "preprocess.range",
+                f"found {shown(self.range)}; not used by preprocess.scale={self.scale}: "
+                "leave it out, or set preprocess.scale=min_max",
             )
