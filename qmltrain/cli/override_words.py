@@ -179,7 +179,10 @@ def _no_entry(group: str, value: str) -> str:
 def no_entry(group: str, found: str, entries: list[str]) -> str:
     """The message for an entry that `group` does not have."""
     near = nearest_entry(group, found, entries)
-    hint = f"did you mean {group}={near}? " if near is not None else ""
+    meant = None if near is None else f"{group}={near}"
+    if group != "experiment" and (configs_directory() / "experiment" / f"{found[:99]}.yaml").is_file():
+        meant = f"experiment={found}"
+    hint = "" if meant is None else f"did you mean {meant}? "
     return f"{group}: found {shown(found)}; {hint}allowed: {', '.join(entries)}"
 
 

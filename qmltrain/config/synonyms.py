@@ -82,7 +82,6 @@ ENTRIES = {
         "havlicek": "zz_feature_map",
     },
     "dataset": {
-        "mnist": "idx",
         "fashionmnist": "idx",
         "kmnist": "idx",
         "moons": "make_moons",

@@ -57,6 +57,7 @@ MISTAKES = [
     (["lr=0.1"], ["lr: unknown key; did you mean optimizer.learning_rate?"]),
     (["optimizer.lr=0.1"], ["optimizer.lr: unknown key; did you mean optimizer.learning_rate?"]),
     (["loss=mse"], ["'mse'; did you mean loss=mean_squared_error?"]),
+    (["dataset=mnist"], ["did you mean experiment=mnist?"]),
     (["loss.name=mse"], ["'mse' is not known; did you mean mean_squared_error?"]),
     (["encoding=AngleEmbedding"], ["did you mean encoding=angle?"]),
     (["experiment=[{a:1}]"], ["experiment: found '[{a:1}]'", "digits"]),
