@@ -106,9 +106,22 @@ def _list_as_typed(found: list[Any], value: str, kind: str) -> str:
     parts = [part.strip() for part in inner.split(",")]
     if len(parts) != len(found):
         return value
-    other = (bool, int, float) if kind == LISTS_OF_TEXT else (bool,)
-    quoted = [for_hydra(part) if isinstance(item, other) else part for item, part in zip(found, parts, strict=True)]
+    quoted = [
+        for_hydra(part) if _is_item_read_as_other(item, part, kind) else part
+        for item, part in zip(found, parts, strict=True)
+    ]
     return f"[{','.join(quoted)}]"
+
+
+def _is_item_read_as_other(item: Any, text: str, kind: str) -> bool:
+    if kind == LISTS_OF_TEXT:
+        return isinstance(item, bool | int | float)
+    return isinstance(item, bool) or (isinstance(item, int) and not is_plain_integer(text))
+
+
+def is_plain_integer(text: str) -> bool:
+    """Whether `text` is an integer as people write it, not 007, 1_000 or 0b11."""
+    return re.fullmatch(r"[-+]?(0|[1-9][0-9]*)", text) is not None
 
 
 def _in_quotes(value: str, kind: str | None) -> str | None:
@@ -119,7 +132,7 @@ def _in_quotes(value: str, kind: str | None) -> str | None:
     if listed is None or _QUOTES_AND_BRACKETS & set(listed[1]) or "${" in listed[1]:
         return None
     parts = [part.strip() for part in listed[1].split(",")]
-    return f"[{','.join(part if re.fullmatch('-?[0-9]+', part) else for_hydra(part) for part in parts)}]"
+    return f"[{','.join(part if is_plain_integer(part) else for_hydra(part) for part in parts)}]"
 
 
 def for_hydra(text: str) -> str:

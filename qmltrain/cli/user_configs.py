@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qmltrain.cli.override_words import LISTS_OF_ANYTHING, LISTS_OF_TEXT, TEXTS
+from qmltrain.cli.override_words import LISTS_OF_ANYTHING, LISTS_OF_TEXT, TEXTS, is_plain_integer
 from qmltrain.config.reference import option_type, takes_null
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
@@ -123,7 +123,8 @@ def _keep_text(values: Any, node: Any, prefix: str, place: str) -> None:
         elif isinstance(values[key], list):
             others = {LISTS_OF_TEXT: (bool, int, float), LISTS_OF_ANYTHING: (bool,)}.get(str(kind), ())
             for index, item in enumerate(value_node.value):
-                if _is_misread(values[key][index], item, others):
+                plain = kind != LISTS_OF_ANYTHING or is_plain_integer(str(item.value))
+                if _is_misread(values[key][index], item, others if plain else (bool, int)):
                     values[key][index] = item.value
         else:
             if kind is not None and values[key] == "None" and value_node.style is None and takes_null(full):

@@ -86,6 +86,8 @@ def test_what_a_shell_is_told_to_type_gives_the_text(found):
         ("dataset.features=[1.10,true]", "dataset.features", ["1.10", "true"]),
         ("dataset.classes=[true,false]", "dataset.classes", ["true", "false"]),
         ("dataset.classes=[yes,no]", "dataset.classes", ["yes", "no"]),
+        ("dataset.classes=[007,1_000,x=1,2]", "dataset.classes", ["007", "1_000", "x=1", 2]),
+        ("dataset.classes=[1_000,2]", "dataset.classes", ["1_000", 2]),
         ("dataset.classes=[3,1]", "dataset.classes", [3, 1]),
         ("observable.states=[0010,3]", "observable.states", ["0010", 3]),
         ("run.dir=${run.root}/x", "run.dir", "runs/x"),

@@ -56,6 +56,9 @@ def test_a_dotted_key_is_told_with_file_and_line(tmp_path):
     [
         ("observable: {states: [0010, '0011', 3]}", "observable.states", ["0010", "0011", 3]),
         ("dataset: {classes: [yes, no]}", "dataset.classes", ["yes", "no"]),
+        ("dataset: {classes: [007, 1_000, +1, 0]}", "dataset.classes", ["007", "1_000", 1, 0]),
+        ("train: {epochs: 1_0}", "train.epochs", 10),
+        ("engine: {fusion: on}", "engine.fusion", True),
         ("dataset: {classes: [1:30, 2]}", "dataset.classes", ["1:30", 2]),
         ("dataset: {target: on}", "dataset.target", "on"),
         ("dataset: {target: null}", "dataset.target", None),
@@ -79,6 +82,28 @@ def test_the_entry_of_a_group_likewise(tmp_path):
     (tmp_path / "dataset" / "mine.yaml").write_text("name: csv\npath: a.csv\ntarget: 1.10\nclasses: [no, 0010]\n")
     config = compose_config(["dataset=mine"], str(tmp_path))
     assert (config.dataset.target, config.dataset.classes) == ("1.10", ["no", "0010"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("observable: {name: projector, states: [0b11]}", "observable.states: found .*0b11.*a bit string"),
+        ("train: {epochs: 1:30}", "train.epochs: .*1:30.*; allowed: integers"),
+        ("dataset: {sha256: 1_0}", "dataset.sha256: found '1_0'; allowed: 64"),
+    ],
+)
+def test_what_text_cannot_be_is_refused_as_it_stands(tmp_path, line, message):
+    with pytest.raises(InputError, match=message):
+        compose_config(["experiment=mine"], experiment(tmp_path, HEAD + line + "\n"))
+
+
+def test_files_that_a_file_names_likewise(tmp_path):
+    (tmp_path / "observable").mkdir()
+    (tmp_path / "observable" / "mine.yaml").write_text("name: projector\nstates: [01]\n")
+    experiment(tmp_path, HEAD + "dataset: {classes: [on, off]}\n", "base")
+    folder = experiment(tmp_path, HEAD + "defaults:\n  - base\n  - override /observable: mine\n  - _self_\n")
+    config = compose_config(["experiment=mine"], folder)
+    assert (config.observable.states, config.dataset.classes) == (["01"], ["on", "off"])
 
 
 def test_none_is_written_null(tmp_path):
