@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qmltrain.cli.composing import compose_config, composed_yaml
+from qmltrain.cli.composing import compose_config, composed_yaml, hydra_session
 from qmltrain.errors import InputError
 
 
@@ -51,3 +51,12 @@ def test_a_file_of_the_user_that_ours_would_hide_is_refused(tmp_path):
         compose_config([], str(tmp_path))
     with pytest.raises(InputError, match="not a folder"):
         compose_config([], str(tmp_path / "none"))
+
+
+def test_composing_within_a_session_leaves_it_as_it_was():
+    from hydra.core.global_hydra import GlobalHydra
+
+    with hydra_session():
+        outer = GlobalHydra.instance().hydra
+        assert compose_config(["run.seed=3"]).run.seed == 3
+        assert GlobalHydra.instance().hydra is outer
