@@ -113,7 +113,7 @@ def test_what_is_left_out_is_said(sweep, tmp_path, capsys):
     assert len(rows_of(ended.out)) == 1
     assert ended.err.count("\n") == 3
     assert f"left out: {run_directory(config)}: interrupted" in ended.err
-    assert "the same config as" in ended.err and "cannot be read as HDF5" in ended.err
+    assert "the same config as" in ended.err and "run.h5: not a run file" in ended.err
 
 
 @pytest.mark.parametrize(
