@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 
@@ -18,6 +19,12 @@ MOST_WORKERS = 8  # of -n auto; each takes up to half a GiB, and compiles kernel
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+# Runs are put on the disk (fsync) again and again: in memory that takes no time. Kept are the folders of failed tests.
+IN_MEMORY = "/dev/shm"
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
 
 
 # Started in the background (`&`, nohup), a process ignores these, and the programs that tests start would as well.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -49,13 +51,18 @@ def gradient(engine, circuit: Circuit, precision: str, mode: GradientOptions, ba
     return step.slot_gradient(back.block_sums_GR.sum(axis=0)), back.drift_B
 
 
+@functools.cache
+def exact_gradient(circuit: str) -> np.ndarray:
+    return gradient(InterpreterEngine(), CIRCUITS[circuit], "complex128", GradientOptions())[0]
+
+
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
 @pytest.mark.parametrize("precision", ["complex64", "complex128"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("circuit", CIRCUITS)
 def test_drift_is_the_error_of_the_gradient_or_nan(circuit, mode, precision):
     """Beside complex128; its own error beside that of an engine of another order of sums."""
-    exact, _ = gradient(InterpreterEngine(), CIRCUITS[circuit], "complex128", GradientOptions())
+    exact = exact_gradient(circuit)
     found, drift_B = gradient(CpuEngine(), CIRCUITS[circuit], precision, MODES[mode])
     if mode not in ("reversible", "auto"):  # two samples of four qubits: auto un-applies
         assert np.isnan(drift_B).all()
@@ -66,7 +73,7 @@ def test_drift_is_the_error_of_the_gradient_or_nan(circuit, mode, precision):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_interpreter_says_the_same(mode):
-    exact, _ = gradient(InterpreterEngine(), CIRCUITS["hea"], "complex128", GradientOptions())
+    exact = exact_gradient("hea")
     found, drift_B = gradient(InterpreterEngine(), CIRCUITS["hea"], "complex64", MODES[mode])
     error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
     if mode in ("reversible", "auto"):
