@@ -155,10 +155,14 @@ class GateCalls(Values):
         try:
             yield
         except (InputError, NotAnAngleError) as error:
-            if str(error).startswith(self.where):
-                raise
-            line = statement.span.start_line if statement.span else "?"
-            raise InputError(f"{self.where}, line {line}: {brief(str(error))}") from error
+            raise self.located(error, statement) from error
+
+    def located(self, error: Exception, statement: Any) -> Exception:
+        """The error with the file and the line of `statement`, once."""
+        if str(error).startswith(self.where):
+            return error
+        line = statement.span.start_line if statement.span else "?"
+        return InputError(f"{self.where}, line {line}: {brief(str(error))}")
 
 
 def _check_counts(

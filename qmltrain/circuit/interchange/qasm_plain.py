@@ -33,6 +33,7 @@ _CLOSE = re.compile(rf"{GAP}\}}")
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_.])"
 _ANGLE = re.compile(rf"(?>(?:{_NUMBER}|{NAME}|(?<!\*)\*|(?<!/)/|[-+() \t\r\n])+)")
 _WORD = re.compile(NAME)
+_LONE_FLOAT = re.compile(rf"{GAP}(-?)([0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?){GAP}")
 
 
 class PlainStatements:
@@ -127,6 +128,10 @@ class PlainStatements:
             return []
         found = []
         for part in text.split(","):
+            if number := _LONE_FLOAT.fullmatch(part):  # the usual, without a detour
+                node = self._nodes.FloatLiteral(float(number[2]))
+                found.append(self._nodes.UnaryExpression(self._nodes.UnaryOperator["-"], node) if number[1] else node)
+                continue
             if not _ANGLE.fullmatch(part) or any(word in self._keywords for word in _WORD.findall(part)):
                 return None
             try:  # Python has the precedence of these few operators in common with OpenQASM
