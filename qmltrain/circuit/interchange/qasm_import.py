@@ -11,7 +11,9 @@ passed over: observables say what is measured, and qubits begin in 0. What depen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,7 +60,8 @@ def read_program(text: str, where: str, check_qubits: Callable[[int], None] = la
     check_qubits(declared_qubits(text))
     look_ahead(text, where, version == 2)
     reader = _Reader(where, version == 2)
-    reader.statements(statements(text, where, version == 2, begin), {})
+    with _no_garbage_collection():
+        reader.statements(statements(text, where, version == 2, begin), {})
     if not reader.n_qubits:
         raise InputError(f"{where}: declares no qubits")
     check_qubits(reader.n_qubits)
@@ -69,6 +72,18 @@ def read_program(text: str, where: str, check_qubits: Callable[[int], None] = la
         tuple(reader.gates),
         tuple(sorted(reader.reset)),
     )
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """The gates of a long file are in no cycles, and the collector would visit all of them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Reader(GateCalls):
