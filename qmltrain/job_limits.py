@@ -1,4 +1,5 @@
-"""Limits of a job that the machine's own numbers do not show: control groups of any depth, SLURM's CPUs, ulimit.
+"""What a job may use: the machine's memory and CPUs, and limits that its own numbers do not show: control groups of
+any depth, SLURM's CPUs, ulimit.
 
 Functions take the root of the file system, so that tests can lay trees out. A file that is missing, empty or not
 understood limits nothing.
@@ -12,6 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path("/")
+_SHARE = 0.8  # of the memory that is free now: the rest is for the data set, Python and the page cache
+
+
+def available_bytes(root: Path = ROOT) -> int:
+    """Memory in bytes that a run may plan with: what the machine and its job's limits leave, the least, times 0.8."""
+    return int(_SHARE * min([_free(root), *memory_left(root).values()]))
 
 
 def memory_left(root: Path = ROOT) -> dict[str, int]:
@@ -113,6 +120,15 @@ def _left_of_ulimit(root: Path) -> dict[str, int]:
         if limit != resource.RLIM_INFINITY and len(sizes) > column:
             found[name] = max(0, limit - page * int(sizes[column]))
     return found
+
+
+def _free(root: Path) -> int:
+    """Memory of the machine that is free."""
+    for line in _text(root / "proc/meminfo").splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable" and value.split()[:1] and value.split()[0].isdigit():
+            return int(value.split()[0]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _text(path: Path) -> str:

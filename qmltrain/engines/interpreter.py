@@ -15,7 +15,6 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose, cuts_of_progress, states_in_flight
 from qmltrain.engines.host_step import HostStep
-from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.plan_values import PlanValues, TermTable
 from qmltrain.engines.protocol import (
     BLOCK,
@@ -34,6 +33,7 @@ from qmltrain.fusion.cost import D_MULTIPLY_ADDS, R_MULTIPLY_ADDS, V_PAIR_MULTIP
 from qmltrain.fusion.passes import Operation, Pass, Rotations, schedule
 from qmltrain.fusion.plan import Diagonal, PhysicalString, Plan, Rotation
 from qmltrain.gf2 import walsh_hadamard
+from qmltrain.job_limits import available_bytes
 
 State = NDArray[np.complexfloating]  # (B, N)
 

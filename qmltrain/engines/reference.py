@@ -14,7 +14,6 @@ from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.gates import PAULI, gate_matrix
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.host_step import HostStep
-from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     BLOCK,
     DEFAULT_GRADIENT,
@@ -28,6 +27,7 @@ from qmltrain.engines.protocol import (
     Traffic,
 )
 from qmltrain.errors import InputError
+from qmltrain.job_limits import available_bytes
 
 State = NDArray[np.complex128]  # (B, 2^n)
 

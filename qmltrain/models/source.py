@@ -17,8 +17,8 @@ from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
 from qmltrain.data.sizes import memory_for_data
 from qmltrain.data.splits import Split, check_two_classes, split, split_as_given
-from qmltrain.engines.memory import available_bytes
 from qmltrain.errors import MemoryLimitError
+from qmltrain.job_limits import available_bytes
 from qmltrain.models.build import group_options
 from qmltrain.units import gib
 

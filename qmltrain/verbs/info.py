@@ -14,8 +14,7 @@ from collections.abc import Callable
 from qmltrain import __file__ as package_file
 from qmltrain import __version__
 from qmltrain.config.schema import CommandContext
-from qmltrain.engines.memory import available_bytes
-from qmltrain.job_limits import cpu_limits, memory_left, usable_cpus
+from qmltrain.job_limits import available_bytes, cpu_limits, memory_left, usable_cpus
 from qmltrain.units import GIB, gib
 
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")

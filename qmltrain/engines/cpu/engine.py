@@ -10,7 +10,6 @@ from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cpu.extension import chosen_set, load
 from qmltrain.engines.cpu.program import CpuProgram
 from qmltrain.engines.cpu.setting import KernelSetting, Overrides, Reported, kept_states, most_in_unit
-from qmltrain.engines.memory import available_bytes
 from qmltrain.engines.protocol import (
     DEFAULT_GRADIENT,
     DEFAULT_OPTIONS,
@@ -20,7 +19,7 @@ from qmltrain.engines.protocol import (
 )
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.job_limits import usable_cpus
+from qmltrain.job_limits import available_bytes, usable_cpus
 from qmltrain.units import gib
 
 MAX_QUBITS = 32

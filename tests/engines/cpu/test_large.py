@@ -11,7 +11,7 @@ import pytest
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
-from qmltrain.engines.memory import available_bytes
+from qmltrain.job_limits import available_bytes
 from tests.engines.cases import hea
 from tests.engines.comparison import begin
 
