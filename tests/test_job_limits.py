@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmltrain.engines import memory
+from qmltrain import job_limits
 from qmltrain.engines.cpu.engine import thread_count
 from qmltrain.job_limits import control_groups, cpu_limits, memory_left, usable_cpus
 
@@ -142,8 +142,8 @@ def test_cpus_that_slurm_allots_to_a_task(tmp_path, variables, cpus):
 
 
 def test_memory_and_threads_of_a_run_follow_the_limits(monkeypatch):
-    monkeypatch.setattr(memory, "memory_left", lambda: {"a": 1000, "b": 5000})
-    assert memory.available_bytes() == 800
+    monkeypatch.setattr(job_limits, "memory_left", lambda root: {"a": 1000, "b": 5000})
+    assert job_limits.available_bytes() == 800
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     assert thread_count(0) == 1 and thread_count(5) == 5
 

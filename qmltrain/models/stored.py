@@ -65,5 +65,8 @@ def best_snapshot(directory: Path) -> Snapshot:
     folder = SnapshotFolder.reader(directory / SNAPSHOTS)
     snapshot = folder.load_best() or folder.load_latest()
     if snapshot is None:
-        raise InputError(f"{directory}: no snapshot was saved yet; let the run go on for run.save_every steps")
+        raise InputError(
+            f"{directory}: no snapshot was saved yet; let the run go on: one comes every 30 seconds, or every "
+            "run.save_every steps"
+        )
     return snapshot

@@ -25,6 +25,7 @@ from qmltrain.training.metrics import evaluate, metric_names
 from qmltrain.training.optimizer_protocol import FullBatchOptimizer, Optimizer
 from qmltrain.training.progress import Progress, Silent, figure
 
+SNAPSHOT_SECONDS = 30.0  # between two snapshots
 STEP_METRICS = ("train/loss", "gradient_norm", "learning_rate", "drift")
 _NOT_SHOWN = ("balanced_accuracy", "f1_macro", "roc_auc")  # in an epoch's line; all are in the run file
 
@@ -112,7 +113,7 @@ class TrainingPlan:
 
     epochs: int
     total_steps: int
-    save_every: int
+    save_every: int | None
     monitor: str
     patience: int | None
     clip_norm: float | None
@@ -123,7 +124,8 @@ class TrainingPlan:
 
 @dataclass
 class Trainer:
-    """`save(state)` writes a snapshot, `save_best(state)` the best one; `stop()` is asked between chunks.
+    """`save(state)` writes a snapshot, `save_best(state)` the best one: every `plan.save_every` steps and at each best
+    epoch, or where that is None every `SNAPSHOT_SECONDS`; and at the end. `stop()` is asked between chunks.
 
     `unscale` brings regression targets back to the units of the data, in which their metrics are given (the loss
     stays that of the scaled targets).
@@ -143,7 +145,8 @@ class Trainer:
     def __post_init__(self) -> None:
         self.layer_names, self._groups = self.evaluator.model.layers()
         self._arrived: dict[bytes, BatchGradient] = {}  # of the parameters where the last full-batch step ended
-        self._clock = time.monotonic()
+        self._clock = self._saved = time.monotonic()
+        self._best_waits = False  # for the next snapshot
 
     def run(self, state: TrainingState) -> TrainingState:
         """Train until the plan, early stopping or the optimiser ends it.
@@ -167,7 +170,11 @@ class Trainer:
 
     def _save(self, state: TrainingState) -> None:
         self._take_time(state)
+        if self._best_waits:  # first: what a snapshot counts as best is there, whenever a kill comes
+            self.save_best(state)
+            self._best_waits = False
         self.save(state)
+        self._saved = time.monotonic()
 
     def _take_time(self, state: TrainingState) -> None:
         """Add the wall time since the last call to the running epoch's."""
@@ -218,7 +225,8 @@ class Trainer:
         metrics = dict(zip(STEP_METRICS, (result.loss, norm, learning_rate, result.drift), strict=True))
         self.store.append_step(state.step, metrics, np.sqrt(squares), result.gradient_P, theta_P)
         self.progress.step(state.step, {"loss": result.loss})
-        if state.step % self.plan.save_every == 0:
+        every = self.plan.save_every
+        if state.step % every == 0 if every else time.monotonic() - self._saved >= SNAPSHOT_SECONDS:
             self._save(state)
 
     def _gradient(
@@ -296,7 +304,10 @@ class Trainer:
                 return
         state.best_value, state.best_epoch, state.stale_epochs = value, state.epoch, 0
         state.best_theta_P = state.theta_P.copy()
-        self.save_best(state)
+        if self.plan.save_every is None:
+            self._best_waits = True
+        else:
+            self.save_best(state)
 
     def outputs(
         self, theta_P: FloatArray, chunks: Iterator[tuple[FloatArray, np.ndarray]]

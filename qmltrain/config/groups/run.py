@@ -32,9 +32,9 @@ class RunConfig(ConfigGroup):
     seed_split: int | None = option(None, "train, validation and test split (null: from seed)", SEED)
     seed_initial: int | None = option(None, "first parameters (null: from seed)", SEED)
     seed_order: int | None = option(None, "order of the samples (null: from seed)", SEED)
-    save_every: int = option(
-        100,
-        "steps between snapshots, from which a run goes on",
+    save_every: int | None = option(
+        None,
+        "steps between snapshots, from which a run goes on (null: one every 30 seconds)",
         COUNT,
         same_run="a resumed run equals the uninterrupted one bit for bit",
     )
