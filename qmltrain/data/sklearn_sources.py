@@ -5,6 +5,8 @@ A generator's seed is 0 where none is given and not derived from `run.seed`: a s
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,43 +18,30 @@ from qmltrain.errors import InputError
 
 def digits() -> ArraySource:
     """1797 handwritten digits of 8 x 8 pixels, 0 to 16."""
-    from sklearn.datasets import load_digits
-
-    bundle = load_digits()
-    return _bundled("digits", bundle.images, bundle)
+    table = _numbers("digits.csv.gz", ",")
+    images = table[:, :-1].reshape(-1, 8, 8)
+    return _checked("digits", images, table[:, -1].astype(np.int64), tuple(str(digit) for digit in range(10)))
 
 
 def iris() -> ArraySource:
     """150 flowers of 3 species, 4 lengths in cm."""
-    from sklearn.datasets import load_iris
-
-    bundle = load_iris()
-    return _bundled("iris", bundle.data, bundle)
+    return _table("iris", "iris.csv")
 
 
 def wine() -> ArraySource:
     """178 wines of 3 growers, 13 chemical measures."""
-    from sklearn.datasets import load_wine
-
-    bundle = load_wine()
-    return _bundled("wine", bundle.data, bundle)
+    return _table("wine", "wine_data.csv")
 
 
 def breast_cancer() -> ArraySource:
     """569 tumours, malignant or benign, 30 measures of cell nuclei."""
-    from sklearn.datasets import load_breast_cancer
-
-    bundle = load_breast_cancer()
-    return _bundled("breast_cancer", bundle.data, bundle)
+    return _table("breast_cancer", "breast_cancer.csv")
 
 
 def diabetes() -> ArraySource:
     """442 patients, 10 measures in their own units, progression of the disease after a year (regression)."""
-    from sklearn.datasets import load_diabetes
-
     # The scaled variant is scaled with the statistics of all rows, which would leak the test split.
-    bundle = load_diabetes(scaled=False)
-    return _checked("diabetes", bundle.data, bundle.target.astype(np.float64), ())
+    return _checked("diabetes", _numbers("diabetes_data_raw.csv.gz", " "), _numbers("diabetes_target.csv.gz", " "), ())
 
 
 def make_moons(*, n_samples: int = 1000, noise: float = 0.1, generator_seed: int = 0) -> ArraySource:
@@ -122,8 +111,27 @@ def make_friedman1(
     return _checked("make_friedman1", x, y, ())
 
 
-def _bundled(name: str, x: Any, bundle: Any) -> ArraySource:
-    return _checked(name, x, bundle.target, tuple(str(c) for c in bundle.target_names))
+def _table(name: str, file: str) -> ArraySource:
+    """A table whose first line has its sizes and the names of the classes, and whose last column is the class."""
+    with _installed(file).open(encoding="utf-8") as stream:
+        class_names = stream.readline().strip().split(",")[2:]
+    table = _numbers(file, ",", skiprows=1)
+    return _checked(name, np.ascontiguousarray(table[:, :-1]), table[:, -1].astype(np.int64), tuple(class_names))
+
+
+def _numbers(file: str, delimiter: str, skiprows: int = 0) -> Any:
+    return np.loadtxt(_installed(file), delimiter=delimiter, skiprows=skiprows)
+
+
+def _installed(file: str) -> Path:
+    """A file of scikit-learn's, read without importing the package: that takes longer than many a training."""
+    found = find_spec("sklearn")
+    folders = (found and found.submodule_search_locations) or ()
+    for folder in folders:
+        path = Path(folder) / "datasets" / "data" / file
+        if path.is_file():
+            return path
+    raise InputError(f"dataset.name: {file} of scikit-learn is not there; install scikit-learn again")
 
 
 def _checked(name: str, x: Any, y: Any, class_names: tuple[str, ...] | None = None) -> ArraySource:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import sklearn.datasets
 
+from qmltrain.data import sklearn_sources
 from qmltrain.data.registry import build_source
 from qmltrain.errors import InputError
 from tests.data.refusals import refused
@@ -82,3 +86,17 @@ def test_friedman_is_that_of_sklearn():
     np.testing.assert_array_equal(source.read(np.arange(50)), x)
     np.testing.assert_array_equal(source.labels(), y)
     refused("make_friedman1", r"^dataset\.n_features: 4 is too few", n_features=4)
+
+
+def test_bundled_sets_need_no_import_of_sklearn():
+    """It takes longer than many a training."""
+    lines = ["import sys", "from qmltrain.data.registry import build_source"]
+    lines += [f"build_source({name!r}, {{}})" for name in ("digits", "iris", "wine", "breast_cancer", "diabetes")]
+    code = "; ".join([*lines, "print('sklearn' in sys.modules)"])
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
+
+
+def test_a_file_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(sklearn_sources, "find_spec", lambda name: None)
+    refused("iris", "dataset.name: iris.csv of scikit-learn is not there")
