@@ -21,7 +21,7 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
-# Runs are put on the disk (fsync) again and again: in memory that takes no time. Kept are the folders of failed tests.
+# Runs are put on the disk (fsync) again and again: in memory that takes no time.
 IN_MEMORY = "/dev/shm"
 if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 4 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)

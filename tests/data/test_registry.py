@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import inspect
-import sys
 
 import numpy as np
 import pytest
@@ -43,7 +42,6 @@ def options(tmp_path, monkeypatch):
 
         pyarrow.parquet.write_table(pyarrow.table({"a": x[:, 0], "y": y}), tmp_path / "table.parquet")
     (tmp_path / "my_data_for_sources.py").write_text(MODULE)
-    monkeypatch.delitem(sys.modules, "my_data_for_sources", raising=False)  # of the test before, in another folder
     monkeypatch.syspath_prepend(str(tmp_path))
     return {
         "cifar10": {"path": str(tmp_path / "batch.bin")},
