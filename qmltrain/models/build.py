@@ -54,7 +54,10 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
             f"loss.name: fidelity is 1 - the expectation of a projector, observable.name={observable.name} is not one; "
             "choose observable=target_state or projector, or loss=expectation"
         )
-    n_outputs = check_head(head, loss, observables.n_observables, n_classes, observable_range(observables))
+    lowest, highest = observable_range(observables)
+    if not np.isfinite(highest - lowest):
+        raise InputError("observable: its coefficients add up to more than 1.8e308; write smaller ones")
+    n_outputs = check_head(head, loss, observables.n_observables, n_classes, (lowest, highest))
     amplitude = AmplitudeOptions()
     if circuit.amplitude_encoded and encoding.name == "amplitude":
         given = group_options(encoding)

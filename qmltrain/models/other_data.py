@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,15 +88,22 @@ def _check_fits(source: Source, trained: TrainedModel) -> None:
         )
 
 
+def are_numbered(source: Source, class_names: tuple[str, ...]) -> bool:
+    """Whether the classes of `source` are numbers 0, 1, ... and those of the run words."""
+    names = [str(name) for name in source.info.class_names]
+    words = not any(re.fullmatch(r"-?[0-9]+", name) for name in class_names)
+    return words and names == [str(c) for c in range(len(names))]
+
+
 def class_numbers(source: Source, class_names: tuple[str, ...]) -> np.ndarray:
-    """The run's number of every class of `source`, by name; data with numbers only are taken by number.
+    """The run's number of every class of `source`, by name; data with numbers only are taken by number where the
+    run's classes are words.
 
     Raises InputError where the run does not know a class.
     """
     names = [str(name) for name in source.info.class_names]
     present = np.unique(source.labels()).tolist()
-    numbered = names == [str(c) for c in range(len(names))]
-    if numbered and not any(name in class_names for name in names):
+    if are_numbered(source, class_names):
         names = [class_names[c] if c < len(class_names) else name for c, name in enumerate(names)]
     numbers = np.full(len(names), -1)
     for c in present:

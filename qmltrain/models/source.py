@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
 from qmltrain.data.sizes import memory_for_data
 from qmltrain.data.splits import Split, check_two_classes, split, split_as_given
-from qmltrain.errors import MemoryLimitError
+from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.job_limits import available_bytes
 from qmltrain.models.build import group_options
 from qmltrain.units import gib
@@ -60,6 +61,16 @@ def open_source(config: Config, seeds: Seeds, *, labels_needed: bool = True) -> 
             labels_needed=labels_needed,
         )
     return select(source, classes=dataset.classes, samples=dataset.samples, seed=seeds.split)
+
+
+def check_same_source(source: Source, before: str, directory: Path) -> None:
+    """Raise InputError where the checksum of the data set is no longer the one `before`."""
+    now = source.checksum
+    if before != now:
+        raise InputError(
+            f"dataset: {source.info.name} has changed since the run in {directory} began (sha256 was "
+            f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
+        )
 
 
 def check_generated_size(dataset: DatasetConfig) -> None:

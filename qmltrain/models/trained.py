@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
@@ -187,8 +188,16 @@ class TrainedModel:
 
     def _by_name(self, x: Any) -> Any:
         """The columns of a table in the order of the run's features; anything else, and without names, as it is."""
+        if hasattr(x, "column_names") and hasattr(x, "to_pandas"):  # a table of Arrow
+            x = x.to_pandas()
         columns = getattr(x, "columns", None)
-        if columns is None or not self.feature_names:
+        if columns is None:
+            return x
+        if not self.feature_names:
+            warnings.warn(
+                "x: the columns of the table are taken in order, since the run was trained on data without names",
+                stacklevel=4,
+            )
             return x
         called = {str(column): column for column in columns}
         there = Counter(str(column) for column in columns)

@@ -77,15 +77,26 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
     Everything but the rows has been compared with its checksum then (schema 2). Raises InputError where there is no
     file, one that is no run file, or one of another schema version; StorageError where it is damaged.
     """
-    import h5py
 
     if not path.is_file():
         raise InputError(f"{path}: no run file there; give a run's directory or its run.h5")
     version = check_first_block(path)
-    with _damage_named(path), h5py.File(path, "r", locking=False) as file:
+    with _damage_named(path), _opened(path) as file:
         if file.attrs.get("schema_version") != version or VALID_ROWS not in file:
             raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
         yield file
+
+
+def _opened(path: Path) -> h5py.File:
+    """Without locks, unless this process has the file open with them: HDF5 refuses to have it both ways."""
+    import h5py
+
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking" not in str(error):
+            raise
+        return h5py.File(path, "r")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from qmltrain.errors import InputError, StorageError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
+from qmltrain.models.source import check_same_source, derive_seeds, open_source
 from qmltrain.models.stored import with_data_found
 from qmltrain.models.stored_files import check_user_code
 from qmltrain.runs.directory import default_directory, why_not_writable
@@ -52,10 +53,10 @@ def train(
     check_directory(directory)
     status = existing_status(config, directory)
     if status == COMPLETED:
-        return say_complete(directory)
+        return say_complete(config, directory)
     with StopRequest() as stop, RunLock(directory) if status else nullcontext():
         if status and existing_status(config, directory) == COMPLETED:  # by a process that had the lock before
-            return say_complete(directory)
+            return say_complete(config, directory)
         snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
         snapshot = snapshots.load_latest() if snapshots else None
         had_data = directory if status else data_of
@@ -83,8 +84,20 @@ def train(
         return train(config, context, directory, choices)  # another process began the run in the meantime
 
 
-def say_complete(directory: Path) -> int:
-    """The results of a run that needs nothing more; exit code 0."""
+def say_complete(config: Config, directory: Path) -> int:
+    """The results of a run that needs nothing more; exit code 0.
+
+    They are those of the data, files and functions that it was trained on: raises InputError where these are others
+    now. Data that are no longer there are a warning.
+    """
+    attributes = open_run(directory).attributes
+    check_user_code(config, attributes.get("user_code"), directory)
+    try:
+        source = open_source(with_data_found(config, directory), derive_seeds(config.run))
+    except InputError as error:
+        warnings.warn(f"{directory}: its data cannot be compared with those it was trained on: {error}", stacklevel=2)
+    else:
+        check_same_source(source, attributes["dataset_checksum"], directory)
     print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
     print_result(directory)
     return 0
@@ -121,12 +134,7 @@ def existing_status(config: Config, directory: Path) -> str | None:
 
 def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> None:
     """Raise InputError where the data set is not the one that the run began with."""
-    before, now = snapshot.state["dataset_checksum"], problem.source.checksum
-    if before != now:
-        raise InputError(
-            f"dataset: {problem.source.info.name} has changed since the run in {directory} began (sha256 was "
-            f"{before[:12]}..., now {now[:12]}...); restore it, or start another run with run.dir"
-        )
+    check_same_source(problem.source, snapshot.state["dataset_checksum"], directory)
 
 
 def check_same_config(config: Config, snapshot: Snapshot, directory: Path) -> None:

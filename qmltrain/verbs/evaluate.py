@@ -12,10 +12,10 @@ import numpy as np
 
 from qmltrain.config.schema import CommandContext
 from qmltrain.data.batches import PreparedData
-from qmltrain.data.protocol import SourceInfo
+from qmltrain.data.protocol import Source
 from qmltrain.errors import InputError
 from qmltrain.models.data_facts import shortened
-from qmltrain.models.other_data import class_numbers, open_other_data
+from qmltrain.models.other_data import are_numbered, class_numbers, open_other_data
 from qmltrain.models.problem import EVALUATION_ROWS, build_problem
 from qmltrain.models.stored import best_snapshot, stored_config, with_data_found
 from qmltrain.models.stored_files import with_stored_files
@@ -100,7 +100,7 @@ def run(
         write_predictions(predictions, trained, parts, outputs)
     print(f"run        {directory}, epoch {trained.epoch}")
     if dataset:
-        print_data(trained, parts[0].data.source.info)
+        print_data(trained, parts[0].data.source)
     if shots is not None:
         print(f"shots      {shots} a sample, seed {seed}")
     for name, value in summary.items():
@@ -127,8 +127,9 @@ def other_data(trained: TrainedModel, changes: Mapping[str, Any], predictions: P
     return Part(ALL, rows, labels_B, data, not reason)
 
 
-def print_data(trained: TrainedModel, info: SourceInfo) -> None:
-    """What is evaluated, and how its columns were found."""
+def print_data(trained: TrainedModel, source: Source) -> None:
+    """What is evaluated, and how its columns and classes were found."""
+    info = source.info
     print(f"data       {info.description}")
     names = trained.feature_names
     if names and info.feature_names:
@@ -136,6 +137,9 @@ def print_data(trained: TrainedModel, info: SourceInfo) -> None:
     elif names or info.feature_names:
         who = "the data" if names else "the run"
         print(f"features   by position: {shortened(names or info.feature_names)} ({who} without names of columns)")
+    if trained.class_names and not info.no_labels and are_numbered(source, trained.class_names):
+        numbered = ", ".join(f"{number} is {name}" for number, name in enumerate(trained.class_names))
+        print(f"labels     by number: {numbered} (the data without names of classes)")
     for note in info.notes:
         print(f"note       {note}")
     if info.no_labels and trained.model.loss.supervised:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
-from qmltrain.models.source import derive_seeds, open_source
+from qmltrain.models.source import check_same_source, derive_seeds, open_source
 from qmltrain.models.stored import stored_config, with_data_found
 from qmltrain.models.stored_files import check_user_code
 from qmltrain.runs.differences import SURROUNDINGS, first_difference
@@ -36,8 +36,7 @@ def run(path: Path, context: CommandContext, *, directory: Path | None = None) -
     attributes = view.attributes
     check_user_code(config, attributes.get("user_code"), original)
     source = open_source(with_data_found(config, original), derive_seeds(config.run))
-    if source.checksum != attributes["dataset_checksum"]:
-        raise InputError(f"dataset: {source.info.name} has changed since the run in {original} began; restore it")
+    check_same_source(source, attributes["dataset_checksum"], original)
     directory = directory or _fresh(original)
     if directory.resolve() == original.resolve():
         raise InputError(f"run.dir: {directory} is the run itself; choose another directory for its repetition")

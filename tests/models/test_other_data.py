@@ -276,3 +276,45 @@ def test_training_needs_labels(tmp_path, kind, capsys):
     words += ["dataset.target=kind", "dataset.features=[a,b,c]"] if kind == "csv" else []
     assert main(words) == 2
     assert capsys.readouterr().err.startswith(f"qmltrain: error: dataset.{'target' if kind == 'csv' else 'y_key'}: ")
+
+
+def test_a_table_of_arrow_goes_by_name(model):
+    pyarrow = pytest.importorskip("pyarrow")
+    x, _ = samples(5, seed=3)
+    expected = model.predict(x)
+    table = pyarrow.table({name: columns_of(x)[name] for name in reversed(NAMES)})
+    assert model.predict(table).tolist() == expected.tolist()
+
+
+@pytest.fixture(scope="module")
+def run_on_arrays(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("arrays")
+    x, labels = samples(60)
+    np.savez(folder / "own.npz", x=x, y=np.where(labels == 1, 1, -1))
+    table = {**NOT_MOONS, "dataset__name": "npz", "dataset__path": str(folder / "own.npz")}
+    return complete(folder / "runs", **table, circuit__n_qubits=3, train__epochs=2)
+
+
+def test_a_frame_for_a_run_without_names_is_taken_in_order_and_that_is_said(run_on_arrays):
+    pandas = pytest.importorskip("pandas")
+    x, _ = samples(5, seed=3)
+    model = qmltrain.load(run_on_arrays)
+    with pytest.warns(UserWarning, match="columns of the table are taken in order"):
+        found = model.predict(pandas.DataFrame(columns_of(x)))
+    assert found.tolist() == model.predict(x).tolist()
+
+
+def test_numbers_for_words_are_said(run, tmp_path, capsys):
+    """The run knows no and yes; 0 and 1 are taken in that order, which a reader may know to be wrong."""
+    x, labels = samples(20, seed=4)
+    path = write(tmp_path / "numbers.csv", {**columns_of(x), "kind": labels})
+    assert evaluate.run(run, CONTEXT, dataset={"path": str(path)}) == 0
+    assert "labels     by number: 0 is no, 1 is yes" in capsys.readouterr().out
+
+
+def test_numbers_are_no_places_among_numbers(run_on_arrays, tmp_path):
+    """The classes of the run are -1 and 1; a 0 is neither."""
+    x, _ = samples(6, seed=4)
+    np.savez(tmp_path / "zeros.npz", x=x, y=np.zeros(6, int))
+    with pytest.raises(InputError, match="has the class '0', which the run does not know .it knows -1, 1"):
+        evaluate.run(run_on_arrays, CONTEXT, dataset={"path": str(tmp_path / "zeros.npz")})

@@ -7,7 +7,7 @@ import pytest
 
 from qmltrain.errors import InputError
 from qmltrain.models.problem import build_problem
-from tests.small_configs import moons
+from tests.small_configs import ising_chain, moons
 
 NOT_MOONS = {"dataset__n_samples": None, "dataset__noise": None, "dataset__generator_seed": None}
 
@@ -49,4 +49,10 @@ def test_features_that_an_encoding_cannot_take_are_found_before_the_training(tmp
     config = moons(tmp_path, **NOT_MOONS, dataset__name="npz", dataset__path=str(tmp_path / "data.npz"),
                    encoding__name=encoding, encoding__repeats=None, preprocess__scale="none")  # fmt: skip
     with pytest.raises(InputError, match=f"sample 41, feature 1: 1.5 {reason}"):
+        build_problem(config)
+
+
+def test_coefficients_that_add_up_to_infinity(tmp_path):
+    config = ising_chain(tmp_path, observable__field=1e308, observable__coupling=1e308)
+    with pytest.raises(InputError, match="observable: its coefficients add up to more than 1.8e308"):
         build_problem(config)

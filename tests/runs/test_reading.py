@@ -50,3 +50,14 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"qmltrain-run 99", b"qmltrain-run 3 ", 1))
     with pytest.raises(InputError, match=r"schema version 3; this program reads 1 and 2: .* \(qmltrain.*\)"):
         open_run(tmp_path)
+
+
+@pytest.mark.parametrize("completed", [False, True])
+def test_a_file_that_this_process_has_open_otherwise(tmp_path: Path, completed: bool) -> None:
+    store = create(tmp_path)
+    store.append_step(1, {"loss": 2})
+    store.close("completed" if completed else "interrupted")
+    with h5py.File(tmp_path / "run.h5"):
+        assert open_run(tmp_path).table("metrics")["loss"].tolist() == [2]
+    with h5py.File(tmp_path / "run.h5", locking=False):
+        assert open_run(tmp_path).table("metrics")["loss"].tolist() == [2]
