@@ -8,6 +8,7 @@ understood limits nothing.
 from __future__ import annotations
 
 import os
+import re
 import resource
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -101,7 +102,10 @@ def control_groups(controller: str, root: Path = ROOT) -> Iterator[Path]:
         group = own.get("" if is_second else controller)
         if group is None or len(fields) < 5:
             continue
-        mounted, folder = fields[3].rstrip("/"), root / fields[4].lstrip("/")
+        mounted, mount_point = (
+            re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), path) for path in fields[3:5]
+        )
+        mounted, folder = mounted.rstrip("/"), root / mount_point.lstrip("/")
         inside = group.removeprefix(mounted) if group == mounted or group.startswith(f"{mounted}/") else ""
         parts = [part for part in inside.split("/") if part]
         if ".." in parts:  # a group outside of what this process sees

@@ -156,3 +156,10 @@ def test_ulimit_counts():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 3 * GIB < int(done.stdout) < 4 * GIB
+
+
+def test_a_mount_point_with_a_blank(tmp_path):
+    """The kernel writes it as \\040."""
+    mounts = "30 23 0:26 / /sys/fs/my\\040cgroups rw - cgroup2 cgroup2 rw\n"
+    root = lay(tmp_path, "0::/job\n", mounts, {})
+    assert list(control_groups("memory", root))[0] == root / "sys/fs/my cgroups/job"

@@ -1,4 +1,4 @@
-"""The command's output: closed streams swallow it, a reader or a terminal that goes away ends nothing."""
+"""The command's output: closed streams swallow it, a reader, a terminal or a log that goes away ends nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def prepare_streams() -> None:
             continue
         if stream is getattr(sys, f"__{name}__"):
             stream.flush()
-            raw = io.BufferedWriter(_LastingOutput(stream.fileno()))
+            raw = io.BufferedWriter(_LastingOutput(stream.fileno(), is_log=name == "stderr"))
             by_line = name == "stderr" or stream.line_buffering or stream.write_through  # the last: python -u
             stream = io.TextIOWrapper(raw, encoding=stream.encoding, line_buffering=by_line)
             setattr(sys, name, stream)
@@ -35,21 +35,25 @@ def prepare_streams() -> None:
 
 
 class _LastingOutput(io.RawIOBase):
-    """Writes to a descriptor, and to nowhere once the reader of its pipe or its terminal is gone."""
+    """Writes to a descriptor, and to nowhere once the reader of its pipe or its terminal is gone.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    So does standard error once it cannot be written at all: a full disk under a log ends no training. Standard output,
+    which has results, raises OSError then, once.
+    """
+
+    def __init__(self, descriptor: int, *, is_log: bool = False) -> None:
+        self._descriptor, self._is_log = descriptor, is_log
         self._gone = {errno.EPIPE, errno.EIO} if os.isatty(descriptor) else {errno.EPIPE}
 
     def write(self, data: Any) -> int:
         try:
             return os.write(self._descriptor, data)
         except OSError as error:
-            if error.errno not in self._gone:
-                raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._descriptor)
-        os.close(nowhere)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._descriptor)
+            os.close(nowhere)
+            if error.errno not in self._gone and not self._is_log:
+                raise OSError(error.errno, error.strerror, "standard output") from None
         return len(data)
 
     def writable(self) -> bool:

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from qmltrain.config.identity import config_hash
 from qmltrain.config.schema import Config
-from qmltrain.config.storage import from_yaml
+from qmltrain.config.storage import from_yaml, to_dict
 from qmltrain.data.files import locate
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.views import open_run
@@ -60,8 +61,19 @@ def with_data_found(config: Config, directory: Path) -> Config:
     return dataclasses.replace(config, dataset=dataclasses.replace(dataset, **found)) if found else config
 
 
+def check_same_config(config: Config, snapshot: Snapshot, path: Path) -> None:
+    """Raise StorageError where the config in the run file `path` is not the one that the snapshot was made with."""
+    before, now = snapshot.state.get("config_hash"), config_hash(to_dict(config))
+    if before is not None and before != now:  # snapshots of schema 1 have none
+        raise StorageError(
+            f"{path}: its config is not the one that its snapshots were made with (hash {now}, was {before}): it is "
+            "damaged, or a snapshot is that of another run; restore both from one copy"
+        )
+
+
 def best_snapshot(directory: Path) -> Snapshot:
-    """The snapshot with the best parameters so far; InputError where none was saved yet."""
+    """The snapshot with the best parameters so far; InputError where none was saved yet, StorageError where it is that
+    of another run."""
     folder = SnapshotFolder.reader(directory / SNAPSHOTS)
     snapshot = folder.load_best() or folder.load_latest()
     if snapshot is None:
@@ -69,4 +81,5 @@ def best_snapshot(directory: Path) -> Snapshot:
             f"{directory}: no snapshot was saved yet; let the run go on: one comes every 30 seconds, or every "
             "run.save_every steps"
         )
+    check_same_config(stored_config(directory)[0], snapshot, directory / FILE_NAME)
     return snapshot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +22,30 @@ class Difference:
     largest: float
 
 
-def first_difference(first: RunView, second: RunView) -> Difference | None:
+def stored_otherwise(first: RunView, second: RunView) -> tuple[str, ...]:
+    """Quantities and tables in which two equal trainings differ, since versions store them otherwise.
+
+    Without the attribute `step_rows` drift was 0 where it was not measured, and with L-BFGS the rows of a step were
+    those after its update.
+    """
+    old = [view for view in (first, second) if "step_rows" not in view.attributes]
+    if len(old) != 1:
+        return ()
+    of_lbfgs = old[0].config["optimizer"]["name"] == "lbfgs"
+    return ("drift", *(("metrics", "epochs", "layer_norms", "gradients") if of_lbfgs else ()))
+
+
+def first_difference(first: RunView, second: RunView, passed_over: Collection[str] = ()) -> Difference | None:
     """Where metrics, epochs, gradients, parameters and evaluations of two runs first differ; None: alike to the bit.
 
-    What only one of them stored is passed over: it is the config that differs there. So is the wall time.
+    What only one of them stored is passed over: it is the config that differs there. So are the wall time, and tables
+    and quantities in `passed_over`.
     """
     for name in TABLES:
+        if name in passed_over:
+            continue
         a, b = first.table(name), second.table(name)
-        shared = [column for column in a if column in b and column != WALL_SECONDS]
+        shared = [column for column in a if column in b and column not in (WALL_SECONDS, *passed_over)]
         if not shared:
             continue
         index = shared[0]

@@ -61,10 +61,11 @@ def encode_first_block(image: _Readable, changing: Iterable[tuple[int, int]], wr
 
 
 def check_first_block(path: Path) -> int:
-    """The schema version of the run file at ``path``, after its checksum: 1 for an HDF5 file without a first block.
+    """The schema version of the run file at ``path``, after its checksum: 1 for an HDF5 file without a first block, 0
+    for what is no run file (or damaged in its first line).
 
-    Raises StorageError where the file is damaged or cannot be read, InputError where it is no run file or one of a
-    version that this program does not read.
+    Raises StorageError where the file is damaged or cannot be read, InputError where it is of a version that this
+    program does not read.
     """
     try:
         with path.open("rb") as file:
@@ -81,7 +82,7 @@ def _check(path: Path, file: BinaryIO, block: bytes) -> int:
     line = rest.partition(b"\n")[0] + b"\n"
     words = first.split(b" ")
     if words[0] != _MAGIC or len(words) != 3:
-        raise InputError(f"{path}: not a run file (or damaged in its first line); give a run's directory or its run.h5")
+        return 0
     try:
         described = json.loads(line)
         parts = [(int(begin), int(end)) for begin, end in described["unchanging"]]

@@ -78,9 +78,16 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
     file, one that is no run file, or one of another schema version; StorageError where it is damaged.
     """
 
+    if path.name == FILE_NAME and path.is_dir():
+        raise StorageError(f"{path}: a directory in the place of the run file; restore it from a copy")
     if not path.is_file():
         raise InputError(f"{path}: no run file there; give a run's directory or its run.h5")
     version = check_first_block(path)
+    if version == 0:
+        problem = f"{path}: not a run file, or damaged in its first line"
+        if path.name == FILE_NAME:  # in its place
+            raise StorageError(f"{problem}; restore it from a copy")
+        raise InputError(f"{problem}; give a run's directory or its {FILE_NAME}")
     with _damage_named(path), _opened(path) as file:
         if file.attrs.get("schema_version") != version or VALID_ROWS not in file:
             raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")

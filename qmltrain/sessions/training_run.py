@@ -13,12 +13,12 @@ from qmltrain.cluster.signals import StopRequest
 from qmltrain.config.identity import check_same_run, config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict
-from qmltrain.errors import InputError, StorageError
+from qmltrain.errors import InputError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
 from qmltrain.models.source import check_same_source, derive_seeds, open_source
-from qmltrain.models.stored import with_data_found
+from qmltrain.models.stored import check_same_config, with_data_found
 from qmltrain.models.stored_files import check_user_code
 from qmltrain.runs.directory import default_directory, why_not_writable
 from qmltrain.runs.file_layout import FILE_NAME
@@ -64,7 +64,7 @@ def train(
         problem = build_problem(found, snapshot.arrays if snapshot else None)
         if snapshot:
             check_same_data(problem, snapshot, directory)
-            check_same_config(config, snapshot, directory)
+            check_same_config(config, snapshot, directory / FILE_NAME)
             check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
         chosen = snapshot.state["choices"] if snapshot else choices
         compiled = compile_model(config, problem.model, chosen, problem.samples_of_step)
@@ -135,16 +135,6 @@ def existing_status(config: Config, directory: Path) -> str | None:
 def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> None:
     """Raise InputError where the data set is not the one that the run began with."""
     check_same_source(problem.source, snapshot.state["dataset_checksum"], directory)
-
-
-def check_same_config(config: Config, snapshot: Snapshot, directory: Path) -> None:
-    """Raise StorageError where the config in the run file is not the one that the snapshot was made with."""
-    before, now = snapshot.state.get("config_hash"), config_hash(to_dict(config))
-    if before is not None and before != now:  # snapshots of schema 1 have none
-        raise StorageError(
-            f"{directory / FILE_NAME}: damaged: its config is not the one that its snapshots were made with (hash "
-            f"{now}, was {before}); restore it from a copy, or choose another run.dir"
-        )
 
 
 def warn_of_another_device(before: Mapping[str, Any], compiled: Compiled, directory: Path) -> None:

@@ -141,12 +141,12 @@ class Trainer:
     stop: Callable[[], bool] = lambda: False
     progress: Progress = field(default_factory=Silent)
     unscale: Callable[[FloatArray], FloatArray] = lambda targets: targets
+    best_waits: bool = False  # the best epoch so far is to be saved with the next snapshot
 
     def __post_init__(self) -> None:
         self.layer_names, self._groups = self.evaluator.model.layers()
         self._arrived: dict[bytes, BatchGradient] = {}  # of the parameters where the last full-batch step ended
         self._clock = self._saved = time.monotonic()
-        self._best_waits = False  # for the next snapshot
 
     def run(self, state: TrainingState) -> TrainingState:
         """Train until the plan, early stopping or the optimiser ends it.
@@ -170,9 +170,9 @@ class Trainer:
 
     def _save(self, state: TrainingState) -> None:
         self._take_time(state)
-        if self._best_waits:  # first: what a snapshot counts as best is there, whenever a kill comes
+        if self.best_waits and state.best_epoch:  # first: what a snapshot counts as best is there, whenever killed
             self.save_best(state)
-            self._best_waits = False
+            self.best_waits = False
         self.save(state)
         self._saved = time.monotonic()
 
@@ -305,7 +305,7 @@ class Trainer:
         state.best_value, state.best_epoch, state.stale_epochs = value, state.epoch, 0
         state.best_theta_P = state.theta_P.copy()
         if self.plan.save_every is None:
-            self._best_waits = True
+            self.best_waits = True
         else:
             self.save_best(state)
 

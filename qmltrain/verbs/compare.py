@@ -8,7 +8,7 @@ from typing import Any
 
 from qmltrain.config.identity import differing_keys
 from qmltrain.config.schema import CommandContext
-from qmltrain.runs.differences import SURROUNDINGS, first_difference
+from qmltrain.runs.differences import SURROUNDINGS, first_difference, stored_otherwise
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.views import RunView, open_run
 from qmltrain.sessions.results import summary_of
@@ -43,8 +43,12 @@ def run(first: Path, second: Path, context: CommandContext) -> int:
             for a, b in [(metrics[0].get(name), metrics[1].get(name))]
         ],
     )
-    found = first_difference(*views)
+    first, second = views
+    passed_over = stored_otherwise(first, second)
+    found = first_difference(first, second, passed_over)
     print()
+    if passed_over:
+        print(f"not compared: {', '.join(passed_over)}, which the two versions store otherwise")
     if found is None:
         print("all stored numbers are equal to the bit")
     else:

@@ -12,7 +12,7 @@ from qmltrain.errors import EXIT_DONE, EXIT_ERROR, InputError
 from qmltrain.models.source import check_same_source, derive_seeds, open_source
 from qmltrain.models.stored import stored_config, with_data_found
 from qmltrain.models.stored_files import check_user_code
-from qmltrain.runs.differences import SURROUNDINGS, first_difference
+from qmltrain.runs.differences import SURROUNDINGS, first_difference, stored_otherwise
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.store import COMPLETED
@@ -43,7 +43,10 @@ def run(path: Path, context: CommandContext, *, directory: Path | None = None) -
     config.run = dataclasses.replace(config.run, dir=str(directory), resume="auto")
     train(config, context, directory, json.loads(attributes["choices"]), data_of=original)
     repeated = open_run(directory)
-    found = first_difference(view, repeated)
+    passed_over = stored_otherwise(view, repeated)
+    if passed_over:
+        print(f"compared   but for {', '.join(passed_over)}, which the version of {original} stored otherwise")
+    found = first_difference(view, repeated, passed_over)
     if found is None:
         print(f"repeated   {directory / FILE_NAME}: equal to {original / FILE_NAME} to the bit")
         return EXIT_DONE

@@ -32,8 +32,16 @@ def test_a_terminal_that_is_closed_swallows():
     os.close(inside)
 
 
-def test_a_full_disk_is_told():
+def test_a_full_disk_is_told_once():
     full = os.open("/dev/full", os.O_WRONLY)
-    with pytest.raises(OSError, match="No space left"):
-        _LastingOutput(full).write(b"x")
+    output = _LastingOutput(full)
+    with pytest.raises(OSError, match="No space left on device: 'standard output'"):
+        output.write(b"x")
+    assert output.write(b"what Python flushes at its end") == 30
+    os.close(full)
+
+
+def test_a_full_disk_under_a_log_swallows():
+    full = os.open("/dev/full", os.O_WRONLY)
+    assert _LastingOutput(full, is_log=True).write(b"x") == 1
     os.close(full)

@@ -32,8 +32,14 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run file there"):
         RunStore.reopen(tmp_path, steps=0, epochs=0)
     path.write_bytes(b"something else")
-    with pytest.raises(InputError, match="not a run file"):
+    with pytest.raises(StorageError, match="run.h5: not a run file, or damaged in its first line; restore it"):
         open_run(tmp_path)
+    with pytest.raises(InputError, match="other: not a run file, .* give a run's directory"):
+        open_run(path.rename(tmp_path / "other"))
+    path.mkdir()
+    with pytest.raises(StorageError, match="run.h5: a directory in the place of the run file"):
+        open_run(tmp_path)
+    path.rmdir()
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(StorageError, match="run.h5: damaged, cannot be read"):
         open_run(tmp_path)
@@ -45,7 +51,7 @@ def test_files_that_are_not_run_files_are_refused(tmp_path: Path) -> None:
     path.unlink()
     create(tmp_path).close()
     path.write_bytes(path.read_bytes().replace(b"qmltrain-run 2 ", b"qmltrain-run 99", 1))
-    with pytest.raises(InputError, match="not a run file"):
+    with pytest.raises(StorageError, match="not a run file"):
         open_run(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"qmltrain-run 99", b"qmltrain-run 3 ", 1))
     with pytest.raises(InputError, match=r"schema version 3; this program reads 1 and 2: .* \(qmltrain.*\)"):

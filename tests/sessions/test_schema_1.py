@@ -11,6 +11,7 @@ import pytest
 from qmltrain.cli import main
 from qmltrain.runs.differences import first_difference
 from qmltrain.runs.views import open_run
+from tests.runs.edited_files import edit
 from tests.runs.schema_1 import make_schema_1
 from tests.sessions.complete_runs import complete
 from tests.sessions.stopped_runs import train_until
@@ -47,6 +48,27 @@ def test_a_completed_run_is_read_evaluated_and_repeated(whole: Path, tmp_path: P
     for words in (["evaluate", str(directory)], ["repeat", str(directory), f"run.dir={tmp_path / 'again'}"]):
         assert main(words) == 0, capsys.readouterr()
     assert "equal to" in capsys.readouterr().out
+
+
+def test_a_repetition_passes_over_what_was_stored_otherwise(tmp_path: Path, capsys) -> None:
+    """Rows of L-BFGS were of another moment, and drift was 0 where it was not measured; parameters must be equal."""
+    directory = complete(tmp_path, optimizer__name="lbfgs", train__batch_size=32, run__gradients="full")
+
+    def as_it_was(file: h5py.File) -> None:
+        del file.attrs["step_rows"]
+        file["metrics/train_loss"][...] = np.roll(file["metrics/train_loss"][()], -1)
+        file["metrics/drift"][...] = 0.0
+
+    edit(directory / "run.h5", as_it_was)
+    make_schema_1(directory)
+    assert main(["repeat", str(directory), f"run.dir={tmp_path / 'again'}"]) == 0
+    printed = capsys.readouterr().out
+    assert "compared   but for drift, metrics, epochs, layer_norms, gradients, which the version of" in printed
+    edit_parameters = open_run(directory).table("parameters")["values"]
+    with h5py.File(directory / "run.h5", "r+") as file:
+        file["parameters/values"][-1, 0] = edit_parameters[-1, 0] + 1e-12
+    assert main(["repeat", str(directory), f"run.dir={tmp_path / 'again'}"]) == 1
+    assert "not equal" in capsys.readouterr().out
 
 
 def test_a_config_that_does_not_fit_the_tables(tmp_path: Path, capsys) -> None:
