@@ -43,9 +43,8 @@ def run(first: Path, second: Path, context: CommandContext) -> int:
             for a, b in [(metrics[0].get(name), metrics[1].get(name))]
         ],
     )
-    first, second = views
-    passed_over = stored_otherwise(first, second)
-    found = first_difference(first, second, passed_over)
+    passed_over = stored_otherwise(views[0], views[1])
+    found = first_difference(views[0], views[1], passed_over)
     print()
     if passed_over:
         print(f"not compared: {', '.join(passed_over)}, which the two versions store otherwise")
