@@ -39,7 +39,7 @@ class GateCalls(Values):
     def operations(self, statement: Any, qubits: tuple[int, ...], scope: Scope, callable_below: int) -> list[Operation]:
         """The operations of one gate call on given qubits, modifiers carried out."""
         name = statement.name.name
-        self.count_operation()
+        self.count_operations()
         modifiers = [self._modifier(modifier, scope) for modifier in statement.modifiers]
         n_controls = sum(count for kind, count in modifiers if kind in ("ctrl", "negctrl"))
         if n_controls >= len(qubits) and n_controls:
@@ -143,9 +143,9 @@ class GateCalls(Values):
             return self.operations(statement, tuple(place(qubit) for qubit in statement.qubits), scope, number)
         raise AssertionError
 
-    def count_operation(self) -> None:
-        """One more gate or iteration of a loop: a short program may stand for a great many."""
-        self.count += 1
+    def count_operations(self, more: int = 1) -> None:
+        """More gates or iterations of a loop: a short program may stand for a great many."""
+        self.count += more
         if self.count > LARGEST_COUNT:
             raise InputError(f"more than {LARGEST_COUNT} gates and iterations of loops")
 

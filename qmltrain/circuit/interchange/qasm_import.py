@@ -96,6 +96,7 @@ class _Reader(GateCalls):
         self.used: set[int] = set()
         self.measured: set[int] = set()
         self.reset: set[int] = set()
+        self._repeated: dict[tuple[str, int], tuple[list[Any], int, list[Gate], set[int], int]] = {}
         self._methods: dict[type, Callable[[Any, Scope], None] | None] = {}
 
     # statements
@@ -194,7 +195,7 @@ class _Reader(GateCalls):
         else:
             raise InputError("a loop goes over a range [a:b] or a set {a, b, ...} of integers")
         for value in values:
-            self.count_operation()
+            self.count_operations()
             self.statements(statement.block, {**scope, name: Expression.number(int(value))})
 
     def _QuantumMeasurementStatement(self, statement: Any, scope: Scope) -> None:
@@ -218,6 +219,25 @@ class _Reader(GateCalls):
         self._emit(self.phase(statement, scope, lambda qubit: self._single(qubit, scope)))
 
     def _QuantumGate(self, statement: Any, scope: Scope) -> None:
+        """One call. Long files repeat those without angles, whose nodes of qubits the reader of plain calls shares."""
+        plain = not (scope or statement.arguments or statement.modifiers)
+        key = (statement.name.name, id(statement.qubits))
+        known = self._repeated.get(key) if plain else None
+        if known is not None and known[0] is statement.qubits and known[1] == len(self.definitions):
+            _, _, gates, used, count = known
+            if not self.measured and len(self.gates) + len(gates) <= LARGEST_COUNT:
+                self.gates += gates
+                self.used |= used
+                self.count_operations(count)
+                return
+        begin, count, used_before, self.used = len(self.gates), self.count, self.used, set()
+        self._call_gate(statement, scope)
+        if plain:
+            found = self.gates[begin:], self.used, self.count - count
+            self._repeated[key] = (statement.qubits, len(self.definitions), *found)
+        self.used = used_before | self.used if used_before else self.used
+
+    def _call_gate(self, statement: Any, scope: Scope) -> None:
         places = [self._qubits(qubit, scope) for qubit in statement.qubits]
         if all(len(place) == 1 for place in places):
             qubits = tuple([place[0] for place in places])

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qmltrain.circuit.interchange import qasm_text
+from qmltrain.circuit.interchange import qasm_calls, qasm_import, qasm_text
 from qmltrain.circuit.interchange.qasm_import import Program, read_program
 from qmltrain.circuit.interchange.qasm_plain import KEYWORDS, PlainStatements
 from qmltrain.errors import InputError
+from tests.circuit.interchange.programs import LIBRARY
 from tests.circuit.interchange.random_programs import programs
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
@@ -54,3 +55,26 @@ def test_the_keywords_are_those_of_the_package():
 
     words = {name.strip("'") for name in qasm3Lexer.literalNames if re.fullmatch(r"'[A-Za-z]+'", str(name))}
     assert words - {"im"} <= KEYWORDS
+
+
+REPEATED = [
+    "qubit[3] q; h q[0]; h q[0]; cx q[0], q[1]; h q[0]; cx q[0], q[1]; h q; h q; gphase(1); id q[2]; id q[2];",
+    "qubit[2] q; gate a u { x u; } a q[0]; a q[0]; gate b u { a u; y u; } a q[0]; b q[0]; b q[0];",
+    "qubit[2] q; reset q[1]; x q[0]; x q[0]; reset q[1]; x q[1]; x q[1]; reset q[1];",
+    "qubit[2] q; id q[1]; id q[1]; reset q[1];",
+    "qubit[2] q; bit c; x q[0]; x q[0]; c = measure q[0]; x q[1]; x q[1]; x q[0];",
+    "qubit[2] q; for int i in [0:2] { x q[i % 2]; x q[0]; } x q[0]; x q[0];",
+    "x $0; x $0; x $4; x $4; cx $0, $4; cx $0, $4;",
+    "qubit[2] q; cx q[0], q[0]; cx q[0], q[0];",
+]
+
+
+@pytest.mark.parametrize("text", REPEATED)
+@pytest.mark.parametrize("limit", [7, 1000])
+def test_repeated_calls(monkeypatch, text, limit):
+    """They are worked out once; as if each were worked out anew, limits and refusals included."""
+    for module in (qasm_import, qasm_calls):
+        monkeypatch.setattr(module, "LARGEST_COUNT", limit)
+    found = outcome(LIBRARY + text)
+    monkeypatch.setattr(PlainStatements, "read", lambda self, text, at, line: (None, at))
+    assert outcome(LIBRARY + text) == found
