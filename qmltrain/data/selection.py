@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.splits import apportion
-from qmltrain.data.wording import listed
+from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
 
 
@@ -70,6 +70,7 @@ def _keep_classes(source: Source, wanted: Sequence[int | str], fewest: int) -> S
         raise InputError(f"dataset.classes: {source.info.name} is a regression and has no classes; leave it null")
     labels = source.labels()
     present = np.unique(labels).tolist()
+    _check_one_reading(source, wanted, present)
     classes = [_class_index(c, source, present) for c in wanted]
     if len(set(classes)) != len(classes):
         raise InputError(f"dataset.classes: [{listed(wanted)}] names a class twice")
@@ -99,6 +100,28 @@ def _subsample(source: Source, samples: int, generator: np.random.Generator) -> 
         chosen = [generator.permutation(found)[:share] for found, share in zip(of_class, shares, strict=True)]
         rows = np.sort(np.concatenate(chosen))
     return SelectedSource(source, rows, labels[rows], source.info.class_names)
+
+
+def _check_one_reading(source: Source, wanted: Sequence[int | str], present: list[int]) -> None:
+    """Refuse the number of one class that is the name of another."""
+    names = source.info.class_names
+    named = {names[c]: c for c in present}
+    for number in wanted:
+        if isinstance(number, str) or number < 0 or named.get(str(number), number) == number:
+            continue
+        as_names = [str(c) for c in wanted]
+        as_numbers = [c if isinstance(c, str) else names[c] for c in wanted if isinstance(c, str) or c in present]
+        whose = f"the number of class {shown(names[number])}" if number in present else "no number of a class"
+        ways = [
+            f'{meant} "dataset.classes=[{",".join(map(repr, texts))}]"'
+            for meant, texts in (("where names are meant", as_names), ("where numbers are", as_numbers))
+            if len(texts) == len(wanted) <= 20 and named.keys() >= set(texts)
+        ]
+        how = f": {', '.join(ways)}" if ways else ""
+        raise InputError(
+            f"dataset.classes: {number} is {whose} and the name of another of {source.info.name}; give names, each in "
+            f"quotes{how}"
+        )
 
 
 def _class_index(wanted: int | str, source: Source, present: list[int]) -> int:

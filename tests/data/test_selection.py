@@ -52,6 +52,29 @@ def test_classes_of_signs():
         select(build_source("iris", {}), classes=[-1, 1])
 
 
+def test_numbers_that_are_names_of_other_classes_are_refused():
+    """['1','2','3'] has the classes 0, 1, 2: 1 would be the class '2'."""
+
+    def of(texts, classes):
+        config = compose_config(["dataset=npz", "dataset.path=a.npz", f"dataset.classes={classes}"])
+        source = array_source("npz", np.ones((len(texts), 1)), np.array(texts), ArrayNames("file"))
+        return select(source, classes=config.dataset.classes).info.class_names
+
+    digits = ["1", "2", "3", "3"]
+    with pytest.raises(InputError) as caught:
+        of(digits, "[1,2]")
+    assert str(caught.value) == (
+        "dataset.classes: 1 is the number of class '2' and the name of another of npz; give names, each in quotes: "
+        "where names are meant \"dataset.classes=['1','2']\", where numbers are \"dataset.classes=['2','3']\""
+    )
+    assert of(digits, "['1','2']") == ("1", "2") and of(digits, "['2','3']") == ("2", "3")
+    with pytest.raises(InputError, match=r"3 is no number of a class .*meant \"dataset\.classes=\['3','2'\]\"$"):
+        of(digits, "[3,'2']")
+    # one reading: names that are their own numbers, or no numbers
+    assert of(["0", "1", "2"], "[2,1]") == ("2", "1") and of(["a", "b", "7"], "[1,2]") == ("a", "b")
+    assert of(["x", "0"], "['0','x']") == ("0", "x")
+
+
 def test_gaps_can_be_closed():
     source = array_source("npz", np.ones((6, 1)), np.array([1, 1, 4, 4, 9, 9]), ArrayNames("file"))
     chosen = select(source, classes=[1, 4, 9])
