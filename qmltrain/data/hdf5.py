@@ -24,6 +24,12 @@ from qmltrain.data.splits import parse_parts
 from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
 
+_NETCDF = (
+    "scale_factor",
+    "add_offset",
+    "_FillValue",
+    "missing_value",
+)  # attributes of what is stored otherwise than meant
 MAX_NOTED_BYTES = 16 * 2**20  # of samples that are read at once to look for columns that are no features
 
 
@@ -54,6 +60,7 @@ class HDF5Source:
         """Everything but the samples; `of` is "test_" for the options of a test set."""
         file = self.path
         self._samples = self._dataset(x_key, f"x_{of}key")  # not read here
+        self._no_values, unscaled = _netcdf(self._samples, self._where)
         with reading(f"{self._where}:"):
             shape, kind, chunk = self._samples.shape, self._samples.dtype, self._samples.chunks
         check_size(8 * max(math.prod(shape[1:]), math.prod(chunk or ())), f"{self._where}: one sample, or one chunk")
@@ -67,12 +74,16 @@ class HDF5Source:
         info, self._labels = check_arrays(
             "hdf5", Layout(shape, kind), labels, names, task=task, parts=parts, no_labels=no_labels
         )
+        if labels is not None:
+            no_labels_for, also = _netcdf(self._dataset(y_key, f"y_{of}key"), f"{file}: {y_key}")
+            _check_values(labels, np.arange(len(labels)), no_labels_for, f"{file}: {y_key}")
+            unscaled += also
         used = (x_key, *([] if no_labels else [y_key]), *([] if split_key is None else [split_key]))
         with reading(f"{file}:"):
             others = files_behind(self._file, used)
         self.files = (file, *others)
         self.info = replace(info, in_memory=False)
-        self.info = replace(self.info, notes=info.notes + self._column_notes())
+        self.info = replace(self.info, notes=info.notes + unscaled + self._column_notes())
 
     def _values(self, key: str, option: str) -> NDArray[Any]:
         """A whole small dataset."""
@@ -129,7 +140,33 @@ class HDF5Source:
                 slab = self._samples[start:stop]
             samples[first : last + 1] = slab[wanted[first : last + 1] - start]
         check_finite(samples, wanted, self._where)
+        _check_values(samples, wanted, self._no_values, self._where)
         return samples if np.array_equal(rows, wanted) else samples[position]
+
+
+def _netcdf(dataset: Any, where: str) -> tuple[FloatArray, tuple[str, ...]]:
+    """By the attributes of netCDF: numbers that stand for a missing value, and a note on a scale (not applied)."""
+    with reading(f"{where}: attributes"):
+        attributes = {name: np.ravel(dataset.attrs[name]) for name in _NETCDF if name in dataset.attrs}
+        scaling = [name for name in ("scale_factor", "add_offset") if name in attributes]
+        missing = [attributes[name] for name in ("_FillValue", "missing_value") if name in attributes]
+        kept = [np.asarray(v, dataset.dtype if dataset.dtype.kind == "f" else v.dtype) for v in missing]
+        numbers = [np.asarray(values, np.float64) for values in kept if values.dtype.kind in "iuf"]
+    note = f"WARNING: {where}: its {' and '.join(scaling)} are not applied; numbers are taken as they are stored"
+    return np.concatenate([np.empty(0), *numbers]), (note,) if scaling else ()
+
+
+def _check_values(values: NDArray[Any], rows: NDArray[Any], no_values: FloatArray, where: str) -> None:
+    """`rows` are those of `values` in the file."""
+    if not len(no_values) or values.dtype.kind not in "iuf":
+        return
+    missing = np.isin(values, no_values).reshape(len(rows), -1).any(axis=1)
+    if missing.any():
+        raise InputError(
+            f"{where}: row {rows[np.argmax(missing)]} holds a number that stands for a missing value "
+            f"({listed([f'{value:g}' for value in no_values])}: _FillValue or missing_value); remove that row, or the "
+            "attribute where it is a value"
+        )
 
 
 def _slabs(wanted: NDArray[np.int64], chunk_rows: int) -> list[tuple[int, int]]:

@@ -1,10 +1,12 @@
 """Which files an HDF5 dataset is read from: external links, sources of virtual datasets, raw files.
 
-HDF5 itself reads the fill value, mostly 0, where the source of a virtual dataset or a piece of a raw file is missing.
+HDF5 itself reads the fill value, mostly 0, where the source of a virtual dataset, a piece of a raw file or a chunk is
+missing.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from qmltrain.data.wording import shown
 from qmltrain.errors import InputError
 
 _MOST_LINKS = 64  # one behind the other; more lead round in a circle
@@ -38,7 +41,8 @@ def open_hdf5(path: Path) -> Any:
 def files_behind(file: Any, keys: tuple[str, ...]) -> tuple[Path, ...]:
     """All other files that datasets `keys` of an open `file` are read from, in the order in which they are met.
 
-    Raises InputError for one that is missing or too short, and for a virtual dataset that its sources do not cover.
+    Raises InputError for one that is missing or too short, and for a dataset of which a part was never written, or that
+    the sources of a virtual one do not cover.
     """
     with ExitStack() as opened:
         search = _Search(file, opened)
@@ -60,7 +64,7 @@ class _Search:
         where the file that was asked first has no such name."""
         import h5py
 
-        where = f"{file.filename}: {key}"
+        where = f"{file.filename}: {key.rstrip('/')}"
         if depth > _MOST_LINKS:
             raise InputError(f"{where}: links lead round in a circle; write the data into one file")
         names = [name for name in key.split("/") if name not in ("", ".")]
@@ -88,8 +92,11 @@ class _Search:
             self._below.add(place)
             if found.is_virtual:
                 self._check_sources(file, found, where, depth)
-            for raw in found.external or ():
-                self._check_raw(file, raw, where)
+            elif found.external:
+                for raw in found.external:
+                    self._check_raw(file, raw, where)
+            else:
+                _check_written(found, where)
             self._below.remove(place)
             self._done.add(place)
         return found
@@ -139,6 +146,22 @@ class _Search:
                         self.files[found] = self._opened.enter_context(open_hdf5(found))
                 return self.files[found]
         raise InputError(f"{where}: is read from {name}, which is not there; HDF5 would read 0 for what is missing")
+
+
+def _check_written(dataset: Any, where: str) -> None:
+    """Every chunk of the dataset has a place in its file; of what is stored in one piece, the piece."""
+    if not dataset.size:
+        return
+    if dataset.chunks is None:
+        n_pieces, n_written, pieces = dataset.size, dataset.size if dataset.id.get_storage_size() else 0, "numbers"
+    else:
+        n_pieces = math.prod(-(-n // step) for n, step in zip(dataset.shape, dataset.chunks, strict=True))
+        n_written, pieces = dataset.id.get_num_chunks(), "chunks"
+    if n_written < n_pieces:
+        raise InputError(
+            f"{where}: {n_pieces - n_written} of its {n_pieces} {pieces} were never written; HDF5 would read them as "
+            f"{shown(np.asarray(dataset.fillvalue).item())}: write them, or cut the dataset to what there is"
+        )
 
 
 def _path(file: Any) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -69,3 +71,34 @@ def test_hdf5_groups_are_not_datasets(tmp_path):
     path = str(tmp_path / "data.h5")
     refused("hdf5", r"no dataset 'train'; it has train/x, train/y", path=path, x_key="train")
     assert build_source("hdf5", {"path": path, "x_key": "train/x", "y_key": "train/y"}).info.n_samples == 12
+
+
+def test_attributes_of_netcdf(tmp_path):
+    """Numbers that stand for missing values are no samples; a scale is not applied, and that is said."""
+    path = str(tmp_path / "data.h5")
+    options = {"path": path}
+
+    def write(key, x=X, y=Y, **attributes):
+        Path(path).unlink(missing_ok=True)
+        with h5py.File(path, "w") as file:
+            file["x"], file["y"] = x, y
+            file[key].attrs.update(attributes)
+
+    write("x", scale_factor=0.01, add_offset=np.array([5.0]), _FillValue=np.array([np.nan]))
+    source = build_source("hdf5", options)
+    note = f"WARNING: {path}: x: its scale_factor and add_offset are not applied; numbers are taken as they are stored"
+    assert [line for line in source.info.notes if "applied" in line] == [note]
+    np.testing.assert_array_equal(source.read(np.arange(12)), X)
+    x = X.astype(np.float32)
+    x[7, 1] = 1e20
+    write("x", x, missing_value=1e20)
+    source = build_source("hdf5", options)
+    assert len(source.read(np.array([6, 8]))) == 2
+    with pytest.raises(InputError, match=r"data\.h5: x: row 7 holds a number that stands for a missing value \(1e\+20"):
+        source.read(np.arange(12))
+    write("x", X.astype(np.int16), _FillValue=np.int16(-9999))
+    np.testing.assert_array_equal(build_source("hdf5", options).read(np.arange(12)), X)
+    write("y", y=np.where(np.arange(12) == 4, 99, Y), _FillValue=99)
+    refused("hdf5", r"data\.h5: y: row 4 holds a number that stands for a missing value \(99", **options)
+    write("y", y=np.array(["a", "b", "c"], dtype="S1")[Y], _FillValue=b"a")
+    assert build_source("hdf5", options).info.class_names == ("a", "b", "c")

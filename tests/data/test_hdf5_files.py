@@ -114,10 +114,13 @@ def test_one_file_has_the_checksum_that_it_always_had(main):
         ([("parts/part.h5", "gone", 12)], r"is read from .*part\.h5: gone, which is not there"),
         ([("parts/half.h5", "x", 6)], "18 of its 36 numbers have no source; HDF5 would read them as 0"),
         ([(".", "x", 12)], "main.h5: x: is its own source"),
+        ([("parts/unwritten.h5", "x", 12)], r"unwritten\.h5: x: 36 of its 36 numbers were never written"),
     ],
 )
 def test_what_hdf5_would_read_as_zero_is_refused(main, sources, message):
     write_hdf5(main.parent / "parts" / "half.h5", X[:6], Y)
+    with h5py.File(main.parent / "parts" / "unwritten.h5", "w") as file:
+        file.create_dataset("x", (12, 3), float)
     with h5py.File(main, "a") as file:
         virtual(file, *sources)
     refused("hdf5", message, path=str(main))
@@ -171,3 +174,39 @@ def test_links_round_in_a_circle_and_to_nothing(main, target):
         del file["x"]
         file["x"] = X
     refused("hdf5", "has no dataset 'split'|split: cannot be read", path=str(main), split_key="split")
+
+
+def test_a_link_to_nothing_has_its_name_without_a_slash(main):
+    with h5py.File(main.parent / "mid.h5", "w") as file:
+        file["x"] = h5py.ExternalLink("gone.h5", "x")
+    with h5py.File(main, "a") as file:
+        file["x"] = h5py.ExternalLink("mid.h5", "x")
+    refused("hdf5", r"mid\.h5: /?x: is read from gone\.h5, which is not there", path=str(main))
+
+
+def test_what_was_never_written_is_refused(tmp_path):
+    def message(key, **layout):
+        with h5py.File(tmp_path / "data.h5", "w") as file:
+            shapes = {"x": X, "y": Y}
+            for name, values in shapes.items():
+                if name != key:
+                    file[name] = values
+            written = layout.pop("written")
+            file.create_dataset(key, shapes[key].shape, shapes[key].dtype, **layout)[:written] = shapes[key][:written]
+        return refused("hdf5", "never written", path=str(tmp_path / "data.h5")).partition("data.h5: ")[2]
+
+    end = "write them, or cut the dataset to what there is"
+    assert message("x", chunks=(4, 2), written=8) == (
+        f"x: 2 of its 6 chunks were never written; HDF5 would read them as 0.0: {end}"
+    )
+    assert message("x", chunks=(5, 3), maxshape=(None, 3), compression="gzip", fillvalue=7, written=5) == (
+        f"x: 2 of its 3 chunks were never written; HDF5 would read them as 7.0: {end}"
+    )
+    assert message("x", written=0) == f"x: 36 of its 36 numbers were never written; HDF5 would read them as 0.0: {end}"
+    assert message("y", chunks=(6,), written=6).startswith("y: 1 of its 2 chunks")
+    with h5py.File(tmp_path / "data.h5", "w") as file:  # a file that grew, was cut, and holds zeros that were written
+        x = file.create_dataset("x", (20, 3), float, chunks=(4, 3), maxshape=(None, 3))
+        x[:] = 0
+        x.resize((12, 3))
+        file["y"] = Y
+    assert not build_source("hdf5", {"path": str(tmp_path / "data.h5")}).read(np.arange(12)).any()
