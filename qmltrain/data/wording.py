@@ -8,6 +8,11 @@ _LONGEST = 60  # characters of one name or value
 _MOST = 20  # names in one list
 
 
+def plural(number: int, word: str) -> str:
+    """``1 row``, ``2 rows``, ``1 class``, ``2 classes``."""
+    return f"{number} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
+
+
 def shown(value: object) -> str:
     """`value` as Python writes it, shortened."""
     text = repr(value)

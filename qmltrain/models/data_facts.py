@@ -9,12 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
+from qmltrain.data.wording import listed, plural, shown
 from qmltrain.models.problem import Problem
 
 FEATURES = "features"  # of the group `data` in a run file: names of the columns of a raw sample
 FEW_SAMPLES = 5  # a class with fewer is warned of
 WARNING = "WARNING: "  # begins a note of a data set that is a warning
 _SHOWN = 10  # names in one line
+_MISSING = {
+    "na",
+    "n/a",
+    "<na>",
+    "#n/a",
+    "?",
+    "nan",
+    "null",
+    "none",
+    "-",
+}  # what others write for a label that is missing
 
 
 def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
@@ -75,11 +87,11 @@ def data_lines(problem: Problem) -> list[str]:
         return []
     info, parts, preprocessor = problem.source.info, problem.split, problem.data.preprocessor
     rows = [("data", info.description)]
-    if info.feature_names:
-        numbered = [f"{number} {name}" for number, name in enumerate(info.feature_names)]
-        rows.append(("features", f"{len(numbered)}: {shortened(numbered)}"))
+    numbered = [f"{number} {_in_a_list(name)}" for number, name in enumerate(info.feature_names)]
+    by_position = f"{' x '.join(map(str, info.sample_shape))}, by position"
+    rows.append(("features", f"{len(numbered)}: {shortened(numbered)}" if numbered else by_position))
     if info.left_out:
-        rows.append(("left out", shortened([f"{name} ({reason})" for name, reason in info.left_out])))
+        rows.append(("left out", shortened([f"{_in_a_list(name)} ({reason})" for name, reason in info.left_out])))
     rows += [("note", note) for note in info.notes if not note.startswith(WARNING)]
     rows.append(("prepared", preprocessor.describe() + _fewer_components(problem)))
     if problem.n_classes is not None:
@@ -97,9 +109,30 @@ def data_lines(problem: Problem) -> list[str]:
 
 
 def doubts(problem: Problem) -> list[str]:
-    """Lines of warning: what the data set's reader warns of, and classes of fewer than FEW_SAMPLES samples."""
+    """Lines of warning: what the data set's reader warns of, classes of doubtful names, and those of fewer than
+    FEW_SAMPLES samples."""
     notes = [note.removeprefix(WARNING) for note in problem.source.info.notes if note.startswith(WARNING)]
-    return [f"dataset: {line}" for line in (*notes, *rare_classes(problem))]
+    return [f"dataset: {line}" for line in (*notes, *doubtful_names(problem), *rare_classes(problem))]
+
+
+def doubtful_names(problem: Problem) -> list[str]:
+    """A line for classes whose name says that there is no label, and one for names that may be one in two spellings."""
+    if problem.n_classes is None:
+        return []
+    totals = dict(zip(problem.source.info.class_names, class_counts(problem).sum(axis=1).tolist(), strict=True))
+    missing = [f"{shown(name)} of {plural(total, 'row')}" for name, total in totals.items() if _plain(name) in _MISSING]
+    spellings: dict[str, list[str]] = {}
+    for name in totals:
+        spellings.setdefault(_plain(name), []).append(shown(name))
+    alike = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    lines = []
+    if missing:
+        lines.append(
+            f"the label {shortened(missing)} is a class of its own; where it means a missing one, remove these rows"
+        )
+    if alike:
+        lines.append(f"classes {shortened(alike)} differ in case or blanks alone; if each is one class, write one name")
+    return lines
 
 
 def rare_classes(problem: Problem) -> list[str]:
@@ -110,9 +143,7 @@ def rare_classes(problem: Problem) -> list[str]:
     found = [(name, int(total)) for name, total in zip(names, totals, strict=True) if total < FEW_SAMPLES]
     lines = []
     for name, total in found[:3]:
-        alike = [other for other in names if other != name and _plain(other) == _plain(name)]
-        hint = f"; is it {alike[0]!r} in another spelling?" if alike else ""
-        lines.append(f"class {name!r} has {total} sample{'s' * (total != 1)} in all{hint}")
+        lines.append(f"class {name!r} has {plural(total, 'sample')} in all")
     if len(found) > 3:
         lines.append(f"{len(found) - 3} more classes have fewer than {FEW_SAMPLES} samples")
     return lines
@@ -129,6 +160,11 @@ def _fewer_components(problem: Problem) -> str:
     if wanted is None or pca is None or len(pca.components_KF) == wanted:
         return ""
     return f" (at most {wanted} asked for)"
+
+
+def _in_a_list(name: str) -> str:
+    """A name of any length as one of a list; in quotes where it holds a comma."""
+    return shown(name) if "," in name else listed([name])
 
 
 def _plain(name: str) -> str:

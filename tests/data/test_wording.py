@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmltrain.data.wording import listed, shown
+from qmltrain.data.wording import listed, plural, shown
 from tests.data.refusals import refused
 
 LONG = "x" * 5000
@@ -17,6 +17,11 @@ def test_lists_are_one_short_line(names):
     text = listed(names)
     assert len(text.splitlines()) <= 1 and len(text) < 20 * 62 + 20
     assert all(len(shown(name)) <= 60 for name in names)
+
+
+def test_numbers_have_their_word():
+    assert [plural(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [plural(n, "class") for n in (1, 3)] == ["1 class", "3 classes"]
 
 
 def test_short_ones_are_whole():

@@ -62,6 +62,28 @@ def test_many_names_are_cut_short(tmp_path):
     assert shortened(list("abcdefghijk")) == "a, b, c, d, e, f, g, h, i, j, k"  # not "... 1 more"
 
 
+def test_the_line_of_features_is_never_missing_and_can_be_read(tmp_path):
+    assert data_lines(build_problem(moons(tmp_path)))[1] == "features   2, by position"
+    problem = problem_of(tmp_path, ["yes", "no"] * 20)
+    info = replace(problem.source.info, feature_names=("c, d", "long " * 30, "b c"))
+    problem.source.__dict__["info"] = info
+    assert data_lines(problem)[1] == f"features   3: 0 'c, d', 1 {('long ' * 30)[:57]}..., 2 b c"
+
+
+def test_classes_of_doubtful_names_are_warned_of(tmp_path):
+    kinds = ["dog", "Dog", "cat", "d og", "NA", "n/a", "-", "none at all"] * 8 + ["?"]
+    assert doubts(problem_of(tmp_path, kinds))[:2] == [
+        "dataset: the label '-' of 8 rows, '?' of 1 row, 'NA' of 8 rows, 'n/a' of 8 rows is a class of its own; "
+        "where it means a missing one, remove these rows",
+        "dataset: classes 'Dog' and 'd og' and 'dog' differ in case or blanks alone; if each is one class, write one "
+        "name",
+    ]
+    assert doubts(problem_of(tmp_path, ["nano", "nonesuch", "N"] * 9)) == []
+    np.savez(tmp_path / "data.npz", x=np.eye(12) + 0.5, y=np.array(["dog", "dog "] * 6))
+    named = {**NOT_MOONS, "dataset__name": "npz", "dataset__path": str(tmp_path / "data.npz"), "encoding__repeats": 6}
+    assert "classes 'dog' and 'dog ' differ" in doubts(build_problem(moons(tmp_path, **named)))[0]
+
+
 def test_the_arrays_are_stored_with_the_run(tmp_path):
     table = write_table(tmp_path / "table.csv", ["yes"] * 30 + ["no"] * 20)
     directory = complete(tmp_path / "runs", **table, train__epochs=1)
@@ -89,7 +111,7 @@ def test_a_regression_has_no_classes(tmp_path):
 def test_rare_classes_are_named(tmp_path):
     kinds = ["setter"] * 30 + ["Setter"] + ["poodle"] * 30 + ["whippet"] * 4 + ["pug"] * 5
     assert rare_classes(problem_of(tmp_path, kinds)) == [
-        "class 'Setter' has 1 sample in all; is it 'setter' in another spelling?",
+        "class 'Setter' has 1 sample in all",
         "class 'whippet' has 4 samples in all",
     ]
     many = [f"k{k // 2}" for k in range(40)]

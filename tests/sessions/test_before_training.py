@@ -121,7 +121,8 @@ def test_a_rare_class_is_warned_of_once(tmp_path):
         complete(tmp_path / "runs", **table, train__epochs=1)
     texts = [str(warning.message) for warning in caught]
     assert [text for text in texts if "class" in text] == [
-        "dataset: class 'No' has 1 sample in all; is it 'no' in another spelling?"
+        "dataset: classes 'No' and 'no' differ in case or blanks alone; if each is one class, write one name",
+        "dataset: class 'No' has 1 sample in all",
     ]
 
 
