@@ -13,6 +13,7 @@ from qmltrain.data.wording import shown
 from qmltrain.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+_TO_TARGETS = "where labels are numbers to predict, set dataset.task=regression"
 _WORDS = {
     TRAIN: ("train", "training", "0", "0.0"),
     VALIDATION: ("val", "valid", "validation", "dev", "1", "1.0"),
@@ -49,9 +50,10 @@ def split(labels: LabelArray, task: Task, validation: float, test: float, genera
     sizes = np.array([len(group) for group in groups])
     spare = sizes - 1  # one row of each class must stay for training
     if n_validation + n_test > spare.sum():
+        targets = f"; {_TO_TARGETS}" if 3 * len(groups) > n else ""
         raise InputError(
             f"dataset.validation, dataset.test: {n_validation} + {n_test} of {n} rows leave fewer than one training "
-            f"row for each of {len(groups)} classes; use smaller fractions or more samples"
+            f"row for each of {len(groups)} classes; use smaller fractions or more samples{targets}"
         )
     tests = apportion(n_test, sizes, spare)
     validations = apportion(n_validation, sizes, spare - tests)
@@ -155,6 +157,6 @@ def _rows_of_classes(labels: LabelArray) -> list[RowArray]:
         raise InputError(
             f"dataset: class {int(np.argmin(counts))} has no sample although class {present[-1]} has; classes are "
             f"0, 1, ... without gaps: keep some with dataset.classes={present if len(present) <= 10 else '[...]'}, or, "
-            "where labels are numbers to predict, set dataset.task=regression"
+            f"{_TO_TARGETS}"
         )
     return [np.flatnonzero(labels == c) for c in range(len(counts))]
