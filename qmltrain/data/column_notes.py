@@ -14,6 +14,7 @@ from qmltrain.data.wording import shown
 MAX_BYTES = 64 * 2**20  # of samples that are looked at; more would take seconds
 _FEWEST_ROWS = 10  # of which a column of different integers is called row numbers
 _LISTED = 10
+_WHOLE = 2.0**53  # floats from here on are whole, whatever they measure
 
 
 def column_notes(x: NDArray[Any], labels: LabelArray, names: Sequence[str] = ()) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ def _are_row_numbers(values: NDArray[Any]) -> bool:
         return False
     if values.dtype.kind == "f" and (values[:_FEWEST_ROWS] % 1 != 0).any():  # most columns end here
         return False
-    if values.dtype.kind == "f" and (values % 1 != 0).any():
+    if values.dtype.kind == "f" and ((values % 1 != 0) | (np.abs(values) >= _WHOLE)).any():
         return False
     return len(np.unique(values)) == len(values)
 

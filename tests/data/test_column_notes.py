@@ -27,7 +27,8 @@ def test_row_numbers_are_warned_about(values):
 
 
 @pytest.mark.parametrize(
-    "values", [NORMAL, np.arange(N) // 2, np.arange(N) + 0.5, GENERATOR.integers(0, 9, N), np.arange(N) % 3 == 0]
+    "values",
+    [NORMAL, np.arange(N) // 2, np.arange(N) + 0.5, GENERATOR.integers(0, 9, N), np.arange(N) % 3 == 0, NORMAL * 1e155],
 )
 def test_measurements_are_not(values):
     assert column_notes(values[:, None], LABELS) == ()
