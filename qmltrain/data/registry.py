@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from qmltrain.data import sklearn_sources
 from qmltrain.data.cifar10 import cifar10
+from qmltrain.data.files import locate
 from qmltrain.data.fourier_series import fourier_series
 from qmltrain.data.hdf5 import hdf5
 from qmltrain.data.idx import idx
@@ -83,4 +86,9 @@ def build_source(
             if str(error).startswith(f"dataset.{option}:"):
                 raise InputError(f"dataset.test_{str(error).removeprefix('dataset.')}") from error
         raise
-    return WithTestFile(source, test)
+    joined = WithTestFile(source, test)
+    first, other = (locate(str(path), options.get("root")) for path in (options["path"], test_path))
+    if os.path.samefile(first, other):
+        note = f"WARNING: dataset.test_path: {other} is the file of dataset.path; its test rows are those of training"
+        joined.info = replace(joined.info, notes=(*joined.info.notes, note))
+    return joined

@@ -83,3 +83,20 @@ def test_signs_go_by_their_names_in_test_files_too(tmp_path):
     for path, test_path, unknown in (("signs", "bits", "0"), ("bits", "signs", "-1"), ("bits", "minus", "-1")):
         refused("npz", f"class {unknown} is not among those of dataset.path",
                 path=str(tmp_path / f"{path}.npz"), test_path=str(tmp_path / f"{test_path}.npz"))  # fmt: skip
+
+
+def test_the_training_file_as_its_own_test_file_is_warned_of(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", x=X + 0.5, y=Y)
+    (tmp_path / "c.npz").symlink_to(tmp_path / "a.npz")
+    monkeypatch.chdir(tmp_path)
+
+    def notes(test_path, **options):
+        return build_source("npz", {"path": "a.npz", **options}, test_path).info.notes
+
+    end = "is the file of dataset.path; its test rows are those of training"
+    for path in ("a.npz", "c.npz", str(tmp_path / "a.npz")):
+        assert (
+            notes(path) == notes(path, root=str(tmp_path)) == (f"WARNING: dataset.test_path: {tmp_path / path} {end}",)
+        )
+    assert notes("b.npz") == ()
