@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv as csv_module
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,22 @@ from numpy.typing import NDArray
 
 from qmltrain.data.array_source import ArraySource, array_source
 from qmltrain.data.checks import ArrayNames
+from qmltrain.data.csv_files import (
+    are_truths,
+    decimal_commas,
+    is_a,
+    missing_column_hint,
+    no_names,
+    numbers,
+    read_csv,
+)
 from qmltrain.data.files import check_digest, find_file
 from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
 from qmltrain.data.table_columns import ChosenColumns, choose_columns
-from qmltrain.data.wording import shown
+from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
-
-_CSV_BYTES = 4  # of memory for every byte of a file at least, since every cell is a Python object for a while
 
 
 def csv(
@@ -47,15 +53,26 @@ def csv(
         raise InputError(f"dataset.delimiter: {delimiter!r} is not one character; choose ',' or ';' or tab")
     file = find_file(path, root, "dataset.path")
     check_digest(sha256, file)
-    names, rows = _read_csv(file, separator, header)
+    names, rows = read_csv(file, separator, header)
     asked = [target, *(features or []), *([] if split_column is None else [split_column])]
-    hint = "" if set(asked) <= set(names) else _hint(names, separator, target, header)
+    hint = "" if set(asked) <= set(names) else missing_column_hint(names, separator, target, header)
     chosen = choose_columns(file, names, target, features, split_column, hint=hint)
     cells = {name: [row[column] for row in rows] for column, name in enumerate(names)}
-    columns = [_numbers(cells[name], name, file) for name in chosen.features]
+    truths = [name for name in chosen.features if are_truths(cells[name])]
+    columns = [numbers(cells[name], name, file) for name in chosen.features]
     labels = None if chosen.no_target else _labels(cells[target], target, file)
     parts = None if split_column is None else _texts(cells[split_column], split_column, file)
-    return _table("csv", file, chosen, columns, labels, target, parts, split_column, task)
+    source = _table("csv", file, chosen, columns, labels, target, parts, split_column, task)
+    notes = (
+        [f"{'column' if len(truths) == 1 else 'columns'} {listed(truths)}: True and False are read as 1 and 0"]
+        if truths
+        else []
+    )
+    if header:
+        notes += no_names(chosen.features)
+    if labels is not None and labels.dtype.kind == "U":
+        notes += decimal_commas(labels, target)
+    return source.told(notes=(*source.info.notes, *notes)) if notes else source
 
 
 def parquet(
@@ -123,57 +140,6 @@ def _check_parquet_size(metadata: Any, wanted: set[str], file: Path) -> None:
     check_size(max(unpacked_bytes, numbers) + 2 * numbers, str(file))
 
 
-def _read_csv(file: Path, delimiter: str, header: bool) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns, and the rows, all of that length."""
-    plain = unpacked(file)
-    check_size(_CSV_BYTES * plain.stat().st_size, str(file))
-    rows: list[list[str]] = []
-    try:
-        with plain.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv_module.reader(stream, delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(reader, [])] if header else []
-            for row in reader:
-                if not row:
-                    continue
-                names = names or [f"column_{number}" for number in range(len(row))]
-                if len(row) != len(names):
-                    raise InputError(
-                        f"{file}: line {reader.line_num} has {len(row)} cells, the first line {len(names)}; "
-                        "write as many"
-                    )
-                rows.append(row)
-    except (OSError, UnicodeDecodeError, csv_module.Error) as error:
-        separated = f"UTF-8, cells separated by {delimiter!r}; others with dataset.delimiter"
-        raise InputError(f"{file}: not a readable CSV file ({separated}): {error}") from error
-    if not rows:
-        raise InputError(f"{file}: has no rows; a line of column names and one line per sample are needed")
-    return names, rows
-
-
-def _hint(names: Sequence[str], delimiter: str, target: str, header: bool) -> str:
-    """What may help where a column is not found: another delimiter, or no line of names."""
-    for other in ",;\t|":
-        if any(other in name and target in (cell.strip(' "') for cell in name.split(other)) for name in names):
-            word = "tab" if other == "\t" else f"'{other}'"
-            return f'; its cells are separated by {word}: give "dataset.delimiter={word}"'
-    if header and any(_is(float, name) for name in names):
-        return "; where its first line holds no names, give dataset.header=false"
-    return ""
-
-
-def _numbers(cells: list[str], name: str, file: Path) -> NDArray[np.float64]:
-    try:
-        return np.array(cells, dtype=np.float64)
-    except ValueError:
-        for row, cell in enumerate(cells):
-            if not _is(float, cell):
-                raise InputError(
-                    f"{file}: row {row} of column {shown(name)} holds {shown(cell)}, which is no number; remove the "
-                    "row, or choose the columns with dataset.features"
-                ) from None
-        raise
-
-
 def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
     """Integers, else decimals, else words."""
     words = [cell.strip() for cell in cells]
@@ -182,12 +148,12 @@ def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:
     # 1_0 and digits of other scripts are numbers to Python; as labels they are words
     if any("_" in word or not word.isascii() for word in words):
         return _texts(words, name, file)
-    if all(_is(int, word) for word in words):
+    if all(is_a(int, word) for word in words):
         for row, word in enumerate(words):
             if abs(int(word)) >= 2**63:
                 raise InputError(f"{file}: row {row} of column {shown(name)} holds {shown(int(word))}, too large")
         return np.array([int(word) for word in words], dtype=np.int64)
-    if all(_is(float, word) for word in words):
+    if all(is_a(float, word) for word in words):
         return np.array(words, dtype=np.float64)
     return _texts(words, name, file)
 
@@ -199,14 +165,6 @@ def _texts(words: list[str], name: str, file: Path) -> NDArray[np.str_]:
                 f"{file}: row {row} of column {shown(name)} is {shown(word)}, with a NUL; write another text"
             )
     return np.array(words)
-
-
-def _is(kind: type, cell: str) -> bool:
-    try:
-        kind(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _column(column: Any, name: str, file: Path) -> NDArray[Any]:

@@ -80,7 +80,7 @@ def test_tables_without_a_line_of_names(tmp_path):
     refused("csv", r"'y'; it has column_0, column_1, column_2$", **options | {"target": "y"})
     refused("csv", r"it has 5\.1, 3\.5, setosa; where its first .*dataset\.header=false$", path=str(path), target="y")
     path.write_text("1,2\n3\n")
-    refused("csv", "line 2 has 1 cells, the first line 2", **options)
+    refused("csv", "line 2 has 1 cell, the first line 2", **options)
     path.write_text("")
     refused("csv", "has no rows", **options)
 
@@ -90,7 +90,7 @@ def test_tables_without_a_line_of_names(tmp_path):
     [
         ("", "has no rows"),
         ("a,y\n", "has no rows"),
-        ("a,y\n1,0\n2\n", r"line 3 has 1 cells, the first line 2"),
+        ("a,y\n1,0\n2\n", r"line 3 has 1 cell, the first line 2"),
         ("a,a,y\n1,2,0\n", r"two columns of the name 'a'"),
         ("a,y\n1,0\n,1\n", r"row 1 of column 'a' holds '', which is no number"),
         ("a,y\n1,0\nlow,1\n", r"row 1 of column 'a' holds 'low'"),
