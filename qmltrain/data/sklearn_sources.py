@@ -15,6 +15,19 @@ from qmltrain.data.array_source import ArraySource, array_source
 from qmltrain.data.checks import ArrayNames, describe
 from qmltrain.errors import InputError
 
+# As scikit-learn names them; its files do not. iris in cm; breast_cancer: of the nuclei of a tumour.
+_IRIS = tuple(f"{part} {measure} (cm)" for part in ("sepal", "petal") for measure in ("length", "width"))
+_WINE = (
+    *("alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids"),
+    *("nonflavanoid_phenols", "proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines", "proline"),
+)
+_NUCLEUS = (
+    *("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry"),
+    "fractal dimension",
+)
+_NUCLEI = tuple(pattern.format(measure) for pattern in ("mean {}", "{} error", "worst {}") for measure in _NUCLEUS)
+_DIABETES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
+
 
 def digits() -> ArraySource:
     """1797 handwritten digits of 8 x 8 pixels, 0 to 16."""
@@ -25,23 +38,24 @@ def digits() -> ArraySource:
 
 def iris() -> ArraySource:
     """150 flowers of 3 species, 4 lengths in cm."""
-    return _table("iris", "iris.csv")
+    return _table("iris", "iris.csv", _IRIS)
 
 
 def wine() -> ArraySource:
     """178 wines of 3 growers, 13 chemical measures."""
-    return _table("wine", "wine_data.csv")
+    return _table("wine", "wine_data.csv", _WINE)
 
 
 def breast_cancer() -> ArraySource:
     """569 tumours, malignant or benign, 30 measures of cell nuclei."""
-    return _table("breast_cancer", "breast_cancer.csv")
+    return _table("breast_cancer", "breast_cancer.csv", _NUCLEI)
 
 
 def diabetes() -> ArraySource:
     """442 patients, 10 measures in their own units, progression of the disease after a year (regression)."""
     # The scaled variant is scaled with the statistics of all rows, which would leak the test split.
-    return _checked("diabetes", _numbers("diabetes_data_raw.csv.gz", " "), _numbers("diabetes_target.csv.gz", " "), ())
+    x, y = _numbers("diabetes_data_raw.csv.gz", " "), _numbers("diabetes_target.csv.gz", " ")
+    return _checked("diabetes", x, y, (), _DIABETES)
 
 
 def make_moons(*, n_samples: int = 1000, noise: float = 0.1, generator_seed: int = 0) -> ArraySource:
@@ -111,12 +125,13 @@ def make_friedman1(
     return _checked("make_friedman1", x, y, ())
 
 
-def _table(name: str, file: str) -> ArraySource:
+def _table(name: str, file: str, feature_names: tuple[str, ...]) -> ArraySource:
     """A table whose first line has its sizes and the names of the classes, and whose last column is the class."""
     with _installed(file).open(encoding="utf-8") as stream:
         class_names = stream.readline().strip().split(",")[2:]
     table = _numbers(file, ",", skiprows=1)
-    return _checked(name, np.ascontiguousarray(table[:, :-1]), table[:, -1].astype(np.int64), tuple(class_names))
+    x, y = np.ascontiguousarray(table[:, :-1]), table[:, -1].astype(np.int64)
+    return _checked(name, x, y, tuple(class_names), feature_names)
 
 
 def _numbers(file: str, delimiter: str, skiprows: int = 0) -> Any:
@@ -134,8 +149,10 @@ def _installed(file: str) -> Path:
     raise InputError(f"dataset.name: {file} of scikit-learn is not there; install scikit-learn again")
 
 
-def _checked(name: str, x: Any, y: Any, class_names: tuple[str, ...] | None = None) -> ArraySource:
-    source = array_source(name, x, y, ArrayNames(name), class_names=class_names)
+def _checked(
+    name: str, x: Any, y: Any, class_names: tuple[str, ...] | None = None, feature_names: tuple[str, ...] = ()
+) -> ArraySource:
+    source = array_source(name, x, y, ArrayNames(name), class_names=class_names, feature_names=feature_names)
     return source.told(description=describe(source.info, "scikit-learn"))
 
 

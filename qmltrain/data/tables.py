@@ -172,13 +172,24 @@ def _column(column: Any, name: str, file: Path) -> NDArray[Any]:
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
         raise InputError(f"{file}: row {row} of column {shown(name)} is null; remove the row, or choose other columns")
+    from pyarrow import types
+
+    if types.is_decimal(column.type):
+        return np.array(column.to_pylist(), dtype=np.float64)
     values = column.to_numpy()
     if values.dtype.kind != "O":
         return values
-    texts = column.to_pylist()
+    texts = [_decoded(value, name, file) if isinstance(value, bytes) else value for value in column.to_pylist()]
     if not all(isinstance(value, str) for value in texts):
         raise InputError(f"{file}: column {shown(name)} holds {column.type}; numbers or text are needed")
     return _texts(texts, name, file)
+
+
+def _decoded(value: bytes, name: str, file: Path) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: column {shown(name)} holds {shown(value)}, which is no UTF-8; write texts") from None
 
 
 def _table(

@@ -23,11 +23,14 @@ def test_bundled_sets_are_those_of_sklearn(name):
     assert np.array_equal(source.read(np.arange(source.info.n_samples)), x)
     assert np.array_equal(source.labels(), bundle.target)
     assert source.info.class_names == tuple(str(c) for c in bundle.target_names)
+    assert source.info.feature_names == (() if name == "digits" else tuple(map(str, bundle.feature_names)))
 
 
 def test_diabetes_is_unscaled_regression():
-    x, y = sklearn.datasets.load_diabetes(scaled=False, return_X_y=True)
+    bundle = sklearn.datasets.load_diabetes(scaled=False)
+    x, y = bundle.data, bundle.target
     source = build_source("diabetes", {})
+    assert source.info.feature_names == tuple(bundle.feature_names)
     assert source.info.task == "regression"
     assert np.array_equal(source.read(np.arange(442)), x) and np.array_equal(source.labels(), y)
 

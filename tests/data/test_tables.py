@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,17 @@ def test_parquet(columns):
     assert source.info.parts.tolist() == [0, 2, 1]
     np.testing.assert_array_equal(everything(source), [[1, 0.5], [2, 1.5], [3, 2.5]])
     assert build_source("parquet", {"path": path, "target": "b", "features": ["a", "when"]}).info.task == "regression"
+
+
+def test_parquet_decimals_and_bytes(columns):
+    prices = [Decimal("0.1"), Decimal("-2.25"), Decimal("3.00")]
+    path = columns(a=prices, kind=[b"v", "\xfc".encode(), b"v"], bad=[b"\xff", b"a", b"b"])
+    source = build_source("parquet", {"path": path, "target": "kind", "features": ["a"]})
+    np.testing.assert_array_equal(everything(source), [[0.1], [-2.25], [3.0]])
+    assert source.info.class_names == ("v", "\xfc") and source.labels().tolist() == [0, 1, 0]
+    refused("parquet", r"column 'bad' holds b'\\xff', which is no UTF-8", path=path, target="bad", features=["a"])
+    values = build_source("parquet", {"path": columns(a=[1, 2, 3], y=prices), "target": "y"})
+    assert values.info.task == "regression" and values.labels().tolist() == [0.1, -2.25, 3.0]
 
 
 def test_bad_parquet_is_refused(columns, tmp_path):
