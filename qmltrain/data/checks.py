@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qmltrain.data.labels import absent_labels, read_labels
 from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo
+from qmltrain.data.wording import plural
 from qmltrain.errors import InputError
 
 CHUNK_BYTES = 16 * 2**20  # of float64 samples read at a time; a constant, so that chunked sums have one order
@@ -48,7 +49,8 @@ def check_sample_layout(shape: tuple[int, ...], dtype: np.dtype[Any], where: str
 
 def check_same_length(n_samples: int, n_labels: int, where: str) -> None:
     if n_samples != n_labels:
-        raise InputError(f"{where}: {n_samples} samples but {n_labels} labels; there must be one label per sample")
+        found = f"{plural(n_samples, 'sample')} but {plural(n_labels, 'label')}"
+        raise InputError(f"{where}: {found}; there must be one label per sample")
 
 
 def check_finite(x: NDArray[Any], rows: RowArray, where: str) -> None:
@@ -123,7 +125,7 @@ def check_arrays(
 def describe(info: SourceInfo, origin: str) -> str:
     """One line: "npz: 1797 samples of 8 x 8, 10 classes from digits.npz"."""
     shape = " x ".join(str(length) for length in info.sample_shape)
-    kind = f"{len(info.class_names)} classes" if info.task == "classification" else "regression"
+    kind = plural(len(info.class_names), "class") if info.task == "classification" else "regression"
     kind = "no labels" if info.no_labels else kind
-    line = f"{info.name}: {info.n_samples} samples of {shape}, {kind}"
+    line = f"{info.name}: {plural(info.n_samples, 'sample')} of {shape}, {kind}"
     return line if origin == info.name else f"{line} from {origin}"

@@ -72,7 +72,7 @@ def _are_row_numbers(values: NDArray[Any]) -> bool:
         return False
     if values.dtype.kind == "f" and (values[:_FEWEST_ROWS] % 1 != 0).any():  # most columns end here
         return False
-    if values.dtype.kind == "f" and ((values % 1 != 0) | (np.abs(values) >= _WHOLE)).any():
+    if values.dtype.kind == "f" and ((values % 1 != 0) | (np.abs(values.astype(np.float64)) >= _WHOLE)).any():
         return False
     return len(np.unique(values)) == len(values)
 

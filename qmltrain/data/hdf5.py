@@ -63,7 +63,11 @@ class HDF5Source:
         self._no_values, unscaled = _netcdf(self._samples, self._where)
         with reading(f"{self._where}:"):
             shape, kind, chunk = self._samples.shape, self._samples.dtype, self._samples.chunks
-        check_size(8 * max(math.prod(shape[1:]), math.prod(chunk or ())), f"{self._where}: one sample, or one chunk")
+        check_size(
+            8 * max(math.prod(shape[1:]), math.prod(chunk or ())),
+            f"{self._where}: one sample, or one chunk",
+            "take smaller samples or chunks",
+        )
         with reading(f"{file}:"):
             no_labels = "" if y_key in self._file else self._absent(y_key, f"y_{of}key")
         labels = None if no_labels else self._values(y_key, f"y_{of}key")
@@ -89,7 +93,7 @@ class HDF5Source:
         """A whole small dataset."""
         dataset = self._dataset(key, option)
         with reading(f"{self.path}: {key}:"):
-            check_size(dataset.nbytes, f"{self.path}: {key}")
+            check_size(dataset.nbytes, f"{self.path}: {key}", "take fewer samples")
             return np.asarray(dataset[()])
 
     def _dataset(self, key: str, option: str) -> Any:

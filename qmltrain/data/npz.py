@@ -159,5 +159,6 @@ def _read_array(stream: BinaryIO | Any, n_bytes: int, where: str) -> NDArray[Any
 def _check_length(shape: Sequence[int], dtype: np.dtype[Any], n_bytes: int, where: str) -> None:
     declared = dtype.itemsize * math.prod(shape)
     if declared != n_bytes:
-        raise InputError(f"{where}: its header says {tuple(shape)} of {dtype}, {declared} bytes, but {n_bytes} follow")
+        said = f"{shown(tuple(shape))} of {dtype}, {shown(declared)} bytes"
+        raise InputError(f"{where}: its header says {said}, but {n_bytes} follow")
     check_size(declared, where)

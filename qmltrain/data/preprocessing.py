@@ -21,6 +21,7 @@ from qmltrain.data.pooling import Size, average_pool, pooled_size
 from qmltrain.data.principal_components import PrincipalComponents, fit_principal_components
 from qmltrain.data.protocol import FloatArray, Source
 from qmltrain.data.scaling import Scaling, TargetScaler, fit_scaling
+from qmltrain.data.wording import plural
 from qmltrain.errors import InputError, StorageError
 
 __all__ = ["Preprocessor", "TargetScaler"]
@@ -105,7 +106,7 @@ class Preprocessor:
             steps.append(f"resized to {self.resize[0]} x {self.resize[1]}")
         if self.pca is not None:
             share = 100 * float(self.pca.variance_ratio_K.sum())
-            steps.append(f"{self.n_features} principal components ({share:.1f} % of the variance)")
+            steps.append(f"{plural(self.n_features, 'principal component')} ({share:.1f} % of the variance)")
         if self.scaling is not None:
             bounded = math.isfinite(self.scaling.high)
             steps.append(f"scaled to [{self.scaling.low:.4g}, {self.scaling.high:.4g}]" if bounded else "standardised")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.splits import apportion
-from qmltrain.data.wording import listed, shown
+from qmltrain.data.wording import listed, plural, shown
 from qmltrain.errors import InputError
 
 
@@ -24,12 +24,12 @@ class SelectedSource:
         self.rows = rows  # rows of `base`, increasing
         self._labels = labels
         self._labels.flags.writeable = False
-        kept = f", {len(class_names)} classes" if base.info.task == "classification" else ""
+        kept = f", {plural(len(class_names), 'class')}" if base.info.task == "classification" else ""
         self.info = replace(
             base.info,
             n_samples=len(rows),
             class_names=class_names,
-            description=f"{base.info.description}; selected {len(rows)} samples{kept}",
+            description=f"{base.info.description}; selected {plural(len(rows), 'sample')}{kept}",
             parts=None if base.info.parts is None else base.info.parts[rows],
         )
 
@@ -129,5 +129,5 @@ def _class_index(wanted: int | str, source: Source, present: list[int]) -> int:
     index = names.get(str(wanted), -1) if isinstance(wanted, str) or wanted < 0 else wanted
     if index not in present:
         known = listed(present) + (f" or {listed(list(names))}" if list(names) != [str(c) for c in present] else "")
-        raise InputError(f"dataset.classes: {source.info.name} has no class {wanted}; it has {known}")
+        raise InputError(f"dataset.classes: {source.info.name} has no class {listed([wanted])}; it has {known}")
     return index

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, Source
 from qmltrain.data.splits import TEST, TRAIN
-from qmltrain.data.wording import listed
+from qmltrain.data.wording import listed, plural
 from qmltrain.errors import InputError
 
 
@@ -45,7 +45,7 @@ class WithTestFile:
         self.info = replace(
             known,
             n_samples=known.n_samples + new.n_samples,
-            description=f"{known.description}; test: {new.n_samples} samples",
+            description=f"{known.description}; test: {plural(new.n_samples, 'sample')}",
             parts=np.concatenate([own, np.full(new.n_samples, TEST, dtype=np.int8)]),
             in_memory=known.in_memory and new.in_memory,
         )

@@ -22,11 +22,15 @@ def memory_for_data(n_bytes: int) -> Iterator[None]:
         _limit.reset(token)
 
 
-def check_size(n_bytes: int, where: str) -> None:
-    """Raise MemoryLimitError, naming `where`, for more bytes than the memory for data."""
+def check_size(
+    n_bytes: int,
+    where: str,
+    remedy: str = "take fewer samples, larger data as HDF5 (dataset=hdf5), which is read by row",
+) -> None:
+    """Raise MemoryLimitError, naming `where` and the `remedy`, for more bytes than the memory for data."""
     limit = _limit.get()
     if limit is not None and n_bytes > limit:
         raise MemoryLimitError(
-            f"{where}: takes {gib(n_bytes)} of memory to read, there are {gib(limit)}; take fewer samples, larger data "
-            "as HDF5 (dataset=hdf5), which is read by row, or fetch the file again where it is damaged"
+            f"{where}: takes {gib(n_bytes)} of memory to read, there are {gib(limit)}; {remedy}, or fetch the file "
+            "again where it is damaged"
         )

@@ -44,7 +44,8 @@ def test_hdf5(tmp_path):
             chunks = (2**24, 1) if name == "chunk" else None
             file.create_dataset(name, shape, "f4", chunks=chunks, compression="gzip" if chunks else None)
         file["few"], file["labels"] = X, Y
-    assert "data.h5: y: takes 4 TiB" in too_large("hdf5", 1000, path=path)
+    message = too_large("hdf5", 1000, path=path)
+    assert "data.h5: y: takes 4 TiB" in message and "; take fewer samples, or fetch the file again" in message
     assert "data.h5: wide: one sample, or one chunk: takes 8 TiB" in too_large(
         "hdf5", 1000, path=path, x_key="wide", y_key="labels"
     )

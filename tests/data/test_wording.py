@@ -6,6 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qmltrain.data.preprocessing import Preprocessor
+from qmltrain.data.registry import build_source
+from qmltrain.data.selection import select
 from qmltrain.data.wording import listed, plural, shown
 from tests.data.refusals import refused
 
@@ -47,3 +50,17 @@ def test_long_cells_and_names_are_shortened(tmp_path):
     message("a,y\n1,0\n2,1\n", "has no column 'x", target=LONG)
     np.savez(tmp_path / "data.npz", **{f"{LONG[:200]}{k}": np.zeros(1) for k in range(50)})
     assert len(refused("npz", "has no array 'x'", path=str(tmp_path / "data.npz"))) < 1500
+
+
+def test_one_is_one(tmp_path):
+    (tmp_path / "data.csv").write_text("a,y\n1.5,0\n")
+    described = build_source("csv", {"path": str(tmp_path / "data.csv"), "target": "y"}).info.description
+    assert described.startswith("csv: 1 sample of 1, 1 class from ")
+    iris = build_source("iris", {})
+    assert select(iris, classes=[0], samples=1, fewest_classes=1).info.description.endswith(
+        "; selected 50 samples, 1 class; selected 1 sample, 1 class"
+    )
+    fitted = Preprocessor.fit(iris, np.arange(150), pca=1)
+    assert fitted.describe().startswith("4, 1 principal component (")
+    np.savez(tmp_path / "data.npz", x=np.ones((1, 2)), y=np.zeros(3, dtype=int))
+    refused("npz", "1 sample but 3 labels", path=str(tmp_path / "data.npz"))
