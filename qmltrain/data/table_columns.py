@@ -14,6 +14,7 @@ from qmltrain.errors import InputError
 
 # what pandas calls an index that a file gives no name: in Parquet, and where a CSV file is read and written again
 _PARQUET_INDEX = re.compile(r"__index_level_\d+__")
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+")
 _UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*|")
 
 
@@ -84,7 +85,10 @@ def choose_columns(
 def _check_names(file: Path, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if times > 1 and name:
-            raise InputError(f"{file}: has two columns of the name {shown(name)}; every column needs a name of its own")
+            hint = "; where its first line holds no names, give dataset.header=false" if _NUMBER.fullmatch(name) else ""
+            raise InputError(
+                f"{file}: has two columns of the name {shown(name)}; every column needs a name of its own{hint}"
+            )
         if not is_storable(name):
             raise InputError(f"{file}: the column {shown(name)} has a character in its name that is no text; rename it")
 

@@ -73,6 +73,9 @@ def test_a_first_line_of_numbers(written):
     assert notes("0,1,y\n7,3.2,0\n6.4,1,1\n") == ()  # of pandas, where columns have no names
     assert notes("a,1,y\n7,3.2,0\n6.4,1,1\n") == ()
     assert notes("5.1,3.5,0\n7,3.2,1\n6.4,1,1\n", target="column_2", header=False) == ()
+    refused(
+        "csv", r"two columns of the name '3\.5'; .*dataset\.header=false$", **written("3.5,3.5,0\n7,3,1\n", target="0")
+    )
 
 
 def test_truth_values_are_one_and_zero(written):
