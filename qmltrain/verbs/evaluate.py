@@ -14,7 +14,7 @@ from qmltrain.config.schema import CommandContext
 from qmltrain.data.batches import PreparedData
 from qmltrain.data.protocol import Source
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import shortened
+from qmltrain.models.data_facts import WARNING, shortened
 from qmltrain.models.other_data import are_numbered, class_numbers, open_other_data
 from qmltrain.models.problem import EVALUATION_ROWS, build_problem
 from qmltrain.models.stored import best_snapshot, stored_config, with_data_found
@@ -141,7 +141,7 @@ def print_data(trained: TrainedModel, source: Source) -> None:
         numbered = ", ".join(f"{number} is {name}" for number, name in enumerate(trained.class_names))
         print(f"labels     by number: {numbered} (the data without names of classes)")
     for note in info.notes:
-        print(f"note       {note}")
+        print(f"note       {note.removeprefix(WARNING)}")
     if info.no_labels and trained.model.loss.supervised:
         print("labels     none, so no metrics")
 
