@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qmltrain.cli.file_mistakes import check_file
 from qmltrain.cli.override_words import LISTS_OF_ANYTHING, LISTS_OF_TEXT, TEXTS, is_plain_integer
 from qmltrain.config.reference import option_type, takes_null
 from qmltrain.errors import InputError
@@ -81,13 +82,14 @@ def read_user_config(path: Path, group: str) -> tuple[str | None, Any]:
     if package is None and group == "experiment":
         package = "_global_"
     try:
-        config = OmegaConf.load(io.StringIO(text))
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        prefix = "" if package == "_global_" else f"{re.split('[./]', package or group)[0]}."
+        check_file(node, prefix, path)
+        config = OmegaConf.load(io.StringIO(text))
     except (yaml.YAMLError, OmegaConfBaseException, OSError, RecursionError, ValueError) as error:
         raise InputError(f"--config-dir: {path}: {' '.join(str(error).split())}") from error
     if OmegaConf.is_dict(config) and node is not None:
         plain = OmegaConf.to_container(config)
-        prefix = "" if package == "_global_" else f"{re.split('[./]', package or group)[0]}."
         _keep_text(plain, node, prefix, f"--config-dir: {path}")
         config = OmegaConf.create(plain)
     return package, config
@@ -109,12 +111,6 @@ def _keep_text(values: Any, node: Any, prefix: str, place: str) -> None:
         key = key_node.value
         full = f"{prefix}{key}"
         kind = option_type(full)
-        if "." in key and kind is not None:
-            group, _, name = key.partition(".")
-            raise InputError(
-                f"{place}: line {key_node.start_mark.line + 1}: {key}: a file takes no dotted keys; write {group}: and "
-                f"below it, further to the right, {name}:"
-            )
         if key not in values:  # `<<`, or a key that is no text
             continue
         if isinstance(values[key], dict):

@@ -1,4 +1,4 @@
-"""Random command lines of plausible pieces, by a seed."""
+"""Random command lines and files of plausible pieces, by a seed."""
 
 from __future__ import annotations
 
@@ -54,3 +54,36 @@ def random_command(seed: int) -> list[str]:
         else:
             words.append(draw.choice([*VALUES, *ODD_KEYS, "~experiment", "~loss", "runs/a=b", "a.csv"]))
     return words
+
+
+FILE_VALUES = [
+    "3", "a", "[a]", "[]", "{}", "{a: 1}", "null", "", "0010", "1:30", "yes", "*x", "&x 3", "!!int a", "!!str 3",
+    "!!set {a}", "!!python/name:os.system", "${run.seed}", "${", "???", "|\n  a", "'", '"', "2024-01-02", "[[1]]",
+    "{<<: 3}", "<<", "<<: *x", "? a", "- a", "\ta", "a: b: c", "%", "@", "`", "1e400", "0x10", "~", ".nan",
+    "999999999999999999999999", "[a, {b: c}]", "{1: 2}", "{[a]: b}", "{null: 1}", "größe", "\x07", "---",
+]  # fmt: skip
+FILE_KEYS = [
+    "defaults", "hydra", "a", "1", "null", "<<", "[a]", "train.epochs", "experiment", "? [a]", "", "hydra/sweeper",
+    "override /ansatz", "\ttrain", "_target_", "!!str run", "~", "ansatz@loss",
+]  # fmt: skip
+
+
+def random_file(seed: int) -> str:
+    """A file of options, groups and defaults of which some are no such thing."""
+    draw = random.Random(seed)
+    lines = []
+    for _ in range(draw.choice([1, 1, 2, 3])):
+        key = draw.choice([*GROUPS, *GROUPS, *FILE_KEYS])
+        names = [full.partition(".")[2] for full in known_keys() if full.startswith(f"{key}.")] or ["a", "sweeper"]
+        kind = draw.random()
+        if key == "defaults" or kind < 0.2:
+            item = (
+                f"{draw.choice(['', '/', 'override ', 'override /', 'optional '])}{draw.choice([*GROUPS, *FILE_KEYS])}"
+            )
+            lines += ["defaults:", f"- {item}: {draw.choice([*FILE_VALUES, 'hea', 'csv'])}"]
+        elif kind < 0.5:
+            lines.append(f"{key}: {draw.choice(FILE_VALUES)}")
+        else:
+            lines += [f"{key}:", *(f"{draw.choice(['  ', '  ', '    ', chr(9)])}{draw.choice([*names, *FILE_KEYS])}: "
+                                   f"{draw.choice(FILE_VALUES)}" for _ in range(draw.choice([1, 1, 2])))]  # fmt: skip
+    return "\n".join(lines) + "\n"
