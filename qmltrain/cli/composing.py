@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from qmltrain.cli.explaining import config_errors
-from qmltrain.cli.override_words import as_typed
+from qmltrain.cli.override_words import as_typed, key_of
 from qmltrain.cli.user_configs import search_path
 from qmltrain.config.reference import is_known, unknown_key
+from qmltrain.config.rules import shortened
 from qmltrain.config.schema import GROUPS, Config
 from qmltrain.config.validation import validate
 from qmltrain.errors import InputError
@@ -33,9 +34,16 @@ def compose_config(
         from hydra import compose
         from hydra.types import RunMode
 
-        words = [*as_typed(overrides), *search_path(config_directory)]
-        composed = compose(CONFIG_NAME, words, return_hydra_config=True)
-        return None if composed.hydra.mode == RunMode.MULTIRUN else as_config(composed, validated=validated)
+        of_sweeper = [word for word in as_typed(overrides) if key_of(word).startswith("hydra.sweeper.")]
+        words = [word for word in as_typed(overrides) if word not in of_sweeper]
+        composed = compose(CONFIG_NAME, [*words, *search_path(config_directory)], return_hydra_config=True)
+        if composed.hydra.mode == RunMode.MULTIRUN:
+            return None
+        if of_sweeper:
+            raise InputError(
+                f"{shortened(of_sweeper[0])}: hydra.sweeper.* has an effect with -m alone; to sweep: -m key=a,b"
+            )
+        return as_config(composed, validated=validated)
 
 
 def composed_yaml(overrides: list[str], show: str, config_directory: str | None = None) -> str:

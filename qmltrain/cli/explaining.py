@@ -12,6 +12,19 @@ from qmltrain.config.reference import allowed_values, is_known, unknown_key
 from qmltrain.config.rules import shortened, shown
 from qmltrain.errors import InputError
 
+# entries of Hydra's own groups -> the package that brings them
+_PLUGINS = {
+    "optuna": "hydra-optuna-sweeper",
+    "ax": "hydra-ax-sweeper",
+    "nevergrad": "hydra-nevergrad-sweeper",
+    "submitit_slurm": "hydra-submitit-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "joblib": "hydra-joblib-launcher",
+    "ray": "hydra-ray-launcher",
+    "rq": "hydra-rq-launcher",
+    "colorlog": "hydra-colorlog",
+}
+
 
 @contextmanager
 def config_errors(overrides: list[str]) -> Iterator[None]:
@@ -46,6 +59,8 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         return f"{shortened(error.override)}: not understood; put special characters in quotes, as key='a=b'"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, entry = error.missing_cfg_file.rpartition("/")
+        if (plugin := _PLUGINS.get(entry)) is not None and group.lstrip("/").startswith("hydra/"):
+            return f"{group.lstrip('/')}: found {entry!r}, which is not installed; pip install {plugin}"
         if error.options:
             return no_entry(group.lstrip("/"), entry, sorted(error.options))
     for override in overrides:
@@ -68,10 +83,23 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         cause = cause.__cause__ or cause.__context__
     text = re.split("Config search path|, set env var", str(error))[0]
     text = " ".join(text.split()) or type(error).__name__
+    if (applied := _at_fault(error)) is not None:
+        if key_of(applied).startswith("hydra.sweeper.params"):
+            return f"{shortened(applied)}: cannot be used here; what is swept is written as -m key=a,b"
+        return f"{shortened(applied)}: cannot be used: {text}"
     of_hydra = [override for override in overrides if key_of(override).startswith("hydra")]
     if of_hydra:
         return f"{shortened(of_hydra[-1])}: Hydra cannot use it: {text}"
     return f"config: {text}"
+
+
+def _at_fault(error: Exception) -> str | None:
+    """The override that Hydra was about to apply, also one of a sweep's file; None where it was none."""
+    frames = [frame for frame, _ in traceback.walk_tb((error.__cause__ or error).__traceback__)]
+    for frame in reversed(frames):
+        if frame.f_code.co_name == "_apply_overrides_to_config":
+            return getattr(frame.f_locals.get("override"), "input_line", None)
+    return None
 
 
 def _given(key: str, overrides: list[str]) -> str | None:

@@ -195,7 +195,6 @@ def test_what_the_sweeper_says_at_last_is_one_line_beside_the_points(qmltrain, s
 @pytest.mark.parametrize(
     "words",
     [
-        ["hydra.sweeper.params={run.seed:'1,2'}"],
         ["-m", "hydra.sweeper._target_=os.system"],
         ["-m", "hydra.launcher._target_=nothing.there", "run.seed=1,2"],
         ["-m", "hydra.sweeper=null"],
@@ -210,6 +209,40 @@ def test_what_hydra_cannot_use_is_one_line(qmltrain, words):
     ended = qmltrain("plan", *words)
     assert ended.code == 2 and ended.err.count("\n") == 1 and "internal" not in ended.err, ended.err
     assert "hydra" in ended.err or "run.seed" in ended.err or "Sweeper" in ended.err
+
+
+ALONE = "hydra.sweeper.* has an effect with -m alone; to sweep: -m key=a,b\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["hydra.sweeper.params={run.seed:'1,2'}"], f"hydra.sweeper.params={{run.seed:'1,2'}}: {ALONE}"),
+        (["+hydra.sweeper.params.run.seed='1,2'"], f"+hydra.sweeper.params.run.seed='1,2': {ALONE}"),
+        (["hydra.sweeper.max_batch_size=3"], f"hydra.sweeper.max_batch_size=3: {ALONE}"),
+        (
+            ["-m", "hydra.sweeper.params={run.seed:'1,2'}"],
+            "hydra.sweeper.params={run.seed:'1,2'}: cannot be used here; what is swept is written as -m key=a,b\n",
+        ),
+        (
+            ["-m", "run.seed=1,2", "hydra/sweeper=optuna"],
+            "hydra/sweeper: found 'optuna', which is not installed; pip install hydra-optuna-sweeper\n",
+        ),
+        (
+            ["-m", "run.seed=1,2", "hydra/launcher=submitit_slurm"],
+            "hydra/launcher: found 'submitit_slurm', which is not installed; pip install hydra-submitit-launcher\n",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_what_of_hydras_own_is_missing_or_has_no_effect(qmltrain, seen, words, line):
+    ended = qmltrain("plan", *words)
+    assert (ended.code, ended.err) == (2, f"qmltrain: error: {line}") and not seen
+
+
+def test_the_mode_of_a_config_counts_for_the_words_of_the_sweeper(qmltrain, seen):
+    assert qmltrain("hydra.mode=MULTIRUN", "hydra.sweeper.max_batch_size=1", "circuit.n_qubits=2").code == 0
+    assert seen == [(2, 0)]
 
 
 def test_one_value_is_a_sweep_of_one_point(qmltrain, seen):
