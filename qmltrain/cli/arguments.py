@@ -154,7 +154,14 @@ def _is_override(verb: Verb, word: str) -> bool:
     if not (verb.overrides and equals) or "/" in key:
         return False
     keys = {override.key for override in verb.overrides}
-    return bool({key, key.partition(".")[0]} & keys) or not Path(word).exists()
+    return bool({key, key.partition(".")[0]} & keys) or not _is_there(word)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # too long a name
+        return False
 
 
 def _check_path_words(verb: Verb, words: list[str]) -> None:

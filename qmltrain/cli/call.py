@@ -11,6 +11,7 @@ from qmltrain.cli.arguments import paths_and_overrides
 from qmltrain.cli.composing import compose_config
 from qmltrain.cli.known_verbs import flags_of
 from qmltrain.cli.verb import Conversion, Verb
+from qmltrain.config.rules import shown
 from qmltrain.errors import InputError
 
 
@@ -74,4 +75,4 @@ def _converted(name: str, text: str, convert: Conversion) -> Any:
     try:
         return convert(text)
     except ValueError as error:
-        raise InputError(f"{name}: found {text!r}; allowed: {error}") from None
+        raise InputError(f"{name}: found {shown(text)}; allowed: {error}") from None

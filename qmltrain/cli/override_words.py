@@ -82,7 +82,7 @@ def _parsed(override: str) -> Any:
 
     try:
         return OverridesParser.create().parse_override(override)
-    except (HydraException, RecursionError):
+    except (HydraException, RecursionError, ValueError):  # ValueError: an integer of more digits than Python reads
         return None
 
 
@@ -121,7 +121,7 @@ def _is_item_read_as_other(item: Any, text: str, kind: str) -> bool:
 
 def is_plain_integer(text: str) -> bool:
     """Whether `text` is an integer as people write it, not 007, 1_000 or 0b11."""
-    return re.fullmatch(r"[-+]?(0|[1-9][0-9]*)", text) is not None
+    return re.fullmatch(r"[-+]?(0|[1-9][0-9]{0,99})", text) is not None
 
 
 def _in_quotes(value: str, kind: str | None) -> str | None:

@@ -185,6 +185,33 @@ def test_a_bad_file_of_the_users_own_is_named(qmltrain, content, holds):
     assert "mine.yaml" in ended.err and not Path("runs").exists()
 
 
+DIGITS = 5000 * "9"
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        ([f"train.epochs={DIGITS}"], ": not understood; allowed in train.epochs: integers from 1 to 2147483647\n"),
+        ([f"optimizer.learning_rate=-{DIGITS}"], ": not understood; allowed in optimizer.learning_rate: a finite"),
+        ([f"optimizer.learning_rate={DIGITS}.5"], "optimizer.learning_rate: found inf; allowed: a finite number"),
+        (["-m", f"train.epochs={DIGITS},3"], ": not understood; allowed in train.epochs: integers from 1 to"),
+        ([f"ansatz={DIGITS}"], "ansatz: found '999"),
+        (["repeat", "a", f"seed={DIGITS}"], "repeat: found 'seed=999"),
+        (["evaluate", "a", f"shots={DIGITS}"], "shots: found '999"),
+    ],
+    ids=lambda value: value[-1][:20],
+)
+def test_a_number_of_thousands_of_digits_names_its_key(qmltrain, words, holds):
+    ended = qmltrain(*words)
+    assert ended.code == 2 and ended.err.count("\n") == 1 and holds in ended.err and len(ended.err) < 600, ended.err
+    assert "set_int_max_str_digits" not in ended.err and "internal" not in ended.err
+
+
+def test_digits_are_text_where_text_is_taken(qmltrain):
+    shown = qmltrain("--cfg", "job", f"run.name={DIGITS}", f"dataset.classes=[{DIGITS},1]").out
+    assert f"name: '{DIGITS}'" in shown and f"- '{DIGITS}'\n  - 1" in shown
+
+
 @pytest.mark.parametrize("word", ["run.name=" + 5000 * "a/", "ansatz=" + 5000 * "a", 5000 * "a", 5000 * "a" + "=1"])
 def test_what_is_very_long_is_shown_in_part(qmltrain, word):
     ended = qmltrain(word)
