@@ -180,8 +180,9 @@ def _check_entry(group: str, value: str, parsed: Any) -> None:
         found = parsed.value()
         found = found if isinstance(found, list) and group == "experiment" else [found]
     for entry in found:
-        none = entry is None and group == "experiment"
-        if not (isinstance(entry, str) or none) or "${" in str(entry) or len(str(entry)) > 250:  # no file's name
+        if entry is None and group == "experiment":
+            raise InputError(f"experiment: found {shown(value)}; for none leave the word out")
+        if not isinstance(entry, str) or "${" in str(entry) or len(str(entry)) > 250:  # no file's name
             raise InputError(_no_entry(group, value))
 
 
