@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from qmltrain.cli.explaining import config_errors
@@ -76,9 +77,17 @@ def as_config(composed: Any, *, validated: bool = True) -> Config:
             if not is_known(key):
                 raise InputError(unknown_key(key))
         plain[group] = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
+    config = OmegaConf.to_object(OmegaConf.merge(_schema(Config), plain))
     assert isinstance(config, Config)
     return validate(config) if validated else config
+
+
+@cache
+def _schema(schema: type[Config]) -> Any:
+    """The config's types for OmegaConf, which takes a fifth of the time of composing to make them. Never changed."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.structured(schema)
 
 
 @contextmanager
@@ -88,7 +97,7 @@ def hydra_session() -> Iterator[None]:
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
 
-    ConfigStore.instance().store(name=SCHEMA_NAME, node=Config)
+    ConfigStore.instance().store(name=SCHEMA_NAME, node=_schema(Config))
     outer = GlobalHydra.instance().hydra  # of a sweep whose point composes something
     GlobalHydra.instance().clear()
     with warnings.catch_warnings():

@@ -6,6 +6,8 @@ import difflib
 import json
 import re
 import textwrap
+from dataclasses import Field
+from functools import cache
 from typing import Any
 
 from qmltrain.config.rules import Rule, shortened
@@ -15,9 +17,15 @@ from qmltrain.config.synonyms import known_key
 LINE = 118
 
 
+@cache
+def _fields(schema: type[Config]) -> dict[str, Field[Any]]:
+    """The field of every key, in order."""
+    return {key: item for key, _, item in options(schema())}
+
+
 def known_keys() -> list[str]:
     """All keys, as `circuit.n_qubits`, in order."""
-    return [key for key, _, _ in options(Config())]
+    return [*_fields(Config)]
 
 
 def is_group(key: str) -> bool:
@@ -30,7 +38,7 @@ def is_known(key: str) -> bool:
     head = re.split(r"[./\[]", key)[0]
     if head == "hydra" or is_group(key):
         return True
-    return any(key == full or key.startswith(f"{full}[") for full in known_keys())
+    return key.partition("[")[0] in _fields(Config)
 
 
 def unknown_key(key: str) -> str:
@@ -61,13 +69,13 @@ def nearest_key(key: str) -> str | None:
 
 def allowed_values(key: str) -> str | None:
     """What `key` takes, in words for messages; None where there is no such key."""
-    for full, _, item in options(Config()):
-        if full == key:
-            rule: Rule | None = item.metadata["rule"]
-            if rule is None:
-                return _TYPES.get(str(item.type), str(item.type))
-            return f"{rule.allowed}, or null" if takes_null(key) else rule.allowed
-    return None
+    item = _fields(Config).get(key)
+    if item is None:
+        return None
+    rule: Rule | None = item.metadata["rule"]
+    if rule is None:
+        return _TYPES.get(str(item.type), str(item.type))
+    return f"{rule.allowed}, or null" if takes_null(key) else rule.allowed
 
 
 def takes_null(key: str) -> bool:
@@ -78,7 +86,8 @@ def takes_null(key: str) -> bool:
 
 def option_type(key: str) -> str | None:
     """The type of option `key` as its group declares it; None where there is no such option."""
-    return next((str(item.type) for full, _, item in options(Config()) if full == key), None)
+    item = _fields(Config).get(key)
+    return None if item is None else str(item.type)
 
 
 _TYPES = {
