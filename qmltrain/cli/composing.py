@@ -35,8 +35,9 @@ def compose_config(
         from hydra import compose
         from hydra.types import RunMode
 
-        of_sweeper = [word for word in as_typed(overrides) if key_of(word).startswith("hydra.sweeper.")]
-        words = [word for word in as_typed(overrides) if word not in of_sweeper]
+        words = as_typed(overrides)
+        of_sweeper = [word for word in words if key_of(word).startswith("hydra.sweeper.")]
+        words = [word for word in words if word not in of_sweeper]
         composed = compose(CONFIG_NAME, [*words, *search_path(config_directory)], return_hydra_config=True)
         if composed.hydra.mode == RunMode.MULTIRUN:
             return None
