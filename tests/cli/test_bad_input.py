@@ -117,10 +117,10 @@ def test_a_mistake_gets_one_line_and_exit_code_2(qmltrain, words, holds):
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("verb", ["gradient", "plan", "circuit"])
-@pytest.mark.parametrize("words", [["circuit.n_qubits=45"], ["ansatz.name=foo"], ["ansatz.layer=1"]], ids=str)
-def test_every_verb_refuses_alike(qmltrain, verb, words):
-    ended = qmltrain(verb, *words)
+@pytest.mark.parametrize("words", [["gradient", "circuit.n_qubits=45"], ["plan", "ansatz.name=foo"],
+                                   ["circuit", "ansatz.name=foo"]], ids=" ".join)  # fmt: skip
+def test_every_verb_refuses_alike(qmltrain, words):
+    ended = qmltrain(*words)
     assert ended.code == 2 and ended.err.startswith("qmltrain: error: ") and ended.err.count("\n") == 1
     assert not list(Path().iterdir())
 

@@ -51,7 +51,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list:
     return calls
 
 
-@pytest.mark.parametrize("verb", [None, "train", "gradient", "plan", "circuit"])
+@pytest.mark.parametrize("verb", [None, "plan"])
 def test_a_composed_verb_gets_config_and_context(qmltrain, called, verb):
     words = [*([verb] if verb else []), "circuit.n_qubits=5", "-v"]
     assert qmltrain(*words).code == 0
@@ -96,7 +96,8 @@ def test_a_path_verb_gets_the_path(qmltrain, called, verb):
 )
 def test_exit_codes_and_the_one_line(qmltrain, called, answer, code, line):
     called.answers.append(answer)
-    ended = qmltrain("train")
+    training = isinstance(answer, InterruptedRun | KeyboardInterrupt)
+    ended = qmltrain(*(["train"] if training else ["plot", "runs/a"]))  # nothing is composed for a run
     assert (ended.code, ended.err) == (code, f"{line}\n" if line else "")
 
 
@@ -120,8 +121,13 @@ def test_info_says_what_is_here_and_what_is_missing(qmltrain):
     assert "unknown" not in ended.out
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
-@pytest.mark.parametrize("words", [["train", "train.epochs=1"], ["-m", "train.epochs=1,2"]], ids=["one", "sweep"])
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        *((getattr(signal, name), ["train", "train.epochs=1"]) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")),
+        (signal.SIGUSR1, ["-m", "train.epochs=1,2"]),
+    ],
+)
 def test_a_signal_that_comes_while_the_command_imports_stops_the_run_with_a_snapshot(
     qmltrain, monkeypatch, number, words
 ):
@@ -184,7 +190,7 @@ TRAINING = ["dataset=iris", "preprocess.pca=2", "circuit.n_qubits=2", "encoding=
             "train.baseline=false", "engine=interpreter", "run.progress=lines", "run.log_seconds=1e-6"]  # fmt: skip
 
 
-@pytest.mark.parametrize("pipe", ["2>&1 | head -1", "2>&1 | true", "| true"])
+@pytest.mark.parametrize("pipe", ["2>&1 | head -1", "2>&1 | true"])
 def test_a_training_goes_on_when_its_reader_goes_away(tmp_path, pipe):
     command = f"{shlex.join([*COMMAND, *TRAINING, 'run.dir=run'])} {pipe}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False,
