@@ -60,6 +60,8 @@ def csv(
     cells = {name: [row[column] for row in rows] for column, name in enumerate(names)}
     truths = [name for name in chosen.features if are_truths(cells[name])]
     columns = [numbers(cells[name], name, file) for name in chosen.features]
+    if not chosen.no_target and not any(cell.strip() for cell in cells[target]):
+        chosen = _without_labels(chosen, target, file)
     labels = None if chosen.no_target else _labels(cells[target], target, file)
     parts = None if split_column is None else _texts(cells[split_column], split_column, file)
     source = _table("csv", file, chosen, columns, labels, target, parts, split_column, task)
@@ -113,6 +115,9 @@ def parquet(
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
     except damage as error:
         raise InputError(f"{file}: not a readable Parquet file: {' '.join(str(error).split())}") from error
+    if not chosen.no_target and table.column(target).null_count == table.num_rows:
+        chosen = _without_labels(chosen, target, file)
+        wanted.remove(target)
     found = {name: _column(table.column(name), name, file) for name in dict.fromkeys(wanted)}
     for name in chosen.features:
         if found[name].dtype.kind not in "buif":
@@ -138,6 +143,11 @@ def _check_parquet_size(metadata: Any, wanted: set[str], file: Path) -> None:
     )
     numbers = 8 * metadata.num_rows * len(wanted)
     check_size(max(unpacked_bytes, numbers) + 2 * numbers, str(file))
+
+
+def _without_labels(chosen: ChosenColumns, target: str, file: Path) -> ChosenColumns:
+    """Rows that are to be predicted for often keep the column of the labels, empty."""
+    return chosen._replace(no_target=f"dataset.target: {file}: column {shown(target)} is empty in every row")
 
 
 def _labels(cells: list[str], name: str, file: Path) -> NDArray[Any]:

@@ -248,6 +248,31 @@ def test_rows_without_labels_are_predicted_for(run, model, tmp_path, kind, capsy
         evaluate.run(run, CONTEXT, dataset={**dataset, key: "asked"}, predictions=tmp_path / "q.csv")
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_an_empty_column_of_labels_is_none(run, model, tmp_path, kind, capsys):
+    """As of rows that somebody is to fill in; a column with some labels is a mistake."""
+    x, _ = samples(9, seed=3)
+    paths = [tmp_path / f"{name}.{kind}" for name in ("empty", "some")]
+    for path, first in zip(paths, ("", "yes"), strict=True):
+        labels = [first, *[""] * 8]
+        if kind == "csv":
+            write(path, {**columns_of(x), "kind": np.array(labels)})
+        else:
+            pyarrow = pytest.importorskip("pyarrow")
+            table = pyarrow.table({**columns_of(x), "kind": pyarrow.array([t or None for t in labels], "string")})
+            pytest.importorskip("pyarrow.parquet").write_table(table, path)
+    changes = {"name": kind, "path": str(paths[0])}
+    dataset = dataclasses.asdict(DatasetConfig(**changes))
+    assert evaluate.run(run, CONTEXT, dataset=dataset, predictions=tmp_path / "p.npz") == 0
+    with np.load(tmp_path / "p.npz") as file:
+        np.testing.assert_array_equal(file["prediction"], model.predict(x))
+    with pytest.raises(InputError, match="column 'kind' is empty in every row; .*--predictions FILE"):
+        evaluate.run(run, CONTEXT, dataset=dataset)
+    some = dataclasses.asdict(DatasetConfig(name=kind, path=str(paths[1])))
+    with pytest.raises(InputError, match="row 1 of column 'kind' is (empty|null)"):
+        evaluate.run(run, CONTEXT, dataset=some, predictions=tmp_path / "q.npz")
+
+
 def test_the_command_predicts_for_rows_without_labels(run, model, tmp_path):
     x, _ = samples(9, seed=3)
     words = ["evaluate", str(run), f"dataset.path={write_unlabelled('csv', tmp_path, x)}"]
