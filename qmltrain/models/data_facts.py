@@ -93,7 +93,8 @@ def data_lines(problem: Problem) -> list[str]:
     if info.left_out:
         rows.append(("left out", shortened([f"{_in_a_list(name)} ({reason})" for name, reason in info.left_out])))
     rows += [("note", note) for note in info.notes if not note.startswith(WARNING)]
-    rows.append(("prepared", preprocessor.describe() + _fewer_components(problem)))
+    steps = preprocessor.describe().partition(", ")[2] or "as it is"  # behind the shape, which stands above
+    rows.append(("prepared", steps + _fewer_components(problem)))
     if problem.n_classes is not None:
         totals = class_counts(problem).sum(axis=1)
         rows.append(("classes", shortened([f"{n}: {c}" for n, c in zip(info.class_names, totals, strict=True)])))
