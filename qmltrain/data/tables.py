@@ -97,20 +97,12 @@ def parquet(
         ) from None
     file = find_file(path, root, "dataset.path")
     check_digest(sha256, file)
-    damage = (
-        pyarrow.ArrowException,
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    )  # the last three: pandas' own JSON
+    damage = (pyarrow.ArrowException, OSError, ValueError, TypeError, AttributeError)  # the last three: pandas' JSON
     try:
         schema = pyarrow.parquet.read_schema(unpacked(file))
         chosen = choose_columns(file, schema.names, target, features, split_column, _index_columns(schema))
-        wanted = [
-            name for name in (target, split_column) if name is not None and not (name == target and chosen.no_target)
-        ]
-        wanted = [*chosen.features, *wanted]
+        wanted = [*chosen.features, *([] if chosen.no_target else [target])]
+        wanted += [] if split_column is None else [split_column]
         _check_parquet_size(pyarrow.parquet.read_metadata(unpacked(file)), set(wanted), file)
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
     except damage as error:
