@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path("/")
+JOBS_AT_ONCE = "QMLTRAIN_JOBS_AT_ONCE"  # variable: processes that a launcher starts on this machine, this one included
 _SHARE = 0.8  # of the memory that is free now: the rest is for the data set, Python and the page cache
 
 
@@ -41,8 +42,9 @@ def memory_left(root: Path = ROOT) -> dict[str, int]:
 
 
 def usable_cpus(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> int:
-    """CPUs that this process may keep busy: the least of `cpu_limits`, at least one."""
-    return max(1, min(cpu_limits(root, environ).values()))
+    """CPUs that this process may keep busy: the least of `cpu_limits`, shared with the jobs beside it, at least one."""
+    beside = environ.get(JOBS_AT_ONCE, "")
+    return max(1, min(cpu_limits(root, environ).values()) // max(1, int(beside) if beside.isdigit() else 1))
 
 
 def cpu_limits(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> dict[str, int]:

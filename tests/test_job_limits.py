@@ -163,3 +163,9 @@ def test_a_mount_point_with_a_blank(tmp_path):
     mounts = "30 23 0:26 / /sys/fs/my\\040cgroups rw - cgroup2 cgroup2 rw\n"
     root = lay(tmp_path, "0::/job\n", mounts, {})
     assert list(control_groups("memory", root))[0] == root / "sys/fs/my cgroups/job"
+
+
+@pytest.mark.parametrize(("beside", "share"), [("2", 2), ("3", 3), ("100", 100), ("0", 1), ("many", 1), ("", 1)])
+def test_jobs_beside_share_the_cpus(tmp_path, beside, share):
+    whole = usable_cpus(tmp_path, {})
+    assert usable_cpus(tmp_path, {"QMLTRAIN_JOBS_AT_ONCE": beside}) == max(1, whole // share)

@@ -75,6 +75,19 @@ def is_sweep(override: str) -> bool:
     return parsed is not None and bool(parsed.is_sweep_override())
 
 
+def number_of_points(overrides: list[str]) -> int | None:
+    """Points of a sweep over choices and ranges; None where something else says how many there are."""
+    if any(key_of(override) == "hydra/sweeper" for override in overrides):
+        return None
+    count = 1
+    for parsed in map(_parsed, overrides):
+        if parsed is not None and parsed.is_sweep_override():
+            if parsed.value_type.name not in ("CHOICE_SWEEP", "SIMPLE_CHOICE_SWEEP", "RANGE_SWEEP"):
+                return None  # glob(*), interval(0, 1)
+            count *= sum(1 for _ in parsed.sweep_iterator())
+    return count
+
+
 def _parsed(override: str) -> Any:
     """Hydra's view of one override; None where its grammar refuses it."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -20,11 +20,12 @@ from qmltrain.cli import dispatch
 from qmltrain.cli.composing import CONFIG_NAME, as_config, hydra_session
 from qmltrain.cli.experiment_options import without_unused
 from qmltrain.cli.explaining import config_errors
-from qmltrain.cli.override_words import as_typed, is_sweep, key_of
+from qmltrain.cli.override_words import as_typed, is_sweep, key_of, number_of_points
 from qmltrain.cli.user_configs import search_path
 from qmltrain.cli.verb import Verb
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, InputError
+from qmltrain.job_limits import JOBS_AT_ONCE, usable_cpus
 from qmltrain.sessions.sweep_points import POINTS, append_point, count_points, read_points
 
 DIRECTORY_KEY = "hydra.sweep.dir"
@@ -52,6 +53,7 @@ def run_sweep(
         points=points,
         fixed=frozenset(key_of(word) for word in words if not is_sweep(word)),
         config_directory=config_directory,
+        n_points=number_of_points(words),
     )
     functools.update_wrapper(task, run_point)  # launchers ask for its name
     try:
@@ -82,16 +84,19 @@ def run_point(
     points: str,
     fixed: frozenset[str],
     config_directory: str | None,
+    n_points: int | None,
 ) -> float | None:
     """One point: what Hydra composed for it, run as a single run would be, and its end recorded in `points`.
 
-    `fixed` are the keys that are no part of the sweep. Returns the objective for sweepers that search: of a training
-    the best value of ``train.monitor``, NaN where the point failed; None where the verb does not train. Raises
-    SystemExit(75) where a signal stopped the run, so that the sweep stops as well.
+    `fixed` are the keys that are no part of the sweep, `n_points` its points where that is known. Returns the
+    objective for sweepers that search: of a training the best value of ``train.monitor``, NaN where the point failed;
+    None where the verb does not train. Raises SystemExit(75) where a signal stopped the run, so that the sweep stops as
+    well.
     """
     from hydra.core.hydra_config import HydraConfig
 
     job = HydraConfig.get()
+    os.environ.update(_beside(job.launcher, n_points))
     number, overrides = job.job.num, list(job.overrides.task)
     swept = [override for override in overrides if key_of(override) not in fixed]
     print(f"qmltrain: point {number}: {' '.join(swept or overrides)}", file=sys.stderr)
@@ -125,6 +130,18 @@ def run_point(
     if code == EXIT_INTERRUPTED:
         raise SystemExit(EXIT_INTERRUPTED)
     return value
+
+
+def _beside(launcher: Any, n_points: int | None) -> dict[str, str]:
+    """The variable that says how many jobs a launcher of processes (joblib, `n_jobs`) runs at once on these CPUs.
+
+    joblib counts -1 as all CPUs, -2 as all but one, and so on.
+    """
+    n_jobs = launcher.get("n_jobs")
+    if not isinstance(n_jobs, int) or JOBS_AT_ONCE in os.environ:
+        return {}
+    at_once = n_jobs if n_jobs > 0 else max(1, usable_cpus() + 1 + n_jobs)
+    return {JOBS_AT_ONCE: str(at_once if n_points is None else min(at_once, n_points))}
 
 
 def _names_its_file(key: str, swept: list[str], overrides: list[str]) -> bool:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import qmltrain.cli as qmltrain_cli
+from qmltrain.cli import sweeping
+from qmltrain.cli.override_words import number_of_points
 from qmltrain.errors import InterruptedRun, NonFiniteError
 from qmltrain.runs.arrays import read_array
 from qmltrain.runs.views import open_run
@@ -255,3 +257,30 @@ def test_one_value_is_a_sweep_of_one_point_and_hydras_argument_parser_is_never_b
     assert qmltrain("-m", "circuit.n_qubits=2").code == 0
     assert seen == [(2, 0)]
     assert qmltrain("circuit.n_qubits=2").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "points"),
+    [
+        (["run.seed=0,1,2", "ansatz.layers=range(1,5)", "train.epochs=1"], 12),
+        (["run.seed=0"], 1),
+        (["optimizer=adam,sgd", "run.seed=choice(1,2)"], 4),
+        (["experiment=glob(*)"], None),
+        (["optimizer.learning_rate=interval(0,1)"], None),
+        (["run.seed=0,1", "hydra/sweeper=optuna"], None),
+    ],
+)
+def test_the_number_of_points(words, points):
+    assert number_of_points(words) == points
+
+
+def test_jobs_at_once_share_the_cpus(monkeypatch):
+    """joblib counts from the end where n_jobs is negative; other launchers run one job at a time, or elsewhere."""
+    monkeypatch.setattr(sweeping, "usable_cpus", lambda: 8)
+    launchers = [({"n_jobs": 4}, "4"), ({"n_jobs": -1}, "8"), ({"n_jobs": -3}, "6"), ({"n_jobs": -20}, "1")]
+    for launcher, expected in launchers:
+        assert sweeping._beside(launcher, None) == {"QMLTRAIN_JOBS_AT_ONCE": expected}
+        assert sweeping._beside(launcher, 3) == {"QMLTRAIN_JOBS_AT_ONCE": str(min(3, int(expected)))}
+    assert sweeping._beside({"_target_": "basic"}, 3) == {}
+    monkeypatch.setenv("QMLTRAIN_JOBS_AT_ONCE", "5")  # as the user says
+    assert sweeping._beside({"n_jobs": 4}, None) == {}
