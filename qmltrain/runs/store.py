@@ -86,7 +86,7 @@ class RunStore:
                 self._file.open()
                 self._file.check(expected or {})
                 self._file.cut()
-                if self._file.rows["parameters"]:
+                if self._file.counts["parameters"].rows:
                     self._last_parameters_step = int(self._file.read("parameters")["step"][-1])
             with self._writing(self._log.path):
                 self._log.open(self._file.read("metrics"), self._file.read("epochs"))
@@ -205,12 +205,12 @@ class RunStore:
     @property
     def steps(self) -> int:
         """Steps stored so far, which is also the number of the last."""
-        return self._file.rows["metrics"]
+        return self._file.counts["metrics"].rows
 
     @property
     def epochs(self) -> int:
         """Epochs stored so far, which is also the number of the last."""
-        return self._file.rows["epochs"]
+        return self._file.counts["epochs"].rows
 
     def stored_rows(self) -> dict[str, list[int]]:
         """Rows and their checksum of every table, for a snapshot: `reopen` compares them."""

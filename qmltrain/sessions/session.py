@@ -57,6 +57,7 @@ class Session:
         self.config, self.context, self.directory = config, context, directory
         self.problem, self.compiled, self.stop = problem, compiled, stop
         self.user_arrays = user_arrays(config)
+        self._config_hash = config_hash(to_dict(config))
         self._best_is_another = False
         optimizer = config.optimizer
         self.optimizer = call_builder(
@@ -141,22 +142,21 @@ class Session:
             arrays = {k.removeprefix(prefix): v for k, v in snapshot.arrays.items() if k.startswith(prefix)}
             self.optimizer.load_state(arrays)
         known = snapshot.state.get("rows") if snapshot else None  # snapshots of schema 1 do not know
-        self._best_is_another = snapshot is not None and not self._best_belongs(snapshot)
+        self._best_is_another = snapshot is not None and not self._best_belongs()
         with RunStore.reopen(self.directory, steps=state.step, epochs=state.epoch, known=known) as store:
             self._check_layout(store)
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)
             return self._train(store, state)
 
-    def _best_belongs(self, snapshot: Snapshot) -> bool:
+    def _best_belongs(self) -> bool:
         """Whether the best snapshot is whole and of this run; if not it is written anew."""
         try:
             best = SnapshotFolder.reader(self.directory / SNAPSHOTS).load_best()
         except StorageError as error:
             warnings.warn(f"{error}; it is written anew", stacklevel=2)
             return False
-        known = snapshot.state.get("config_hash")
-        return best is None or best.state.get("config_hash", known) == known
+        return best is None or best.state.get("config_hash", self._config_hash) == self._config_hash
 
     @property
     def _n_epochs(self) -> int:
@@ -216,7 +216,7 @@ class Session:
                 "training": state.scalars(),
                 "choices": self.compiled.choices(),
                 "dataset_checksum": self.problem.source.checksum,
-                "config_hash": config_hash(to_dict(self.config)),
+                "config_hash": self._config_hash,
                 "rows": store.stored_rows(),
             },
         )
