@@ -12,10 +12,10 @@ from typing import NoReturn
 from qmltrain.cli.known_verbs import default_verb, flags_of, known_verbs
 from qmltrain.cli.verb import PATHS, Takes, Verb
 from qmltrain.config.reference import is_known
-from qmltrain.config.rules import shortened, shown
 from qmltrain.config.synonyms import known_key
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
+from qmltrain.wording import shortened, shown
 
 CONFIG_KINDS = ("job", "hydra", "all")
 _OF_VERB = "flag of a verb: "  # how argparse's finds are told apart

@@ -11,8 +11,8 @@ from qmltrain.cli.arguments import paths_and_overrides
 from qmltrain.cli.composing import compose_config
 from qmltrain.cli.known_verbs import flags_of
 from qmltrain.cli.verb import Conversion, Verb
-from qmltrain.config.rules import shown
 from qmltrain.errors import InputError
+from qmltrain.wording import shown
 
 
 def flag_options(verb: Verb, given: Mapping[str, str | bool]) -> dict[str, Any]:

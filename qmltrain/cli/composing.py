@@ -12,11 +12,11 @@ from qmltrain.cli.explaining import config_errors
 from qmltrain.cli.override_words import as_typed, key_of
 from qmltrain.cli.user_configs import search_path
 from qmltrain.config.reference import is_known, unknown_key
-from qmltrain.config.rules import shortened
 from qmltrain.config.schema import GROUPS, Config
 from qmltrain.config.validation import validate
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
+from qmltrain.wording import shortened
 
 CONFIG_NAME = "config"
 SCHEMA_NAME = "qmltrain_schema"

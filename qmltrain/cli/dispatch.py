@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable
 
 from qmltrain.errors import EXIT_ERROR, EXIT_INPUT, InputError, InterruptedRun, QmltrainError
+from qmltrain.wording import one_line
 
 LONGEST_LINE = 2_000  # characters of a message that are shown
 
@@ -35,7 +36,7 @@ def describe_error(error: Exception) -> tuple[int, str]:
 
 
 def _described(error: Exception) -> tuple[int, str]:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, InterruptedRun):
         return error.exit_code, text
     if isinstance(error, QmltrainError):

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from qmltrain.cli.override_words import key_of, no_entry
 from qmltrain.config.reference import allowed_values, is_known, unknown_key
-from qmltrain.config.rules import shortened, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import shortened, shown
 
 # entries of Hydra's own groups -> the package that brings them
 _PLUGINS = {

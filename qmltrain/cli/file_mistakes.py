@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.config.reference import allowed_values, is_group, option_type
-from qmltrain.config.rules import shortened, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import shortened, shown
 
 _LONGEST_INTEGER = 4300  # digits, which Python reads
 _INTEGER = "tag:yaml.org,2002:int"

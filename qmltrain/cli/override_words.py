@@ -11,10 +11,10 @@ import shlex
 from typing import Any
 
 from qmltrain.config.reference import allowed_values, is_group, is_known, option_type, unknown_key
-from qmltrain.config.rules import shortened, shown
 from qmltrain.config.synonyms import nearest_entry
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
+from qmltrain.wording import shortened, shown
 
 TEXTS = ("str", "str | None")
 LISTS_OF_TEXT = "list[str] | None"

@@ -18,6 +18,7 @@ from qmltrain.cli.override_words import LISTS_OF_ANYTHING, LISTS_OF_TEXT, TEXTS,
 from qmltrain.config.reference import option_type, takes_null
 from qmltrain.errors import InputError
 from qmltrain.shipped_files import configs_directory
+from qmltrain.wording import one_line
 
 SCHEME = "user"
 _PACKAGE = re.compile(r"#\s*@package\s+(\S+)\s*")
@@ -87,7 +88,7 @@ def read_user_config(path: Path, group: str) -> tuple[str | None, Any]:
         check_file(node, prefix, path)
         config = OmegaConf.load(io.StringIO(text))
     except (yaml.YAMLError, OmegaConfBaseException, OSError, RecursionError, ValueError) as error:
-        raise InputError(f"--config-dir: {path}: {' '.join(str(error).split())}") from error
+        raise InputError(f"--config-dir: {path}: {one_line(error)}") from error
     if OmegaConf.is_dict(config) and node is not None:
         plain = OmegaConf.to_container(config)
         _keep_text(plain, node, prefix, f"--config-dir: {path}")

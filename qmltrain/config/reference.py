@@ -10,9 +10,10 @@ from dataclasses import Field
 from functools import cache
 from typing import Any
 
-from qmltrain.config.rules import Rule, shortened
+from qmltrain.config.rules import Rule
 from qmltrain.config.schema import GROUPS, Config, options
 from qmltrain.config.synonyms import known_key
+from qmltrain.wording import shortened
 
 LINE = 118
 

@@ -29,16 +29,6 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def shown(value: Any) -> str:
-    """`value` as messages show it, at most 80 characters."""
-    return shortened(repr(value))
-
-
-def shortened(text: str) -> str:
-    """`text`, or its first 77 characters where it has more than 80."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def between(lowest: int, highest: int) -> Rule:
     """An integer from `lowest` to `highest`, both allowed."""
     return Rule(lambda value: is_integer(value) and lowest <= value <= highest, f"integers from {lowest} to {highest}")

@@ -9,6 +9,7 @@ from qmltrain.config.reference import known_keys
 from qmltrain.config.schema import Config
 from qmltrain.config.validation import validate
 from qmltrain.errors import InputError
+from qmltrain.wording import one_line
 
 
 def to_dict(config: Config) -> dict[str, dict[str, Any]]:
@@ -36,7 +37,7 @@ def from_yaml(text: str, source: str = "config") -> Config:
     try:
         stored = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InputError(f"{source}: the stored config is not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{source}: the stored config is not YAML: {one_line(error)}") from error
     if not isinstance(stored, dict) or not all(isinstance(node, dict) for node in stored.values()):
         raise InputError(f"{source}: the stored config holds no groups of options")
     known = set(known_keys())

@@ -6,10 +6,11 @@ import dataclasses
 
 from qmltrain.config.option import ConfigGroup
 from qmltrain.config.reference import allowed_values
-from qmltrain.config.rules import Rule, shown
+from qmltrain.config.rules import Rule
 from qmltrain.config.schema import Config, options
 from qmltrain.config.synonyms import ENTRIES
 from qmltrain.errors import InputError
+from qmltrain.wording import shown
 
 
 def validate(config: Config) -> Config:

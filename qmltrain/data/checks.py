@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from qmltrain.data.labels import absent_labels, read_labels
 from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo
-from qmltrain.data.wording import plural
 from qmltrain.errors import InputError
+from qmltrain.wording import plural
 
 CHUNK_BYTES = 16 * 2**20  # of float64 samples read at a time; a constant, so that chunked sums have one order
 

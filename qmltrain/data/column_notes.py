@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.protocol import LabelArray
-from qmltrain.data.wording import shown
+from qmltrain.wording import listed, shown
 
 MAX_BYTES = 64 * 2**20  # of samples that are looked at; more would take seconds
 _FEWEST_ROWS = 10  # of which a column of different integers is called row numbers
-_LISTED = 10
 _WHOLE = 2.0**53  # floats from here on are whole, whatever they measure
 
 
@@ -41,18 +40,18 @@ def column_notes(x: NDArray[Any], labels: LabelArray, names: Sequence[str] = ())
     notes = []
     if row_numbers:
         notes.append(
-            f"WARNING: {_listed(row_numbers)}: integers, all different, as an index or an id; if they are no "
+            f"WARNING: {_columns(row_numbers)}: integers, all different, as an index or an id; if they are no "
             "measurement, leave them out, since the order of the rows may tell the label"
         )
     if telling:
         notes.append(
-            f"WARNING: {_listed(telling)}: one value for each label, so that nothing else is needed to predict it; is "
+            f"WARNING: {_columns(telling)}: one value for each label, so that nothing else is needed to predict it; is "
             "it the label under another name?"
         )
     if constant:
-        notes.append(f"{_listed(constant)}: constant, tells nothing")
+        notes.append(f"{_columns(constant)}: constant, tells nothing")
     if repeated:
-        notes.append(f"the same column twice: {_listed(repeated)}")
+        notes.append(f"the same column twice: {_columns(repeated)}")
     return tuple(notes)
 
 
@@ -81,6 +80,5 @@ def _name(column: int, names: Sequence[str]) -> str:
     return shown(names[column]) if names else str(column)
 
 
-def _listed(found: Sequence[str]) -> str:
-    word = "column" if len(found) == 1 else "columns"
-    return f"{word} {', '.join(found[:_LISTED])}" + (f", ... ({len(found)})" if len(found) > _LISTED else "")
+def _columns(found: Sequence[str]) -> str:
+    return f"{'column' if len(found) == 1 else 'columns'} {listed(found)}"

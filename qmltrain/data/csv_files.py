@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.sizes import check_size
-from qmltrain.data.wording import listed, plural, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, plural, shown
 
 _CSV_BYTES = 4  # of memory for every byte of a file at least, since every cell is a Python object for a while
 _DELIMITERS = ",;\t|"

@@ -21,8 +21,8 @@ from qmltrain.data.protocol import FloatArray, LabelArray, Source
 from qmltrain.data.separate_test_file import WithTestFile
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
-from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, shown
 
 _NETCDF = (
     "scale_factor",

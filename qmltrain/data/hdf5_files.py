@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from qmltrain.data.wording import shown
 from qmltrain.errors import InputError
+from qmltrain.wording import one_line, shown
 
 _MOST_LINKS = 64  # one behind the other; more lead round in a circle
 
@@ -27,7 +27,7 @@ def reading(where: str, failed: str = "cannot be read") -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{where} {failed}: {' '.join(str(error).split())}") from error
+        raise InputError(f"{where} {failed}: {one_line(error)}") from error
 
 
 def open_hdf5(path: Path) -> Any:

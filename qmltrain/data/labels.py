@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.protocol import LabelArray, Task
-from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, shown
 
 MAX_CLASSES = 65_536
 _TO_TARGETS = "where labels are numbers to predict, set dataset.task=regression"

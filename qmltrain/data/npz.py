@@ -24,8 +24,8 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.separate_test_file import WithTestFile
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
-from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, one_line, shown
 
 # what zipfile and NumPy raise for damaged content
 _DAMAGE = (
@@ -137,7 +137,7 @@ class _Arrays:
         try:
             yield
         except _DAMAGE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(error) or type(error).__name__
             raise InputError(f"{self._file}: not a readable .npz file: {reason}; save it with numpy.savez") from error
 
 

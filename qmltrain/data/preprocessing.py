@@ -21,8 +21,8 @@ from qmltrain.data.pooling import Size, average_pool, pooled_size
 from qmltrain.data.principal_components import PrincipalComponents, fit_principal_components
 from qmltrain.data.protocol import FloatArray, Source
 from qmltrain.data.scaling import Scaling, TargetScaler, fit_scaling
-from qmltrain.data.wording import plural
 from qmltrain.errors import InputError, StorageError
+from qmltrain.wording import plural
 
 __all__ = ["Preprocessor", "TargetScaler"]
 

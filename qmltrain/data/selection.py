@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.splits import apportion
-from qmltrain.data.wording import listed, plural, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, plural, shown
 
 
 class SelectedSource:

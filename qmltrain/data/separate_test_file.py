@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from qmltrain.data.checks import check_rows
 from qmltrain.data.protocol import FloatArray, LabelArray, Source
 from qmltrain.data.splits import TEST, TRAIN
-from qmltrain.data.wording import listed, plural
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, plural
 
 
 class WithTestFile:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.data.protocol import LabelArray, PartArray, RowArray, SourceInfo, Task
-from qmltrain.data.wording import shown
 from qmltrain.errors import InputError
+from qmltrain.wording import shown
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 _TO_TARGETS = "where labels are numbers to predict, set dataset.task=regression"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qmltrain.data.labels import is_storable
-from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, shown
 
 # what pandas calls an index that a file gives no name: in Parquet, and where a CSV file is read and written again
 _PARQUET_INDEX = re.compile(r"__index_level_\d+__")

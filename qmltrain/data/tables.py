@@ -25,8 +25,8 @@ from qmltrain.data.gzip_cache import unpacked
 from qmltrain.data.sizes import check_size
 from qmltrain.data.splits import parse_parts
 from qmltrain.data.table_columns import ChosenColumns, choose_columns
-from qmltrain.data.wording import listed, shown
 from qmltrain.errors import InputError
+from qmltrain.wording import listed, one_line, shown
 
 
 def csv(
@@ -106,7 +106,7 @@ def parquet(
         _check_parquet_size(pyarrow.parquet.read_metadata(unpacked(file)), set(wanted), file)
         table = pyarrow.parquet.read_table(unpacked(file), columns=list(dict.fromkeys(wanted)))
     except damage as error:
-        raise InputError(f"{file}: not a readable Parquet file: {' '.join(str(error).split())}") from error
+        raise InputError(f"{file}: not a readable Parquet file: {one_line(error)}") from error
     if not chosen.no_target and table.column(target).null_count == table.num_rows:
         chosen = _without_labels(chosen, target, file)
         wanted.remove(target)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
-from qmltrain.data.wording import listed, plural, shown
 from qmltrain.models.problem import Problem
+from qmltrain.wording import listed, plural, shown
 
 FEATURES = "features"  # of the group `data` in a run file: names of the columns of a raw sample
 FEW_SAMPLES = 5  # a class with fewer is warned of
 WARNING = "WARNING: "  # begins a note of a data set that is a warning
-_SHOWN = 10  # names in one line
-_MISSING = {
-    "na",
-    "n/a",
-    "<na>",
-    "#n/a",
-    "?",
-    "nan",
-    "null",
-    "none",
-    "-",
-}  # what others write for a label that is missing
+_MISSING = frozenset(
+    ["na", "n/a", "<na>", "#n/a", "?", "nan", "null", "none", "-"]
+)  # what others write for a missing label
 
 
 def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
@@ -89,15 +79,15 @@ def data_lines(problem: Problem) -> list[str]:
     rows = [("data", info.description)]
     numbered = [f"{number} {_in_a_list(name)}" for number, name in enumerate(info.feature_names)]
     by_position = f"{' x '.join(map(str, info.sample_shape))}, by position"
-    rows.append(("features", f"{len(numbered)}: {shortened(numbered)}" if numbered else by_position))
+    rows.append(("features", f"{len(numbered)}: {listed(numbered)}" if numbered else by_position))
     if info.left_out:
-        rows.append(("left out", shortened([f"{_in_a_list(name)} ({reason})" for name, reason in info.left_out])))
+        rows.append(("left out", listed([f"{_in_a_list(name)} ({reason})" for name, reason in info.left_out])))
     rows += [("note", note) for note in info.notes if not note.startswith(WARNING)]
     steps = preprocessor.describe().partition(", ")[2] or "as it is"  # behind the shape, which stands above
     rows.append(("prepared", steps + _fewer_components(problem)))
     if problem.n_classes is not None:
         totals = class_counts(problem).sum(axis=1)
-        rows.append(("classes", shortened([f"{n}: {c}" for n, c in zip(info.class_names, totals, strict=True)])))
+        rows.append(("classes", listed([f"{n}: {c}" for n, c in zip(info.class_names, totals, strict=True)])))
     sizes = f"{len(parts.train)} training, {len(parts.validation)} validation, {len(parts.test)} test"
     whole = problem.config.train.batch_size > len(parts.train)
     rows.append(("split", f"{sizes} samples" + "; a step takes all that train" * whole))
@@ -129,10 +119,10 @@ def doubtful_names(problem: Problem) -> list[str]:
     lines = []
     if missing:
         lines.append(
-            f"the label {shortened(missing)} is a class of its own; where it means a missing one, remove these rows"
+            f"the label {listed(missing)} is a class of its own; where it means a missing one, remove these rows"
         )
     if alike:
-        lines.append(f"classes {shortened(alike)} differ in case or blanks alone; if each is one class, write one name")
+        lines.append(f"classes {listed(alike)} differ in case or blanks alone; if each is one class, write one name")
     return lines
 
 
@@ -150,12 +140,6 @@ def rare_classes(problem: Problem) -> list[str]:
     return lines
 
 
-def shortened(names: Sequence[str]) -> str:
-    """``a, b, c``; of many the first, and how many more there are."""
-    kept = names if len(names) <= _SHOWN + 1 else names[:_SHOWN]
-    return ", ".join(kept) + (f", ... {len(names) - len(kept)} more" if len(kept) < len(names) else "")
-
-
 def _fewer_components(problem: Problem) -> str:
     wanted, pca = problem.config.preprocess.pca, problem.data.preprocessor.pca
     if wanted is None or pca is None or len(pca.components_KF) == wanted:
@@ -164,8 +148,8 @@ def _fewer_components(problem: Problem) -> str:
 
 
 def _in_a_list(name: str) -> str:
-    """A name of any length as one of a list; in quotes where it holds a comma."""
-    return shown(name) if "," in name else listed([name])
+    """A name as one of a list: in quotes where it holds a comma."""
+    return repr(name) if "," in name else name
 
 
 def _plain(name: str) -> str:

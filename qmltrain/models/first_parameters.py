@@ -12,7 +12,7 @@ from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.models.build import build_model
-from qmltrain.models.data_facts import FEATURES, shortened
+from qmltrain.models.data_facts import FEATURES
 from qmltrain.models.problem import Problem
 from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
 from qmltrain.models.stored_files import with_stored_files
@@ -20,6 +20,7 @@ from qmltrain.runs.views import open_run
 from qmltrain.training.identity_blocks import identity_blocks
 from qmltrain.training.initialization import initial_parameters
 from qmltrain.training.model import Model
+from qmltrain.wording import listed
 
 FROM_RUN = "from_run"
 
@@ -45,7 +46,7 @@ def warn_of_other_features(run: Path, names: tuple[str, ...]) -> None:
     before = tuple(open_run(run).data.get(FEATURES, ()))
     if before and names and before != names:
         warnings.warn(
-            f"train.initial_run: {run} was trained on {shortened(before)}, this run is on {shortened(names)}; its "
+            f"train.initial_run: {run} was trained on {listed(before)}, this run is on {listed(names)}; its "
             "parameters are taken by position",
             stacklevel=2,
         )

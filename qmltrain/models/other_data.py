@@ -15,10 +15,10 @@ from qmltrain.data.protocol import Source
 from qmltrain.data.registry import SOURCES
 from qmltrain.data.selection import select
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import shortened
 from qmltrain.models.source import derive_seeds, open_source
 from qmltrain.models.stored import with_data_found
 from qmltrain.models.trained import TrainedModel
+from qmltrain.wording import listed
 
 # how a file is read, not where it lies or which rows are taken: the run knows it of a file of the same kind
 _READING = ("target", "delimiter", "header", "x_key", "y_key")
@@ -52,7 +52,7 @@ def open_other_data(trained: TrainedModel, changes: Mapping[str, Any], *, labels
     if names and "features" in taken:
         if dataset.features is not None and sorted(dataset.features) != sorted(names):
             raise InputError(
-                f"dataset.features: found {shortened(dataset.features)}; the run was trained on {shortened(names)}: "
+                f"dataset.features: found {listed(dataset.features)}; the run was trained on {listed(names)}: "
                 "leave it out, or give the columns these names"
             )
         known |= {"features": names, "split_column": None}
@@ -61,7 +61,7 @@ def open_other_data(trained: TrainedModel, changes: Mapping[str, Any], *, labels
         source = open_source(dataclasses.replace(config, dataset=read), seeds, labels_needed=labels_needed)
     except InputError as error:
         if names and str(error).startswith("dataset.features:"):
-            raise InputError(f"{error}; the run was trained on {shortened(names)}") from error
+            raise InputError(f"{error}; the run was trained on {listed(names)}") from error
         raise
     _check_fits(source, trained)
     classes = None if source.info.no_labels else dataset.classes

@@ -26,7 +26,7 @@ from qmltrain.data.scaling import TargetScaler
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import EngineUnavailableError, InputError
 from qmltrain.models.build import Compiled, build_model, compile_model
-from qmltrain.models.data_facts import FEATURES, shortened
+from qmltrain.models.data_facts import FEATURES
 from qmltrain.models.stored import PREPROCESS_PREFIX, best_snapshot, stored_config
 from qmltrain.models.stored_files import check_user_code, with_stored_files
 from qmltrain.runs.snapshots import Snapshot
@@ -34,6 +34,7 @@ from qmltrain.runs.views import open_run
 from qmltrain.training.model import Model
 from qmltrain.training.shots import ShotSampler
 from qmltrain.units import bytes_of_gib
+from qmltrain.wording import listed
 
 
 def load(
@@ -205,7 +206,7 @@ class TrainedModel:
         if wrong:
             raise InputError(
                 f"x: the table has {there[wrong[0]] or 'no'} columns {wrong[0]!r}; this model takes "
-                f"{shortened(self.feature_names)}: name the columns so, or give an array, which is taken in order"
+                f"{listed(self.feature_names)}: name the columns so, or give an array, which is taken in order"
             )
         return x[[called[name] for name in self.feature_names]]
 

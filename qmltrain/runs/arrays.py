@@ -13,6 +13,7 @@ from qmltrain.errors import InputError
 from qmltrain.runs.atomic import new_file, storage_errors, write_at
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.views import open_run
+from qmltrain.wording import one_line
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
@@ -39,7 +40,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
             with h5py.File(path, "r") as file:
                 return np.asarray(file[name][()])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path}: no array {name!r} could be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: no array {name!r} could be read: {one_line(error)}") from error
     raise InputError(f"{path}: unknown kind of file; give .npy, .npz, .h5 or a run")
 
 

@@ -18,6 +18,7 @@ from qmltrain.runs.file_layout import FILE_NAME, UNFINISHED, VALID_ROWS, WALL_SE
 from qmltrain.runs.first_block import check_first_block
 from qmltrain.runs.row_counter import RowCount, check_rows, decode_counter
 from qmltrain.runs.status_file import read_status_file
+from qmltrain.wording import one_line
 
 if TYPE_CHECKING:
     import h5py
@@ -112,7 +113,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of Unicode and of JSON among them
-        raise StorageError(f"{path}: damaged, cannot be read: {_one_line(error)}; restore it from a copy") from error
+        raise StorageError(f"{path}: damaged, cannot be read: {one_line(error)}; restore it from a copy") from error
 
 
 def read_header(path: Path) -> RunHeader:
@@ -194,10 +195,6 @@ def _read_arrays(file: h5py.File, tables: Mapping[str, h5py.Dataset]) -> dict[st
 def _read_array(dataset: h5py.Dataset) -> Any:
     """Texts as a list, anything else as an array."""
     return dataset.asstr()[()].tolist() if dataset.dtype.kind == "O" else dataset[()]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def run_status(path: str | os.PathLike[str]) -> str | None:

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import circuit_reads, class_counts, doubts, encoded_names, shortened
+from qmltrain.models.data_facts import circuit_reads, class_counts, doubts, encoded_names
 from qmltrain.models.problem import EVALUATION_ROWS, Problem
+from qmltrain.wording import listed
 
 _LIKE_FEATURE = re.compile(r"ansatz\.\d+\.(_*x_?\d+_*)", re.IGNORECASE)  # Qiskit writes x[0] as _x_0_
 
@@ -47,13 +48,13 @@ def _check_features_are_read(problem: Problem) -> None:
     unread = sorted(set(range(len(names))) - set(circuit_reads(model.circuit).tolist()))
     if not unread:
         return
-    listed = f"feature{'s' * (len(unread) > 1)} {shortened([names[k] for k in unread])}"
+    features = f"feature{'s' * (len(unread) > 1)} {listed([names[k] for k in unread])}"
     alike = [found[1] for found in map(_LIKE_FEATURE.fullmatch, model.circuit.parameter_names) if found]
     remedy = ""
     if alike:
         x = re.sub(r"\D", "", alike[0])
         remedy = (
-            f"its inputs {shortened(list(dict.fromkeys(alike)))} are trained as parameters: rename them, "
+            f"its inputs {listed(list(dict.fromkeys(alike)))} are trained as parameters: rename them, "
             f"{alike[0]} to x{x}, to make them features"
         )
     elif config.ansatz.name == "qasm" and config.encoding.name == "none":
@@ -64,7 +65,7 @@ def _check_features_are_read(problem: Problem) -> None:
         remedy = "let it read them, or leave them out (dataset.features, preprocess.pca)"
     raise InputError(
         f"encoding.name: the circuit of encoding={config.encoding.name}, ansatz={config.ansatz.name} does not read "
-        f"{listed} of {len(names)}; {remedy}"
+        f"{features} of {len(names)}; {remedy}"
     )
 
 
@@ -76,6 +77,6 @@ def _check_classes(problem: Problem) -> None:
     if missing:
         there = counts[counts[:, 0] == 0, 1:].sum()
         raise InputError(
-            f"dataset: no training sample of class {shortened(missing)} ({there} in validation and test); move some to "
+            f"dataset: no training sample of class {listed(missing)} ({there} in validation and test); move some to "
             "the training split (dataset.split_column, dataset.split_key), or keep the others with dataset.classes"
         )

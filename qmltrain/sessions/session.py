@@ -38,6 +38,7 @@ from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.training.progress import make_progress
 from qmltrain.training.schedules import learning_rate_schedule
 from qmltrain.training.trainer import STEP_METRICS, Trainer, TrainingPlan, TrainingState, split_metrics
+from qmltrain.wording import one_line
 
 OPTIMIZER_PREFIX = "optimizer/"
 
@@ -314,6 +315,6 @@ class Session:
             try:
                 metrics |= {f"{kind}/{name}": value for name, value in fit().items()}
             except Exception as error:  # whatever scikit-learn raises
-                reason = " ".join(str(error).split()).partition(". ")[0][:200] or type(error).__name__
+                reason = one_line(error).partition(". ")[0][:200] or type(error).__name__
                 warnings.warn(f"train.{kind}: could not be fitted ({reason}); the run ends without it", stacklevel=2)
         return metrics

@@ -14,7 +14,7 @@ from qmltrain.config.schema import CommandContext
 from qmltrain.data.batches import PreparedData
 from qmltrain.data.protocol import Source
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import WARNING, shortened
+from qmltrain.models.data_facts import WARNING
 from qmltrain.models.other_data import are_numbered, class_numbers, open_other_data
 from qmltrain.models.problem import EVALUATION_ROWS, build_problem
 from qmltrain.models.stored import best_snapshot, stored_config, with_data_found
@@ -26,6 +26,7 @@ from qmltrain.sessions.results import result_lines
 from qmltrain.sessions.training_run import check_same_data
 from qmltrain.training.shots import check_shots
 from qmltrain.training.trainer import split_metrics
+from qmltrain.wording import listed
 
 ALL = "all"  # the split of another data set
 
@@ -133,10 +134,10 @@ def print_data(trained: TrainedModel, source: Source) -> None:
     print(f"data       {info.description}")
     names = trained.feature_names
     if names and info.feature_names:
-        print(f"features   by name: {shortened(names)}")
+        print(f"features   by name: {listed(names)}")
     elif names or info.feature_names:
         who = "the data" if names else "the run"
-        print(f"features   by position: {shortened(names or info.feature_names)} ({who} without names of columns)")
+        print(f"features   by position: {listed(names or info.feature_names)} ({who} without names of columns)")
     if trained.class_names and not info.no_labels and are_numbered(source, trained.class_names):
         numbered = ", ".join(f"{number} is {name}" for number, name in enumerate(trained.class_names))
         print(f"labels     by number: {numbered} (the data without names of classes)")

@@ -16,6 +16,7 @@ from qmltrain import __version__
 from qmltrain.config.schema import CommandContext
 from qmltrain.job_limits import available_bytes, cpu_limits, memory_left, usable_cpus
 from qmltrain.units import GIB, gib
+from qmltrain.wording import one_line
 
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "h5py", "hydra-core", "omegaconf", "tqdm")
 OPTIONAL = {
@@ -40,7 +41,7 @@ def print_info() -> None:
         try:
             text = describe()
         except Exception as error:  # a broken driver or package must not hide the other lines
-            text = f"unknown: {type(error).__name__}: {' '.join(str(error).split())}"
+            text = f"unknown: {type(error).__name__}: {one_line(error)}"
         print(f"{name:<12} {text}")
 
 

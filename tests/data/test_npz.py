@@ -122,7 +122,7 @@ HEADER = b"{'descr': '<f8', 'fortran_order': False, 'shape': (12, 3), }\n"
     [
         (npy(HEADER.replace(b"12", b"13"), X.tobytes()), r"its header says \(13, 3\) of float64, 312 bytes, but 288"),
         (npy(HEADER.replace(b"12", b"9" * 17), X.tobytes()), r"its header says \(9{17}, 3\) of float64"),
-        (npy(HEADER.replace(b"12", b"9" * 150), X.tobytes()), r"its header says \(9{56}\.\.\. of float64, "),
+        (npy(HEADER.replace(b"12", b"9" * 150), X.tobytes()), r"its header says \(9{76}\.\.\. of float64, "),
         (npy(HEADER, X.tobytes()[:-1]), "288 bytes, but 287 follow"),
         (npy(HEADER, X.tobytes() + b"x"), "288 bytes, but 289 follow"),
         (npy(HEADER.replace(b"<f8", b"<q\0")), "not a readable .npz file"),

@@ -17,6 +17,7 @@ from typing import Any
 
 from qmltrain.circuit.interchange.qasm_plain import GAP, KEYWORDS, KEYWORDS_2, NAME, PlainStatements
 from qmltrain.errors import InputError
+from qmltrain.wording import one_line
 
 _COMMENT = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|//[^\n]*|/\*.*?\*/|/\*", re.DOTALL)
 _GAP = re.compile(GAP)
@@ -163,7 +164,7 @@ def _place(error: BaseException, line: int) -> str:
         word = token.text.removesuffix(_MARK)
         word = word if len(word) <= 40 else f"{word[:40]}..."
         return f"line {line + token.line - 1}, column {token.column + 1} ({word!r})"
-    told = re.fullmatch(r"L(\d+):C(\d+): (.*)", " ".join(str(error).split()))
+    told = re.fullmatch(r"L(\d+):C(\d+): (.*)", one_line(error))
     if told:
         return f"line {line + int(told[1]) - 1}, column {int(told[2]) + 1} ({told[3][:80]})"
     return f"line {line}"

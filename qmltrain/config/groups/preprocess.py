@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from qmltrain.config.option import ConfigGroup, option
-from qmltrain.config.rules import COUNT, Rule, is_number, one_of, shown
+from qmltrain.config.rules import COUNT, Rule, is_number, one_of
 from qmltrain.errors import UnusedOptionError
+from qmltrain.wording import shown
 
 
 def _accepts_range(value: Any) -> bool:

@@ -21,6 +21,7 @@ from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.job_limits import available_bytes, usable_cpus
 from qmltrain.units import gib
+from qmltrain.wording import plural
 
 MAX_QUBITS = 32
 KEPT_QUBITS = 8  # circuits of so few may keep psi of every moment
@@ -74,14 +75,14 @@ class CpuEngine:
         state_bytes = (8 if precision == "complex64" else 16) << n
         lanes = self.extension.lanes(self.instruction_set, precision)
         unit = most_in_unit(n, lanes)
-        mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, _samples(unit))
+        mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, plural(unit, "sample"))
         kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode
         kept = kept_states(plan)
         may_keep = options.fusion and n <= KEPT_QUBITS and kept * lanes * state_bytes <= KEPT_BYTES
         if may_keep and (gradient == GradientOptions("auto") or (mode == "checkpoint" and interval == 1)):
             mode, interval, kernel_mode = "checkpoint", 1, "keep"
             size = gib(kept * unit * state_bytes)
-            reason = f"psi of every moment stays in the cache: {kept} states of {_samples(unit)}, {size}"
+            reason = f"psi of every moment stays in the cache: {kept} states of {plural(unit, 'sample')}, {size}"
         kernels = KernelSetting(
             precision=precision,
             instruction_set=self.instruction_set,
@@ -93,7 +94,3 @@ class CpuEngine:
         )
         reported = Reported(mode=mode, interval=interval, reason=reason, memory_bytes=memory)
         return CpuProgram(self.extension, plan, kernels, reported, self.overrides)
-
-
-def _samples(count: int) -> str:
-    return "1 sample" if count == 1 else f"{count} samples"

@@ -16,7 +16,9 @@ def unavailable_reason() -> str | None:
     try:
         import cupy
     except Exception as error:  # CuPy raises ImportError and, for broken libraries, others
-        return f"CuPy does not import ({one_line(error)}); pip install --force-reinstall 'qmltrain[cuda13]' (or cuda12)"
+        return (
+            f"CuPy does not import ({first_line(error)}); pip install --force-reinstall 'qmltrain[cuda13]' (or cuda12)"
+        )
     return device_problem(cupy)
 
 
@@ -25,13 +27,13 @@ def device_problem(cupy: ModuleType | Any) -> str | None:
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        return driver_problem(one_line(error))
+        return driver_problem(first_line(error))
     if not count:
         return "no GPU is visible; ask SLURM for one (--gpus=1) or look at CUDA_VISIBLE_DEVICES and nvidia-smi"
     try:
         capability = str(cupy.cuda.Device().compute_capability)
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"the GPU cannot be used ({one_line(error)}); nvidia-smi shows who holds it"
+        return f"the GPU cannot be used ({first_line(error)}); nvidia-smi shows who holds it"
     if (int(capability[:-1]), int(capability[-1])) < _OLDEST:
         return f"the GPU has compute capability {capability}; 75 (Turing, 2018) or newer is needed"
     return None
@@ -49,7 +51,7 @@ def driver_problem(message: str) -> str:
     return f"the NVIDIA driver does not answer ({message}); nvidia-smi says more"
 
 
-def one_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's text."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

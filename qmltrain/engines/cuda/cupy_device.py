@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from qmltrain.engines.cuda.availability import one_line, unavailable_reason
+from qmltrain.engines.cuda.availability import first_line, unavailable_reason
 from qmltrain.engines.cuda.device import Buffer, DeviceLimits, Kernel, Pinned, View
 from qmltrain.engines.cuda.sources import compile_options, kernel_source
 from qmltrain.errors import EngineUnavailableError, MemoryLimitError, QmltrainError
@@ -245,4 +245,4 @@ class CupyDevice:
         return self.runtime.CUDARuntimeError, self.cupy.cuda.driver.CUDADriverError
 
     def _lost(self, error: Exception) -> QmltrainError:
-        return QmltrainError(f"GPU {self.limits.name}: {one_line(error)}; resume from the last snapshot")
+        return QmltrainError(f"GPU {self.limits.name}: {first_line(error)}; resume from the last snapshot")

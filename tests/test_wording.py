@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.registry import build_source
 from qmltrain.data.selection import select
-from qmltrain.data.wording import listed, plural, shown
+from qmltrain.wording import listed, one_line, plural, shown
 from tests.data.refusals import refused
 
 LONG = "x" * 5000
@@ -18,8 +18,8 @@ LONG = "x" * 5000
 @given(st.lists(st.text() | st.integers()))
 def test_lists_are_one_short_line(names):
     text = listed(names)
-    assert len(text.splitlines()) <= 1 and len(text) < 20 * 62 + 20
-    assert all(len(shown(name)) <= 60 for name in names)
+    assert len(text.splitlines()) <= 1 and len(text) < 11 * 82 + 20
+    assert all(len(shown(name)) <= 80 for name in names)
 
 
 def test_numbers_have_their_word():
@@ -31,8 +31,11 @@ def test_short_ones_are_whole():
     assert shown("a b") == "'a b'" and shown(12) == "12"
     assert listed(["a", "b c", 3]) == "a, b c, 3"
     assert listed(["first\nsecond"]) == "first second"
-    assert listed(range(23)) == ", ".join(map(str, range(20))) + ", ... (23)"
-    assert shown(LONG) == "'" + "x" * 56 + "..."
+    assert listed(range(23)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 13 more"
+    assert listed(range(23), 20) == ", ".join(map(str, range(20))) + ", ... 3 more"
+    assert listed("abcdefghijk") == "a, b, c, d, e, f, g, h, i, j, k"  # not "... 1 more"
+    assert shown(LONG) == "'" + "x" * 76 + "..."
+    assert one_line(ValueError("a\n  b")) == "a b"
 
 
 def test_long_cells_and_names_are_shortened(tmp_path):
