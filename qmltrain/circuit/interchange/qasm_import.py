@@ -223,7 +223,7 @@ class _Reader(GateCalls):
         plain = not (scope or statement.arguments or statement.modifiers)
         key = (statement.name.name, id(statement.qubits))
         known = self._repeated.get(key) if plain else None
-        if known is not None and known[0] is statement.qubits and known[1] == len(self.definitions):
+        if known is not None and known[1] == len(self.definitions):  # the node in it lives: no other has its id
             _, _, gates, used, count = known
             if not self.measured and len(self.gates) + len(gates) <= LARGEST_COUNT:
                 self.gates += gates

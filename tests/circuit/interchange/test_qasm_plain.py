@@ -58,6 +58,7 @@ def test_the_keywords_are_those_of_the_package():
 
 
 REPEATED = [
+    "qubit q; h q; h q; gate h u { x u; } h q; h q;",  # another gate of the name from then on
     "qubit[3] q; h q[0]; h q[0]; cx q[0], q[1]; h q[0]; cx q[0], q[1]; h q; h q; gphase(1); id q[2]; id q[2];",
     "qubit[2] q; gate a u { x u; } a q[0]; a q[0]; gate b u { a u; y u; } a q[0]; b q[0]; b q[0];",
     "qubit[2] q; reset q[1]; x q[0]; x q[0]; reset q[1]; x q[1]; x q[1]; reset q[1];",
