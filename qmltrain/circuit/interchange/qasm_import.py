@@ -96,7 +96,7 @@ class _Reader(GateCalls):
         self.used: set[int] = set()
         self.measured: set[int] = set()
         self.reset: set[int] = set()
-        self._repeated: dict[tuple[str, int], tuple[list[Any], int, list[Gate], set[int], int]] = {}
+        self._repeated: dict[tuple[str, int], tuple[list[Any], int, list[Gate], int]] = {}
         self._methods: dict[type, Callable[[Any, Scope], None] | None] = {}
 
     # statements
@@ -224,18 +224,16 @@ class _Reader(GateCalls):
         key = (statement.name.name, id(statement.qubits))
         known = self._repeated.get(key) if plain else None
         if known is not None and known[1] == len(self.definitions):  # the node in it lives: no other has its id
-            _, _, gates, used, count = known
+            _, _, gates, count = known
             if not self.measured and len(self.gates) + len(gates) <= LARGEST_COUNT:
                 self.gates += gates
-                self.used |= used
                 self.count_operations(count)
                 return
-        begin, count, used_before, self.used = len(self.gates), self.count, self.used, set()
+        begin, count = len(self.gates), self.count
         self._call_gate(statement, scope)
         if plain:
-            found = self.gates[begin:], self.used, self.count - count
+            found = self.gates[begin:], self.count - count
             self._repeated[key] = (statement.qubits, len(self.definitions), *found)
-        self.used = used_before | self.used if used_before else self.used
 
     def _call_gate(self, statement: Any, scope: Scope) -> None:
         places = [self._qubits(qubit, scope) for qubit in statement.qubits]
