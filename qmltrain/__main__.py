@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
 from qmltrain.cluster.signals import FROM_THE_START
 
+# log2 of the clock cycles for which an idle thread of OpenBLAS (NumPy's and SciPy's) looks for work before it sleeps.
+# Its default, 26, is tens of milliseconds after each use, on the very cores where this process goes on.
+_BLAS_PATIENCE = ("OPENBLAS_THREAD_TIMEOUT", "18")
+
 
 def main() -> int:
     """The command. Importing it takes time in which a signal would end the process without exit code 75."""
     with FROM_THE_START:
+        os.environ.setdefault(*_BLAS_PATIENCE)
         return int(import_module("qmltrain.cli").main())
 
 

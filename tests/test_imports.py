@@ -49,6 +49,7 @@ BY_NAME = {
     "circuit/library/ansatze_qasm.py": ("qmltrain.circuit.interchange",),
     "cli/dispatch.py": ("qmltrain.verbs.",),
     "cli/known_verbs.py": ("qmltrain.cli.verbs.",),
+    "engines/cuda/__init__.py": ("qmltrain.engines.cuda.engine",),  # twenty files, for those who have a GPU
     "engines/selection.py": tuple(f"qmltrain.engines.{name}" for name in ("cpu", "cuda", "interpreter", "reference")),
     "verbs/info.py": ("qmltrain.engines.cpu", "qmltrain.engines.cuda"),
 }

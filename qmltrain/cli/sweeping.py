@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.cli import dispatch
+from qmltrain.cli.composed_points import ComposedPoints
 from qmltrain.cli.composing import CONFIG_NAME, as_config, hydra_session
 from qmltrain.cli.experiment_options import without_unused
 from qmltrain.cli.explaining import config_errors
@@ -60,6 +61,7 @@ def run_sweep(
         with config_errors(context.overrides), hydra_session():
             hydra = GlobalHydra.instance().hydra
             assert hydra is not None
+            hydra.config_loader = ComposedPoints(hydra.config_loader)  # type: ignore[assignment]
             hydra.multirun(CONFIG_NAME, task, [*words, *search_path(config_directory), *chosen])
     except SystemExit as stop:
         if stop.code != EXIT_INTERRUPTED:
