@@ -6,6 +6,7 @@ Heavy packages stay where they belong, and the command starts without them.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -247,16 +248,36 @@ def test_the_exceptions_are_needed():
         assert all(any(name.startswith(prefix) for name in found) for prefix in names), file
 
 
-def imported_with(code: str, *arguments: str) -> set[str]:
-    """The heavy packages that are loaded after `code`."""
-    heavy = "{'numpy', 'scipy', 'sklearn', 'h5py', 'hydra', 'omegaconf', 'matplotlib', 'pandas', 'cupy'}"
-    code = f"import sys; {code}; print(); print(*({heavy} & set(sys.modules)))"
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """The modules that are loaded after `code`, which has `arguments` on its command line."""
+    code = f"import sys; {code}; print(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert not arguments or "qmltrain" in done.stdout
+    assert not arguments or "qmltrain" in done.stdout + done.stderr
     return set(done.stdout.splitlines()[-1].split())
+
+
+def imported_with(code: str, *arguments: str) -> set[str]:
+    """The heavy packages that are loaded after `code`."""
+    heavy = {"numpy", "scipy", "sklearn", "h5py", "hydra", "omegaconf", "matplotlib", "pandas", "cupy"}
+    return heavy & modules_after(code, *arguments)
+
+
+COMMAND = "from qmltrain.cli import main; assert main(sys.argv[1:]) == 0"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
-    assert not imported_with("from qmltrain.cli import main; assert main(sys.argv[1:]) == 0", *arguments)
+    assert not imported_with(COMMAND, *arguments)
+
+
+def test_a_training_imports_what_it_uses(tmp_path):
+    """Each of these takes as long as starting does without it."""
+    words = ["train", "experiment=digits", "train.max_steps=1", "train.baseline=false", f"run.root={tmp_path}"]
+    loaded = modules_after(COMMAND, *words)
+    unused = {"sklearn", "pandas", "xarray", "matplotlib", "pyarrow", "openqasm3", "scipy.optimize", "scipy.stats"}
+    unused |= {f"qmltrain.{name}" for name in ("circuit.interchange", "plots", "engines.interpreter")}
+    if importlib.util.find_spec("cupy") is None:
+        unused.add("qmltrain.engines.cuda.engine")
+    assert not unused & loaded
+    assert "scipy.linalg" in loaded  # of the principal components: what is looked at are the modules of the training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def as_config(composed: Any, *, validated: bool = True) -> Config:
     """Hydra's composed node as a Config, `validated` or not; keys added with `+` are refused like misspelled ones."""
     from omegaconf import OmegaConf
 
-    plain: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for group in composed:
         if group == "hydra":
             continue
@@ -77,9 +78,11 @@ def as_config(composed: Any, *, validated: bool = True) -> Config:
         for key in [f"{group}.{name}" for name in node] if OmegaConf.is_dict(node) else [group]:
             if not is_known(key):
                 raise InputError(unknown_key(key))
-        plain[group] = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    config = OmegaConf.to_object(OmegaConf.merge(_schema(Config), plain))
-    assert isinstance(config, Config)
+        kind: Any = OmegaConf.get_type(node)  # that of the schema, whose types have been applied
+        plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        groups[group] = kind(**plain)
+    config = Config(**groups)
+    assert all(dataclasses.is_dataclass(getattr(config, group)) for group in GROUPS)
     return validate(config) if validated else config
 
 

@@ -242,3 +242,14 @@ def test_interrupt_outside_a_run(tmp_path):
     done = start("circuit", "dataset=python", "dataset.function=slow:data", cwd=tmp_path)
     assert done.returncode == 130 and done.stderr == "qmltrain: interrupted\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("given", [None, "26"])
+def test_idle_threads_of_blas_sleep_unless_the_user_says_otherwise(tmp_path, given):
+    name = "OPENBLAS_THREAD_TIMEOUT"
+    environment = {key: value for key, value in os.environ.items() if key != name} | {"PYTHONPATH": str(ROOT)}
+    code = "import os, sys; import qmltrain.__main__ as start; sys.argv[1:] = ['--version']; assert not start.main(); "
+    code += f"print(os.environ['{name}'], 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+                          env=environment | ({name: given} if given else {}))  # fmt: skip
+    assert done.stdout.split()[-2:] == [given or "18", "False"]  # OpenBLAS reads it when it is loaded

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qmltrain.cli import main
+from qmltrain.runs.differences import first_difference
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from tests.sessions.stopped_runs import stop_at
@@ -89,3 +92,66 @@ def test_points_of_other_verbs_name_no_run(in_empty_directory, verb, capsys):
     capsys.readouterr()
     assert main(["collect", str(directory)]) == 2
     assert "the sweep trained nothing" in capsys.readouterr().err
+
+
+def points() -> list[dict]:
+    [path] = Path("multirun").glob("*/*/points.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_point_equals_a_run_by_itself(in_empty_directory):
+    swept = {"run.seed": "1,2", "head": "linear,scaled", "preprocess.range": "[0,1],[-1,1]"}
+    assert main([*WORDS, *(f"{key}={values}" for key, values in swept.items())]) == 0
+    assert len(points()) == 8
+    for point in points():
+        words = [word for word in WORDS if word != "-m"] + point["overrides"][-len(swept) :]
+        assert main([*words, "run.root=alone"]) == 0
+        run = Path(point["run"])
+        alone = Path("alone", run.name)  # the same name: the same hash of the config
+        first, second = open_run(run), open_run(alone)
+        assert first_difference(first, second) is None
+        ours, theirs = ({**view.config, "run": {**view.config["run"], "root": None}} for view in (first, second))
+        assert ours == theirs
+        files = [sorted(path.relative_to(base) for path in base.rglob("*")) for base in (run, alone)]
+        assert files[0] == files[1]
+        left_aside = {"run_id", "command_line", "overrides", "config_yaml", "started_utc", "sessions", "git_dirty"}
+        for name in first.attributes.keys() - left_aside:
+            if "seconds" not in name and "utc" not in name:
+                assert np.array_equal(first.attributes[name], second.attributes[name]), name
+
+
+def samples(path: Path, scale: float) -> None:
+    generator = np.random.default_rng(0)
+    np.savez(path, x=scale * generator.normal(size=(40, 2)), y=np.arange(40) % 2)
+
+
+@pytest.fixture
+def after_the_first_point(monkeypatch):
+    """Something to do when the first run of a sweep is closed."""
+    doings, close = [], RunStore.close
+
+    def closing(self, *args, **kwargs):
+        close(self, *args, **kwargs)
+        while doings:
+            doings.pop()()
+
+    monkeypatch.setattr(RunStore, "close", closing)
+    return doings
+
+
+def test_data_that_change_while_a_sweep_runs_are_read_anew(in_empty_directory, after_the_first_point):
+    samples(Path("d.npz"), 1.0)
+    after_the_first_point.append(lambda: samples(Path("d.npz"), 2.0))
+    words = [word for word in WORDS if not word.startswith("dataset")]
+    assert main([*words, "dataset=npz", "dataset.path=d.npz", "optimizer.learning_rate=0.1,0.2,0.3"]) == 0
+    first, second, third = (open_run(point["run"]).attributes["dataset_checksum"] for point in points())
+    assert first != second == third
+
+
+def test_configs_that_change_while_a_sweep_runs_are_those_it_began_with(in_empty_directory, after_the_first_point):
+    Path("mine/experiment").mkdir(parents=True)
+    file = Path("mine/experiment/rates.yaml")
+    file.write_text("optimizer:\n  learning_rate: 0.25\n")
+    after_the_first_point.append(lambda: file.write_text("optimizer: [broken\n"))
+    assert main([*WORDS, "--config-dir", "mine", "experiment=rates", "run.seed=1,2"]) == 0
+    assert [open_run(point["run"]).config["optimizer"]["learning_rate"] for point in points()] == [0.25, 0.25]
