@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import ValidationError
 
 from qmltrain.cli.composed_points import ComposedPoints
 from qmltrain.cli.composing import CONFIG_NAME, hydra_session
@@ -79,6 +81,26 @@ def test_the_third_request_is_composed_anew(sweep):
     for composed in (1, 1, 2, 2):
         points.load_sweep_config(master, POINTS[0])
         assert counting.composed == composed
+
+
+def test_classes_that_their_names_do_not_lead_to(sweep):
+    """As those of hydra-joblib-launcher, whose module Hydra imports twice."""
+
+    @dataclass
+    class Launcher:
+        n_jobs: int = 2
+
+    class Loader:
+        def load_sweep_config(self, master_config, sweep_overrides):
+            return OmegaConf.structured(Launcher(3))
+
+    _, master = sweep
+    points = ComposedPoints(Loader())
+    for _ in range(2):
+        config = points.load_sweep_config(master, POINTS[0])
+        assert config.n_jobs == 3 and OmegaConf.get_type(config) is Launcher
+    with pytest.raises(ValidationError):
+        config.n_jobs = "many"
 
 
 def test_another_process_gets_the_loader_alone(sweep):
