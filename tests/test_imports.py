@@ -272,7 +272,7 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_a_training_imports_what_it_uses(tmp_path):
-    """Each of these takes as long as starting does without it."""
+    """What takes time to import and has no part in this run is left alone."""
     words = ["train", "experiment=digits", "train.max_steps=1", "train.baseline=false", f"run.root={tmp_path}"]
     loaded = modules_after(COMMAND, *words)
     unused = {"sklearn", "pandas", "xarray", "matplotlib", "pyarrow", "openqasm3", "scipy.optimize", "scipy.stats"}
