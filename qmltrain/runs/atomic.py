@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from qmltrain.errors import StorageError
 
@@ -26,8 +27,13 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "; free space (or raise the quota) and run the same command again" if error.errno in _FULL else ""
-        raise StorageError(f"cannot {action} {path}: {error.strerror or error}{hint}") from error
+        raise storage_error(action, path, error) from error
+
+
+def storage_error(action: str, path: Path, error: OSError) -> StorageError:
+    """The line for an OSError."""
+    hint = "; free space (or raise the quota) and run the same command again" if error.errno in _FULL else ""
+    return StorageError(f"cannot {action} {path}: {error.strerror or error}{hint}")
 
 
 @contextmanager
@@ -71,12 +77,44 @@ def remove_stale_temporaries(directory: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+class WriteGuard:
+    """Blocks that write, of one owner: ``with guard(path):``. After an error in one, no other is entered.
+
+    An OSError becomes a StorageError of one line. Not a `contextmanager`, which takes several times as long: steps of
+    some microseconds are written under it.
+    """
+
+    def __init__(self, owner: Path) -> None:
+        self.closed = False
+        self._owner = self._path = owner
+
+    def __call__(self, path: Path) -> WriteGuard:
+        self._path = path
+        return self
+
+    def __enter__(self) -> None:
+        if self.closed:
+            raise StorageError(f"{self._owner}: closed, or an earlier write failed; nothing more is written to it")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.closed = True
+            if isinstance(error, OSError):
+                raise storage_error("write", self._path, error) from error
+
+
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """Writes all of ``data`` at ``offset``; a short write (signal, nearly full disk) is continued, never ignored."""
-    view = memoryview(data).cast("B")
-    while len(view):
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+    """Writes all of ``data`` (C-contiguous) at ``offset``; a short write (signal, nearly full disk) is continued,
+    never ignored."""
+    view = memoryview(data)
+    size = view.nbytes
+    if not size:
+        return
+    written = os.pwrite(descriptor, view, offset)
+    while written < size:
+        written += os.pwrite(descriptor, view.cast("B")[written:], offset + written)
 
 
 def read_at(descriptor: int, length: int, offset: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,26 +20,35 @@ from numpy.typing import NDArray
 from qmltrain.runs.atomic import new_file, write_at
 
 METRICS_NAME = "metrics.jsonl"
+# (quantities, their columns, equally long (rows,) of int64 or float64) -> the lines of these rows, byte for byte those
+# of `format_lines`, which is one
+LineFormatter = Callable[[Sequence[str], Sequence[NDArray[Any]]], bytes]
+
+_BLOCK_ROWS = 1 << 16  # formatted at a time when the log is written anew
 
 
 class MetricsLog:
     """The log of a live run at `path`. Its methods raise OSError where the disk does not take what they write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, formatter: LineFormatter) -> None:
         self.path = path
+        self._format = formatter
         self._descriptor = -1
 
     def open(self, metrics: Mapping[str, NDArray[Any]], epochs: Mapping[str, NDArray[Any]]) -> None:
         """Write the log anew from the tables (quantity -> column) and go on at its end."""
         with new_file(self.path) as descriptor:
-            write_at(descriptor, log_lines(metrics, epochs), 0)
+            end = 0
+            for block in log_blocks(metrics, epochs, self._format):
+                write_at(descriptor, block, end)
+                end += len(block)
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
-    def append(self, quantities: Iterable[str], row: Iterable[Any]) -> None:
-        """One line."""
-        line = log_line(quantities, row)
-        while line:  # one write; more only where the disk took a part of it
-            line = line[os.write(self._descriptor, line) :]
+    def append(self, quantities: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:
+        """A line a row of the columns, all in one write; more only where the disk took a part of it."""
+        lines = self._format(quantities, columns)
+        while lines:
+            lines = lines[os.write(self._descriptor, lines) :]
 
     def sync(self) -> None:
         os.fsync(self._descriptor)
@@ -52,24 +61,25 @@ class MetricsLog:
         self._descriptor = -1
 
 
-def log_line(quantities: Iterable[str], row: Iterable[Any]) -> bytes:
-    """One line; a value that JSON cannot hold (NaN, infinity) is null."""
-    entry = {name: value if math.isfinite(value) else None for name, value in zip(quantities, row, strict=True)}
-    return json.dumps(entry).encode() + b"\n"
+def format_lines(quantities: Sequence[str], columns: Sequence[NDArray[Any]]) -> bytes:
+    """One line a row; a value that JSON cannot hold (NaN, infinity) is null."""
+    lines = []
+    for row in zip(*(column.tolist() for column in columns), strict=True):
+        values = [value if math.isfinite(value) else None for value in row]
+        lines.append(json.dumps(dict(zip(quantities, values, strict=True))) + "\n")
+    return "".join(lines).encode()
 
 
-def log_lines(metrics: Mapping[str, NDArray[Any]], epochs: Mapping[str, NDArray[Any]]) -> bytes:
-    """The lines of whole tables (quantity -> column), each epoch after the step that it ended with."""
-    steps_of_epochs = epochs["step"].tolist()
-    epoch_lines = [log_line(epochs, row) for row in _rows(epochs)]
-    lines, next_epoch = [], 0
-    for step, row in zip(metrics["step"].tolist(), _rows(metrics), strict=True):
-        lines.append(log_line(metrics, row))
-        while next_epoch < len(epoch_lines) and steps_of_epochs[next_epoch] == step:
-            lines.append(epoch_lines[next_epoch])
-            next_epoch += 1
-    return b"".join(lines)
-
-
-def _rows(table: Mapping[str, NDArray[Any]]) -> Iterable[tuple[Any, ...]]:
-    return zip(*(np.asarray(column).tolist() for column in table.values()), strict=True)
+def log_blocks(
+    metrics: Mapping[str, NDArray[Any]], epochs: Mapping[str, NDArray[Any]], formatter: LineFormatter
+) -> Iterator[bytes]:
+    """The lines of whole tables (quantity -> column), in blocks; each epoch after the step that it ended with."""
+    begin, n_steps = 0, len(metrics["step"])
+    ends = np.searchsorted(metrics["step"], epochs["step"], side="right").tolist()
+    for epoch, end in enumerate([*ends, n_steps]):
+        for first in range(begin, end, _BLOCK_ROWS):
+            rows = slice(first, min(first + _BLOCK_ROWS, end))
+            yield formatter(list(metrics), [column[rows] for column in metrics.values()])
+        begin = end
+        if epoch < len(ends):
+            yield formatter(list(epochs), [column[epoch : epoch + 1] for column in epochs.values()])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.file_layout import FILE_NAME, UNFINISHED, VALID_ROWS, WALL_SECONDS, Table, make_tables
@@ -52,23 +52,6 @@ class RunHeader:
     def has_wall_seconds(self) -> bool:
         """Whether its epochs have their wall time: a file that schema 1 laid out has no room for it."""
         return any(column.quantity == WALL_SECONDS for column in self.tables["epochs"].columns)
-
-    def row_values(self, table: str, metrics: Mapping[str, float]) -> list[float]:
-        """The metrics of one row in the order of the table's columns; ValueError for others than it has."""
-        names = [column.quantity for column in self.tables[table].columns if column.metric]
-        if metrics.keys() != set(names):
-            raise ValueError(f"{table}: found {sorted(metrics)}, the run was laid out for {sorted(names)}")
-        return [float(metrics[name]) for name in names]
-
-    def row_array(self, table: str, array: ArrayLike | None) -> NDArray[np.float64]:
-        """The array of one row as it is stored; ValueError for another shape or none."""
-        width = self.tables[table].columns[1].width
-        if array is None:
-            raise ValueError(f"{table}: the run's settings ask for them, but they were not given")
-        values = np.ascontiguousarray(array, "<f8")
-        if values.shape != (width,):
-            raise ValueError(f"{table}: found shape {values.shape}, the run was laid out for ({width},)")
-        return values
 
 
 @contextmanager

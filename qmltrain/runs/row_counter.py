@@ -31,6 +31,16 @@ class RowCount:
     checksum: int | None = 0
     before_last: int | None = None
 
+    def add(self, columns: Sequence[NDArray[Any]]) -> None:
+        """Count the rows of ``columns`` as well, at least one; as `rows_checksum` takes them."""
+        n_rows = len(columns[0])
+        self.before_last = self.checksum
+        if n_rows > 1:
+            self.before_last = rows_checksum([column[:-1] for column in columns], self.checksum or 0)
+            columns = [column[-1:] for column in columns]
+        self.checksum = rows_checksum(columns, self.before_last or 0)
+        self.rows += n_rows
+
 
 def encode_counter(counts: Sequence[RowCount], *, with_checksums: bool = True) -> bytes:
     """Its bytes in the file."""
@@ -48,13 +58,17 @@ def decode_counter(numbers: NDArray[Any], tables: Sequence[str]) -> dict[str, Ro
 
 
 def rows_checksum(columns: Sequence[NDArray[Any]], checksum: int = 0) -> int:
-    """CRC-32 of the rows of ``columns`` (equally long, each (rows,) or (rows, width)), behind rows of ``checksum``."""
+    """CRC-32 of the rows of ``columns``, behind rows of ``checksum``. The columns are equally long, (rows,) or (rows,
+    width), C-contiguous, and of numbers of 8 bytes."""
     n_rows = len(columns[0])
+    if n_rows == 1:  # its columns follow each other as they are
+        for column in columns:
+            checksum = zlib.crc32(column.data, checksum)
+        return checksum
     if not n_rows:
         return checksum
-    filled = [np.ascontiguousarray(column) for column in columns if column.size]
-    parts = [np.frombuffer(column, np.uint8).reshape(n_rows, -1) for column in filled]
-    step = max(1, _BLOCK_BYTES // sum(part.shape[1] for part in parts))
+    parts = [column.view(np.uint64).reshape(n_rows, -1) for column in columns if column.size]
+    step = max(1, _BLOCK_BYTES // (8 * sum(part.shape[1] for part in parts)))
     for begin in range(0, n_rows, step):
         block = np.concatenate([part[begin : begin + step] for part in parts], axis=1)
         checksum = zlib.crc32(block.data, checksum)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +35,10 @@ class RowFile:
         self.path, self.header = path, header
         self.counts = {name: RowCount(rows.get(name, 0)) for name in header.counts}
         self.capacity = capacities(header.attributes)
+        self._places = {  # offset in bytes and bytes a row of every column; one of width 0 has no place and no bytes
+            name: [(header.offsets.get(column.path, 0), column.row_bytes) for column in table.columns]
+            for name, table in header.tables.items()
+        }
         self._descriptor = -1
 
     @property
@@ -70,28 +73,32 @@ class RowFile:
         """Rows after those that count are cut off."""
         self._write_counter()
 
-    def check_room(self, tables: Mapping[str, Any]) -> None:
-        """Raise ValueError where one of the tables is full."""
-        for table in tables:
-            if self.counts[table].rows >= self.capacity[table]:
+    def check_room(self, tables: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        """Raise ValueError where one of the tables has no room for these rows."""
+        for table, columns in tables.items():
+            if self.counts[table].rows + len(columns[0]) > self.capacity[table]:
                 raise ValueError(f"{table}: the run was laid out for {self.capacity[table]} rows")
 
-    def append(self, rows: Mapping[str, tuple[Any, ...]]) -> None:
-        """Write one row of each table given, then the counter: a row counts only when all of it is in the file."""
-        written = {table: self._write(table, self.counts[table].rows, row) for table, row in rows.items()}
-        for table, data in written.items():
-            count = self.counts[table]
-            count.before_last = count.checksum
-            count.checksum = zlib.crc32(data, count.checksum or 0)
-            count.rows += 1
+    def append(self, tables: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        """Write rows of each table given, then the counter: a row counts only when all of these rows are in the file.
+
+        tables: for each its columns, C-contiguous, of the shapes and types it stores, with one row or more. A column
+        is one write.
+        """
+        for table, columns in tables.items():
+            index = self.counts[table].rows
+            for (begin, row_bytes), values in zip(self._places[table], columns, strict=True):
+                write_at(self._descriptor, values.data, begin + index * row_bytes)
+        for table, columns in tables.items():
+            self.counts[table].add(columns)
         self._write_counter()
 
-    def replace_last(self, table: str, row: tuple[Any, ...]) -> None:
+    def replace_last(self, table: str, columns: Sequence[NDArray[Any]]) -> None:
         """Write the last row of a table again; it does not count meanwhile."""
         count = self.counts[table]
         count.rows, count.checksum = count.rows - 1, count.before_last
         self._write_counter()
-        self.append({table: row})
+        self.append({table: columns})
 
     def read(self, table: str) -> dict[str, NDArray[Any]]:
         """The rows of a table's one-dimensional columns that count, by quantity."""
@@ -112,7 +119,7 @@ class RowFile:
                 checksum = rows_checksum(columns, checksum)
                 for column, values in zip(table.columns, columns, strict=True):
                     if values.size:
-                        write_at(descriptor, values.tobytes(), offsets[column.path] + begin * column.row_bytes)
+                        write_at(descriptor, values.data, offsets[column.path] + begin * column.row_bytes)
                 begin += len(columns[0])
             if checksum != self.counts[name].checksum:
                 raise StorageError(
@@ -142,16 +149,6 @@ class RowFile:
                 data = np.frombuffer(read_at(self._descriptor, length, offset), column.dtype)
                 columns.append(data if column.width is None else data.reshape(n_rows, column.width))
             yield columns
-
-    def _write(self, table: str, index: int, row: tuple[Any, ...]) -> bytes:
-        """Write a row; its bytes."""
-        parts = []
-        for column, value in zip(self.header.tables[table].columns, row, strict=True):
-            data = np.asarray(value, column.dtype).tobytes()
-            if data:
-                write_at(self._descriptor, data, self.header.offsets[column.path] + index * column.row_bytes)
-            parts.append(data)
-        return b"".join(parts)
 
     def _write_counter(self) -> None:
         data = encode_counter(list(self.counts.values()), with_checksums=self.header.has_checksums)

@@ -16,8 +16,7 @@ place.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,8 +24,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qmltrain.errors import InputError, StorageError
-from qmltrain.runs.atomic import new_file, remove_stale_temporaries, storage_errors
+from qmltrain.errors import InputError
+from qmltrain.runs.atomic import WriteGuard, new_file, remove_stale_temporaries, storage_errors
 from qmltrain.runs.attributes import collect_session, utc_now
 from qmltrain.runs.file_layout import (
     FILE_NAME,
@@ -36,8 +35,9 @@ from qmltrain.runs.file_layout import (
     lay_out,
     make_tables,
 )
-from qmltrain.runs.metrics_log import METRICS_NAME, MetricsLog
+from qmltrain.runs.metrics_log import METRICS_NAME, LineFormatter, MetricsLog, format_lines
 from qmltrain.runs.reading import RunHeader, read_header
+from qmltrain.runs.row_columns import Columns, RowColumns
 from qmltrain.runs.rows import RowFile, capacities, rows_of_snapshot, space_errors
 from qmltrain.runs.snapshots import SUFFIX
 from qmltrain.runs.status_file import encode_status, read_status_file, write_status_file
@@ -70,6 +70,7 @@ class RunStore:
         rows: Mapping[str, int],
         live: dict[str, Any],
         expected: Mapping[str, Sequence[int]] | None = None,
+        line_formatter: LineFormatter = format_lines,
     ) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
@@ -78,9 +79,13 @@ class RunStore:
         self._live = live
         self._evaluation: dict[str, NDArray[Any]] = {}
         self._last_parameters_step: int | None = None
-        self._failed = False
+        self._writing = WriteGuard(self.path)
+        self._columns = RowColumns(header)
+        self._quantities = {
+            name: [column.quantity for column in header.tables[name].columns] for name in ("metrics", "epochs")
+        }
         self._file = RowFile(self.path, header, rows)
-        self._log = MetricsLog(directory / METRICS_NAME)
+        self._log = MetricsLog(directory / METRICS_NAME, line_formatter)
         try:
             with self._writing(self.path):
                 self._file.open()
@@ -111,6 +116,7 @@ class RunStore:
         gradients_every: int = 1,
         parameters_every: int | None = None,
         arrays: Mapping[str, Any] | None = None,
+        line_formatter: LineFormatter = format_lines,
     ) -> RunStore:
         """Lays out the run file of a new run in ``directory`` (made where missing) and reserves its space on the disk.
 
@@ -121,6 +127,7 @@ class RunStore:
         ``gradients_every``-th step (steps 1, 1 + k, 1 + 2k, ...).
         parameters_every: steps between parameter rows; None: the caller writes one an epoch by `write_parameters_row`.
         arrays: small datasets that stay as they are, by path (``data/features``): an array, or a list of texts.
+        line_formatter: writes the lines of metrics.jsonl; a faster one gives the same bytes.
 
         Raises InputError where the directory holds a run or snapshots of one, StorageError where space is missing.
         """
@@ -169,7 +176,8 @@ class RunStore:
             datasets["parameters/names"] = list(parameter_names)
         with space_errors(path, attributes), new_file(path) as descriptor:
             lay_out(descriptor, tables, capacities(attributes), attributes, datasets)
-        return cls(directory, read_header(path), {}, {"sessions": [{**collect_session(), "from_step": 0}]})
+        live = {"sessions": [{**collect_session(), "from_step": 0}]}
+        return cls(directory, read_header(path), {}, live, line_formatter=line_formatter)
 
     @classmethod
     def reopen(
@@ -179,10 +187,12 @@ class RunStore:
         steps: int,
         epochs: int,
         known: Mapping[str, Sequence[int]] | None = None,
+        line_formatter: LineFormatter = format_lines,
     ) -> RunStore:
         """Opens an unfinished run to go on from a snapshot, taken after ``steps`` steps and ``epochs`` finished epochs.
 
-        ``known`` is what `stored_rows` said then, None where the snapshot does not know.
+        ``known`` is what `stored_rows` said then, None where the snapshot does not know; ``line_formatter`` as in
+        `create`.
 
         Rows after the snapshot are cut from ``run.h5``, and ``metrics.jsonl`` is written anew from the rows that stay.
         A run that was killed before its first snapshot is started over by ``steps=0, epochs=0``.
@@ -200,7 +210,7 @@ class RunStore:
         rows = rows_of_snapshot(path, header, steps, epochs, known)
         live = {name: value for name, value in read_status_file(directory).items() if name not in _SESSION_STATE}
         live["sessions"] = [*live.get("sessions", []), {**collect_session(), "from_step": steps}]
-        return cls(directory, header, rows, live, known)
+        return cls(directory, header, rows, live, known, line_formatter)
 
     @property
     def steps(self) -> int:
@@ -219,16 +229,23 @@ class RunStore:
     @property
     def wants_layer_norms(self) -> bool:
         """Whether every step stores the norm of each layer's gradient."""
-        return "layer_norms" in self._header.tables
+        return self._columns.stores_layer_norms
 
     def wants_gradient(self, step: int) -> bool:
         """Whether this step stores its whole gradient."""
-        return "gradients" in self._header.tables and (step - 1) % self.attributes["gradients_every"] == 0
+        return self._columns.wants_gradient(step)
 
     def wants_parameters(self, step: int) -> bool:
-        """Whether `append_step` stores the parameters after this step."""
-        every = self.attributes.get("parameters_every")
-        return every is not None and step % every == 0
+        """Whether the parameters after this step are stored with it."""
+        return self._columns.wants_parameters(step)
+
+    def gradients_of(self, first: int, last: int) -> NDArray[np.int64]:
+        """The steps from ``first`` to ``last``, both included, that `wants_gradient` names, in order."""
+        return self._columns.gradients_of(first, last)
+
+    def parameters_of(self, first: int, last: int) -> NDArray[np.int64]:
+        """The steps from ``first`` to ``last``, both included, that `wants_parameters` names, in order."""
+        return self._columns.parameters_of(first, last)
 
     def append_step(
         self,
@@ -245,38 +262,50 @@ class RunStore:
         settings ask for is missing or misshapen; StorageError where the disk does not take it.
         """
         self._check_next("step", step, self.steps, self._file.capacity["metrics"])
-        rows: dict[str, tuple[Any, ...]] = {"metrics": (step, *self._header.row_values("metrics", metrics))}
-        arrays = {"layer_norms": layer_norms} if self.wants_layer_norms else {}
-        if self.wants_gradient(step):
-            arrays["gradients"] = gradient
-        if self.wants_parameters(step):
-            arrays["parameters"] = parameters
-        for table, array in arrays.items():
-            rows[table] = (step, self._header.row_array(table, array))
-        self._append(rows)
-        self._append_log("metrics", rows["metrics"])
+        self._append_steps(self._columns.of_step(step, metrics, layer_norms, gradient, parameters))
+
+    def append_steps(
+        self,
+        first: int,
+        metrics: Mapping[str, ArrayLike],
+        layer_norms: ArrayLike | None = None,
+        gradients: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+    ) -> None:
+        """Stores the T steps ``first``, ``first`` + 1, ...: the same bytes as `append_step` step by step, in one write
+        a column. They count together: a kill before the end leaves none of them.
+
+        metrics: every quantity named at creation, (T,). layer_norms: (T, n_layers). gradients: (rows, P) of
+        `gradients_of` these steps; parameters: (rows, P) after the steps of `parameters_of` them. What the settings do
+        not ask for is passed over. Without a step nothing happens.
+
+        Raises as `append_step`; ValueError also where the columns differ in length or the run has no metrics.
+        """
+        tables = self._columns.of_span(first, metrics, layer_norms, gradients, parameters)
+        if tables:
+            self._check_next("step", first, self.steps, self._file.capacity["metrics"], len(tables["metrics"][0]))
+            self._append_steps(tables)
 
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float], wall_seconds: float) -> None:
         """Stores one finished epoch, the step it ended with and the time it took; raises as `append_step`."""
         self._check_next("epoch", epoch, self.epochs, self._file.capacity["epochs"])
         if step != self.steps:
             raise ValueError(f"epoch {epoch} ends with step {step}, but the last step stored is {self.steps}")
-        values = self._header.row_values("epochs", metrics)
-        row = (epoch, step, wall_seconds, *values) if self._header.has_wall_seconds else (epoch, step, *values)
-        self._append({"epochs": row})
-        self._append_log("epochs", row)
+        columns = self._columns.of_epoch(epoch, step, metrics, wall_seconds)
+        self._append({"epochs": columns})
+        self._append_log("epochs", columns)
 
     def write_parameters_row(self, step: int, theta: ArrayLike) -> None:
         """Stores parameters (P,) after ``step`` (0: the initial ones); a step that has a row has it written again."""
         last = self._last_parameters_step
         if last is not None and step < last:
             raise ValueError(f"parameters of step {step} after those of step {last}")
-        row = (step, self._header.row_array("parameters", theta))
+        columns = self._columns.of_parameters(step, theta)
         if step == last:
             with self._writing(self.path):
-                self._file.replace_last("parameters", row)
+                self._file.replace_last("parameters", columns)
         else:
-            self._append({"parameters": row})
+            self._append({"parameters": columns})
 
     def write_evaluation(
         self, split: str, rows: ArrayLike, labels: ArrayLike, predictions: ArrayLike, scores: ArrayLike
@@ -333,7 +362,7 @@ class RunStore:
         """Lets go of the files without writing anything; at any time, and more than once."""
         self._file.close()
         self._log.close()
-        self._failed = True
+        self._writing.closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -343,34 +372,26 @@ class RunStore:
     ) -> None:
         self.abandon()
 
-    @contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
-        """One line of an error in the block, after which nothing more is written."""
-        if self._failed:
-            raise StorageError(f"{self.path}: closed, or an earlier write failed; nothing more is written to it")
-        try:
-            with storage_errors("write", path):
-                yield
-        except BaseException:
-            self._failed = True
-            raise
-
-    def _check_next(self, noun: str, number: int, last: int, capacity: int) -> None:
+    def _check_next(self, noun: str, number: int, last: int, capacity: int, count: int = 1) -> None:
         if number != last + 1:
             raise ValueError(f"{noun} {number} after {noun} {last}: each is stored once, in order, from 1")
-        if number > capacity:
-            raise ValueError(f"{noun} {number}: the run was laid out for {capacity}")
+        if last + count > capacity:
+            raise ValueError(f"{noun} {last + count}: the run was laid out for {capacity}")
 
-    def _append(self, rows: Mapping[str, tuple[Any, ...]]) -> None:
-        self._file.check_room(rows)
+    def _append_steps(self, tables: Mapping[str, Columns]) -> None:
+        self._append(tables)
+        self._append_log("metrics", tables["metrics"])
+
+    def _append(self, tables: Mapping[str, Columns]) -> None:
+        self._file.check_room(tables)
         with self._writing(self.path):
-            self._file.append(rows)
-        if "parameters" in rows:
-            self._last_parameters_step = int(rows["parameters"][0])
+            self._file.append(tables)
+        if "parameters" in tables:
+            self._last_parameters_step = int(tables["parameters"][0][-1])
 
-    def _append_log(self, table: str, row: tuple[Any, ...]) -> None:
+    def _append_log(self, table: str, columns: Columns) -> None:
         with self._writing(self._log.path):
-            self._log.append([column.quantity for column in self._header.tables[table].columns], row)
+            self._log.append(self._quantities[table], columns)
 
     def _write_status(self, status: str) -> None:
         state = {"status": status, "updated_utc": utc_now(), "steps": self.steps, "epochs": self.epochs}

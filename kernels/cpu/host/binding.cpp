@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine.hpp"
+#include "metric_lines.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -127,6 +128,24 @@ bool finite(const double* p, std::size_t n) {
 bool all_finite(nb::ndarray<const double, nb::c_contig, nb::device::cpu> values) {
   return finite(values.data(), values.size());
 }
+
+#if defined(QMLTRAIN_TO_CHARS)
+nb::bytes lines_of_columns(const std::vector<std::string>& before,
+                           const std::vector<nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>>& arrays) {
+  expect(!arrays.empty() && before.size() == arrays.size(), "metric_lines: one text before each of the columns");
+  const std::size_t rows = arrays[0].shape(0);
+  std::vector<LineColumn> columns;
+  for (const auto& array : arrays) {
+    expect(array.shape(0) == rows, "metric_lines: columns of one length");
+    const bool integers = array.dtype() == nb::dtype<std::int64_t>();
+    expect(integers || array.dtype() == nb::dtype<double>(), "metric_lines: columns of int64 or float64");
+    columns.push_back({integers ? static_cast<const std::int64_t*>(array.data()) : nullptr,
+                       integers ? nullptr : static_cast<const double*>(array.data())});
+  }
+  const std::string lines = metric_lines(before, columns, rows);
+  return nb::bytes(lines.data(), lines.size());
+}
+#endif
 
 struct StepHandle {
   std::shared_ptr<const StepAngles> angles;
@@ -285,6 +304,9 @@ NB_MODULE(_cpu, m) {
   m.def("instruction_sets", &instruction_sets);
   m.def("lanes", &lanes, "instruction_set"_a, "precision"_a);
   m.def("all_finite", &all_finite);
+#if defined(QMLTRAIN_TO_CHARS)
+  m.def("metric_lines", &lines_of_columns, "before"_a, "columns"_a);
+#endif
   nb::class_<StepHandle>(m, "Step");
   nb::class_<TapeHandle>(m, "Tape");
   nb::class_<Program>(m, "Program")
