@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -106,15 +106,19 @@ class WriteGuard:
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """Writes all of ``data`` (C-contiguous) at ``offset``; a short write (signal, nearly full disk) is continued,
-    never ignored."""
-    view = memoryview(data)
-    size = view.nbytes
-    if not size:
-        return
-    written = os.pwrite(descriptor, view, offset)
-    while written < size:
-        written += os.pwrite(descriptor, view.cast("B")[written:], offset + written)
+    """Writes all of ``data`` at ``offset``; a short write (signal, nearly full disk) is continued, never ignored."""
+    view = memoryview(data).cast("B")
+    while len(view):
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def write_pieces(descriptor: int, pieces: Iterable[tuple[memoryview, int]]) -> None:
+    """As `write_at`, (data, offset) after (data, offset), at half the cost for a few bytes; the data C-contiguous."""
+    for data, offset in pieces:
+        written = os.pwrite(descriptor, data, offset)
+        if written < data.nbytes:
+            write_at(descriptor, data.cast("B")[written:], offset + written)
 
 
 def read_at(descriptor: int, length: int, offset: int) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError, StorageError
-from qmltrain.runs.atomic import read_at, write_at
+from qmltrain.runs.atomic import read_at, write_at, write_pieces
 from qmltrain.runs.file_layout import TABLES, VALID_ROWS, Table
 from qmltrain.runs.reading import RunHeader
 from qmltrain.runs.row_counter import RowCount, encode_counter, rows_checksum
@@ -35,6 +35,7 @@ class RowFile:
         self.path, self.header = path, header
         self.counts = {name: RowCount(rows.get(name, 0)) for name in header.counts}
         self.capacity = capacities(header.attributes)
+        self._has_checksums = header.has_checksums
         self._places = {  # offset in bytes and bytes a row of every column; one of width 0 has no place and no bytes
             name: [(header.offsets.get(column.path, 0), column.row_bytes) for column in table.columns]
             for name, table in header.tables.items()
@@ -86,9 +87,9 @@ class RowFile:
         is one write.
         """
         for table, columns in tables.items():
-            index = self.counts[table].rows
-            for (begin, row_bytes), values in zip(self._places[table], columns, strict=True):
-                write_at(self._descriptor, values.data, begin + index * row_bytes)
+            index, places = self.counts[table].rows, zip(self._places[table], columns, strict=True)
+            pieces = [(values.data, begin + index * row_bytes) for (begin, row_bytes), values in places if values.size]
+            write_pieces(self._descriptor, pieces)
         for table, columns in tables.items():
             self.counts[table].add(columns)
         self._write_counter()
@@ -119,7 +120,7 @@ class RowFile:
                 checksum = rows_checksum(columns, checksum)
                 for column, values in zip(table.columns, columns, strict=True):
                     if values.size:
-                        write_at(descriptor, values.data, offsets[column.path] + begin * column.row_bytes)
+                        write_at(descriptor, values.tobytes(), offsets[column.path] + begin * column.row_bytes)
                 begin += len(columns[0])
             if checksum != self.counts[name].checksum:
                 raise StorageError(
@@ -151,7 +152,7 @@ class RowFile:
             yield columns
 
     def _write_counter(self) -> None:
-        data = encode_counter(list(self.counts.values()), with_checksums=self.header.has_checksums)
+        data = encode_counter(list(self.counts.values()), with_checksums=self._has_checksums)
         write_at(self._descriptor, data, self.header.offsets[VALID_ROWS])
 
 
