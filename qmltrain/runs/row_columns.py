@@ -67,25 +67,30 @@ class RowColumns:
             tables["parameters"] = [number, self._row("parameters", parameters)]
         return tables
 
+    def of_metrics(self, metrics: Mapping[str, ArrayLike]) -> Columns:
+        """The quantities of a span of steps, each (steps,), in the order of the table."""
+        names = self._names("metrics", metrics)
+        if not names:
+            raise ValueError("metrics: the run has none, whose lengths would say how many steps there are")
+        columns = [np.asarray(metrics[name], "<f8", order="C") for name in names]
+        shapes = {name: column.shape for name, column in zip(names, columns, strict=True)}
+        if columns[0].ndim != 1 or len(set(shapes.values())) > 1:
+            raise ValueError(f"metrics: one number a step and quantity, found shapes {shapes}")
+        return columns
+
     def of_span(
         self,
         first: int,
-        metrics: Mapping[str, ArrayLike],
+        metrics: Columns,
         layer_norms: ArrayLike | None,
         gradients: ArrayLike | None,
         parameters: ArrayLike | None,
     ) -> dict[str, Columns]:
-        """The rows of a span of steps, by table, of what `RunStore.append_steps` takes; none of a table without any."""
-        names = self._names("metrics", metrics)
-        values = [np.ascontiguousarray(metrics[name], "<f8") for name in names]
-        if not values:
-            raise ValueError("metrics: the run has none, whose lengths would say how many steps there are")
-        shapes = {name: column.shape for name, column in zip(names, values, strict=True)}
-        if values[0].ndim != 1 or len(set(shapes.values())) > 1:
-            raise ValueError(f"metrics: one number a step and quantity, found shapes {shapes}")
-        last = first + len(values[0]) - 1
+        """The rows of a span of steps, by table, of what `RunStore.append_steps` takes, its metrics by `of_metrics`;
+        of a table without any nothing."""
+        last = first + len(metrics[0]) - 1
         steps = _numbers(first, last)
-        tables: dict[str, Columns] = {"metrics": [steps, *values]}
+        tables: dict[str, Columns] = {"metrics": [steps, *metrics]}
         for table, numbers, array, wanted in (
             ("layer_norms", steps, layer_norms, self.stores_layer_norms),
             ("gradients", self.gradients_of(first, last), gradients, self._gradients_every is not None),

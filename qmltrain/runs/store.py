@@ -281,9 +281,10 @@ class RunStore:
 
         Raises as `append_step`; ValueError also where the columns differ in length or the run has no metrics.
         """
-        tables = self._columns.of_span(first, metrics, layer_norms, gradients, parameters)
+        values = self._columns.of_metrics(metrics)
+        self._check_next("step", first, self.steps, self._file.capacity["metrics"], len(values[0]))
+        tables = self._columns.of_span(first, values, layer_norms, gradients, parameters)
         if tables:
-            self._check_next("step", first, self.steps, self._file.capacity["metrics"], len(tables["metrics"][0]))
             self._append_steps(tables)
 
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float], wall_seconds: float) -> None:

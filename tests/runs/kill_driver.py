@@ -1,6 +1,8 @@
 """Runs the session of `session.py` once for every file-changing call it makes, killed before it, and checks what is
 left. Started by `test_kill_points.py` with the kill shim preloaded; prints a JSON summary.
 
+With the word ``spans`` behind the folder it is the session that stores several steps at once.
+
 Every session runs in a forked child of this one process, which has everything imported: a kill point costs a fork.
 """
 
@@ -18,6 +20,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -25,10 +28,12 @@ import numpy as np
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.views import open_run
-from tests.runs.tiny_training import KEEP, contents, run_session
+from tests.runs.tiny_training import KEEP, N_STEPS, SPANS, contents, run_session
 
 KINDS = ("created", "steps", "epochs", "snapshots")
 SHIM = ctypes.CDLL(None)
+SESSION: dict[str, Any] = SPANS if "spans" in sys.argv[2:] else {}
+ENDS = (0, 4, 5, 7) if SESSION else range(N_STEPS + 1)  # the steps after which spans end
 acknowledged = mmap.mmap(-1, 8 * len(KINDS))  # shared with the children; storing in it is no system call
 
 
@@ -48,7 +53,7 @@ def run_killed(directory: Path, call: int, partial: bool) -> bool:
         code = 1
         try:
             SHIM.kill_shim_arm(ctypes.c_long(call), int(partial))
-            run_session(directory, acknowledge)
+            run_session(directory, acknowledge, **SESSION)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -67,7 +72,7 @@ def list_calls(directory: Path) -> list[bool]:
     child = os.fork()
     if child == 0:
         SHIM.kill_shim_arm(ctypes.c_long(-1), 0)
-        run_session(directory)
+        run_session(directory, **SESSION)
         calls = range(1, SHIM.kill_shim_calls() + 1)
         os.write(writing, bytes(SHIM.kill_shim_was_write(ctypes.c_long(call)) for call in calls))
         os._exit(0)
@@ -79,7 +84,8 @@ def list_calls(directory: Path) -> list[bool]:
 
 
 def check_left_behind(directory: Path, reference: dict, before: dict[str, int]) -> None:
-    """The file opens, no acknowledged row is lost or wrong, and the snapshots can be used."""
+    """The file opens, no acknowledged row is lost or wrong, steps count with all of their rows and together with all
+    of their span, and the snapshots can be used."""
     acked = {kind: max(number, before.get(kind, 0)) for kind, number in acks().items()}
     if run_status(directory) is None:
         assert not acked["created"], "the run file is gone"
@@ -91,6 +97,13 @@ def check_left_behind(directory: Path, reference: dict, before: dict[str, int]) 
         # Resuming cuts to the snapshot before anything else, so rows above it may be gone, but never those below.
         assert len(left.table("metrics")["step"]) >= (acked["snapshots"] if before else acked["steps"])
         assert len(left.table("epochs")["epoch"]) >= (0 if before else acked["epochs"])
+    steps = len(left.table("metrics")["step"])
+    assert steps in ENDS, f"{steps} steps count, a part of a span"
+    assert len(left.table("layer_norms")["layer_norms_step"]) == steps
+    assert left.table("gradients")["step"].tolist() == list(range(1, steps + 1, 2))
+    if SESSION:
+        after = left.table("parameters")["step"].tolist()
+        assert set(range(2, steps + 1, 2)) <= set(after) <= {0, 2, 4, 6, 7} and after == sorted(after)
     expected = reference["tables"]
     for table in expected:
         for quantity, values in left.table(table).items():
@@ -119,7 +132,7 @@ def enumerate_kills(base: Path, start: Path | None, reference: dict, before: dic
             try:
                 assert run_killed(directory, call, partial), "the call was never made"
                 check_left_behind(directory, reference, before)
-                assert run_session(directory) == "completed"
+                assert run_session(directory, **SESSION) == "completed"
                 resumed = contents(directory)
                 for name, value in reference["contents"].items():
                     assert resumed.pop(name) == value, f"{name} differs from the uninterrupted session's"
@@ -139,21 +152,22 @@ def main(base: Path) -> None:
     gc.disable()
     gc.freeze()  # or every child's first collection copies all of its parent's pages
     uninterrupted = base / "uninterrupted"
-    run_session(uninterrupted)
+    run_session(uninterrupted, **SESSION)
     view = open_run(uninterrupted)
     tables = {name: view.table(name) for name in ("metrics", "epochs", "layer_norms", "gradients", "parameters")}
     reference = {"contents": contents(uninterrupted), "tables": tables}
     summary = {"fresh": enumerate_kills(base, None, reference, {})}
 
-    # A second session, resumed from a kill after the epoch that ends with step 3 (snapshot: 2), killed in its turn.
+    # A second session, resumed from a kill after the epoch that ends with step 3 (snapshot: 2; with spans 5 and 4),
+    # killed in its turn.
     interrupted = base / "interrupted"
     for call in range(1, summary["fresh"]["calls"]):
         run_killed(interrupted, call, False)
         if acks()["epochs"] == 1:
             break
         shutil.rmtree(interrupted, ignore_errors=True)
-    before = {"created": 1, "snapshots": 2}
-    assert acks()["snapshots"] == 2
+    before = {"created": 1, "snapshots": 4 if SESSION else 2}
+    assert acks()["snapshots"] == before["snapshots"]
     summary["resumed"] = enumerate_kills(base, interrupted, reference, before)
     print(json.dumps(summary))
 

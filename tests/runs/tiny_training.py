@@ -18,6 +18,7 @@ from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
 
 N_STEPS, STEPS_PER_EPOCH, SAVE_EVERY, KEEP = 5, 3, 2, 2
+SPANS = {"n_steps": 7, "steps_per_epoch": 5, "save_every": 4, "spans": True}  # 1 to 4, 5, and 6 to 7
 PARAMETER_NAMES = ["theta[0]", "theta[1]", "theta[2]", "theta[3]", "bias"]
 
 
@@ -30,11 +31,15 @@ def run_session(
     acknowledge: Callable[[str, int], None] = _nothing,
     stop_after: int | None = None,
     n_steps: int = N_STEPS,
+    steps_per_epoch: int = STEPS_PER_EPOCH,
+    save_every: int = SAVE_EVERY,
+    spans: bool = False,
 ) -> str:
     """Trains in ``directory`` from wherever it is: new, resumed or complete; returns the status it leaves.
 
     acknowledge(kind, number) is called when a step, epoch or snapshot has been stored. ``stop_after``: be interrupted
-    after this step.
+    after this step. ``spans``: steps are stored together up to the next end of an epoch or snapshot, parameters of
+    every second one with them.
     """
     with RunLock(directory):
         if run_status(directory) == "completed":
@@ -43,7 +48,7 @@ def run_session(
         snapshot = snapshots.load_latest()
         if run_status(directory) is None:
             assert snapshot is None
-            n_epochs = n_steps // STEPS_PER_EPOCH
+            n_epochs = n_steps // steps_per_epoch
             store = RunStore.create(
                 directory,
                 {"run_id": "test", "config_yaml": "run:\n  seed: 3\n", "seed": 3},
@@ -55,6 +60,7 @@ def run_session(
                 parameter_names=PARAMETER_NAMES,
                 gradients="full",
                 gradients_every=2,
+                parameters_every=2 if spans else None,
             )
         elif snapshot is None:
             store = RunStore.reopen(directory, steps=0, epochs=0)
@@ -77,6 +83,7 @@ def run_session(
             state = {"rng": rng.bit_generator.state, "losses": losses, "rows": store.stored_rows()}
             return Snapshot(store.steps, epoch, {"theta": theta}, state)
 
+        rows: list[tuple[int, dict[str, float], list[float], np.ndarray, np.ndarray]] = []
         with store:
             for step in range(store.steps + 1, n_steps + 1):
                 gradient = np.sin(3 * theta) + 0.1 * rng.standard_normal(theta.shape)
@@ -84,19 +91,27 @@ def run_session(
                 loss = float(np.sum(theta**2))
                 norms = [float(np.linalg.norm(gradient[:2])), float(np.linalg.norm(gradient[2:]))]
                 row = {"loss": loss, "gradient_norm": float(np.linalg.norm(gradient))}
-                store.append_step(step, row, norms, gradient)
-                acknowledge("steps", step)
-                if step % STEPS_PER_EPOCH == 0:
-                    epoch = step // STEPS_PER_EPOCH
+                rows.append((step, row, norms, gradient, theta))
+                is_saved = step % save_every == 0 or step in (n_steps, stop_after)
+                if not spans or is_saved or step % steps_per_epoch == 0:
+                    if spans:
+                        _append_span(store, rows)
+                    else:
+                        store.append_step(*rows[0])
+                    rows.clear()
+                    acknowledge("steps", step)
+                if step % steps_per_epoch == 0:
+                    epoch = step // steps_per_epoch
                     losses.append(loss)
                     validation = float("nan") if epoch == 1 else loss + 1
                     store.append_epoch(epoch, step, {"train/loss": loss, "val/loss": validation}, 0.5)
                     acknowledge("epochs", epoch)
-                    store.write_parameters_row(step, theta)
+                    if not spans:
+                        store.write_parameters_row(step, theta)
                     if loss < best:
                         best = loss
                         snapshots.save_best(saved(epoch))
-                if step % SAVE_EVERY == 0 or step in (n_steps, stop_after):
+                if is_saved:
                     store.sync()
                     snapshots.save(saved(store.epochs))
                     acknowledge("snapshots", step)
@@ -109,6 +124,17 @@ def run_session(
             store.set_attributes(engine="none")
             store.close()
             return "completed"
+
+
+def _append_span(
+    store: RunStore, rows: list[tuple[int, dict[str, float], list[float], np.ndarray, np.ndarray]]
+) -> None:
+    steps, metrics, norms, gradients, parameters = zip(*rows, strict=True)
+    first, last = steps[0], steps[-1]
+    columns = {name: [row[name] for row in metrics] for name in metrics[0]}
+    wanted = [gradients[step - first] for step in store.gradients_of(first, last)]
+    after = [parameters[step - first] for step in store.parameters_of(first, last)]
+    store.append_steps(first, columns, norms, wanted or None, after or None)
 
 
 def contents(directory: Path) -> dict[str, Any]:
