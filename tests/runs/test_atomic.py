@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qmltrain.errors import StorageError
 from qmltrain.runs import atomic
-from qmltrain.runs.atomic import new_file, read_at, reserve, storage_errors, write_at
+from qmltrain.runs.atomic import WriteGuard, new_file, read_at, reserve, storage_errors, write_at, write_pieces
 
 
 def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
@@ -59,6 +60,9 @@ def test_short_writes_and_reads_are_continued(tmp_path: Path, monkeypatch: pytes
         assert read_at(descriptor, 10, 5) == bytes(range(10))
         with pytest.raises(OSError, match="shorter"):
             read_at(descriptor, 11, 5)
+        numbers = np.arange(6.0).reshape(3, 2)
+        write_pieces(descriptor, [(numbers.data, 32), (memoryview(b"abcd"), 0), (memoryview(b""), 3)])
+        assert read_at(descriptor, 48, 32) == numbers.tobytes() and read_at(descriptor, 5, 0) == b"abcd\0"
 
 
 def test_where_space_cannot_be_reserved_it_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +85,16 @@ def test_errors_are_one_line_with_a_hint_where_there_is_one(number: int, hint: b
     assert str(caught.value).startswith(f"cannot write run.h5: {os.strerror(number)}")
     assert ("free space" in str(caught.value)) == hint
     assert atomic.TEMPORARY_SUFFIX == ".tmp"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "bad"), KeyboardInterrupt(), ValueError("odd")])
+def test_after_an_error_nothing_more_is_written(error: BaseException) -> None:
+    guard = WriteGuard(Path("run.h5"))
+    with guard(Path("run.h5")):
+        pass
+    expected, text = (StorageError, "cannot write a.log: ") if isinstance(error, OSError) else (type(error), "odd|^$")
+    with pytest.raises(expected, match=text) as caught, guard(Path("a.log")):
+        raise error
+    assert guard.closed and (caught.value is error or caught.value.__cause__ is error)
+    with pytest.raises(StorageError, match=r"run.h5: closed, or an earlier write failed"), guard(Path("run.h5")):
+        pytest.fail("entered")
