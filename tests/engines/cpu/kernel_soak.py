@@ -25,10 +25,13 @@ def load_extension(path: str) -> None:
 
 def main() -> None:
     load_extension(sys.argv[1])
+    import numpy as np
+
     from qmltrain.circuit.observables import PauliString
-    from qmltrain.engines.cpu import CpuEngine
+    from qmltrain.engines.cpu import CpuEngine, metric_lines
     from qmltrain.engines.protocol import EngineOptions, GradientOptions
     from qmltrain.engines.reference import ReferenceEngine
+    from qmltrain.runs import metrics_log
     from tests.circuit.strategies import random_inputs
     from tests.engines.cases import hea
     from tests.engines.comparison import assert_close, run
@@ -73,6 +76,12 @@ def main() -> None:
             assert_close(found, expected, "complex128")
             count += 1
     print(f"{count} cases agree with the reference")
+
+    numbers = np.random.default_rng(0).integers(0, 2**64, 100_000, dtype=np.uint64)  # the bits of any doubles
+    columns = [numbers.view(np.int64), numbers.view(np.float64)]
+    if (reason := metric_lines.unavailable_reason()) is None:
+        assert metric_lines.format_lines("ab", columns) == metrics_log.format_lines("ab", columns)
+    print(reason or f"{len(numbers)} lines are Python's")
 
 
 if __name__ == "__main__":
