@@ -96,6 +96,10 @@ class PreparedData:
         found: LabelArray = self._labels[rows]
         return found
 
+    def whole(self) -> tuple[FloatArray, LabelArray] | None:
+        """Features and labels of all rows where they are kept in memory."""
+        return None if self._cached is None else (self._cached, self._labels)
+
     def features(self, rows: NDArray[Any]) -> FloatArray:
         """(len(rows), F), a new array."""
         return self._compute(np.asarray(rows)) if self._cached is None else self._cached[rows]

@@ -75,6 +75,8 @@ class InterpreterEngine:
 
 
 class InterpreterProgram:
+    training_steps = None
+
     def __init__(
         self,
         plan: Plan,

@@ -168,9 +168,13 @@ class Step(Protocol):
 
 
 class Program(Protocol):
-    """A circuit compiled for one engine, precision and gradient mode."""
+    """A circuit compiled for one engine, precision and gradient mode. `training_steps` makes `TrainingSteps` of a
+    `StepRecipe` (`qmltrain.engines.step_recipe`); None for an engine that does not run steps by itself."""
 
     forecast: Forecast
+
+    @property
+    def training_steps(self) -> Callable[[Any], Any] | None: ...
 
     def traffic(self) -> Traffic: ...
 

@@ -71,6 +71,8 @@ class ReferenceEngine:
 class ReferenceProgram:
     """Raw sums are the gradients of the shared slots themselves (R = S)."""
 
+    training_steps = None
+
     def __init__(self, circuit: Circuit, strings: tuple[PauliString, ...], memory_bytes: int | None = None) -> None:
         self.circuit = circuit
         self.strings = strings

@@ -24,6 +24,8 @@ from qmltrain.training.gradients import Evaluator, chunk_size
 from qmltrain.training.heads import HEADS, check_head, observable_range
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
+from qmltrain.training.native_recipe import why_not_native
+from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.units import bytes_of_gib
 
 NOT_PROJECTORS = ("z", "parity", "ising", "heisenberg", "maxcut")  # whatever their options
@@ -71,11 +73,14 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
 
 @dataclass(frozen=True)
 class Compiled:
-    """A model on an engine, with every automatic choice made."""
+    """A model on an engine, with every automatic choice made. `training_step`: "native", spans of steps that the engine
+    runs by itself, or "arrays", one at a time, and why."""
 
     selection: Selection
     program: Program
     evaluator: Evaluator
+    training_step: str
+    training_step_reason: str
 
     def choices(self) -> dict[str, Any]:
         """What `auto` became; saved with the run and used again on resume."""
@@ -86,6 +91,7 @@ class Compiled:
             "gradient_mode": forecast.mode,
             "checkpoint_interval": forecast.checkpoint_interval,
             "chunk": self.evaluator.chunk,
+            "training_step": self.training_step,
         }
 
 
@@ -116,4 +122,21 @@ def compile_model(
         EngineOptions(engine_config.threads, memory, engine_config.fusion),
     )
     chunk = chunk_size(program.forecast, len(model.observables.strings), samples)
-    return Compiled(selection, program, Evaluator(model, program, chunk))
+    step, why = _training_step(config, model, program, choices)
+    return Compiled(selection, program, Evaluator(model, program, chunk), step, why)
+
+
+def _training_step(
+    config: Config, model: Model, program: Program, choices: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    """Of `Compiled`. A run that began before there were native steps goes on without."""
+    options = group_options(config.optimizer, "learning_rate", "clip_norm")
+    optimizer = call_builder(OPTIMIZERS, "optimizer", config.optimizer.name, options, model.n_parameters)
+    if program.training_steps is None:
+        return "arrays", f"engine.name={config.engine.name} runs no spans of steps by itself"
+    reason = why_not_native(model, optimizer)
+    if reason is not None:
+        return "arrays", reason
+    if choices and choices.get("training_step", "arrays") == "arrays":
+        return "arrays", "as the run began"
+    return "native", "spans of steps in the engine"

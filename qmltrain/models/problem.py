@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qmltrain.config.schema import Config
-from qmltrain.data.batches import BatchOrder, PreparedData
+from qmltrain.data.batches import Batch, BatchOrder, PreparedData
 from qmltrain.data.no_data import NoData
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import Source
@@ -26,7 +26,9 @@ from qmltrain.training.class_weights import ClassWeighted, class_weights
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
+from qmltrain.training.span import Slab
 
+SLAB_BYTES = 2 << 20  # of features that are read together where they are not in memory
 EVALUATION_ROWS = 4096  # samples whose features are in memory at once where a split is evaluated
 
 
@@ -120,14 +122,44 @@ class TrainingData:
         self.order = BatchOrder(rows, size, problem.seeds.order)
         self.n_batches = self.order.n_batches
         self._full_batch = full_batch
+        self._targets: FloatArray | None = None  # of all samples, as numbers
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[FloatArray, np.ndarray]]:
         rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
         for batch in self.problem.data.stream(rows[first:]):
             yield batch.features_BF, batch.labels
 
+    def slabs(self, epoch: int, first: int) -> Iterator[Slab]:
+        """All that is left of the epoch where the features are in memory, else `SLAB_BYTES` at a time."""
+        rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
+        rows, data = rows[first:], self.problem.data
+        whole = data.whole()
+        if whole is not None:
+            if self._targets is None:
+                self._targets = np.asarray(whole[1], dtype=np.float64)
+            yield Slab(whole[0], self._targets, np.concatenate(rows), _offsets(rows))
+            return
+        batches: list[Batch] = []
+        for batch in data.stream(rows):
+            batches.append(batch)
+            if sum(part.features_BF.nbytes for part in batches) >= SLAB_BYTES:
+                yield _slab(batches)
+                batches = []
+        if batches:
+            yield _slab(batches)
+
     def judged(self) -> tuple[str, Iterator[tuple[FloatArray, np.ndarray]]] | None:
         if not self.problem.has_data:
             return "train", self.problem.stream(self.problem.split.train)
         rows = self.problem.split.validation
         return ("val", self.problem.stream(rows)) if len(rows) else None
+
+
+def _offsets(rows: list[np.ndarray]) -> np.ndarray:
+    return np.cumsum([0] + [len(batch) for batch in rows])
+
+
+def _slab(batches: list[Batch]) -> Slab:
+    features_NF = np.concatenate([batch.features_BF for batch in batches])
+    targets_N = np.concatenate([np.asarray(batch.labels, dtype=np.float64) for batch in batches])
+    return Slab(features_NF, targets_N, np.arange(len(targets_N)), _offsets([batch.rows for batch in batches]))

@@ -29,15 +29,20 @@ from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
 from qmltrain.sessions.results import print_result
 from qmltrain.sessions.unread_options import check_unused
+from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.classical_baseline import baseline, hidden_units, perceptron
 from qmltrain.training.freezing import frozen_parameters
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.metrics import metric_names, monitor_direction
-from qmltrain.training.optimizer_protocol import FullBatchOptimizer
+from qmltrain.training.native_recipe import step_recipe
+from qmltrain.training.native_steps import NativeSteps
+from qmltrain.training.optimizer_protocol import FullBatchOptimizer, Optimizer
 from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.training.progress import make_progress
 from qmltrain.training.schedules import learning_rate_schedule
-from qmltrain.training.trainer import STEP_METRICS, Trainer, TrainingPlan, TrainingState, split_metrics
+from qmltrain.training.span import Steps
+from qmltrain.training.state import STEP_METRICS, TrainingPlan, TrainingState
+from qmltrain.training.trainer import Trainer, split_metrics
 from qmltrain.wording import one_line
 
 OPTIMIZER_PREFIX = "optimizer/"
@@ -222,6 +227,17 @@ class Session:
             },
         )
 
+    def _steps(self) -> Steps:
+        """The path that was chosen when the run began."""
+        compiled, optimizer = self.compiled, self.optimizer
+        stop = lambda: self.stop.requested is not None
+        steps = ArraySteps(compiled.evaluator, self.data, optimizer, self.plan, stop)
+        if compiled.training_step != "native":
+            return steps
+        assert isinstance(optimizer, Optimizer) and compiled.program.training_steps is not None
+        recipe = step_recipe(self.problem.model, optimizer, self.plan)
+        return NativeSteps(compiled.program.training_steps(recipe), recipe, steps, optimizer)
+
     def _train(self, store: RunStore, state: TrainingState) -> int:
         run = self.config.run
         begun, first_step = time.monotonic(), state.step
@@ -239,7 +255,7 @@ class Session:
         trainer = Trainer(
             self.compiled.evaluator,
             self.data,
-            self.optimizer,
+            self._steps(),
             self.plan,
             store,
             save,

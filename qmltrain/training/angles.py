@@ -23,8 +23,8 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Angles as index arrays; `weight` and `bias` point into theta followed by a 1 and a 0."""
+class AngleColumns:
+    """Angles of slots as index arrays; `weight` and `bias` point into theta followed by a 1 and a 0."""
 
     scale: FloatArray
     offset: FloatArray
@@ -32,7 +32,7 @@ class _Columns:
     bias: IntArray
 
     @classmethod
-    def of(cls, angles: Sequence[Angle], n_parameters: int) -> _Columns:
+    def of(cls, angles: Sequence[Angle], n_parameters: int) -> AngleColumns:
         one, zero = n_parameters, n_parameters + 1
         # without a feature and without a weight the product is absent: scale 0
         scale = [a.scale if a.feature is not None or a.weight is not None else 0.0 for a in angles]
@@ -45,16 +45,16 @@ class _Columns:
 
 
 class AngleMap:
-    """theta_P, x_BF to the values of slots, and the way back. Made once for a circuit."""
+    """theta_P, x_BF to the values of slots, and the way back. Made once for a circuit. `features`: of per-sample slots."""
 
     def __init__(self, circuit: Circuit) -> None:
         self.n_parameters = circuit.n_parameters
         self.n_features = circuit.n_features
         slots = circuit.slots
-        self._shared = _Columns.of(slots.shared, self.n_parameters)
-        self._per_sample = _Columns.of(slots.per_sample, self.n_parameters)
-        self._features = [angle.feature for angle in slots.per_sample if angle.feature is not None]
-        self._linear = np.array([f.indices[0] if f.kind == "linear" else -1 for f in self._features], dtype=np.int64)
+        self.shared_columns = AngleColumns.of(slots.shared, self.n_parameters)
+        self.per_sample_columns = AngleColumns.of(slots.per_sample, self.n_parameters)
+        self.features = [angle.feature for angle in slots.per_sample if angle.feature is not None]
+        self._linear = np.array([f.indices[0] if f.kind == "linear" else -1 for f in self.features], dtype=np.int64)
         self._only_linear = bool(np.all(self._linear >= 0))
         self._each_once = bool(np.array_equal(self._linear, np.arange(self.n_features)))
         self._has_trainable_encoding = any(a.weight is not None or a.bias is not None for a in slots.per_sample)
@@ -62,14 +62,14 @@ class AngleMap:
     def shared(self, theta_P: FloatArray) -> FloatArray:
         """(S,) values of the shared slots. Raises NonFiniteError where one is NaN or infinite: engines make angles
         fractions of 2 pi, which would hide it."""
-        extended, columns = _extended(theta_P), self._shared
+        extended, columns = _extended(theta_P), self.shared_columns
         values_S: FloatArray = columns.scale * extended[columns.weight] + extended[columns.bias] + columns.offset
         return _require_finite(values_S, "shared")
 
     def per_sample(self, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
         """(B, S') values of the per-sample slots. Raises NonFiniteError as `shared` does, and InputError where arccos
         is asked of a feature outside [-1, 1]."""
-        extended, columns = _extended(theta_P), self._per_sample
+        extended, columns = _extended(theta_P), self.per_sample_columns
         result_BS: FloatArray = columns.scale * extended[columns.weight] * self.feature_values(x_BF)
         result_BS += extended[columns.bias] + columns.offset
         return _require_finite(result_BS, "per-sample")
@@ -80,11 +80,11 @@ class AngleMap:
             return x_BF
         if self._only_linear:
             return x_BF[:, self._linear]
-        return np.stack([_value(f, x_BF) for f in self._features], axis=1)
+        return np.stack([feature_value(f, x_BF) for f in self.features], axis=1)
 
     def shared_gradient(self, gradient_S: FloatArray) -> FloatArray:
         """Gradient of the shared slots (S,) or (B, S) -> (P,) or (B, P)."""
-        return self._scatter(gradient_S * self._shared.scale, gradient_S, self._shared)
+        return self._scatter(gradient_S * self.shared_columns.scale, gradient_S, self.shared_columns)
 
     @property
     def has_trainable_encoding(self) -> bool:
@@ -93,7 +93,7 @@ class AngleMap:
 
     def encoding_factors(self, x_BF: FloatArray) -> FloatArray:
         """(B, S') scale * f(x) of every per-sample slot: what `encoding_terms` takes beside the gradients."""
-        return self._per_sample.scale * self.feature_values(x_BF)
+        return self.per_sample_columns.scale * self.feature_values(x_BF)
 
     def encoding_sums(self, gradient_BS: FloatArray, x_BF: FloatArray) -> FloatArray:
         """(B, 2 S'): what of each sample's per-sample slot gradients enters weights, then biases.
@@ -109,9 +109,9 @@ class AngleMap:
     def encoding_gradient(self, sums_2S: FloatArray) -> FloatArray:
         """Sums (2 S',) or (B, 2 S') of `encoding_sums` -> (P,) or (B, P)."""
         half = sums_2S.shape[-1] // 2
-        return self._scatter(sums_2S[..., :half], sums_2S[..., half:], self._per_sample)
+        return self._scatter(sums_2S[..., :half], sums_2S[..., half:], self.per_sample_columns)
 
-    def _scatter(self, weighted: FloatArray, plain: FloatArray, columns: _Columns) -> FloatArray:
+    def _scatter(self, weighted: FloatArray, plain: FloatArray, columns: AngleColumns) -> FloatArray:
         size = self.n_parameters + 2
         if weighted.ndim == 2:
             pairs = zip(weighted, plain, strict=True)
@@ -123,9 +123,9 @@ class AngleMap:
     def input_gradient(self, gradient_BS: FloatArray, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
         """Gradient of the per-sample slots (B, S') -> (B, F) with respect to the features."""
         extended = _extended(theta_P)
-        factor_BS = gradient_BS * self._per_sample.scale * extended[self._per_sample.weight]
+        factor_BS = gradient_BS * self.per_sample_columns.scale * extended[self.per_sample_columns.weight]
         result = np.zeros_like(x_BF, dtype=np.float64)
-        for column, feature in enumerate(self._features):
+        for column, feature in enumerate(self.features):
             for index, derivative in _derivatives(feature, x_BF):
                 result[:, index] += factor_BS[:, column] * derivative
         return result
@@ -141,11 +141,12 @@ def _require_finite(values: FloatArray, kind: str) -> FloatArray:
 
 
 def _extended(theta_P: FloatArray) -> FloatArray:
-    """What `_Columns.weight` and `.bias` point into."""
+    """What `AngleColumns.weight` and `.bias` point into."""
     return np.concatenate([theta_P, (1.0, 0.0)])
 
 
-def _value(feature: Feature, x_BF: FloatArray) -> FloatArray:
+def feature_value(feature: Feature, x_BF: FloatArray) -> FloatArray:
+    """f(x) of every sample (B,). Raises InputError where arccos is asked of a number outside [-1, 1]."""
     columns = x_BF[:, list(feature.indices)]
     if feature.kind == "linear":
         return columns[:, 0]

@@ -79,6 +79,7 @@ def run(config: Config, context: CommandContext) -> int:
             f"{gib(batch * (moved + moved_back))} for {batch} sample{'s' * (batch > 1)}",
         ),
         ("gradient", f"{forecast.mode}, {kept}; {forecast.reason}"),
+        ("training step", f"{compiled.training_step}; {compiled.training_step_reason}"),
         (
             "memory",
             f"{gib(memory)} with {in_flight} sample{'s' * (in_flight > 1)} in flight, of {gib(forecast.memory_bytes)}",

@@ -27,7 +27,13 @@ namespace {
 // Units go through the kernels together while their states are no longer than this.
 constexpr std::size_t kBundleBytes = 8 << 10;
 
-// Rows added in place along the fixed tree (neighbours in pairs, a last one passed up) into row 0.
+template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set) {
+  if constexpr (sizeof(Real) == 4) return *set.single;
+  else return *set.dual;
+}
+
+}  // namespace
+
 void tree_sum(double* rows, int count, std::size_t n) {
   while (count > 1) {
     for (int i = 0; i < count / 2; i++) {
@@ -40,13 +46,6 @@ void tree_sum(double* rows, int count, std::size_t n) {
     count = (count + 1) / 2;
   }
 }
-
-template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set) {
-  if constexpr (sizeof(Real) == 4) return *set.single;
-  else return *set.dual;
-}
-
-}  // namespace
 
 template <class Real> class Engine final : public EngineBase {
  public:
@@ -90,7 +89,7 @@ template <class Real> class Engine final : public EngineBase {
       Worker& worker = workers_[std::size_t(thread)];
       Execution<Real> execution{context_, shape, bundle, tape->inputs, worker, one_thread, states.get(), check_};
       execution.forward();
-      execution.observe(nullptr, false, expectations);
+      execution.observe({}, StringValues::rows(expectations, plan_.strings.size()));
     });
     return tape;
   }
@@ -104,7 +103,7 @@ template <class Real> class Engine final : public EngineBase {
       worker.states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
       Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
       execution.forward();
-      execution.observe(nullptr, false, expectations);
+      execution.observe({}, StringValues::rows(expectations, plan_.strings.size()));
     });
   }
 
@@ -130,6 +129,22 @@ template <class Real> class Engine final : public EngineBase {
     prepare(angles);
     gate_runs_.slot_gradient(total, gradient);
   }
+
+  void step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
+            double* block_sums, double* drift) override {
+    prepare(angles);
+    std::vector<Bundle> bundles = make_bundles(count);
+    const std::size_t n = std::size_t(n_raw()) + stages.n_sums();
+    double* sums = place_sums(bundles, n, block_sums);
+    each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
+      step_bundle(bundle, workers_[std::size_t(thread)], one_thread, angles, first, stages, sums, n, drift);
+    });
+    add_sums(bundles, n, sums, block_sums);
+  }
+
+  void work_alone(bool alone) override { team_.work_alone(alone); }
+  void one_bundle_at_a_time(bool one) override { one_bundle_ = one; }
+  int threads() const override { return team_.threads(); }
 
  private:
   // Memory of earlier tapes lent to the workers: long states lie there once, not once more for an evaluation.
@@ -194,7 +209,7 @@ template <class Real> class Engine final : public EngineBase {
     }
     cancelled_ = false;
     last_check_ = std::chrono::steady_clock::now();
-    if (threads == 1 || (tiled && n < 2 * threads && n % threads) || n == 1) {
+    if (team_.alone() || one_bundle_ || (tiled && n < 2 * threads && n % threads) || n == 1) {
       for (const Bundle& bundle : bundles) {
         job(bundle, 0, false);
         check(true);
@@ -219,11 +234,9 @@ template <class Real> class Engine final : public EngineBase {
     }
   }
 
-  void execute_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
-                    const Gradients& out) {
-    std::vector<Bundle> bundles = make_bundles(in.batch);
-    const std::size_t R = std::size_t(n_raw()), blocks = std::size_t((in.batch + kBlock - 1) / kBlock);
-    // Units are added in the order of their samples: in place where no block is shared by two bundles, else afterwards.
+  // Where the sums (n each) of units go, set to 0: units are added in the order of their samples, in place where no
+  // block is shared by two bundles, else afterwards, by `add_sums`.
+  double* place_sums(std::vector<Bundle>& bundles, std::size_t n, double* block_sums) {
     std::size_t n_rows = 0;
     bool in_place = true;
     for (std::size_t i = 0; i < bundles.size(); i++) {
@@ -233,17 +246,83 @@ template <class Real> class Engine final : public EngineBase {
       in_place = in_place && before.unit[before.count - 1].block != bundles[i].unit[0].block;
     }
     if (in_place) {
-      n_rows = blocks;
+      const Bundle& last = bundles.back();
+      n_rows = std::size_t(last.unit[last.count - 1].block) + 1;
       for (Bundle& bundle : bundles)
         for (int u = 0; u < bundle.count; u++) bundle.unit[u].index = bundle.unit[u].block;
     } else {
-      unit_sums_.resize(n_rows * R);
+      unit_sums_.resize(n_rows * n);
     }
-    double* sums = in_place ? out.block_sums : unit_sums_.data();
-    std::fill(sums, sums + n_rows * R, 0.0);
+    double* sums = in_place ? block_sums : unit_sums_.data();
+    std::fill(sums, sums + n_rows * n, 0.0);
+    return sums;
+  }
+
+  static void add_sums(const std::vector<Bundle>& bundles, std::size_t n, const double* sums, double* block_sums) {
+    if (sums == block_sums) return;
+    const Bundle& last = bundles.back();
+    std::fill(block_sums, block_sums + n * (std::size_t(last.unit[last.count - 1].block) + 1), 0.0);
+    for (const Bundle& bundle : bundles)
+      for (int u = 0; u < bundle.count; u++) {
+        double* row = block_sums + n * std::size_t(bundle.unit[u].block);
+        const double* from = sums + n * std::size_t(bundle.unit[u].index);
+        for (std::size_t i = 0; i < n; i++) row[i] += from[i];
+      }
+  }
+
+  // A bundle of a training step, all the way.
+  void step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
+                   const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages, double* sums,
+                   std::size_t n_sums, double* drift) {
+    const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
+    const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
+    const Unit& last = bundle.unit[units - 1];
+    const int from = bundle.unit[0].first, count = last.first + last.count - from;
+    const bool encoding = stages.wants_sample_gradients();
+    // angles, their gradients, states
+    const std::size_t n_angles = std::size_t(count) * std::size_t(plan_.n_per_sample);
+    const std::size_t n_amplitudes = plan_.amplitude_encoded ? std::size_t(count) << plan_.n_qubits : 0;
+    worker.sample_inputs.reserve((2 * n_angles + n_amplitudes) * sizeof(double));
+    double* per_sample = worker.sample_inputs.template as<double>();
+    double *gradients = per_sample + n_angles, *initial = n_amplitudes ? gradients + n_angles : nullptr;
+    stages.inputs(first + from, count, per_sample, initial);
+    const std::size_t n_values = M * kSideBySide;
+    worker.string_values.reserve(2 * units * n_values * sizeof(double));
+    double *strings = worker.string_values.template as<double>(), *cotangents = strings + units * n_values;
+    worker.states.reserve(shape.unit_bytes() * units);
+    const Inputs in{count, angles, per_sample, initial, from};
+    Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
+    execution.forward();
+    for (std::size_t u = 0; u < units; u++)
+      if (bundle.unit[u].count < kSideBySide) std::fill_n(strings + u * n_values, n_values, 0.0);
+    execution.observe({}, StringValues::by_unit(strings, M, kSideBySide));
+    for (std::size_t u = 0; u < units; u++) {
+      const Unit& unit = bundle.unit[u];
+      stages.outputs(first + unit.first, unit.count, strings + u * n_values, cotangents + u * n_values,
+                     sums + n_sums * std::size_t(unit.index) + R, worker.stage);
+    }
+    execution.observe(StringValues::by_unit(cotangents, M, kSideBySide), {});
+    Gradients out;
+    out.drift = drift;
+    if (encoding) out.per_sample = gradients, out.first = from, std::fill_n(gradients, n_angles, 0.0);
+    execution.backward(out, sums, n_sums, nullptr);
+    for (std::size_t u = 0; encoding && u < units; u++) {
+      const Unit& unit = bundle.unit[u];
+      stages.sample_gradients(first + unit.first, unit.count,
+                              gradients + std::size_t(unit.first - from) * std::size_t(plan_.n_per_sample),
+                              sums + n_sums * std::size_t(unit.index) + R);
+    }
+  }
+
+  void execute_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
+                    const Gradients& out) {
+    std::vector<Bundle> bundles = make_bundles(in.batch);
+    const std::size_t R = std::size_t(n_raw()), M = plan_.strings.size();
+    double* sums = place_sums(bundles, R, out.block_sums);
     if (out.per_sample) std::fill(out.per_sample, out.per_sample + std::size_t(in.batch) * plan_.n_per_sample, 0.0);
     std::vector<double> raw;
     if (out.shared) raw.assign(std::size_t(in.batch) * R, 0.0);
+    const StringValues weights = per_row ? StringValues::rows(cotangents, M) : StringValues::for_all(cotangents);
     each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
       const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
       Worker& worker = workers_[std::size_t(thread)];
@@ -252,18 +331,10 @@ template <class Real> class Engine final : public EngineBase {
       Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, states, check_};
       if (tape) execution.load_angles();
       else execution.forward();
-      execution.observe(cotangents, per_row, expectations);
-      execution.backward(out, sums, out.shared ? raw.data() : nullptr);
+      execution.observe(weights, StringValues::rows(expectations, M));
+      execution.backward(out, sums, R, out.shared ? raw.data() : nullptr);
     });
-    if (!in_place) {
-      std::fill(out.block_sums, out.block_sums + R * blocks, 0.0);
-      for (const Bundle& bundle : bundles)
-        for (int u = 0; u < bundle.count; u++) {
-          double* row = out.block_sums + R * std::size_t(bundle.unit[u].block);
-          const double* from = sums + R * std::size_t(bundle.unit[u].index);
-          for (std::size_t i = 0; i < R; i++) row[i] += from[i];
-        }
-    }
+    add_sums(bundles, R, sums, out.block_sums);
     if (out.shared)
       for (int i = 0; i < in.batch; i++) {
         double* gradient = out.shared + std::size_t(i) * plan_.n_shared;
@@ -286,6 +357,7 @@ template <class Real> class Engine final : public EngineBase {
   std::vector<double> unit_sums_, block_sums_;
   std::atomic<bool> cancelled_{false};
   std::chrono::steady_clock::time_point last_check_;
+  bool one_bundle_ = false;
 };
 
 std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual,

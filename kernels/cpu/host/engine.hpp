@@ -12,6 +12,7 @@
 #include "inputs.hpp"
 #include "kernels.hpp"
 #include "plan.hpp"
+#include "sample_stages.hpp"
 #include "settings.hpp"
 
 namespace qmltrain {
@@ -51,11 +52,21 @@ class EngineBase {
                                     const Gradients& out, double* gradient) = 0;
   virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles,
                              double* gradient) = 0;
+  // Forward, stages and backward of samples `first` to `first + count` of a step's batch, `first` a multiple of kBlock.
+  // block_sums (blocks, R + stages.n_sums()); drift (count), as in Gradients. Throws Interrupted.
+  virtual void step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
+                    double* block_sums, double* drift) = 0;
+  virtual void work_alone(bool alone) = 0;                // whether the calling thread does everything itself
+  virtual void one_bundle_at_a_time(bool one) = 0;        // all threads on its tiles: where memory is short
+  virtual int threads() const = 0;
   virtual int n_raw() const = 0;
   std::function<bool()> interrupted;  // asked now and then by the calling thread
 };
 
 // dual: complex128, else complex64
+// Rows added in place along the fixed tree (neighbours in pairs, a last one passed up) into row 0.
+void tree_sum(double* rows, int count, std::size_t n);
+
 std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual,
                                         const Settings& settings);
 

@@ -118,13 +118,14 @@ template <class Real> struct Execution {
   void shares_backward(const std::vector<PreparedCall<Real>>& calls, bool samples, Accumulators accumulators_of);
 
   // execution_observe.hpp
-  void observe(const double* cotangents, bool per_row, double* expectations);
-  void load_weights(const double* cotangents, bool per_row, bool same);
-  void observe_units(int first_unit, int count, bool same_weights, double* expectations);
-  void add_expectations(int first_unit, int count, const Real* sums, std::size_t sections, double* expectations) const;
+  void observe(const StringValues& cotangents, const StringValues& expectations);
+  void load_weights(const StringValues& cotangents, bool same);
+  void observe_units(int first_unit, int count, bool same_weights, const StringValues& expectations);
+  void add_expectations(int first_unit, int count, const Real* sums, std::size_t sections,
+                        const StringValues& expectations) const;
 
   // execution_backward.hpp
-  void backward(const Gradients& out, double* unit_sums, double* raw);
+  void backward(const Gradients& out, double* unit_sums, std::size_t sums_stride, double* raw);
   char* segment_state(int i) const;
   int recompute_segment(int last);
   void pass_backward(std::size_t index, Real* total, int& stored_index, bool samples);

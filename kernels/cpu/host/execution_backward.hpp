@@ -4,8 +4,10 @@
 
 namespace qmltrain {
 
-// unit_sums (units of the program, R) gets a row of raw sums per unit; raw (B, R) a row per sample, where wanted.
-template <class Real> inline void Execution<Real>::backward(const Gradients& out, double* unit_sums, double* raw) {
+// unit_sums (units of the program, at sums_stride) gets a row of raw sums (R) per unit; raw (B, R) a row per sample,
+// where wanted.
+template <class Real>
+inline void Execution<Real>::backward(const Gradients& out, double* unit_sums, std::size_t sums_stride, double* raw) {
   worker.accumulators.reserve(std::size_t(units) * accumulator_stride * sizeof(Real));
   Real* accumulators = worker.accumulators.template as<Real>();
   // Where states are kept there is one tile, and every accumulator but the first has one call that writes it.
@@ -25,10 +27,9 @@ template <class Real> inline void Execution<Real>::backward(const Gradients& out
     }
     pass_backward(std::size_t(i), accumulators, stored_index, out.per_sample != nullptr);
   }
-  const std::size_t R = prepared.raw_accumulator.size();
   for (int u = 0; u < units; u++)
     collect(u, accumulators + accumulator_stride * std::size_t(u), out,
-            unit_sums + R * std::size_t(bundle.unit[u].index), raw);
+            unit_sums + sums_stride * std::size_t(bundle.unit[u].index), raw);
 }
 
 template <class Real> inline char* Execution<Real>::segment_state(int i) const {

@@ -28,7 +28,7 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   const std::size_t n_slots = std::size_t(context.plan.n_per_sample);
   for (std::size_t r = 0; out.per_sample && r < shape.sample_rows.size(); r++) {
     const SampleRow& row = shape.sample_rows[r];
-    double* to = out.per_sample + std::size_t(unit.first) * n_slots + row.slot;
+    double* to = out.per_sample + std::size_t(unit.first - out.first) * n_slots + row.slot;
     for (int i = 0; i < unit.count; i++) {
       const double sum = sample_sum(std::size_t(row.accumulator), std::size_t(row.lane_mask), i);
       to[std::size_t(i) * n_slots] += prepared.sample_factor[r] * sum;

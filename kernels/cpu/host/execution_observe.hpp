@@ -6,16 +6,17 @@ namespace qmltrain {
 
 constexpr int kStripeBits = 8;  // rows that expectations are taken of at a time: a stripe
 
-// cotangents (B, M), or (1, M) for all samples; nullptr: no bra. expectations (B, M), or nullptr.
-template <class Real> void Execution<Real>::observe(const double* cotangents, bool per_row, double* expectations) {
+// cotangents: none, no bra. expectations: none are wanted.
+template <class Real>
+void Execution<Real>::observe(const StringValues& cotangents, const StringValues& expectations) {
   psi = stored(prepared.stored_states() - 1);
   bra = nullptr;
-  bool same_weights = !per_row;
+  bool same_weights = !cotangents.of_sample;
   for (int u = 0; u < units; u++) same_weights = same_weights && bundle.unit[u].count == int(lanes >> lane_bits);
   if (cotangents) {
     worker.bra.reserve(bra_stride * std::size_t(units) + kSkew * row_bytes);
     bra = worker.bra.get() + kSkew * row_bytes;
-    load_weights(cotangents, per_row, same_weights);
+    load_weights(cotangents, same_weights);
   }
   // small states go side by side, large ones are cut into stripes
   const int together = shape.row_bits <= kStripeBits ? units : 1;
@@ -24,25 +25,33 @@ template <class Real> void Execution<Real>::observe(const double* cotangents, bo
 
 // Weights of the strings in the order of prepared.observed, [unit, or one for all][string][lane]; 0 for lanes without a
 // sample.
-template <class Real> void Execution<Real>::load_weights(const double* cotangents, bool per_row, bool same) {
+template <class Real> void Execution<Real>::load_weights(const StringValues& cotangents, bool same) {
   const std::size_t M = prepared.strings.size(), sets = same ? 1 : std::size_t(units);
   worker.weight.reserve((sets * M + 1) * lanes * sizeof(Real));
   Real* weight = worker.weight.template as<Real>();
   for (std::size_t u = 0; u < sets; u++) {
     const Unit& unit = bundle.unit[u];
+    const double* of_unit = cotangents.at(unit.first, u);
+    const std::size_t of_sample = cotangents.of_sample, of_string = cotangents.of_string;
+    if (!lane_bits && of_sample == 1 && unit.count == int(lanes)) {
+      for (std::size_t m = 0; m < M; m++)
+        for (std::size_t i = 0; i < lanes; i++)
+          weight[(u * M + m) * lanes + i] = Real(of_unit[prepared.observed[m] * of_string + i]);
+      continue;
+    }
     for (std::size_t i = 0; i < lanes >> lane_bits; i++) {
       const bool used = int(i) < unit.count;
-      const double* row = cotangents + (per_row && used ? (std::size_t(unit.first) + i) * M : 0);
+      const double* row = of_unit + (used ? i * of_sample : 0);
       for (std::size_t m = 0; m < M; m++)
         std::fill_n(weight + (u * M + m) * lanes + (i << lane_bits), std::size_t(1) << lane_bits,
-                    used ? Real(row[prepared.observed[m]]) : Real(0));
+                    used ? Real(row[prepared.observed[m] * of_string]) : Real(0));
     }
   }
 }
 
 // `count` units from the first one.
 template <class Real>
-void Execution<Real>::observe_units(int first_unit, int count, bool same_weights, double* expectations) {
+void Execution<Real>::observe_units(int first_unit, int count, bool same_weights, const StringValues& expectations) {
   const std::size_t M = prepared.strings.size(), D = prepared.n_diagonal, u0 = std::size_t(first_unit);
   const char* state = psi + psi_stride * u0;
   char* bra_state = bra ? bra + bra_stride * u0 : nullptr;
@@ -103,16 +112,23 @@ void Execution<Real>::observe_units(int first_unit, int count, bool same_weights
 // sums [section][unit][string][lane] to the expectations of the samples.
 template <class Real>
 void Execution<Real>::add_expectations(int first_unit, int count, const Real* sums, std::size_t sections,
-                                       double* expectations) const {
+                                       const StringValues& expectations) const {
   const std::size_t M = prepared.strings.size(), per_sample = std::size_t(1) << lane_bits;
   const std::size_t sum_stride = M * lanes, section_stride = sum_stride * std::size_t(count);
   for (std::size_t u = 0; u < std::size_t(count); u++) {
     const Unit& unit = bundle.unit[std::size_t(first_unit) + u];
-    double* to = expectations + std::size_t(unit.first) * M;
+    double* to = expectations.at(unit.first, std::size_t(first_unit) + u);
+    const std::size_t of_sample = expectations.of_sample, of_string = expectations.of_string;
     const Real* of_unit = sums + sum_stride * u;
     for (std::size_t r = 0; r < M; r++) {
       const std::size_t m = prepared.observed[r];
       const std::size_t lane_mask = r < prepared.n_diagonal ? std::size_t(shape.lane_of(prepared.strings[m].z)) : 0;
+      if (!lane_bits && sections == 1) {  // a sample a lane
+        const Real* sum = of_unit + r * lanes;
+        for (int i = 0; i < unit.count; i++)
+          to[std::size_t(i) * of_sample + m * of_string] = (0.0 + double(sum[i])) * prepared.expectation_factor;
+        continue;
+      }
       for (int i = 0; i < unit.count; i++) {
         double total = 0;
         for (std::size_t section = 0; section < sections; section++) {
@@ -120,7 +136,7 @@ void Execution<Real>::add_expectations(int first_unit, int count, const Real* su
           for (std::size_t low = 0; low < per_sample; low++)
             total += parity_of(low & lane_mask) ? -double(sum[low]) : double(sum[low]);
         }
-        to[std::size_t(i) * M + m] = total * prepared.expectation_factor;
+        to[std::size_t(i) * of_sample + m * of_string] = total * prepared.expectation_factor;
       }
     }
   }

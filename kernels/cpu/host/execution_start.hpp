@@ -32,7 +32,7 @@ template <class Real> void Execution<Real>::load_angles(int u) {
     IntegerAngle<Real>* end = term_angles + lanes * n_sample_terms * std::size_t(units);
     double* half = reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(end) + 63) & ~std::uintptr_t(63));
     Real* packed = lane_bits ? reinterpret_cast<Real*>(half + lanes * vectors) : rotations;
-    const double* values = inputs.per_sample + std::size_t(unit.first) * n_slots;
+    const double* values = inputs.per_sample + std::size_t(unit.first - inputs.first) * n_slots;
     for (std::size_t i = 0; i < n_sample_rotations; i++) {
       const AngleData& angle = angles[i];
       for (std::size_t sample = 0; sample < samples; sample++) {
@@ -67,7 +67,8 @@ template <class Real> void Execution<Real>::load_angles(int u) {
     for (const SampleTerm& t : shape.stages[i].diagonal.sample_terms) {
       const bool minus = parity_of(t.where.mask & prepared.frame[i]);
       for (std::size_t lane = 0; lane < lanes; lane++) {
-        const double x = inputs.per_sample[std::size_t(sample_of_lane(unit, lane)) * n_slots + std::size_t(t.slot)];
+        const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
+        const double x = inputs.per_sample[sample * n_slots + std::size_t(t.slot)];
         const IntegerAngle<Real> a = integer_angle<Real>(t.coefficient * x + t.offset);
         to[lane] = minus ? IntegerAngle<Real>(0) - a : a;
       }
@@ -83,7 +84,8 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
     for (std::size_t r = 0; r < rows; r++) {
       Real* p = reinterpret_cast<Real*>(state + shape.spread.row(r) * row_bytes);
       for (std::size_t lane = 0; lane < lanes; lane++) {
-        const double* of_sample = inputs.initial + (std::size_t(sample_of_lane(unit, lane)) << shape.n_qubits);
+        const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
+        const double* of_sample = inputs.initial + (sample << shape.n_qubits);
         p[lane] = Real(of_sample[r << lane_bits | (lane & low)]);
         p[lanes + lane] = 0;
       }

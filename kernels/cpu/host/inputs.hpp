@@ -3,6 +3,7 @@
 // B samples, N amplitudes, S shared and S' per-sample slots, G blocks of samples, R raw sums.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,27 @@ struct Inputs {
   std::shared_ptr<const StepAngles> angles;
   const double* per_sample;   // (B, S')
   const double* initial;      // (B, N) or nullptr
+  int first = 0;              // the sample that the arrays of samples begin with
+};
+
+// Expectations or cotangents of samples and Pauli strings. Rows (B, M) of a chunk, (1, M) for all its samples, or
+// values [M][lane] of the units of a bundle, one unit after the other.
+struct StringValues {
+  double* base = nullptr;     // nullptr: none
+  std::size_t of_unit = 0, of_sample = 0, of_string = 0;  // numbers from one to the next; of_unit 0: by sample
+  // (of cotangents, which are read alone)
+  static StringValues rows(const double* base, std::size_t n_strings) {
+    return {const_cast<double*>(base), 0, n_strings, 1};
+  }
+  static StringValues for_all(const double* base) { return {const_cast<double*>(base), 0, 0, 1}; }
+  static StringValues by_unit(double* base, std::size_t n_strings, std::size_t lanes) {
+    return {base, n_strings * lanes, 1, lanes};
+  }
+  explicit operator bool() const { return base != nullptr; }
+  // Those of the samples from `first` on, of the bundle's unit u.
+  double* at(int first, std::size_t u) const {
+    return base + (of_unit ? of_unit * u : of_sample * std::size_t(first));
+  }
 };
 
 struct Gradients {
@@ -27,6 +49,7 @@ struct Gradients {
   double* drift = nullptr;        // (B)
   double* shared = nullptr;       // (B, S): of each sample, or nullptr
   void* initial = nullptr;        // (B, N) complex, or nullptr
+  int first = 0;                  // the sample that `per_sample` begins with
 };
 
 }  // namespace qmltrain

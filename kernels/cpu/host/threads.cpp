@@ -25,7 +25,7 @@ constexpr int kSpins = 4000;
 }  // namespace
 
 void Team::do_jobs(int count, const std::function<void(int, int)>& job) {
-  if (threads_ == 1 || count == 1) {
+  if (alone() || count == 1) {
     for (int i = 0; i < count; i++) job(i, 0);
     return;
   }

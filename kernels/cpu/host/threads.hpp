@@ -19,6 +19,9 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   int threads() const { return threads_; }
+  // Whether the calling thread does all jobs itself; jobs that are short are done sooner so.
+  void work_alone(bool alone) { alone_ = alone; }
+  bool alone() const { return alone_ || threads_ == 1; }
 
   // job(index, thread) for index 0 .. count - 1; the calling thread is thread 0. Rethrows the first exception.
   void do_jobs(int count, const std::function<void(int, int)>& job);
@@ -36,6 +39,7 @@ class Team {
   };
 
   const int threads_;
+  bool alone_ = false;
   std::vector<Jobs> jobs_of_;
   std::vector<std::thread> workers_;
   const std::function<void(int, int)>* job_ = nullptr;

@@ -9,23 +9,6 @@
 
 namespace {
 
-typedef Vec<double> VD;
-typedef VecInt<double> VL;
-typedef VecBits<double> VU;
-
-INLINE VD pick(VL mask, VD a, VD b) { return (VD)(((VL)a & mask) | ((VL)b & ~mask)); }
-INLINE VD magnitude(VD a) { return (VD)((VL)a & 0x7fffffffffffffffLL); }
-INLINE VD root(VD a) {
-#if VB == 64 && defined(__AVX512F__)
-  return (VD)_mm512_sqrt_pd((__m512d)a);
-#elif VB == 32 && defined(__AVX2__)
-  return (VD)_mm256_sqrt_pd((__m256d)a);
-#else
-  for (int i = 0; i < kDoubles; i++) a[i] = __builtin_sqrt(a[i]);
-  return a;
-#endif
-}
-
 // Cody-Waite reduction by pi/2 in three parts, then polynomials (Cephes coefficients). It holds for |x| up to 1e6;
 // beyond, multiples of 2 pi are taken off first, as exactly as one multiplication can.
 INLINE void sine_cosine(VD x, VD& s, VD& c) {

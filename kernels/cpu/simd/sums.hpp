@@ -1,5 +1,6 @@
 // Signed sums: v_z of all qubits and the gradients of phases from w = Im(conj(bra) psi), lane sums, distances.
 #pragma once
+#include "float64.hpp"
 #include "tables.hpp"
 
 namespace {
@@ -33,10 +34,6 @@ void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t 
   }
 }
 
-INLINE double horizontal(Vec<double> v) {
-  for (int m = VB / 16; m; m /= 2) v += xor_lanes<double>(v, m);
-  return v[0];
-}
 typedef float HalfVector __attribute__((vector_size(VB / 2)));
 INLINE double horizontal(Vec<float> v) {
   struct Halves { HalfVector a, b; } h;
@@ -46,20 +43,6 @@ INLINE double horizontal(Vec<float> v) {
 
 // {a0 + a1, a2 + a3, ..., b0 + b1, ...}: log2(lanes) of such steps make of as many vectors as
 // lanes the vector of their sums
-INLINE Vec<double> add_pairs(Vec<double> a, Vec<double> b) {
-#if VB == 64 && defined(__AVX512F__)
-  const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-  return (Vec<double>)_mm512_permutex2var_pd((__m512d)a, even, (__m512d)b) +
-         (Vec<double>)_mm512_permutex2var_pd((__m512d)a, odd, (__m512d)b);
-#elif VB == 32 && defined(__AVX2__)
-  return (Vec<double>)_mm256_permute4x64_pd(_mm256_hadd_pd((__m256d)a, (__m256d)b), 0xD8);
-#else
-  constexpr int n = Vector<double>::lanes;
-  Vec<double> r;
-  for (int i = 0; i < n / 2; i++) r[i] = a[2 * i] + a[2 * i + 1], r[n / 2 + i] = b[2 * i] + b[2 * i + 1];
-  return r;
-#endif
-}
 INLINE Vec<float> add_pairs(Vec<float> a, Vec<float> b) {
 #if VB == 64 && defined(__AVX512F__)
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -78,9 +61,6 @@ INLINE Vec<float> add_pairs(Vec<float> a, Vec<float> b) {
   return r;
 #endif
 }
-
-constexpr int kDoubles = Vector<double>::lanes;
-typedef double Doubles __attribute__((vector_size(VB), aligned(8)));  // not aligned
 
 // out += factor * sums: rounded twice, so that sums which are added up elsewhere first come to the same bits.
 INLINE void add_scaled(double* out, const double* factor, const double* sums) {

@@ -22,8 +22,10 @@ from qmltrain.engines.cpu.setting import (
     most_in_unit,
     tile_rows,
 )
+from qmltrain.engines.cpu.training_steps import CpuTrainingSteps
 from qmltrain.engines.host_step import HostStep
 from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Traffic
+from qmltrain.engines.step_recipe import StepRecipe
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.fusion.passes import Pass, schedule
 from qmltrain.fusion.plan import Plan
@@ -119,6 +121,10 @@ class CpuProgram:
     def begin_step(self, shared_S: FloatArray) -> CpuStep:
         """Raises NonFiniteError where an angle is NaN or infinite."""
         return CpuStep(self, shared_S)
+
+    def training_steps(self, recipe: StepRecipe) -> CpuTrainingSteps:
+        """Spans of whole training steps. Raises ValueError for a recipe that the extension does not know."""
+        return CpuTrainingSteps(self, recipe)
 
     @property
     def twin(self) -> CpuProgram:

@@ -17,6 +17,8 @@ from qmltrain.engines.protocol import BLOCK, FloatArray, Forecast, GradientOptio
 class CudaProgram:
     """See `qmltrain.engines.protocol.Program`."""
 
+    training_steps = None
+
     def __init__(
         self,
         device: Device,

@@ -1,0 +1,28 @@
+// SampleStages: what a training step does with samples before, between and after the circuit's forward and backward.
+//
+// The engine calls them for a unit or a bundle at a time, on the thread that has it, with memory of that thread: a stage
+// must not write anything else. What they add up over samples goes into sums beside the raw sums of the unit, which the
+// engine adds along the same tree.
+#pragma once
+#include "buffer.hpp"
+#include "stages.hpp"
+
+namespace qmltrain {
+
+class SampleStages {
+ public:
+  virtual ~SampleStages() = default;
+  // Numbers that these stages add up over samples.
+  virtual std::size_t n_sums() const = 0;
+  // Samples `first` to `first + count` of the batch: their angles (count, S'), and their states (count, N) where the
+  // circuit is amplitude-encoded.
+  virtual void inputs(int first, int count, double* per_sample, double* initial) const = 0;
+  // From the expectations of a unit's strings to their cotangents, both [M][lane]; adds to sums (n_sums).
+  virtual void outputs(int first, int count, const double* strings, double* cotangents, double* sums,
+                       Buffer& scratch) const = 0;
+  virtual bool wants_sample_gradients() const = 0;
+  // From gradients of the angles of `inputs` (count, S'); adds to sums (n_sums).
+  virtual void sample_gradients(int first, int count, const double* gradients, double* sums) const = 0;
+};
+
+}  // namespace qmltrain

@@ -1,0 +1,124 @@
+// Observables, heads and sums over samples: sparse and small dense matrices times quantities of samples, see stages.hpp.
+//
+// Launch geometry: a call takes the samples of one unit, `count` of them in vectors of kDoubles.
+#pragma once
+#include "exponential.hpp"
+#include "stages.hpp"
+
+namespace {
+
+constexpr int kStride = qmltrain::kSideBySide;
+
+INLINE VD& lanes_of(double* quantities, std::size_t i, int v) {
+  return *reinterpret_cast<VD*>(quantities + i * kStride + v * kDoubles);
+}
+INLINE const VD& lanes_of(const double* quantities, std::size_t i, int v) {
+  return *reinterpret_cast<const VD*>(quantities + i * kStride + v * kDoubles);
+}
+INLINE int vectors(int count) { return (count + kDoubles - 1) / kDoubles; }
+
+bool all_finite(const double* numbers, std::size_t n) {
+  std::uint64_t bad = 0;
+  for (std::size_t i = 0; i < n; i++) {
+    std::uint64_t bits;
+    __builtin_memcpy(&bits, numbers + i, 8);
+    bad |= (bits & 0x7ff0000000000000u) + 0x0010000000000000u;  // an exponent of all ones carries into the sign
+  }
+  return !(bad >> 63);
+}
+
+void combine(const qmltrain::SparseRows& rows, const double* constant, int count, const double* in, double* out) {
+  for (int v = 0; v < vectors(count); v++)
+    for (std::size_t i = 0; i < rows.n_rows; i++) {
+      VD sum = splat(constant[i]);
+      for (std::int32_t j = rows.start[i]; j < rows.start[i + 1]; j++)
+        sum += lanes_of(in, std::size_t(rows.column[j]), v) * rows.value[j];
+      lanes_of(out, i, v) = sum;
+    }
+}
+
+void spread(const qmltrain::SparseRows& rows, int count, const double* out, double* in) {
+  for (int v = 0; v < vectors(count); v++) {
+    for (std::size_t k = 0; k < rows.n_columns; k++) lanes_of(in, k, v) = VD{};
+    for (std::size_t i = 0; i < rows.n_rows; i++) {
+      const VD of_row = lanes_of(out, i, v);
+      for (std::int32_t j = rows.start[i]; j < rows.start[i + 1]; j++)
+        lanes_of(in, std::size_t(rows.column[j]), v) += of_row * rows.value[j];
+    }
+  }
+}
+
+void scale(std::size_t n, double factor, int count, const double* in, double* out) {
+  for (int v = 0; v < vectors(count); v++)
+    for (std::size_t i = 0; i < n; i++) lanes_of(out, i, v) = lanes_of(in, i, v) * factor;
+}
+
+void linear(int n_in, int n_out, const double* weight, const double* bias, int count, const double* in, double* out) {
+  for (int v = 0; v < vectors(count); v++)
+    for (int c = 0; c < n_out; c++) {
+      VD sum = splat(bias[c]);
+      for (int k = 0; k < n_in; k++) sum += lanes_of(in, std::size_t(k), v) * weight[c * n_in + k];
+      lanes_of(out, std::size_t(c), v) = sum;
+    }
+}
+
+void linear_back(int n_in, int n_out, const double* weight, int count, const double* out, double* in) {
+  for (int v = 0; v < vectors(count); v++)
+    for (int k = 0; k < n_in; k++) {
+      VD sum{};
+      for (int c = 0; c < n_out; c++) sum += lanes_of(out, std::size_t(c), v) * weight[c * n_in + k];
+      lanes_of(in, std::size_t(k), v) = sum;
+    }
+}
+
+// sums[i] += sum over lanes of term(i), i = 0, 1, ... in order; as many sums at a time as a vector has lanes.
+template <class Term> INLINE void add_lane_sums(std::size_t n, double* sums, Term term) {
+  for (std::size_t i = 0; i < n; i += kDoubles) {
+    VD x[kDoubles];
+    const std::size_t here = n - i < std::size_t(kDoubles) ? n - i : std::size_t(kDoubles);
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < std::size_t(kDoubles); j++) x[j] = j < here ? term(i + j) : VD{};
+#pragma GCC unroll 3
+    for (int m = kDoubles / 2; m; m /= 2)
+#pragma GCC unroll 4
+      for (int j = 0; j < m; j++) x[j] = add_pairs(x[2 * j], x[2 * j + 1]);
+    if (here == std::size_t(kDoubles)) {
+      *reinterpret_cast<Doubles*>(sums + i) += x[0];
+    } else {
+      for (std::size_t j = 0; j < here; j++) sums[i + j] += x[0][j];
+    }
+  }
+}
+
+void linear_sums(int n_in, int n_out, int count, const double* out, const double* in, double* sums) {
+  const int n = vectors(count);
+  int c = 0, k = 0;
+  add_lane_sums(std::size_t(n_out) * n_in, sums, [&](std::size_t) {
+    VD sum{};
+    for (int v = 0; v < n; v++) sum += lanes_of(out, std::size_t(c), v) * lanes_of(in, std::size_t(k), v);
+    if (++k == n_in) k = 0, c++;
+    return sum;
+  });
+  add_lane_sums(std::size_t(n_out), sums + std::size_t(n_out) * n_in, [&](std::size_t i) {
+    VD sum{};
+    for (int v = 0; v < n; v++) sum += lanes_of(out, i, v);
+    return sum;
+  });
+}
+
+double product_sum(std::size_t n, int count, const double* a, const double* b) {
+  VD sum{};
+  for (int v = 0; v < vectors(count); v++)
+    for (std::size_t i = 0; i < n; i++) sum += lanes_of(a, i, v) * lanes_of(b, i, v);
+  return horizontal(sum);
+}
+
+void lane_sums(std::size_t n, int count, const double* in, double* sums) {
+  add_lane_sums(n, sums, [&](std::size_t i) {
+    VD sum{};
+    for (int v = 0; v < vectors(count); v++) sum += lanes_of(in, i, v);
+    return sum;
+  });
+}
+
+}  // namespace

@@ -1,0 +1,94 @@
+// The second border between host code and instruction sets: what a training step does with the samples of a unit around
+// the circuit (observables, head, loss), and with the parameters (norms, optimisers). Plain data and a table of function
+// pointers, as in kernels.hpp.
+//
+// Words and letters
+//   lanes    the samples of a unit side by side: every quantity of samples is an array [quantity][kSideBySide] of
+//            float64, 64-byte aligned, whose lanes from `count` on are zeros or finite numbers of no meaning
+//   M, K, C  Pauli strings, observables, outputs of the head
+//   P        parameters
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace qmltrain {
+
+constexpr int kSideBySide = 16;  // kBlock: a unit has at most so many samples
+
+// A sparse matrix by rows: entries start[i] .. start[i + 1] of row i.
+struct SparseRows {
+  std::size_t n_rows, n_columns;
+  const std::int32_t *start, *column;
+  const double* value;
+};
+
+enum LossKind {
+  kCrossEntropy,        // log sum_c exp(o_c) - o_target
+  kBinaryCrossEntropy,  // log(1 + exp(z)) - target z
+  kSquaredError,        // (o - target)^2
+  kHinge,               // max(0, 1 - s o)
+  kHuber,               // d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2)
+  kExpectation,         // o
+  kFidelity,            // 1 - o
+  kLossKinds,
+};
+
+struct LossCall {
+  const double* outputs;     // [C][lane]
+  const double* targets;     // [lane]: numbers of classes, or values; kHinge: -1 and 1; kSquaredError of classes too
+  const double* weights;     // [lane]: of the sample's class, 0 for lanes without a sample
+  const double* used;        // [lane]: 1, 0 for lanes without a sample
+  int n_outputs, count;
+  bool classes;              // hits are counted
+  double delta;              // kHuber
+  double inverse_batch;
+  double* cotangents;        // [C][lane]: of the mean over the batch
+  double* values;            // [lane]
+  double* hits;              // [lane]: 1 where the prediction is the target
+};
+
+// One step of an optimiser. Arrays (P,) are 64-byte aligned and padded with zeros to a multiple of kPadding.
+constexpr std::size_t kPadding = 8;
+struct UpdateCall {
+  std::size_t n;                // padded
+  double* parameters;
+  const double* gradient;       // times `clip`
+  double clip;
+  const std::int64_t* frozen;   // -1: the parameter stays as it is, else 0; nullptr: all are trained
+  double *first, *second;       // moments of Adam; first: the velocity of SGD with momentum, nullptr without
+  double learning_rate, momentum, weight_decay;
+  double beta_1, beta_2, epsilon, correction_1, correction_2;  // corrections: 1 - beta^t
+};
+
+struct StageKernels {
+  // Whether no number is NaN or infinite.
+  bool (*all_finite)(const double* numbers, std::size_t n);
+  // out [row][lane] = constant[row] + sum of the row's entries times in [column][lane]; back: in += entries times out
+  void (*combine)(const SparseRows& rows, const double* constant, int count, const double* in, double* out);
+  void (*spread)(const SparseRows& rows, int count, const double* out, double* in);
+  // scaled head: out = factor in, for n quantities
+  void (*scale)(std::size_t n, double factor, int count, const double* in, double* out);
+  // linear head: out_c = bias_c + sum_k weight_ck in_k; back: in_k = sum_c weight_ck out_c
+  void (*linear)(int n_in, int n_out, const double* weight, const double* bias, int count, const double* in,
+                 double* out);
+  void (*linear_back)(int n_in, int n_out, const double* weight, int count, const double* out, double* in);
+  // sums_ck += sum over lanes of out_c in_k, sums_(n_out n_in + c) += sum over lanes of out_c
+  void (*linear_sums)(int n_in, int n_out, int count, const double* out, const double* in, double* sums);
+  // sum over quantities and lanes of a b
+  double (*product_sum)(std::size_t n, int count, const double* a, const double* b);
+  // sums[i] += sum over lanes of quantity i
+  void (*lane_sums)(std::size_t n, int count, const double* in, double* sums);
+  void (*loss[kLossKinds])(const LossCall& call);
+  // squares[i] = numbers[i]^2, n padded; returns their sum
+  double (*squares)(std::size_t n, const double* numbers, double* squares);
+  void (*sgd)(const UpdateCall& call);
+  void (*adam)(const UpdateCall& call);
+};
+
+struct StageSet {
+  const char* name;  // as InstructionSet::name
+  const StageKernels* kernels;
+};
+extern const StageSet kStagesBaseline, kStagesAvx2, kStagesAvx512;
+
+}  // namespace qmltrain

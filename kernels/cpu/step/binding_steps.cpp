@@ -1,0 +1,174 @@
+// Spans of training steps for Python: a recipe becomes the stages, arrays become pointers.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <tuple>
+
+#include "../host/binding_program.hpp"
+#include "steps.hpp"
+
+using namespace nanobind::literals;
+
+namespace qmltrain {
+
+namespace {
+
+using Ints1 = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Bytes1 = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <class T, class Array> std::vector<T> list_of(const Array& array) {
+  return std::vector<T>(array.data(), array.data() + array.size());
+}
+
+const StageKernels& stages_of(const std::string& set_name) {
+  const StageSet* sets[] = {
+#if defined(QMLTRAIN_X86)
+      &kStagesAvx512, &kStagesAvx2,
+#endif
+      &kStagesBaseline};
+  for (const StageSet* set : sets)
+    if (set_name == set->name) return *set->kernels;
+  throw nb::value_error("instruction set is not available");
+}
+
+// numbers (slots, 2): scale, offset; indices (slots, 3): weight, bias, feature; -1: none
+AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots, std::int64_t n_circuit,
+                        std::int64_t n_features, const char* what) {
+  expect(numbers.shape(1) == 2 && indices.shape(1) == 3 && numbers.shape(0) == indices.shape(0) &&
+             numbers.shape(0) == std::size_t(n_slots), what);
+  AngleColumns columns;
+  for (std::size_t i = 0; i < numbers.shape(0); i++) {
+    columns.scale.push_back(numbers(i, 0)), columns.offset.push_back(numbers(i, 1));
+    columns.weight.push_back(indices(i, 0)), columns.bias.push_back(indices(i, 1));
+    columns.feature.push_back(indices(i, 2));
+    expect(indices(i, 0) < n_circuit && indices(i, 1) < n_circuit && indices(i, 2) < n_features, what);
+  }
+  return columns;
+}
+
+class StepsHandle {
+ public:
+  StepsHandle(Program& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features, Numbers shared_numbers,
+              Ints shared_indices, Numbers sample_numbers, Ints sample_indices, double pad_with, bool normalize,
+              Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
+              const std::string& head, int n_outputs, const std::string& loss, int n_classes, double delta,
+              Vector1 class_weights, const std::string& optimizer, Vector1 optimizer_numbers, Ints1 layers,
+              std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
+      : n_features_(n_features), n_classes_(n_classes) {
+    InputAngles angles(
+        columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, 1, "shared angles: wrong shapes"),
+        columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, n_features,
+                   "angles of samples: wrong shapes"));
+    std::optional<InputStates> states;
+    if (program.amplitude_encoded()) {
+      expect(n_amplitudes <= n_features && n_amplitudes <= std::int64_t(1) << program.n_qubits(),
+             "amplitudes: too many");
+      states = InputStates{program.n_qubits(), std::size_t(n_amplitudes), pad_with, normalize};
+    }
+    const std::size_t K = observable_constant.size(), entries = observable_string.size();
+    expect(K >= 1 && observable_start.size() == K + 1 && observable_value.size() == entries &&
+               observable_start(0) == 0 && observable_start(K) == std::int64_t(entries), "observables: wrong shapes");
+    for (std::size_t i = 0; i < entries; i++)
+      expect(observable_string(i) >= 0 && observable_string(i) < program.n_strings(), "observables: no such string");
+    for (std::size_t k = 0; k < K; k++)
+      expect(observable_start(k) <= observable_start(k + 1), "observables: starts must rise");
+    expect(n_outputs >= 1 && (head == "linear" || std::size_t(n_outputs) == K), "head: a wrong number of outputs");
+    expect(class_weights.size() == 0 || class_weights.size() == std::size_t(n_classes), "class weights: wrong shape");
+    auto chain = std::make_unique<Chain>(
+        stages_of(program.set_name()), std::move(angles), states,
+        Observables(std::size_t(program.n_strings()), list_of<std::int32_t>(observable_start),
+                    list_of<std::int32_t>(observable_string), list_of<double>(observable_value),
+                    list_of<double>(observable_constant)),
+        make_head(head, int(K), n_outputs),
+        Loss(loss, n_outputs, n_classes, delta, list_of<double>(class_weights)));
+    const std::size_t P = layers.size();
+    expect(P == std::size_t(n_circuit) + chain->n_head_parameters(), "layers: one for each parameter");
+    for (std::size_t p = 0; p < P; p++) expect(layers(p) >= 0 && layers(p) < n_layers, "layers: no such layer");
+    expect(frozen.size() == 0 || frozen.size() == P, "frozen: one for each parameter");
+    auto moves = std::make_unique<Optimizer>(optimizer, list_of<double>(optimizer_numbers), P);
+    StepRecipe recipe{std::size_t(n_circuit), std::size_t(program.n_shared()), list_of<std::int64_t>(layers),
+                      std::size_t(n_layers), list_of<std::uint8_t>(frozen), clip_norm, one_bundle};
+    steps_ = std::make_unique<Steps>(program.engine(), stages_of(program.set_name()), std::move(recipe),
+                                     std::move(chain), std::move(moves));
+  }
+
+  // (steps done, why the span ended)
+  std::tuple<std::size_t, std::string> run(Numbers features, Vector1 targets, Ints1 rows, Ints1 offsets,
+                                           Vector1 learning_rates, double seconds, std::int64_t steps_before,
+                                           Out parameters, std::vector<Out> optimizer, Out metrics, Out layer_norms,
+                                           Ints1 gradient_steps, Out gradients, Ints1 parameter_steps, Out after,
+                                           nb::callable stop) {
+    const std::size_t T = learning_rates.size(), P = steps_->size(), N = features.shape(0);
+    expect(T >= 1 && offsets.size() == T + 1 && offsets(0) >= 0 && offsets(T) <= std::int64_t(rows.size()),
+           "offsets: wrong shape");
+    for (std::size_t t = 0; t < T; t++) expect(offsets(t) < offsets(t + 1), "offsets: a batch without samples");
+    expect(features.shape(1) == std::size_t(n_features_) && targets.size() == N, "samples: wrong shapes");
+    for (std::int64_t i = offsets(0); i < offsets(T); i++) {
+      expect(rows(std::size_t(i)) >= 0 && rows(std::size_t(i)) < std::int64_t(N), "rows: no such sample");
+      const double target = targets(std::size_t(rows(std::size_t(i))));
+      expect(n_classes_ == 0 || (target >= 0 && target < n_classes_), "targets: no such class");
+    }
+    expect(parameters.size() == P && optimizer.size() == steps_->n_optimizer_arrays(), "parameters: wrong shapes");
+    for (const Out& array : optimizer) expect(array.size() == P, "arrays of the optimiser: wrong shapes");
+    expect(metrics.size() == 5 * T, "metrics: wrong shape");
+    expect(layer_norms.size() == 0 || layer_norms.size() == T * steps_->n_layers(), "layer norms: wrong shape");
+    expect(gradients.size() == gradient_steps.size() * P && after.size() == parameter_steps.size() * P,
+           "rows of gradients or parameters: wrong shapes");
+    Span span{};
+    span.n_steps = T, span.features = features.data(), span.targets = targets.data();
+    span.n_features = std::size_t(n_features_), span.rows = rows.data(), span.offsets = offsets.data();
+    span.learning_rates = learning_rates.data(), span.seconds = seconds, span.steps_before = steps_before;
+    span.parameters = parameters.data();
+    for (const Out& array : optimizer) span.optimizer.push_back(array.data());
+    double* m = metrics.data();
+    span.losses = m, span.norms = m + T, span.drifts = m + 2 * T, span.loss_sums = m + 3 * T, span.hits = m + 4 * T;
+    span.layer_norms = layer_norms.size() ? layer_norms.data() : nullptr;
+    span.gradient_steps = gradient_steps.data(), span.n_gradients = gradient_steps.size();
+    span.parameter_steps = parameter_steps.data(), span.n_parameters = parameter_steps.size();
+    span.gradients = gradients.data(), span.after = after.data();
+    const auto asked = [&] {
+      nb::gil_scoped_acquire held;
+      if (PyErr_CheckSignals() != 0) return true;
+      try {
+        return nb::cast<bool>(stop());
+      } catch (nb::python_error& error) {
+        error.restore();
+        return true;
+      }
+    };
+    std::size_t done = 0;
+    SpanEnd end = SpanEnd::kDone;
+    guarded([&] { end = steps_->run(span, asked, done); });
+    if (PyErr_Occurred()) throw nb::python_error();
+    const char* names[] = {"done", "time", "stopped", "not finite"};
+    return {done, names[int(end)]};
+  }
+
+ private:
+  std::unique_ptr<Steps> steps_;
+  std::int64_t n_features_;
+  int n_classes_;
+};
+
+}  // namespace
+
+void bind_steps(nb::module_& m) {
+  m.def("native_heads", &head_names);
+  m.def("native_losses", &loss_names);
+  m.def("native_optimizers", &optimizer_names);
+  nb::class_<StepsHandle>(m, "Steps")
+      .def(nb::init<Program&, std::int64_t, std::int64_t, std::int64_t, Numbers, Ints, Numbers, Ints, double, bool, Ints1, Ints1,
+                    Vector1, Vector1, const std::string&, int, const std::string&, int, double, Vector1,
+                    const std::string&, Vector1, Ints1, std::int64_t, Bytes1, double, bool>(),
+           nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a, "shared_numbers"_a,
+           "shared_indices"_a, "sample_numbers"_a, "sample_indices"_a, "pad_with"_a, "normalize"_a,
+           "observable_start"_a, "observable_string"_a, "observable_value"_a, "observable_constant"_a, "head"_a,
+           "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a, "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a,
+           "layers"_a, "n_layers"_a, "frozen"_a, "clip_norm"_a, "one_bundle"_a)
+      .def("run", &StepsHandle::run, nb::kw_only(), "features"_a, "targets"_a, "rows"_a, "offsets"_a,
+           "learning_rates"_a, "seconds"_a, "steps_before"_a, "parameters"_a, "optimizer"_a, "metrics"_a,
+           "layer_norms"_a, "gradient_steps"_a, "gradients"_a, "parameter_steps"_a, "after"_a, "stop"_a);
+}
+
+}  // namespace qmltrain

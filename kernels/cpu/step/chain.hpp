@@ -1,0 +1,95 @@
+// Chain: the stages of a training step around the circuit, in their order, and the way back through them.
+//
+//   features --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
+//   sums of a unit, beside the circuit's raw sums: [head's parameters | weights and biases of encodings | loss, hits]
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "../host/sample_stages.hpp"
+#include "batch.hpp"
+#include "heads.hpp"
+#include "input_angles.hpp"
+#include "input_states.hpp"
+#include "losses.hpp"
+
+namespace qmltrain {
+
+class Chain final : public SampleStages {
+ public:
+  // states: of amplitude-encoded circuits.
+  Chain(const StageKernels& kernels, InputAngles angles, std::optional<InputStates> states, Observables observables,
+        std::unique_ptr<Head> head, Loss loss)
+      : kernels_(kernels), angles_(std::move(angles)), states_(std::move(states)), observables_(std::move(observables)),
+        head_(std::move(head)), loss_(std::move(loss)) {}
+
+  // The batch of the next step, and its parameters: those of the circuit, then those of the head; shared (S) is filled.
+  void begin(const Batch& batch, const double* parameters, std::size_t n_circuit, double* shared) {
+    batch_ = batch, head_parameters_ = parameters + n_circuit;
+    angles_.set(parameters, shared);
+    finite_ = true;
+  }
+  // Whether all angles and expectations of samples were finite. (A diagonal makes integers of its angles, a hinge may
+  // be constant: a NaN would be lost.)
+  bool finite() const { return finite_; }
+  // From the gradient of shared slots (S) and the sums over the batch to the gradient (P), which is set.
+  void gradient(const double* slots, const double* sums, std::size_t n_circuit, double* parameters) const {
+    std::fill_n(parameters, n_circuit, 0.0);
+    angles_.gradient(slots, sums + head_->n_parameters(), parameters);
+    std::copy_n(sums, head_->n_parameters(), parameters + n_circuit);
+  }
+  double loss_of(const double* sums) const { return sums[n_sums() - 2]; }
+  double hits_of(const double* sums) const { return sums[n_sums() - 1]; }
+  std::size_t n_head_parameters() const { return head_->n_parameters(); }
+
+  std::size_t n_sums() const override { return head_->n_parameters() + angles_.n_sums() + Loss::kSums; }
+
+  void inputs(int first, int count, double* per_sample, double* initial) const override {
+    angles_.sample_angles(batch_, first, count, per_sample);
+    const std::size_t n = std::size_t(count) * angles_.n_per_sample();
+    if (!kernels_.all_finite(per_sample, n)) {
+      finite_ = false;
+      std::fill_n(per_sample, n, 0.0);
+    }
+    if (states_) states_->states(batch_, first, count, initial);
+  }
+
+  void outputs(int first, int count, const double* strings, double* cotangents, double* sums,
+               Buffer& scratch) const override {
+    const std::size_t K = observables_.size(), C = std::size_t(loss_.n_outputs()), one = kSideBySide;
+    scratch.reserve((2 * K * one + 2 * C * one + Loss::kScratch) * sizeof(double));
+    double *expectations = scratch.as<double>(), *of_expectations = expectations + K * one;
+    double *outputs = of_expectations + K * one, *of_outputs = outputs + C * one, *rest = of_outputs + C * one;
+    const bool plain = observables_.plain();
+    if (!plain) observables_.forward(kernels_, count, strings, expectations);
+    const double* observed = plain ? strings : expectations;
+    const double* head = head_->forward(kernels_, head_parameters_, count, observed, outputs);
+    loss_.add(kernels_, batch_, first, count, head, of_outputs, sums + n_sums() - Loss::kSums, rest);
+    head_->add_sums(kernels_, count, observed, of_outputs, sums);
+    double* back = head_->backward(kernels_, head_parameters_, count, of_outputs, plain ? cotangents : of_expectations);
+    if (!plain) observables_.backward(kernels_, count, back, cotangents);
+    else if (back != cotangents) std::copy_n(back, K * one, cotangents);
+    if (!kernels_.all_finite(strings, observables_.n_strings() * one)) finite_ = false;
+  }
+
+  bool wants_sample_gradients() const override { return angles_.trainable_encoding(); }
+
+  void sample_gradients(int first, int count, const double* gradients, double* sums) const override {
+    angles_.add_sums(batch_, first, count, gradients, sums + head_->n_parameters());
+  }
+
+ private:
+  const StageKernels& kernels_;
+  InputAngles angles_;
+  std::optional<InputStates> states_;
+  Observables observables_;
+  std::unique_ptr<Head> head_;
+  Loss loss_;
+  Batch batch_;
+  const double* head_parameters_ = nullptr;
+  mutable std::atomic<bool> finite_{true};
+};
+
+}  // namespace qmltrain

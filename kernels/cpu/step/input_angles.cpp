@@ -1,0 +1,58 @@
+// InputAngles: see input_angles.hpp.
+#include "input_angles.hpp"
+
+namespace qmltrain {
+
+std::vector<InputAngles::Target> InputAngles::targets(const std::vector<std::int64_t>& parameters,
+                                                      const std::vector<double>* factors) {
+  std::vector<Target> found;
+  for (std::size_t slot = 0; slot < parameters.size(); slot++)
+    if (parameters[slot] >= 0) found.push_back({slot, parameters[slot], factors ? (*factors)[slot] : 1.0});
+  return found;
+}
+
+InputAngles::InputAngles(AngleColumns shared, AngleColumns per_sample)
+    : shared_(std::move(shared)), per_sample_(std::move(per_sample)),
+      shared_weights_(targets(shared_.weight, &shared_.scale)), shared_biases_(targets(shared_.bias, nullptr)),
+      sample_weights_(targets(per_sample_.weight, nullptr)), sample_biases_(targets(per_sample_.bias, nullptr)),
+      trainable_encoding_(!sample_weights_.empty() || !sample_biases_.empty()), factor_(per_sample_.scale),
+      addend_(per_sample_.offset) {}
+
+void InputAngles::set(const double* parameters, double* shared) {
+  for (std::size_t s = 0; s < shared_.size(); s++) {
+    const std::int64_t w = shared_.weight[s], b = shared_.bias[s];
+    shared[s] = shared_.scale[s] * (w < 0 ? 1.0 : parameters[w]) + (b < 0 ? 0.0 : parameters[b]) + shared_.offset[s];
+  }
+  for (const Target& t : sample_weights_) factor_[t.slot] = per_sample_.scale[t.slot] * parameters[t.parameter];
+  for (const Target& t : sample_biases_) addend_[t.slot] = parameters[t.parameter] + per_sample_.offset[t.slot];
+}
+
+void InputAngles::sample_angles(const Batch& batch, int first, int count, double* angles) const {
+  const std::size_t n = per_sample_.size();
+  const std::int64_t* column = per_sample_.feature.data();
+  for (int i = first; i < first + count; i++, angles += n) {
+    const double* x = batch.sample(i);
+    for (std::size_t s = 0; s < n; s++) angles[s] = factor_[s] * x[column[s]] + addend_[s];
+  }
+}
+
+void InputAngles::add_sums(const Batch& batch, int first, int count, const double* gradients, double* sums) const {
+  const std::size_t n = per_sample_.size();
+  for (int i = first; i < first + count; i++, gradients += n) {
+    const double* x = batch.sample(i);
+    for (std::size_t s = 0; s < n; s++) {
+      sums[s] += gradients[s] * (per_sample_.scale[s] * x[per_sample_.feature[s]]);
+      sums[n + s] += gradients[s];
+    }
+  }
+}
+
+void InputAngles::gradient(const double* slots, const double* sums, double* parameters) const {
+  for (const Target& t : shared_weights_) parameters[t.parameter] += slots[t.slot] * t.factor;
+  for (const Target& t : shared_biases_) parameters[t.parameter] += slots[t.slot];
+  if (!trainable_encoding_) return;
+  for (const Target& t : sample_weights_) parameters[t.parameter] += sums[t.slot];
+  for (const Target& t : sample_biases_) parameters[t.parameter] += sums[per_sample_.size() + t.slot];
+}
+
+}  // namespace qmltrain

@@ -1,0 +1,53 @@
+// Loss: see losses.hpp.
+#include "losses.hpp"
+
+#include <stdexcept>
+
+namespace qmltrain {
+
+namespace {
+
+struct Named { const char* name; LossKind kind; };
+constexpr Named kNames[] = {
+    {"cross_entropy", kCrossEntropy}, {"binary_cross_entropy", kBinaryCrossEntropy},
+    {"mean_squared_error", kSquaredError}, {"hinge", kHinge}, {"huber", kHuber}, {"expectation", kExpectation},
+    {"fidelity", kFidelity}};
+
+LossKind kind_of(const std::string& name) {
+  for (const Named& one : kNames)
+    if (name == one.name) return one.kind;
+  throw std::invalid_argument("no loss is called " + name);
+}
+
+}  // namespace
+
+std::vector<std::string> loss_names() {
+  std::vector<std::string> names;
+  for (const Named& one : kNames) names.push_back(one.name);
+  return names;
+}
+
+Loss::Loss(const std::string& name, int n_outputs, int n_classes, double delta, std::vector<double> class_weights)
+    : kind_(kind_of(name)), n_outputs_(n_outputs), n_classes_(n_classes), delta_(delta),
+      signs_(kind_ == kHinge || (kind_ == kSquaredError && n_classes)), class_weights_(std::move(class_weights)) {
+  if (n_outputs != 1 && kind_ != kCrossEntropy) throw std::invalid_argument(name + " takes one output");
+}
+
+void Loss::add(const StageKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
+               double* cotangents, double* sums, double* scratch) const {
+  double *targets = scratch, *weights = targets + kSideBySide, *used = weights + kSideBySide;
+  double *values = used + kSideBySide, *hits = values + kSideBySide;
+  for (int i = 0; i < kSideBySide; i++) {
+    const bool there = i < count;
+    const double target = there && kind_ != kExpectation && kind_ != kFidelity ? batch.target(first + i) : 0.0;
+    targets[i] = signs_ ? 2.0 * target - 1.0 : target;
+    used[i] = there;
+    weights[i] = !there ? 0.0 : class_weights_.empty() ? 1.0 : class_weights_[std::size_t(target)];
+  }
+  const LossCall call{outputs, targets, weights, used, n_outputs_, count, n_classes_ > 0, delta_,
+                      1.0 / double(batch.size), cotangents, values, hits};
+  kernels.loss[kind_](call);
+  kernels.lane_sums(kSums, count, values, sums);  // the hits follow the values
+}
+
+}  // namespace qmltrain

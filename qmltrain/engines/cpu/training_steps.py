@@ -1,0 +1,94 @@
+"""CpuTrainingSteps: spans of training steps in the C++ extension (kernels/cpu/step)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qmltrain.engines.cpu.setting import most_in_unit
+from qmltrain.engines.protocol import BLOCK
+from qmltrain.engines.step_recipe import STEP_ROWS, SlotAngles, SpanInputs, SpanRows, StepRecipe
+
+
+class CpuTrainingSteps:
+    """`qmltrain.engines.step_recipe.TrainingSteps` of a CpuProgram. Raises ValueError for a recipe with a head, loss or
+    optimiser that the extension does not know, or with wrong shapes."""
+
+    def __init__(self, program: Any, recipe: StepRecipe) -> None:
+        self.program, self.recipe = program, recipe
+        self._steps = program.extension.Steps(
+            program.kernel,
+            n_circuit=recipe.n_circuit,
+            n_amplitudes=recipe.n_amplitudes,
+            n_features=recipe.n_columns,
+            shared_numbers=_numbers(recipe.shared),
+            shared_indices=_indices(recipe.shared),
+            sample_numbers=_numbers(recipe.per_sample),
+            sample_indices=_indices(recipe.per_sample),
+            pad_with=recipe.pad_with,
+            normalize=recipe.normalize,
+            observable_start=recipe.start_K,
+            observable_string=recipe.string,
+            observable_value=recipe.value,
+            observable_constant=recipe.constants_K,
+            head=recipe.head,
+            n_outputs=recipe.n_outputs,
+            loss=recipe.loss,
+            n_classes=recipe.n_classes,
+            delta=recipe.delta,
+            class_weights=recipe.class_weights,
+            optimizer=recipe.optimizer,
+            optimizer_numbers=recipe.optimizer_numbers,
+            layers=recipe.layer_P,
+            n_layers=recipe.n_layers,
+            frozen=recipe.frozen_P.astype(np.uint8),
+            clip_norm=recipe.clip_norm,
+            one_bundle=_states_at_once(program) < program.kernels.threads,
+        )
+
+    def run(self, inputs: SpanInputs, stop: Callable[[], bool]) -> SpanRows:
+        n_steps, recipe = len(inputs.learning_rates_T), self.recipe
+        for batch in np.unique(np.diff(inputs.offsets_T1)).tolist():
+            self.program.prepare(batch)
+        n_parameters = len(inputs.parameters_P)
+        metrics_5T = np.empty((len(STEP_ROWS), n_steps))
+        layer_norms_TL = np.empty((n_steps, recipe.n_layers))
+        gradients_TP = np.empty((len(inputs.gradient_steps), n_parameters))
+        parameters_TP = np.empty((len(inputs.parameter_steps), n_parameters))
+        done, end = self._steps.run(
+            features=inputs.columns_NF,
+            targets=inputs.targets_N,
+            rows=inputs.rows,
+            offsets=inputs.offsets_T1,
+            learning_rates=inputs.learning_rates_T,
+            seconds=inputs.seconds,
+            steps_before=inputs.steps_before,
+            parameters=inputs.parameters_P,
+            optimizer=inputs.optimizer_arrays,
+            metrics=metrics_5T,
+            layer_norms=layer_norms_TL,
+            gradient_steps=inputs.gradient_steps,
+            gradients=gradients_TP,
+            parameter_steps=inputs.parameter_steps,
+            after=parameters_TP,
+            stop=stop,
+        )
+        return SpanRows(done, end, metrics_5T, layer_norms_TL, gradients_TP, parameters_TP)
+
+
+def _states_at_once(program: Any) -> int:
+    """Units of samples whose states fit into memory together; every thread may work on one of its own where as many
+    do."""
+    forecast, unit = program.forecast, most_in_unit(program.plan.n_qubits, program.kernels.lanes)
+    of_unit = forecast.block_bytes * unit // BLOCK
+    return (forecast.memory_bytes - forecast.fixed_bytes) // max(1, of_unit)
+
+
+def _numbers(angles: SlotAngles) -> np.ndarray:
+    return np.stack([angles.scale_S, angles.offset_S], axis=1).astype(np.float64).reshape(-1, 2)
+
+
+def _indices(angles: SlotAngles) -> np.ndarray:
+    return np.stack([angles.weight_S, angles.bias_S, angles.feature_S], axis=1).astype(np.int64).reshape(-1, 3)

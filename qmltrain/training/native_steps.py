@@ -1,0 +1,115 @@
+"""NativeSteps: spans of steps that an engine runs by itself, from a `StepRecipe`.
+
+They equal `ArraySteps` but for rounding. How many steps a span has never changes a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmltrain.engines.protocol import FloatArray
+from qmltrain.engines.step_recipe import STEP_ROWS, SpanInputs, StepRecipe, TrainingSteps
+from qmltrain.training.array_steps import ArraySteps
+from qmltrain.training.gradients import StepAbandoned
+from qmltrain.training.native_recipe import feature_columns
+from qmltrain.training.optimizer_protocol import Optimizer
+from qmltrain.training.span import Slab, Span, StepRows
+from qmltrain.training.state import STEP_METRICS, TrainingState
+
+ROW_BYTES = 4 << 20  # of the rows of a span
+LARGEST_SPAN = 4096  # steps
+
+
+class NativeSteps:
+    """`others` takes the steps whose numbers are not finite: it says what is wrong, or takes the step."""
+
+    def __init__(self, steps: TrainingSteps, recipe: StepRecipe, others: ArraySteps, optimizer: Optimizer) -> None:
+        self._steps, self._recipe, self._others, self._optimizer = steps, recipe, others, optimizer
+        self._columns: tuple[FloatArray, FloatArray] | None = None  # of a slab's features, and these
+        self._slabs: Iterator[Slab] = iter(())
+        self._slab: Slab | None = None
+        self._first = self._next = -1  # the steps that take the first batch of the slab, and the next one
+
+    def run(self, state: TrainingState, most: int, seconds: float, rows: StepRows) -> Span:
+        """See `qmltrain.training.span.Steps`."""
+        if self._others.stop():
+            raise StepAbandoned
+        slab, first = self._slab_of(state)
+        n_steps = min(most, len(slab.offsets_T1) - 1 - first, self._most_rows(state.step, rows))
+        offsets_T1 = slab.offsets_T1[first : first + n_steps + 1]
+        rates_T = self._rates(state.step, n_steps)
+        theta_P, before = state.theta_P.copy(), self._optimizer.state()
+        gradient_steps = rows.gradients_of(state.step + 1, state.step + n_steps)
+        parameter_steps = rows.parameters_of(state.step + 1, state.step + n_steps)
+        found = self._steps.run(
+            SpanInputs(
+                columns_NF=self._columns_of(slab),
+                targets_N=slab.targets_N,
+                rows=slab.rows,
+                offsets_T1=offsets_T1,
+                learning_rates_T=rates_T,
+                seconds=seconds,
+                steps_before=int(before.get("steps", 0)),
+                parameters_P=theta_P,
+                optimizer_arrays=[before[name] for name in self._recipe.optimizer_arrays],
+                gradient_steps=gradient_steps - state.step - 1,
+                parameter_steps=parameter_steps - state.step - 1,
+            ),
+            self._others.stop,
+        )
+        done = found.steps
+        if not done:
+            if found.end == "stopped":
+                raise StepAbandoned
+            return self._others.run(state, 1, seconds, rows)
+        if "steps" in before:
+            before["steps"] = before["steps"] + done
+        self._optimizer.load_state(before)
+        state.theta_P = theta_P
+        state.step += done
+        self._next = state.step
+        loss_T, norm_T, drift_T, loss_sum_T, hits_T = found.metrics_5T[:, :done]
+        assert STEP_ROWS == ("loss", "gradient_norm", "drift", "loss_sum", "hits")
+        return Span(
+            done,
+            dict(zip(STEP_METRICS, (loss_T, norm_T, rates_T[:done], drift_T), strict=True)),
+            found.layer_norms_TL[:done],
+            found.gradients_TP[: int(np.searchsorted(gradient_steps, state.step, side="right"))],
+            found.parameters_TP[: int(np.searchsorted(parameter_steps, state.step, side="right"))],
+            loss_sum_T,
+            hits_T,
+            np.diff(offsets_T1[: done + 1]),
+            stopped=found.end == "stopped",
+        )
+
+    def _slab_of(self, state: TrainingState) -> tuple[Slab, int]:
+        """The slab that has the batch of the next step, and which of its batches that is."""
+        data, in_epoch = self._others.data, state.step - state.epoch * self._others.data.n_batches
+        if self._slab is None or self._next != state.step or not in_epoch:
+            self._slabs = data.slabs(state.epoch, in_epoch)
+            self._slab, self._first = next(self._slabs), state.step
+        elif state.step - self._first == len(self._slab.offsets_T1) - 1:
+            self._slab, self._first = next(self._slabs), state.step
+        return self._slab, state.step - self._first
+
+    def _columns_of(self, slab: Slab) -> FloatArray:
+        """Made once for the arrays that all slabs share."""
+        if self._columns is None or self._columns[0] is not slab.features_NF:
+            self._columns = slab.features_NF, feature_columns(self._others.evaluator.model, slab.features_NF)
+        return self._columns[1]
+
+    def _rates(self, first: int, n_steps: int) -> NDArray[np.float64]:
+        rate: Callable[[int], float] = self._others.plan.learning_rate
+        return np.fromiter(map(rate, range(first, first + n_steps)), np.float64, n_steps)
+
+    def _most_rows(self, step: int, rows: StepRows) -> int:
+        """Steps whose rows are of bounded size."""
+        recipe = self._recipe
+        few = 8 * (len(STEP_ROWS) + recipe.n_layers)
+        most = min(LARGEST_SPAN, max(1, ROW_BYTES // few))
+        stored = len(rows.gradients_of(step + 1, step + most)) + len(rows.parameters_of(step + 1, step + most))
+        of_step = few + 8 * len(recipe.layer_P) * stored / most
+        return max(1, min(most, int(ROW_BYTES // of_step)))
