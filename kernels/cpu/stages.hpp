@@ -47,7 +47,8 @@ struct LossCall {
   double* hits;              // [lane]: 1 where the prediction is the target
 };
 
-// One step of an optimiser. Arrays (P,) are 64-byte aligned and padded with zeros to a multiple of kPadding.
+// One step of an optimiser. Arrays (P,) are padded with zeros to a multiple of kPadding, and all but `frozen` 64-byte
+// aligned.
 constexpr std::size_t kPadding = 8;
 struct UpdateCall {
   std::size_t n;                // padded

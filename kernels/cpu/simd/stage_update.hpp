@@ -20,9 +20,11 @@ double squares(std::size_t n, const double* numbers, double* out) {
   return horizontal(sum);
 }
 
+typedef std::int64_t FrozenMask __attribute__((vector_size(VB), aligned(8)));  // not aligned
+
 INLINE void set_parameters(const UpdateCall& call, std::size_t i, VD moved) {
   VD& parameters = at(call.parameters, i);
-  parameters = call.frozen ? pick(*reinterpret_cast<const VL*>(call.frozen + i), parameters, moved) : moved;
+  parameters = call.frozen ? pick(VL(*reinterpret_cast<const FrozenMask*>(call.frozen + i)), parameters, moved) : moved;
 }
 
 // v <- momentum v + g + decay theta, theta <- theta - rate v

@@ -1,0 +1,185 @@
+"""Trainings of a few steps for both paths: data in memory, models of every registered head, loss and encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qmltrain.circuit.library.assemble import assemble, assemble_observables
+from qmltrain.circuit.library.encodings import ENCODINGS
+from qmltrain.engines.cpu import CpuEngine
+from qmltrain.engines.protocol import EngineOptions, GradientOptions, Program
+from qmltrain.errors import InputError
+from qmltrain.registry import call_builder
+from qmltrain.training.array_steps import ArraySteps
+from qmltrain.training.class_weights import ClassWeighted
+from qmltrain.training.gradients import Evaluator
+from qmltrain.training.heads import HEADS
+from qmltrain.training.losses import LOSSES
+from qmltrain.training.model import AmplitudeOptions, Model
+from qmltrain.training.native_recipe import step_recipe
+from qmltrain.training.native_steps import NativeSteps
+from qmltrain.training.optimizers import OPTIMIZERS
+from qmltrain.training.span import Slab, Steps
+from qmltrain.training.state import TrainingPlan
+
+
+@dataclass
+class MemoryData:
+    """Samples in arrays, in batches of `sizes` samples in order, an epoch; `per_slab` batches come in one piece."""
+
+    x_NF: np.ndarray
+    targets_N: np.ndarray
+    sizes: list[int]
+    per_slab: int = 1 << 30
+
+    @property
+    def n_batches(self) -> int:
+        return len(self.sizes)
+
+    def _offsets(self) -> np.ndarray:
+        return np.cumsum([0, *self.sizes])
+
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        offsets = self._offsets()
+        for k in range(first, self.n_batches):
+            rows = slice(offsets[k], offsets[k + 1])
+            yield self.x_NF[rows], self.targets_N[rows]
+
+    def slabs(self, epoch: int, first: int) -> Iterator[Slab]:
+        offsets = self._offsets()
+        for k in range(first, self.n_batches, self.per_slab):
+            end = min(k + self.per_slab, self.n_batches)
+            yield Slab(
+                self.x_NF, self.targets_N.astype(float), np.arange(len(self.x_NF)), offsets[k : end + 1].astype(np.int64)
+            )
+
+    def judged(self) -> None:
+        return None
+
+
+class EveryRow:
+    """Gradients and parameters of every step."""
+
+    def gradients_of(self, first: int, last: int) -> np.ndarray:
+        return np.arange(first, last + 1)
+
+    parameters_of = gradients_of
+
+
+@dataclass
+class StepCase:
+    """A small training; see `steps`."""
+
+    n_qubits: int = 3
+    encoding: str = "angle"
+    encoding_options: dict = field(default_factory=dict)
+    ansatz: str = "hea"
+    layers: int = 2
+    observable: str = "z"
+    observable_options: dict = field(default_factory=dict)
+    head: str = "linear"
+    loss: str = "cross_entropy"
+    loss_options: dict = field(default_factory=dict)
+    n_classes: int | None = 3
+    class_weights: list[float] | None = None
+    optimizer: str = "adam"
+    optimizer_options: dict = field(default_factory=dict)
+    clip_norm: float | None = None
+    frozen: slice | None = None
+    sizes: tuple[int, ...] = (21,) * 3
+    n_features: int = 3
+
+    def model(self) -> Model:
+        """Raises InputError where head, loss and observables do not go together."""
+        loss = call_builder(LOSSES, "loss", self.loss, self.loss_options, self.n_classes)
+        options = {"layers": self.layers} if self.ansatz == "hea" else {}
+        circuit = assemble(self.n_qubits, self.n_features, self.encoding, self.encoding_options, self.ansatz, options)
+        observables = assemble_observables(self.n_qubits, self.observable, self.observable_options)
+        head = HEADS[self.head](observables.n_observables, loss.n_outputs)
+        if self.class_weights is not None:
+            loss = ClassWeighted(loss, np.array(self.class_weights))
+        amplitude = AmplitudeOptions(self.encoding_options.get("pad_with", 0.0), True)
+        return Model(circuit, observables, head, loss, amplitude, self.encoding)
+
+    def data(self, **options: int) -> MemoryData:
+        generator = np.random.default_rng(3)
+        n = sum(self.sizes)
+        x = generator.uniform(-0.9, 0.9, (n, self.n_features))
+        if self.encoding == "basis":
+            x = (x > 0).astype(float)
+        n_classes = self.n_classes
+        targets = generator.normal(size=n) if n_classes is None else generator.integers(0, n_classes, n)
+        return MemoryData(x, targets, list(self.sizes), **options)
+
+    def program(
+        self, model: Model, precision: str = "complex128", mode: GradientOptions | None = None, threads: int = 1, **sizes
+    ) -> Program:
+        return CpuEngine(**sizes).compile(
+            model.measured_circuit,
+            model.observables.strings,
+            precision,
+            mode or GradientOptions(),
+            EngineOptions(threads=threads),
+        )
+
+    def optimizer_of(self, model: Model):
+        return call_builder(OPTIMIZERS, "optimizer", self.optimizer, self.optimizer_options, model.n_parameters)
+
+    def steps(self, model: Model, program: Program, native: bool, data: MemoryData | None = None, **stop) -> Steps:
+        """New ones, at the beginning. `stop`: of `ArraySteps`."""
+        frozen_P = None
+        if self.frozen is not None:
+            frozen_P = np.zeros(model.n_parameters, dtype=bool)
+            frozen_P[self.frozen] = True
+        plan = TrainingPlan(9, 10**6, None, "val/loss", None, self.clip_norm, lambda step: 0.1 / (1 + step), True, frozen_P)
+        optimizer = self.optimizer_of(model)
+        evaluator = Evaluator(model, program, 16)
+        arrays = ArraySteps(evaluator, data or self.data(), optimizer, plan, **stop)
+        if not native:
+            return arrays
+        assert program.training_steps is not None
+        recipe = step_recipe(model, optimizer, plan)
+        return NativeSteps(program.training_steps(recipe), recipe, arrays, optimizer)
+
+
+def first_parameters(model: Model) -> np.ndarray:
+    return np.random.default_rng(5).uniform(-1.5, 1.5, model.n_parameters)
+
+
+def encoding_cases() -> list[StepCase]:
+    """One for every registered encoding (`python` needs a file: it makes circuits of the same angles)."""
+    options = {"pauli_feature_map": {"paulis": ["X", "YZ"]}, "amplitude": {"pad_with": 0.3}}
+    features = {"amplitude": 6, "none": 0}
+    return [
+        StepCase(encoding=name, encoding_options=options.get(name, {}), n_features=features.get(name, 3))
+        for name in ENCODINGS
+        if name != "python"
+    ]
+
+
+def head_and_loss_cases() -> list[StepCase]:
+    """Every registered head with every registered loss for every task that the two take, with and without weights."""
+    cases = []
+    for head in HEADS:
+        for loss in LOSSES:
+            for n_classes in (None, 2, 3, 10):
+                qubits = list(range(n_classes if loss == "cross_entropy" and n_classes else 1))
+                if len(qubits) > 5 and head != "linear":
+                    continue
+                observable = {"qubits": qubits} if head != "linear" else {}
+                case = StepCase(
+                    n_qubits=5, n_features=5, head=head, loss=loss, n_classes=n_classes, observable_options=observable,
+                    layers=1, loss_options={"delta": 0.4} if loss == "huber" else {},
+                )  # fmt: skip
+                try:
+                    model = case.model()
+                except InputError:
+                    continue
+                cases.append(case)
+                if model.loss.n_classes:
+                    weights = [0.5 + k for k in range(model.loss.n_classes)]
+                    cases.append(StepCase(**{**vars(case), "class_weights": weights}))
+    return cases

@@ -1,0 +1,287 @@
+"""Native steps against array steps: every head, loss, optimiser, encoding and gradient mode; spans, threads, stops."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from qmltrain.engines.cpu import CpuEngine, unavailable_reason
+from qmltrain.engines.protocol import GradientOptions
+from qmltrain.engines.step_recipe import STEP_ROWS
+from qmltrain.errors import NonFiniteError
+from qmltrain.training.gradients import StepAbandoned
+from qmltrain.training.heads import HEADS, Linear
+from qmltrain.training.losses import LOSSES, CrossEntropy
+from qmltrain.training.native_recipe import NATIVE_HEADS, NATIVE_LOSSES, NATIVE_OPTIMIZERS, why_not_native
+from qmltrain.training.optimizers import OPTIMIZERS, Adam
+from qmltrain.training.state import STEP_METRICS, TrainingState
+from tests.training.step_cases import (
+    EveryRow,
+    StepCase,
+    encoding_cases,
+    first_parameters,
+    head_and_loss_cases,
+)
+
+pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
+
+WITHOUT_NATIVE_FORM = {"lbfgs"}
+LOSS, NORM, DRIFT = STEP_METRICS[0], STEP_METRICS[1], STEP_METRICS[3]
+
+
+def run(steps, state: TrainingState, most: int = 1):
+    return steps.run(state, most, 100.0, EveryRow())
+
+
+def check_equal(case: StepCase, n_steps: int = 10, **program_options) -> None:
+    """Step by step from the same state, and ten steps on."""
+    model = case.model()
+    case = dataclasses.replace(case, sizes=(*case.sizes, *[case.sizes[-1]] * max(0, n_steps - len(case.sizes))))
+    program = case.program(model, **program_options)
+    theta_P = first_parameters(model)
+    arrays, native = case.steps(model, program, False), case.steps(model, program, True)
+    at, beside = TrainingState(theta_P), TrainingState(theta_P)
+    for step in range(n_steps):
+        before = TrainingState(at.theta_P, at.step)
+        alone = case.steps(model, program, True)
+        alone._optimizer.load_state(arrays.optimizer.state())
+        judge, found, also = run(arrays, at), run(alone, before), run(native, beside)
+        scale = max(1e-300, float(judge.metrics[NORM][0]))
+        np.testing.assert_allclose(found.metrics[LOSS], judge.metrics[LOSS], rtol=1e-12, atol=1e-12)
+        assert np.abs(found.gradients_TP - judge.gradients_TP).max() <= 1e-12 * max(1.0, scale), step
+        np.testing.assert_allclose(found.metrics[NORM], judge.metrics[NORM], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(found.layer_norms_TL, judge.layer_norms_TL, rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(found.loss_sums_T, judge.loss_sums_T, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(found.hits_T, judge.hits_T)
+        np.testing.assert_array_equal(found.samples_T, judge.samples_T)
+        assert found.metrics["learning_rate"] == judge.metrics["learning_rate"]
+        assert np.isnan(found.metrics[DRIFT][0]) == np.isnan(judge.metrics[DRIFT][0])
+        assert found.metrics[DRIFT][0] < 1e-12 or np.isnan(judge.metrics[DRIFT][0])
+        np.testing.assert_allclose(before.theta_P, at.theta_P, atol=1e-9)
+        np.testing.assert_array_equal(found.parameters_TP[0], before.theta_P)
+        assert before.step == at.step == step + 1 and also.n_steps == 1
+    np.testing.assert_allclose(beside.theta_P, at.theta_P, rtol=1e-9, atol=1e-9)
+    for name, array in arrays.optimizer.state().items():
+        np.testing.assert_allclose(native._optimizer.state()[name], array, rtol=1e-8, atol=1e-9)
+
+
+def case_name(case: StepCase) -> str:
+    weights = "-weights" if case.class_weights else ""
+    return f"{case.encoding}-{case.head}-{case.loss}-{case.n_classes}-{case.optimizer}{weights}"
+
+
+@pytest.mark.parametrize("case", head_and_loss_cases(), ids=case_name)
+def test_heads_and_losses(case: StepCase) -> None:
+    check_equal(case, 3)
+
+
+@pytest.mark.parametrize("case", encoding_cases(), ids=case_name)
+def test_encodings(case: StepCase) -> None:
+    check_equal(case)
+
+
+@pytest.mark.parametrize("trainable", ["weights", "weights_and_biases"])
+def test_trainable_encodings(trainable: str) -> None:
+    check_equal(StepCase(encoding="reuploading", encoding_options={"repeats": 2, "trainable": trainable}))
+
+
+OPTIONS = {
+    "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.5, "weight_decay": 0.1}, {"weight_decay": 0.2}],
+    "adam": [{}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}],
+    "adamw": [{}, {"weight_decay": 0.3}],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in WITHOUT_NATIVE_FORM])
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+@pytest.mark.parametrize("frozen", [None, slice(2, 7), slice(-4, None)])
+def test_optimizers(name: str, clip_norm: float | None, frozen: slice | None) -> None:
+    for options in OPTIONS[name]:
+        check_equal(StepCase(optimizer=name, optimizer_options=options, clip_norm=clip_norm, frozen=frozen))
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [GradientOptions("reversible"), GradientOptions("reversible", 2), GradientOptions("checkpoint", 1),
+     GradientOptions("checkpoint", 2), GradientOptions("auto")],
+    ids=lambda mode: f"{mode.mode}-{mode.checkpoint_interval}",
+)  # fmt: skip
+def test_gradient_modes(mode: GradientOptions) -> None:
+    check_equal(StepCase(encoding="reuploading", encoding_options={"trainable": "weights"}, layers=5), 4, mode=mode)
+    check_equal(StepCase(encoding="amplitude", n_features=7), 4, mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("observable", "options", "head", "loss", "n_classes"),
+    [
+        ("pauli", {"terms": ["Z0 X1 + 0.5*Y2 + 0.25", "Z2 Y1"]}, "linear", "cross_entropy", 3),
+        ("projector", {"states": [0, 5]}, "scaled", "cross_entropy", 2),
+        ("ising", {}, "raw", "expectation", None),
+        ("heisenberg", {}, "raw", "expectation", None),
+        ("projector", {"states": [3]}, "raw", "fidelity", None),
+    ],
+)
+def test_observables(observable: str, options: dict, head: str, loss: str, n_classes: int | None) -> None:
+    check_equal(
+        StepCase(
+            observable=observable, observable_options=options, head=head, loss=loss, n_classes=n_classes, sizes=(19,)
+        ),
+        4,
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 16, 17, 33])
+@pytest.mark.parametrize("lane_bits", [None, 1, 3])
+def test_odd_sizes(size: int, lane_bits: int | None) -> None:
+    """Also with qubits in the lanes, so that the units of a block are on several threads."""
+    check_equal(StepCase(n_qubits=5, n_features=5, sizes=(size,)), 2, lane_bits=lane_bits, threads=3)
+
+
+def test_the_last_batch_may_be_shorter() -> None:
+    check_equal(StepCase(sizes=(32, 32, 5, 32)), 4)
+
+
+def test_without_data() -> None:
+    """One sample without features."""
+    case = StepCase(
+        encoding="none", n_features=0, observable="ising", head="raw", loss="expectation", n_classes=None, sizes=(1,)
+    )
+    check_equal(case)
+
+
+def rows_of(case: StepCase, spans: list[int], *, per_slab: int = 1 << 30, precision: str = "complex64", **options):
+    """All bytes that steps in such spans give, and the parameters after them."""
+    model = case.model()
+    program = case.program(model, precision, **options)
+    steps = case.steps(model, program, True, case.data(per_slab=per_slab))
+    state = TrainingState(first_parameters(model))
+    found: list[list[np.ndarray]] = []
+    for most in spans:
+        left = most
+        while left:
+            span = run(steps, state, left)
+            left -= span.n_steps
+            arrays = [*span.metrics.values(), span.layer_norms_TL, span.gradients_TP, span.parameters_TP]
+            found.append([*arrays, span.loss_sums_T, span.hits_T, span.samples_T])
+    joined = [np.concatenate(parts).tobytes() for parts in zip(*found, strict=True)]
+    return joined, state.theta_P.tobytes()
+
+
+CUT = [
+    StepCase(sizes=(33,) * 12),
+    StepCase(sizes=(33,) * 12, encoding="reuploading", encoding_options={"trainable": "weights_and_biases"}),
+    StepCase(n_qubits=9, n_features=9, sizes=(20,) * 12, optimizer="sgd", optimizer_options={"momentum": 0.9}),
+    StepCase(n_qubits=5, n_features=20, encoding="amplitude", sizes=(7,) * 12),
+]
+
+
+@pytest.mark.parametrize("case", CUT, ids=case_name)
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+def test_where_spans_end_changes_no_bit(case: StepCase, precision: str) -> None:
+    whole = rows_of(case, [12], precision=precision)
+    for spans, per_slab in (([1] * 12, 12), ([5, 7], 4), ([2, 1, 9], 1), ([12], 5)):
+        assert rows_of(case, spans, per_slab=per_slab, precision=precision) == whole
+
+
+@pytest.mark.parametrize("case", CUT, ids=case_name)
+@pytest.mark.parametrize("lane_bits", [None, 2])
+def test_threads_change_no_bit(case: StepCase, lane_bits: int | None) -> None:
+    one = rows_of(case, [12], lane_bits=lane_bits)
+    for threads in (2, 3, 4):
+        assert rows_of(case, [12], threads=threads, lane_bits=lane_bits) == one
+
+
+def test_every_registered_entry_is_native_or_excepted() -> None:
+    extension = CpuEngine().extension
+    assert set(NATIVE_HEADS.values()) == set(HEADS) == set(extension.native_heads())
+    assert set(NATIVE_LOSSES.values()) == set(LOSSES) == set(extension.native_losses())
+    native = {kind.name for kind in NATIVE_OPTIMIZERS}
+    assert native == set(OPTIMIZERS) - WITHOUT_NATIVE_FORM == set(extension.native_optimizers())
+
+
+def test_a_derived_class_has_no_native_form() -> None:
+    class Mine(CrossEntropy):
+        name = "mine"
+
+    class MyHead(Linear):
+        name = "my_head"
+
+    class MyAdam(Adam):
+        name = "my_adam"
+
+    model = StepCase().model()
+    adam = Adam(model.n_parameters)
+    assert why_not_native(model, adam) is None
+    assert why_not_native(model, MyAdam(3)) == "optimizer.name=my_adam has no native form"
+    assert why_not_native(dataclasses.replace(model, loss=Mine(3)), adam) == "loss.name=mine has no native form"
+    assert why_not_native(dataclasses.replace(model, head=MyHead(3, 3)), adam) == "head.name=my_head has no native form"
+
+
+def test_a_step_that_is_not_finite_says_so_and_leaves_no_trace() -> None:
+    case = StepCase(sizes=(8,) * 6, loss="mean_squared_error", n_classes=None)
+    model = case.model()
+    data = case.data()
+    data.targets_N[27] = np.nan  # in the fourth batch
+    steps = case.steps(model, case.program(model), True, data)
+    state = TrainingState(first_parameters(model))
+    assert run(steps, state, 6).n_steps == 3
+    before = state.theta_P.copy()
+    with pytest.raises(NonFiniteError, match="step 4"):
+        run(steps, state, 3)
+    np.testing.assert_array_equal(state.theta_P, before)
+    assert state.step == 3 and steps._optimizer.state()["steps"] == 3
+
+
+@pytest.mark.parametrize("loss", ["hinge", "expectation"])
+def test_infinite_parameters_are_not_finite(loss: str) -> None:
+    """A hinge is constant, and its derivative 0, where the comparison with NaN fails."""
+    n_classes = 2 if loss == "hinge" else None
+    case = StepCase(loss=loss, head="raw", n_classes=n_classes, observable_options={"qubits": [0]})
+    model = case.model()
+    steps = case.steps(model, case.program(model), True)
+    theta_P = first_parameters(model)
+    theta_P[0] = np.inf
+    with pytest.raises(NonFiniteError):
+        run(steps, TrainingState(theta_P))
+
+
+def test_a_request_to_stop_ends_a_span_between_steps() -> None:
+    case = StepCase(n_qubits=10, n_features=10, layers=20, sizes=(64,) * 400)
+    model = case.model()
+    asked = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    steps = case.steps(model, case.program(model), True, stop=stop)
+    state = TrainingState(first_parameters(model))
+    span = run(steps, state, 400)
+    assert span.stopped and 0 < span.n_steps == state.step < 400
+    with pytest.raises(StepAbandoned):
+        run(steps, state, 5)
+    assert state.step == span.n_steps
+
+
+def test_a_long_step_is_left_in_the_middle() -> None:
+    case = StepCase(n_qubits=12, n_features=12, layers=40, sizes=(512,))
+    model = case.model()
+    asked = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    steps = case.steps(model, case.program(model), True, stop=stop)
+    theta_P = first_parameters(model)
+    state = TrainingState(theta_P.copy())
+    with pytest.raises(StepAbandoned):
+        run(steps, state)
+    np.testing.assert_array_equal(state.theta_P, theta_P)
+    assert state.step == 0 and steps._optimizer.state()["steps"] == 0
+
+
+def test_names_of_rows() -> None:
+    assert STEP_ROWS[:3] == ("loss", "gradient_norm", "drift")
