@@ -8,9 +8,9 @@ P parameters, S slots, K observables, M Pauli strings, L layers, T steps of a sp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from qmltrain.engines.protocol import FloatArray
 
 IntArray = NDArray[np.int64]
 
+LineFormatter = Callable[[Sequence[str], Sequence[NDArray[Any]]], bytes]
 STEP_ROWS = ("loss", "gradient_norm", "drift", "loss_sum", "hits")  # what every step of a span gives
 
 
@@ -109,7 +110,13 @@ class SpanRows:
 
 
 class TrainingSteps(Protocol):
-    """Runs spans of one recipe on one program. Where a span ends never changes a bit of what follows."""
+    """Runs spans of one recipe on one program. Where a span ends never changes a bit of what follows.
+
+    `format_lines` writes rows as lines of JSON, (names, columns) -> bytes; None where the engine has nothing faster than
+    Python.
+    """
+
+    format_lines: LineFormatter | None
 
     def run(self, inputs: SpanInputs, stop: Callable[[], bool]) -> SpanRows:
         """`stop` is asked every 50 ms, in the middle of longer steps too; a step that is left then leaves no trace."""

@@ -25,6 +25,7 @@ from qmltrain.models.stored_files import user_arrays, user_code
 from qmltrain.registry import call_builder
 from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.file_layout import FILE_NAME
+from qmltrain.runs.metrics_log import format_lines
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
 from qmltrain.sessions.results import print_result
@@ -98,6 +99,7 @@ class Session:
             parameters_each_epoch=config.run.parameters_every is None,
             frozen_P=frozen_parameters(problem.model, train.freeze),
         )
+        self.steps = self._steps()
 
     def check(self) -> None:
         """What can only be wrong in combination."""
@@ -133,6 +135,7 @@ class Session:
             gradients_every=run.gradients_every,
             parameters_every=run.parameters_every,
             arrays=data_arrays(self.problem),
+            line_formatter=self.steps.format_lines or format_lines,
         )
         with store:
             store.write_parameters_row(0, theta_P)
@@ -149,7 +152,9 @@ class Session:
             self.optimizer.load_state(arrays)
         known = snapshot.state.get("rows") if snapshot else None  # snapshots of schema 1 do not know
         self._best_is_another = snapshot is not None and not self._best_belongs()
-        with RunStore.reopen(self.directory, steps=state.step, epochs=state.epoch, known=known) as store:
+        formatter = self.steps.format_lines or format_lines
+        rows = {"steps": state.step, "epochs": state.epoch, "known": known}
+        with RunStore.reopen(self.directory, **rows, line_formatter=formatter) as store:
             self._check_layout(store)
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)
@@ -227,11 +232,13 @@ class Session:
             },
         )
 
+    def _stop_requested(self) -> bool:
+        return self.stop.requested is not None
+
     def _steps(self) -> Steps:
         """The path that was chosen when the run began."""
         compiled, optimizer = self.compiled, self.optimizer
-        stop = lambda: self.stop.requested is not None
-        steps = ArraySteps(compiled.evaluator, self.data, optimizer, self.plan, stop)
+        steps = ArraySteps(compiled.evaluator, self.data, optimizer, self.plan, self._stop_requested)
         if compiled.training_step != "native":
             return steps
         assert isinstance(optimizer, Optimizer) and compiled.program.training_steps is not None
@@ -255,12 +262,12 @@ class Session:
         trainer = Trainer(
             self.compiled.evaluator,
             self.data,
-            self._steps(),
+            self.steps,
             self.plan,
             store,
             save,
             save_best,
-            lambda: self.stop.requested is not None,
+            self._stop_requested,
             progress,
             self.problem.unscale,
             best_waits=self._best_is_another,

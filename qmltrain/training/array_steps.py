@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class ArraySteps:
     optimizer: Optimizer | FullBatchOptimizer
     plan: TrainingPlan
     stop: Callable[[], bool] = lambda: False
+
+    format_lines: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         names, self._groups = self.evaluator.model.layers()

@@ -28,6 +28,7 @@ class NativeSteps:
 
     def __init__(self, steps: TrainingSteps, recipe: StepRecipe, others: ArraySteps, optimizer: Optimizer) -> None:
         self._steps, self._recipe, self._others, self._optimizer = steps, recipe, others, optimizer
+        self.format_lines = steps.format_lines
         self._columns: tuple[FloatArray, FloatArray] | None = None  # of a slab's features, and these
         self._slabs: Iterator[Slab] = iter(())
         self._slab: Slab | None = None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
+from qmltrain.engines.step_recipe import LineFormatter
 from qmltrain.training.state import TrainingState
 
 
@@ -78,8 +79,13 @@ class Steps(Protocol):
     """Runs training steps. `run` moves `state` on by some whole steps, one at least and `most` at most, of one epoch:
     parameters, step and `ending`; the trainer does the rest.
 
+    `format_lines`: see `qmltrain.engines.step_recipe.TrainingSteps`.
+
     Raises StepAbandoned where `stop` says so before the first step is whole (`state` is as before), NonFiniteError.
     """
+
+    @property
+    def format_lines(self) -> LineFormatter | None: ...
 
     def run(self, state: TrainingState, most: int, seconds: float, rows: StepRows) -> Span:
         """No step begins more than `seconds` after the first."""

@@ -1,5 +1,6 @@
 // Batch: the samples of one training step, by their rows in arrays of the caller's.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,10 +11,26 @@ struct Batch {
   const double* targets = nullptr;      // (N): values, or numbers of classes
   const std::int64_t* rows = nullptr;   // (size) of them
   int size = 0;
+  int ahead = 0;                        // rows that may be read: those of later batches follow
   std::size_t n_features = 0;
 
   const double* sample(int i) const { return features + std::size_t(rows[i]) * n_features; }
   double target(int i) const { return targets[rows[i]]; }
+
+  // Rows come in any order, so no hardware prefetcher finds them: those that come kAhead samples later, in this batch or
+  // a later one, are asked for.
+  void prefetch(int first, int count) const {
+    constexpr int kAhead = 64;
+    constexpr std::size_t kLines = 4, kLine = 64;
+    // GCC takes a function that only prefetches for one without effects and drops the call
+    asm volatile("" ::"r"(this));
+    const std::size_t lines = std::min(kLines, (n_features * sizeof(double) + kLine - 1) / kLine);
+    for (int i = first + kAhead; i < std::min(first + count + kAhead, ahead); i++) {
+      const char* x = reinterpret_cast<const char*>(sample(i));
+      for (std::size_t line = 0; line < lines; line++) __builtin_prefetch(x + line * kLine);
+      __builtin_prefetch(targets + rows[i]);
+    }
+  }
 };
 
 }  // namespace qmltrain

@@ -55,7 +55,7 @@ class StepsHandle {
               const std::string& head, int n_outputs, const std::string& loss, int n_classes, double delta,
               Vector1 class_weights, const std::string& optimizer, Vector1 optimizer_numbers, Ints1 layers,
               std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
-      : n_features_(n_features), n_classes_(n_classes) {
+      : n_features_(n_features), n_classes_(n_classes), weighted_(class_weights.size() > 0) {
     InputAngles angles(
         columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, 1, "shared angles: wrong shapes"),
         columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, n_features,
@@ -105,9 +105,10 @@ class StepsHandle {
     for (std::size_t t = 0; t < T; t++) expect(offsets(t) < offsets(t + 1), "offsets: a batch without samples");
     expect(features.shape(1) == std::size_t(n_features_) && targets.size() == N, "samples: wrong shapes");
     for (std::int64_t i = offsets(0); i < offsets(T); i++) {
-      expect(rows(std::size_t(i)) >= 0 && rows(std::size_t(i)) < std::int64_t(N), "rows: no such sample");
-      const double target = targets(std::size_t(rows(std::size_t(i))));
-      expect(n_classes_ == 0 || (target >= 0 && target < n_classes_), "targets: no such class");
+      const std::int64_t row = rows(std::size_t(i));
+      expect(row >= 0 && row < std::int64_t(N), "rows: no such sample");
+      if (!weighted_) continue;  // weights are looked up by the number of the class
+      expect(targets(std::size_t(row)) >= 0 && targets(std::size_t(row)) < n_classes_, "targets: no such class");
     }
     expect(parameters.size() == P && optimizer.size() == steps_->n_optimizer_arrays(), "parameters: wrong shapes");
     for (const Out& array : optimizer) expect(array.size() == P, "arrays of the optimiser: wrong shapes");
@@ -149,6 +150,7 @@ class StepsHandle {
   std::unique_ptr<Steps> steps_;
   std::int64_t n_features_;
   int n_classes_;
+  bool weighted_;
 };
 
 }  // namespace

@@ -47,6 +47,7 @@ class Chain final : public SampleStages {
   std::size_t n_sums() const override { return head_->n_parameters() + angles_.n_sums() + Loss::kSums; }
 
   void inputs(int first, int count, double* per_sample, double* initial) const override {
+    batch_.prefetch(first, count);
     angles_.sample_angles(batch_, first, count, per_sample);
     const std::size_t n = std::size_t(count) * angles_.n_per_sample();
     if (!kernels_.all_finite(per_sample, n)) {

@@ -37,13 +37,11 @@ void Loss::add(const StageKernels& kernels, const Batch& batch, int first, int c
                double* cotangents, double* sums, double* scratch) const {
   double *targets = scratch, *weights = targets + kSideBySide, *used = weights + kSideBySide;
   double *values = used + kSideBySide, *hits = values + kSideBySide;
-  for (int i = 0; i < kSideBySide; i++) {
-    const bool there = i < count;
-    const double target = there && kind_ != kExpectation && kind_ != kFidelity ? batch.target(first + i) : 0.0;
-    targets[i] = signs_ ? 2.0 * target - 1.0 : target;
-    used[i] = there;
-    weights[i] = !there ? 0.0 : class_weights_.empty() ? 1.0 : class_weights_[std::size_t(target)];
-  }
+  const bool supervised = kind_ != kExpectation && kind_ != kFidelity;
+  for (int i = 0; i < kSideBySide; i++) used[i] = weights[i] = i < count ? 1.0 : 0.0;
+  for (int i = 0; i < kSideBySide; i++) targets[i] = supervised && i < count ? batch.target(first + i) : 0.0;
+  for (int i = 0; i < count && !class_weights_.empty(); i++) weights[i] = class_weights_[std::size_t(targets[i])];
+  for (int i = 0; i < kSideBySide && signs_; i++) targets[i] = 2.0 * targets[i] - 1.0;
   const LossCall call{outputs, targets, weights, used, n_outputs_, count, n_classes_ > 0, delta_,
                       1.0 / double(batch.size), cotangents, values, hits};
   kernels.loss[kind_](call);

@@ -73,6 +73,7 @@ bool Steps::step(const Span& span, std::size_t t, std::size_t& gradients, std::s
   Batch batch;
   batch.features = span.features, batch.targets = span.targets, batch.n_features = span.n_features;
   batch.rows = span.rows + span.offsets[t], batch.size = int(span.offsets[t + 1] - span.offsets[t]);
+  batch.ahead = int(std::min<std::int64_t>(span.offsets[span.n_steps] - span.offsets[t], 1 << 30));
   if (!gradient(batch)) return false;
   const double* of_stages = sums_.data() + engine_.n_raw();
   const double norm = norms_.norm(kernels_, gradient_), loss_sum = chain_->loss_of(of_stages);

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qmltrain.engines.cpu import metric_lines
 from qmltrain.engines.cpu.setting import most_in_unit
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.engines.step_recipe import STEP_ROWS, SlotAngles, SpanInputs, SpanRows, StepRecipe
@@ -18,6 +19,7 @@ class CpuTrainingSteps:
 
     def __init__(self, program: Any, recipe: StepRecipe) -> None:
         self.program, self.recipe = program, recipe
+        self.format_lines = None if metric_lines.unavailable_reason() else metric_lines.format_lines
         self._steps = program.extension.Steps(
             program.kernel,
             n_circuit=recipe.n_circuit,
