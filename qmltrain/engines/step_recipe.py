@@ -112,7 +112,7 @@ class SpanRows:
 class TrainingSteps(Protocol):
     """Runs spans of one recipe on one program. Where a span ends never changes a bit of what follows.
 
-    `format_lines` writes rows as lines of JSON, (names, columns) -> bytes; None where the engine has nothing faster than
+    `format_lines` writes rows as lines of JSON, (names, columns) -> bytes; None where nothing is faster than
     Python.
     """
 

@@ -153,8 +153,9 @@ class Session:
         known = snapshot.state.get("rows") if snapshot else None  # snapshots of schema 1 do not know
         self._best_is_another = snapshot is not None and not self._best_belongs()
         formatter = self.steps.format_lines or format_lines
-        rows = {"steps": state.step, "epochs": state.epoch, "known": known}
-        with RunStore.reopen(self.directory, **rows, line_formatter=formatter) as store:
+        with RunStore.reopen(
+            self.directory, steps=state.step, epochs=state.epoch, known=known, line_formatter=formatter
+        ) as store:
             self._check_layout(store)
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)

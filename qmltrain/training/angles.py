@@ -45,7 +45,10 @@ class AngleColumns:
 
 
 class AngleMap:
-    """theta_P, x_BF to the values of slots, and the way back. Made once for a circuit. `features`: of per-sample slots."""
+    """theta_P, x_BF to the values of slots, and the way back. Made once for a circuit.
+
+    `features`: of per-sample slots.
+    """
 
     def __init__(self, circuit: Circuit) -> None:
         self.n_parameters = circuit.n_parameters

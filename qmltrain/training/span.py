@@ -5,7 +5,7 @@ Shape letters: T steps, L layers, P parameters, N samples, F features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -53,7 +53,10 @@ class MemoryData:
         for k in range(first, self.n_batches, self.per_slab):
             end = min(k + self.per_slab, self.n_batches)
             yield Slab(
-                self.x_NF, self.targets_N.astype(float), np.arange(len(self.x_NF)), offsets[k : end + 1].astype(np.int64)
+                self.x_NF,
+                self.targets_N.astype(float),
+                np.arange(len(self.x_NF)),
+                offsets[k : end + 1].astype(np.int64),
             )
 
     def judged(self) -> None:
@@ -115,7 +118,12 @@ class StepCase:
         return MemoryData(x, targets, list(self.sizes), **options)
 
     def program(
-        self, model: Model, precision: str = "complex128", mode: GradientOptions | None = None, threads: int = 1, **sizes
+        self,
+        model: Model,
+        precision: str = "complex128",
+        mode: GradientOptions | None = None,
+        threads: int = 1,
+        **sizes,
     ) -> Program:
         return CpuEngine(**sizes).compile(
             model.measured_circuit,
@@ -134,7 +142,9 @@ class StepCase:
         if self.frozen is not None:
             frozen_P = np.zeros(model.n_parameters, dtype=bool)
             frozen_P[self.frozen] = True
-        plan = TrainingPlan(9, 10**6, None, "val/loss", None, self.clip_norm, lambda step: 0.1 / (1 + step), True, frozen_P)
+        plan = TrainingPlan(
+            9, 10**6, None, "val/loss", None, self.clip_norm, lambda step: 0.1 / (1 + step), True, frozen_P
+        )
         optimizer = self.optimizer_of(model)
         evaluator = Evaluator(model, program, 16)
         arrays = ArraySteps(evaluator, data or self.data(), optimizer, plan, **stop)
