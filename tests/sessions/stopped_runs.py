@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,7 @@ from qmltrain.errors import InterruptedRun
 from qmltrain.runs.snapshots import SNAPSHOTS, SnapshotFolder
 from qmltrain.runs.store import RunStore
 from qmltrain.sessions.training_run import run_directory
+from qmltrain.training import native_steps
 from qmltrain.verbs import train
 from tests.small_configs import CONTEXT
 
@@ -41,17 +43,33 @@ def assert_same_bits(a: Path, b: Path) -> None:
             np.testing.assert_array_equal(states[0].arrays[name], states[1].arrays[name], err_msg=name)
 
 
+def at_each_step(
+    monkeypatch: pytest.MonkeyPatch,
+    after: Callable[[int], object] = lambda step: None,
+    before: Callable[[int], object] = lambda step: None,
+) -> None:
+    """Spans of one step; `before(step)` is called before its rows are stored, `after(step)` then."""
+    append = RunStore.append_steps
+
+    def appending(self, first, *args, **kwargs):
+        before(first)
+        append(self, first, *args, **kwargs)
+        after(first)
+
+    monkeypatch.setattr(native_steps, "LARGEST_SPAN", 1)
+    monkeypatch.setattr(RunStore, "append_steps", appending)
+
+
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGUSR1) -> None:
     """Send this process a signal right after step `step` was stored, once."""
-    append, sent = RunStore.append_step, []
+    sent = []
 
-    def appending(self, current, *args, **kwargs):
-        append(self, current, *args, **kwargs)
+    def send(current: int) -> None:
         if current == step and not sent:
             sent.append(current)
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(RunStore, "append_step", appending)
+    at_each_step(monkeypatch, send)
 
 
 def train_until(config: Config, step: int, number: int = signal.SIGUSR1) -> Path:

@@ -18,7 +18,7 @@ from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.training_run import run_directory
-from qmltrain.training.trainer import STEP_METRICS
+from qmltrain.training.state import STEP_METRICS
 from qmltrain.verbs import evaluate, train
 from tests.sessions.complete_runs import complete
 from tests.sessions.stopped_runs import assert_same_bits, contents, stop_and_go_on, stop_at, train_until
@@ -95,7 +95,7 @@ def test_a_run_that_crashed_before_its_first_snapshot_begins_again(whole, tmp_pa
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunStore, "append_step", crash)
+        patch.setattr(RunStore, "append_steps", crash)
         with pytest.raises(RuntimeError, match="power cut"):
             train.run(config, CONTEXT)
     assert train.run(config, CONTEXT) == 0

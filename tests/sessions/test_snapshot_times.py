@@ -10,12 +10,11 @@ import pytest
 
 from qmltrain.models.stored import best_snapshot
 from qmltrain.runs.snapshots import SNAPSHOTS, SnapshotFolder
-from qmltrain.runs.store import RunStore
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.training.trainer import SNAPSHOT_SECONDS
 from qmltrain.verbs import train
 from tests.clock import set_the_clock
-from tests.sessions.stopped_runs import assert_same_bits, train_until
+from tests.sessions.stopped_runs import assert_same_bits, at_each_step, train_until
 from tests.small_configs import CONTEXT, moons
 
 
@@ -36,14 +35,13 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 )
 def test_one_every_thirty_seconds(tmp_path: Path, monkeypatch, saved, seconds: float, steps) -> None:
     """A step takes `seconds`; 12 steps, 4 epochs."""
-    now, append = [0.0], RunStore.append_step
+    now = [0.0]
 
-    def appending(self, *args, **kwargs):
+    def tick(step: int) -> None:
         now[0] += seconds
-        append(self, *args, **kwargs)
 
     assert SNAPSHOT_SECONDS == 30
-    monkeypatch.setattr(RunStore, "append_step", appending)
+    at_each_step(monkeypatch, before=tick)
     set_the_clock(monkeypatch, lambda: now[0])
     assert train.run(moons(tmp_path, run__save_every=None), CONTEXT) == 0
     regular = [step for kind, step in saved if kind == "step"]
@@ -71,14 +69,7 @@ def test_a_killed_run_starts_over_and_ends_alike(tmp_path: Path) -> None:
     assert train.run(whole, CONTEXT) == 0
     if (child := os.fork()) == 0:
         with pytest.MonkeyPatch.context() as patch:
-            append = RunStore.append_step
-
-            def appending(self, step, *args, **kwargs):
-                append(self, step, *args, **kwargs)
-                if step == 8:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            patch.setattr(RunStore, "append_step", appending)
+            at_each_step(patch, lambda step: step == 8 and os.kill(os.getpid(), signal.SIGKILL))
             train.run(killed, CONTEXT)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL

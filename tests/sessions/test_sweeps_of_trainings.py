@@ -16,7 +16,7 @@ from qmltrain.cli import main
 from qmltrain.runs.differences import first_difference
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
-from tests.sessions.stopped_runs import stop_at
+from tests.sessions.stopped_runs import at_each_step, stop_at
 
 WORDS = [
     "-m", "dataset=make_moons", "dataset.n_samples=40", "preprocess=angles", "circuit.n_qubits=2", "encoding.repeats=1",
@@ -30,35 +30,33 @@ def statuses() -> dict[Path, str]:
 
 def test_a_sweep_started_again_skips_what_is_finished(in_empty_directory, monkeypatch, capsys):
     words = [*WORDS, "run.seed=range(0,3)", "optimizer.learning_rate=0.05,0.1"]
-    append, steps = RunStore.append_step, []
+    steps = []
 
-    def stopping(self, current, *args, **kwargs):
-        append(self, current, *args, **kwargs)
-        steps.append(current)
+    def stopping(step):
+        steps.append(step)
         if len(steps) == 5:  # two runs of two steps, and one step of the third
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunStore, "append_step", stopping)
-        assert main(words) == 75
+        at_each_step(patch, stopping)
+        assert main([*words, "hydra.sweep.dir=first"]) == 75
     assert sorted(statuses().values()) == ["completed", "completed", "interrupted"]
     finished = {path: (path / "run.h5").stat().st_mtime_ns for path, s in statuses().items() if s == "completed"}
-    trained = []
+    trained, append = [], RunStore.append_steps
 
-    def counting(self, current, *args, **kwargs):
-        trained.append((self.directory, current))
-        append(self, current, *args, **kwargs)
+    def counting(self, first, *args, **kwargs):
+        trained.append((self.directory, first))
+        append(self, first, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunStore, "append_step", counting)
-        assert main(words) == 0
+        patch.setattr(RunStore, "append_steps", counting)
+        assert main([*words, "hydra.sweep.dir=second"]) == 0
     assert list(statuses().values()) == ["completed"] * 6
     assert {path: (path / "run.h5").stat().st_mtime_ns for path in finished} == finished
     assert not {directory.resolve() for directory, _ in trained} & {path.resolve() for path in finished}
     capsys.readouterr()
 
-    [_, second] = sorted(Path("multirun").glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
-    assert main(["collect", str(second), "--over", "run.seed"]) == 0
+    assert main(["collect", "second", "--over", "run.seed"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["optimizer.learning_rate"], row["n"]) for row in rows] == [("0.05", "3"), ("0.1", "3")]
 

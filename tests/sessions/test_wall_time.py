@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from qmltrain.verbs import train
 from tests.clock import set_the_clock
-from tests.sessions.stopped_runs import train_until
+from tests.sessions.stopped_runs import at_each_step, train_until
 from tests.small_configs import CONTEXT, moons
 
 SECONDS = 10.0  # of a step
@@ -19,13 +18,12 @@ SECONDS = 10.0  # of a step
 
 @pytest.mark.parametrize("stop_after", [1, 4, 5])
 def test_an_epoch_of_two_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int) -> None:
-    now, append = [1000.0], RunStore.append_step
+    now = [1000.0]
 
-    def appending(self, *args, **kwargs):
+    def tick(step: int) -> None:
         now[0] += SECONDS
-        append(self, *args, **kwargs)
 
-    monkeypatch.setattr(RunStore, "append_step", appending)
+    at_each_step(monkeypatch, before=tick)
     set_the_clock(monkeypatch, lambda: now[0])
     config = moons(tmp_path)
     directory = train_until(config, stop_after)

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qmltrain.training.trainer import Trainer, TrainingPlan, TrainingState
+from qmltrain.training.state import TrainingPlan, TrainingState
+from qmltrain.training.trainer import Trainer
 
 
 def judged(values: list[float], metric: str) -> tuple[list[int], TrainingState]:
