@@ -15,9 +15,11 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from qmltrain.config.schema import Config
 from qmltrain.verbs import train
 from tests.clock import stop_the_clock
 from tests.sessions.stopped_runs import assert_same_bits
@@ -26,19 +28,20 @@ from tests.small_configs import CONTEXT, moons
 SHIM = ctypes.CDLL(None)
 
 
-def config_of(directory: Path):  # noqa: ANN201
-    """2 epochs of 2 steps, a snapshot each step, full gradients."""
-    return moons(
-        directory.parent,
-        run__dir=str(directory),
-        run__gradients="full",
-        run__save_every=1,
-        train__epochs=2,
-        dataset__n_samples=30,
-    )
+WAYS: dict[str, dict[str, Any]] = {
+    "arrays": {"run__save_every": 1, "train__epochs": 2},  # a snapshot each step
+    # spans of two and of one step, of which snapshots know
+    "native": {"engine__name": "cpu", "engine__threads": 1, "run__save_every": 3, "train__epochs": 3},
+}
 
 
-def in_child(directory: Path, call: int) -> int:
+def config_of(directory: Path, way: str) -> Config:
+    """Epochs of 2 steps, full gradients."""
+    changes = {"run__dir": str(directory), "run__gradients": "full", "dataset__n_samples": 30, **WAYS[way]}
+    return moons(directory.parent, **changes)
+
+
+def in_child(directory: Path, call: int, way: str) -> int:
     """Train in a fork that is killed before its `call`-th call (0: never); the wait status."""
     child = os.fork()
     if child == 0:
@@ -47,7 +50,7 @@ def in_child(directory: Path, call: int) -> int:
             if call:
                 SHIM.kill_shim_arm(ctypes.c_long(call), call % 2)  # every other one in the middle of a write
             with contextlib.redirect_stdout(io.StringIO()):
-                train.run(config_of(directory), CONTEXT)
+                train.run(config_of(directory, way), CONTEXT)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -56,20 +59,20 @@ def in_child(directory: Path, call: int) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def main(base: Path, stride: int) -> None:
+def main(base: Path, stride: int, way: str) -> None:
     gc.disable()
     gc.freeze()
     stop_the_clock(pytest.MonkeyPatch())
     uninterrupted, killed = base / "uninterrupted", base / "killed"
-    assert in_child(uninterrupted, 0) == 0
+    assert in_child(uninterrupted, 0, way) == 0
     failures, call, points = [], 1, 0
     while True:
-        status = in_child(killed, call)
+        status = in_child(killed, call, way)
         if status == 0:
             break
         try:
             assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, f"wait status {status}"
-            assert in_child(killed, 0) == 0, "the run did not go on"
+            assert in_child(killed, 0, way) == 0, "the run did not go on"
             assert_same_bits(uninterrupted, killed)
         except Exception as error:
             failures.append(f"call {call}: {type(error).__name__}: {error}"[:300])
@@ -80,4 +83,4 @@ def main(base: Path, stride: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

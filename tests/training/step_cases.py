@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.native_recipe import step_recipe
 from qmltrain.training.native_steps import NativeSteps
 from qmltrain.training.optimizers import OPTIMIZERS
-from qmltrain.training.span import Slab, Steps
-from qmltrain.training.state import TrainingPlan
+from qmltrain.training.span import Slab, Span, Steps
+from qmltrain.training.state import STEP_METRICS, TrainingPlan, TrainingState
 
 
 @dataclass
@@ -193,3 +193,42 @@ def head_and_loss_cases() -> list[StepCase]:
                     weights = [0.5 + k for k in range(model.loss.n_classes)]
                     cases.append(StepCase(**{**vars(case), "class_weights": weights}))
     return cases
+
+
+LOSS, NORM, DRIFT = STEP_METRICS[0], STEP_METRICS[1], STEP_METRICS[3]
+
+
+def run(steps: Steps, state: TrainingState, most: int = 1) -> Span:
+    return steps.run(state, most, 100.0, EveryRow())
+
+
+def check_equal(case: StepCase, n_steps: int = 10, **program_options) -> None:
+    """Step by step from the same state, and ten steps on."""
+    model = case.model()
+    case = replace(case, sizes=(*case.sizes, *[case.sizes[-1]] * max(0, n_steps - len(case.sizes))))
+    program = case.program(model, **program_options)
+    theta_P = first_parameters(model)
+    arrays, native = case.steps(model, program, False), case.steps(model, program, True)
+    at, beside = TrainingState(theta_P), TrainingState(theta_P)
+    for step in range(n_steps):
+        before = TrainingState(at.theta_P, at.step)
+        alone = case.steps(model, program, True)
+        alone._optimizer.load_state(arrays.optimizer.state())
+        judge, found, also = run(arrays, at), run(alone, before), run(native, beside)
+        scale = max(1e-300, float(judge.metrics[NORM][0]))
+        np.testing.assert_allclose(found.metrics[LOSS], judge.metrics[LOSS], rtol=1e-12, atol=1e-12)
+        assert np.abs(found.gradients_TP - judge.gradients_TP).max() <= 1e-12 * max(1.0, scale), step
+        np.testing.assert_allclose(found.metrics[NORM], judge.metrics[NORM], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(found.layer_norms_TL, judge.layer_norms_TL, rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(found.loss_sums_T, judge.loss_sums_T, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(found.hits_T, judge.hits_T)
+        np.testing.assert_array_equal(found.samples_T, judge.samples_T)
+        assert found.metrics["learning_rate"] == judge.metrics["learning_rate"]
+        assert np.isnan(found.metrics[DRIFT][0]) == np.isnan(judge.metrics[DRIFT][0])
+        assert found.metrics[DRIFT][0] < 1e-12 or np.isnan(judge.metrics[DRIFT][0])
+        np.testing.assert_allclose(before.theta_P, at.theta_P, atol=1e-9)
+        np.testing.assert_array_equal(found.parameters_TP[0], before.theta_P)
+        assert before.step == at.step == step + 1 and also.n_steps == 1
+    np.testing.assert_allclose(beside.theta_P, at.theta_P, rtol=1e-9, atol=1e-9)
+    for name, array in arrays.optimizer.state().items():
+        np.testing.assert_allclose(native._optimizer.state()[name], array, rtol=1e-8, atol=1e-9)

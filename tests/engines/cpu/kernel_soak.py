@@ -35,6 +35,7 @@ def main() -> None:
     from tests.circuit.strategies import random_inputs
     from tests.engines.cases import hea
     from tests.engines.comparison import assert_close, run
+    from tests.training.step_cases import check_equal, encoding_cases, head_and_loss_cases
 
     quick = sys.argv[2:] == ["quick"]
     modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
@@ -76,6 +77,12 @@ def main() -> None:
             assert_close(found, expected, "complex128")
             count += 1
     print(f"{count} cases agree with the reference")
+
+    steps = [*encoding_cases(), *head_and_loss_cases()]
+    for case in steps:
+        for lane_bits in (None, 2):  # units of a block on several threads
+            check_equal(case, 2, threads=3, lane_bits=lane_bits)
+    print(f"native steps of {len(steps)} models agree with array steps")
 
     numbers = np.random.default_rng(0).integers(0, 2**64, 100_000, dtype=np.uint64)  # the bits of any doubles
     columns = [numbers.view(np.int64), numbers.view(np.float64)]
