@@ -2,9 +2,11 @@
 
     python scripts/bench/compare.py --python lightning=ENV/bin/python --python tensorcircuit=ENV2/bin/python
 
-Each tool lives in its own interpreter (``--python TOOL=PATH``: qmltrain, lightning, tensorcircuit, qulacs; qmltrain
-uses this one). All are pinned to one core and measured in turns, so that whatever else the machine does hits all alike:
-compare ratios. Losses and gradients must agree. ``--json FILE`` writes everything measured.
+Each tool lives in its own interpreter (``--python TOOL=PATH``: qmltrain, lightning, tensorcircuit, qulacs, catalyst,
+prism, jax; qmltrain uses this one). qmltrain is there twice: with the same angles in each call, as the others, and with
+new ones in each call, as in a training (`qmltrain_new_angles`). training.py says which packages make the environments
+that it has too; for the others ``pip install prism-q numpy`` and ``pip install qulacs``. All are pinned to one core and
+measured in turns, so that whatever else the machine does hits all alike: compare ratios. Losses and gradients must agree. ``--json FILE`` writes everything measured.
 
 ``--settings`` compares qmltrain with itself instead: two threads (on two cores), AVX2 and the baseline instruction set.
 
@@ -27,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
+OWN = ("qmltrain", "qmltrain_new_angles")
 HEA = [(4, 10, 256), (8, 20, 64), (12, 20, 16), (12, 100, 4), (16, 20, 2), (18, 10, 1), (20, 10, 1), (8, 20, 1)]
 TOLERANCE = 2e-4  # complex64 tools, gradients of norm about 1
 
@@ -119,7 +122,7 @@ class Worker:
         self, tool: str, python: str, threads: int, core: int, label: str = "", extra: dict[str, str] | None = None
     ) -> None:
         self.tool, self.threads = label or tool, threads
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads)) | (extra or {})
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads)) | (extra or {})
         if threads == 1:
             environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         environment["PYTHONPATH"] = str(HERE.parents[1])
@@ -189,7 +192,7 @@ def main() -> None:
             for label, (threads, extra) in SETTINGS.items()
         ]
     else:
-        pythons = {"qmltrain": sys.executable} | dict(item.split("=", 1) for item in arguments.python)
+        pythons = dict.fromkeys(OWN, sys.executable) | dict(item.split("=", 1) for item in arguments.python)
         workers = [Worker(tool, python, arguments.threads, arguments.core) for tool, python in pythons.items()]
     tools = [worker.tool for worker in workers]
     cases = [hea(*size) for size in HEA] if arguments.cases != "others" else []
@@ -205,7 +208,7 @@ def main() -> None:
         results[case["name"]] = found
         cells = [f"{found[t]['median_ns']:.3f}" if t in found else "-" for t in tools]
         own = found["qmltrain"]["median_ns"]
-        others = [r["median_ns"] for t, r in found.items() if t != "qmltrain"]
+        others = [r["median_ns"] for t, r in found.items() if t not in OWN]
         if arguments.settings:
             ratio = ", ".join(f"{other / own:.2f}" for other in others)
         else:

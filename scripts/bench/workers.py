@@ -37,43 +37,15 @@ def angle(spec: list, theta: np.ndarray, row: np.ndarray) -> float:
 
 
 def qmltrain(case: dict) -> Step:
-    from qmltrain.circuit.angle import Angle, Feature, feature, parameter
-    from qmltrain.circuit.circuit import Circuit, Gate
-    from qmltrain.circuit.observables import PauliString
-    from qmltrain.engines.cpu import CpuEngine
-    from qmltrain.engines.protocol import EngineOptions
-    from qmltrain.training.angles import AngleMap
+    from own_kernel import repeated
 
-    def make(spec: list) -> Angle:
-        kind, factor, *index = spec
-        if kind == "parameter":
-            return parameter(index[0], factor)
-        if kind == "feature":
-            return feature(index[0], factor)
-        return Angle(scale=factor, feature=Feature("product", tuple(index), np.pi))
+    return repeated(case, *values(case))
 
-    theta, x, w = values(case)
-    gates = tuple(Gate(name, tuple(qubits), tuple(map(make, angles))) for name, qubits, angles in case["gates"])
-    names = tuple(f"theta.{k}" for k in range(len(theta)))
-    circuit = Circuit(case["qubits"], gates, names, n_features=x.shape[1])
-    strings = tuple(PauliString(0, 1 << j) for j in range(len(w)))
-    program = CpuEngine().compile(circuit, strings, options=EngineOptions(threads=case["threads"]))
-    angles = AngleMap(circuit)
-    # begun once: sines and cosines of the shared angles are not in the times, 0.003 ms at 4 qubits, 0.04 ms at 12
-    begun, per_sample_BS = program.begin_step(angles.shared(theta)), angles.per_sample(theta, x)
-    shared = [(a.weight, a.scale) for a in circuit.slots.shared]
-    columns, scales = np.array([c for c, _ in shared]), np.array([s for _, s in shared])
-    cotangent = w / len(x)
-    cotangents = np.tile(cotangent, len(x))
-    in_order = np.array_equal(columns, np.arange(len(theta))) and bool(np.all(scales == 1))
 
-    def step() -> tuple[float, np.ndarray]:
-        expectations, gradient, _ = begun.expectation_gradient(per_sample_BS, cotangent, per_sample=False)
-        # one slot per parameter, as in most circuits, else the chain rule's sums
-        total = gradient if in_order else np.bincount(columns, scales * gradient, minlength=len(theta))
-        return float(expectations.ravel() @ cotangents), total
+def qmltrain_new_angles(case: dict) -> Step:
+    from own_kernel import renewed
 
-    return step
+    return renewed(case, *values(case))
 
 
 def lightning(case: dict) -> Step:
@@ -224,7 +196,101 @@ def qulacs(case: dict) -> Step:
     return step
 
 
-TOOLS = {f.__name__: f for f in (qmltrain, lightning, tensorcircuit, qulacs)}
+def prism(case: dict) -> Step:
+    """prism-q, complex128 in Rust, adjoint: one circuit per sample, built beforehand (that is not in its times)."""
+    import prism_q
+
+    theta, x, w = values(case)
+    observable = prism_q.PauliObservable([(float(weight), [(j, "Z")]) for j, weight in enumerate(w)])
+    trained = [(k, s) for k, (_, _, specs) in enumerate(case["gates"]) for s in specs if s[0] == "parameter"]
+    links = [(k, slot) for slot, (k, _) in enumerate(trained)]
+    factors, columns = np.array([s[1] for _, s in trained]), np.array([s[2] for _, s in trained])
+
+    def circuit(row: np.ndarray):  # noqa: ANN202
+        builder = prism_q.CircuitBuilder(case["qubits"])
+        for name, qubits, specs in case["gates"]:
+            builder = getattr(builder, name)(*(float(angle(spec, theta, row)) for spec in specs), *qubits)
+        return builder.build()
+
+    circuits = [circuit(row) for row in x]
+
+    def step() -> tuple[float, np.ndarray]:
+        loss, total = 0.0, np.zeros(len(trained))
+        for built in circuits:
+            value, gradient = prism_q.simulate(built).expectation_gradient(observable, links)
+            loss, total = loss + value, total + gradient
+        return loss / len(x), np.bincount(columns, factors * total, minlength=len(theta)) / len(x)
+
+    return step
+
+
+def hea_angles(case: dict, theta: np.ndarray) -> np.ndarray:
+    """(layers, n, 3) of compare.py's hardware-efficient ansatz; what is written for it alone refuses other cases."""
+    if not case["name"].startswith("hea "):
+        raise NotImplementedError("written for the hardware-efficient ansatz alone")
+    return theta.reshape(-1, case["qubits"], 3)
+
+
+def jax(case: dict) -> Step:
+    """JAX by hand, complex64 (peers/hea_in_jax.py): of its forms the fastest."""
+    import time
+
+    import jax
+    import jax.numpy as jnp
+    from peers.hea_in_jax import Form, forms, signs_of_z
+
+    theta, x, w = values(case)
+    angles = jnp.asarray(hea_angles(case, theta), jnp.float32)
+    rows = jnp.asarray(x, jnp.float32)
+    measured = jnp.asarray(w, jnp.float32)[None] @ signs_of_z(case["qubits"])[: len(w)]
+
+    def compiled(form: Form) -> Step:
+        function = jax.jit(jax.value_and_grad(lambda angles, rows: jnp.mean(form(angles, rows))))
+
+        def step() -> tuple[float, np.ndarray]:
+            value, gradient = function(angles, rows)
+            return float(value), np.asarray(gradient, float).ravel()
+
+        return step
+
+    def seconds(step: Step) -> float:
+        step()
+        begun = time.perf_counter()
+        for _ in range(3):
+            step()
+        return time.perf_counter() - begun
+
+    return min((compiled(form) for form in forms(case["qubits"], measured).values()), key=seconds)
+
+
+def catalyst(case: dict) -> Step:
+    """PennyLane Catalyst on lightning.qubit, complex64: the adjoint gradient, samples in a loop, compiled by qjit."""
+    import jax.numpy as jnp
+    from catalyst import for_loop, qjit, value_and_grad
+    from peers.catalyst import weighted_z
+
+    theta, x, w = values(case)
+    angles = jnp.asarray(hea_angles(case, theta))
+    node, rows = weighted_z(case["qubits"], len(angles)), jnp.asarray(x)
+    weights = jnp.asarray(np.concatenate([w, np.zeros(case["qubits"] - len(w))]))
+
+    @qjit
+    def function(angles, rows, weights):  # noqa: ANN001, ANN202
+        @for_loop(0, len(x), 1)
+        def add(b, value, gradient):  # noqa: ANN001, ANN202
+            of_sample, gradient_of_sample = value_and_grad(node, argnums=0)(angles, rows[b], weights)
+            return value + of_sample, gradient + gradient_of_sample
+
+        return add(jnp.zeros(()), jnp.zeros_like(angles))
+
+    def step() -> tuple[float, np.ndarray]:
+        value, gradient = function(angles, rows, weights)
+        return float(value) / len(x), np.asarray(gradient).ravel() / len(x)
+
+    return step
+
+
+TOOLS = {f.__name__: f for f in (qmltrain, qmltrain_new_angles, lightning, tensorcircuit, qulacs, catalyst, prism, jax)}
 
 
 def main() -> None:

@@ -1,0 +1,183 @@
+"""How training.py talks with a peer: one process, a line of JSON each way. Needs NumPy alone.
+
+A peer is a module that calls ``serve(variants, packages)``. ``variants(task)`` returns, by name, the ways in which it
+can train (one is enough); each takes the task and gives a `Train`, which continues where its last call ended. All
+variants are compared with qmltrain, the fastest is timed.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUICK_SECONDS = 0.5  # a variant runs so long before the fastest is chosen
+REPEAT_SECONDS = 0.2  # of one timed call, where its steps are shorter
+
+Train = Callable[[int, int], NDArray]  # first batch, number of steps -> (steps,) losses before each update
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every peer trains: circuit, first parameters and batches, all of them qmltrain's own.
+
+    The circuit is ``ry(x_q)`` on every qubit q, then L layers of rx, ry, rz on every qubit and CZ on (q, q + 1 mod n);
+    outputs are ``Z_q`` of every qubit times `weights_CN` plus `bias_C`; the loss is the mean softmax cross-entropy.
+    Batch s is `x_SBN` [s], radians, with classes `y_SB` [s].
+    """
+
+    theta_LN3: NDArray[np.float64]
+    weights_CN: NDArray[np.float64]
+    bias_C: NDArray[np.float64]
+    x_SBN: NDArray[np.float64]
+    y_SB: NDArray[np.int64]
+    learning_rate: float
+
+    @property
+    def qubits(self) -> int:
+        return self.theta_LN3.shape[1]
+
+    @property
+    def layers(self) -> int:
+        return self.theta_LN3.shape[0]
+
+    @property
+    def batches(self) -> int:
+        return len(self.x_SBN)
+
+    @property
+    def batch(self) -> int:
+        return self.x_SBN.shape[1]
+
+    @staticmethod
+    def read(path: Path) -> Task:
+        """A task from the .npz that `write` made."""
+        with np.load(path) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        return Task(**values | {"learning_rate": float(values["learning_rate"])})
+
+    def write(self, path: Path) -> None:
+        np.savez(path, **vars(self))
+
+
+class Adam:
+    """Adam on a dictionary of NumPy arrays, as of arXiv:1412.6980, for peers that bring no optimiser of their own."""
+
+    def __init__(self, learning_rate: float, parameters: dict[str, NDArray]) -> None:
+        self.learning_rate, self.steps = learning_rate, 0
+        self.first = {name: np.zeros_like(values) for name, values in parameters.items()}
+        self.second = {name: np.zeros_like(values) for name, values in parameters.items()}
+
+    def update(self, parameters: dict[str, NDArray], gradients: dict[str, NDArray]) -> None:
+        """In place."""
+        self.steps += 1
+        for name, gradient in gradients.items():
+            self.first[name] += 0.1 * (gradient - self.first[name])
+            self.second[name] += 0.001 * (gradient**2 - self.second[name])
+            first = self.first[name] / (1 - 0.9**self.steps)
+            second = self.second[name] / (1 - 0.999**self.steps)
+            parameters[name] -= self.learning_rate * first / (np.sqrt(second) + 1e-8)
+
+
+def cross_entropy(outputs_BC: NDArray, y_B: NDArray) -> tuple[float, NDArray]:
+    """The mean softmax cross-entropy and its gradient (B, C), in NumPy."""
+    rows = np.arange(len(y_B))
+    shifted_BC = outputs_BC - outputs_BC.max(axis=1, keepdims=True)
+    exponentials_BC = np.exp(shifted_BC)
+    sums_B = exponentials_BC.sum(axis=1)
+    gradient_BC = exponentials_BC / sums_B[:, None]
+    gradient_BC[rows, y_B] -= 1
+    return float(np.mean(np.log(sums_B) - shifted_BC[rows, y_B])), gradient_BC / len(y_B)
+
+
+class Server:
+    """Answers the three requests: a task, times, the end (end of input)."""
+
+    def __init__(self, variants: Callable[[Task], dict[str, Callable[[Task], Train]]], packages: list[str]) -> None:
+        self.variants, self.packages = variants, packages
+        self.task: Task | None = None
+        self.train: Train | None = None
+        self.position, self.step_seconds = 0, 0.0
+
+    def answer(self, request: dict) -> dict:
+        try:
+            return self.prepare(request) if "task" in request else self.times(request["seconds"])
+        except ModuleNotFoundError as error:
+            return {"missing": f"no module named {error.name} in {sys.executable}"}
+        except NotImplementedError as error:
+            return {"refused": str(error)}
+
+    def prepare(self, request: dict) -> dict:
+        """The first `steps` losses of every variant (fewer, but two, where `budget` seconds are over); the fastest."""
+        self.task = Task.read(Path(request["task"]))
+        found, quickest = {}, float("inf")
+        for name, make in self.variants(self.task).items():
+            begun = time.perf_counter()
+            train = make(self.task)
+            losses = [float(loss) for loss in train(0, 1)]
+            first_call = time.perf_counter() - begun
+            steps: list[float] = []
+            while not steps or (len(losses) < request["steps"] and sum(steps) < request["budget"]):
+                steps.append(self.timed(train, len(losses), 1, losses))
+            step = min(steps)
+            if step < QUICK_SECONDS / 10:  # so short that calling it is a part of the time
+                self.timed(train, 0, self.count(step), [])
+                step = min(self.timed(train, 0, self.count(step), []) / self.count(step) for _ in range(3))
+            found[name] = {"losses": losses, "first_call_seconds": first_call, "step_seconds": step}
+            if step < quickest:
+                quickest, self.train, self.position, self.step_seconds = step, train, len(losses), step
+        chosen = min(found, key=lambda name: found[name]["step_seconds"])
+        versions = {package: version(package) for package in self.packages}
+        return {"variants": found, "chosen": chosen, "versions": versions}
+
+    def count(self, step_seconds: float) -> int:
+        """Steps of one call."""
+        assert self.task is not None
+        return max(1, min(self.task.batches, int(REPEAT_SECONDS / step_seconds)))
+
+    @staticmethod
+    def timed(train: Train, first: int, count: int, losses: list[float]) -> float:
+        begun = time.perf_counter()
+        found = train(first, count)
+        seconds = time.perf_counter() - begun
+        losses.extend(float(loss) for loss in found)
+        return seconds
+
+    def times(self, seconds: float) -> dict:
+        """Seconds a step of each repeat, at least one, until `seconds` are over."""
+        assert self.train is not None and self.task is not None
+        repeats: list[float] = []
+        count = self.count(self.step_seconds)
+        while not repeats or sum(repeats) * count < seconds:
+            first = self.position % max(1, self.task.batches - count + 1)
+            repeats.append(self.timed(self.train, first, count, []) / count)
+            self.position += count
+        self.step_seconds = statistics.median(repeats)
+        return {"repeats": repeats, "steps": count * len(repeats)}
+
+
+@contextmanager
+def own_output() -> Iterator[Callable[[str], None]]:
+    """Where answers go: what a tool prints itself goes to stderr meanwhile."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield lambda text: print(text, file=answers, flush=True)
+    finally:
+        sys.stdout = answers
+
+
+def serve(variants: Callable[[Task], dict[str, Callable[[Task], Train]]], packages: list[str]) -> None:
+    """Answer requests on stdin until it ends. `packages` are the distributions whose versions are told."""
+    server = Server(variants, packages)
+    with own_output() as answer:
+        for line in sys.stdin:
+            answer(json.dumps(server.answer(json.loads(line))))
