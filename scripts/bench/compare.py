@@ -6,7 +6,8 @@ Each tool lives in its own interpreter (``--python TOOL=PATH``: qmltrain, lightn
 prism, jax; qmltrain uses this one). qmltrain is there twice: with the same angles in each call, as the others, and with
 new ones in each call, as in a training (`qmltrain_new_angles`). training.py says which packages make the environments
 that it has too; for the others ``pip install prism-q numpy`` and ``pip install qulacs``. All are pinned to one core and
-measured in turns, so that whatever else the machine does hits all alike: compare ratios. Losses and gradients must agree. ``--json FILE`` writes everything measured.
+measured in turns, so that whatever else the machine does hits all alike: compare ratios. Losses and gradients must
+agree. ``--json FILE`` writes everything measured.
 
 ``--settings`` compares qmltrain with itself instead: two threads (on two cores), AVX2 and the baseline instruction set.
 

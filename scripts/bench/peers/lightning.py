@@ -39,7 +39,7 @@ class Device:
 
     def tapes(self, theta_LN3: NDArray, x_BN: NDArray, measured: Sequence[Sequence[Any]]) -> tuple:
         """One a sample; `measured` are the expectations of each."""
-        qml, n = self.qml, self.task.qubits
+        qml = self.qml
         body: list = []
         for angles_N3 in theta_LN3.tolist():
             for q, (a, b, c) in enumerate(angles_N3):

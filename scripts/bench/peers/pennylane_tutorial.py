@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from peers.protocol import Task, Train, serve
 
-
 MOST_QUBITS = 12
 
 
