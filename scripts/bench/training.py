@@ -281,7 +281,7 @@ def main(words: list[str]) -> None:
     effort = Effort(**{name: getattr(arguments, name) for name in Effort.__dataclass_fields__})
     pinned = own.pin(arguments.core)
     pythons = {name: arguments.pythons.get(name, sys.executable) for name in arguments.peers}
-    record = {
+    record: dict = {
         "date": date.today().isoformat(),
         "machine": platform.machine(),
         "cpu": processor(),

@@ -119,7 +119,8 @@ class Server:
     def prepare(self, request: dict) -> dict:
         """The first `steps` losses of every variant (fewer, but two, where `budget` seconds are over); the fastest."""
         self.task = Task.read(Path(request["task"]))
-        found, quickest = {}, float("inf")
+        found: dict[str, dict] = {}
+        quickest, chosen = float("inf"), ""
         for name, make in self.variants(self.task).items():
             begun = time.perf_counter()
             train = make(self.task)
@@ -134,8 +135,8 @@ class Server:
                 step = min(self.timed(train, 0, self.count(step), []) / self.count(step) for _ in range(3))
             found[name] = {"losses": losses, "first_call_seconds": first_call, "step_seconds": step}
             if step < quickest:
-                quickest, self.train, self.position, self.step_seconds = step, train, len(losses), step
-        chosen = min(found, key=lambda name: found[name]["step_seconds"])
+                quickest, chosen = step, name
+                self.train, self.position, self.step_seconds = train, len(losses), step
         versions = {package: version(package) for package in self.packages}
         return {"variants": found, "chosen": chosen, "versions": versions}
 
