@@ -205,21 +205,26 @@ def repeat(call: Callable[[], object], seconds: float) -> list[float]:
 
 
 def cell(found: dict | None) -> str:
-    """Microseconds a step: median (min to max), or why there are none."""
+    """Microseconds a step: median (quartiles), or why there are none."""
     if found is None:
         return "-"
     why = [words for key, words in ABSENT.items() if key in found]
     if why:
         return why[0]
-    middle, low, high = (1e6 * found[key] for key in ("step_seconds", "min_seconds", "max_seconds"))
-    return f"{middle:,.4g} ({low:,.4g} to {high:,.4g})"
+    middle, low, high = map(microseconds, (found["step_seconds"], *found["quartiles_seconds"]))
+    return f"{middle} ({low} to {high})"
+
+
+def microseconds(seconds: float) -> str:
+    """Three digits of short times, whole microseconds of others."""
+    return f"{1e6 * seconds:.3g}" if seconds < 1e-4 else f"{1e6 * seconds:,.0f}"
 
 
 def row(case: str, results: dict[str, dict], peers: list[str]) -> str:
     ours = results["qmltrain"]["step_seconds"]
     kernel = f"{ours / results['kernel']['step_seconds']:.2f}" if "kernel" in results else "-"
-    others = [results[name]["step_seconds"] for name in peers if "step_seconds" in results.get(name, {})]
-    best = f"{min(others) / ours:.2f}" if others else "-"
+    others = [(results[name]["step_seconds"], name) for name in peers if "step_seconds" in results.get(name, {})]
+    best = f"{min(others)[0] / ours:.2f} ({min(others)[1]})" if others else "-"
     cells = [case, cell(results["qmltrain"]), cell(results.get("kernel")), kernel]
     return "| " + " | ".join([*cells, *(cell(results.get(name)) for name in peers), best]) + " |"
 
@@ -292,7 +297,7 @@ def main(words: list[str]) -> None:
         "results": {},
     }
     heads = ["n, layers, batch", "qmltrain train", "its kernel alone", "step / kernel", *pythons, "best peer / ours"]
-    print("Microseconds a step: median (min to max) of all repeats.\n")
+    print("Microseconds a step: median (quartiles) of all repeats.\n")
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)
     said: list[str] = []
     for name, case in [*((case.name, case) for case in CASES), (DIGITS, None)]:

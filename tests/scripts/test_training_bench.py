@@ -112,6 +112,22 @@ def test_a_peer_without_times_is_told_with_the_reason(training, ask, mistake, wo
     assert line.startswith(f"4,3,32: shifts: {words}: {reason}")
 
 
+def test_a_row_of_the_table(training):
+    def times(*seconds: float) -> dict:
+        return training.spread(list(seconds))
+
+    results = {"qmltrain": times(2e-4), "kernel": times(4e-5, 8e-5, 1e-4), "a": times(1.0), "b": times(5e-5, 7e-5)}
+    results["c"] = {"missing": "no module named c"}
+    assert training.row("4,3,32", results, ["a", "b", "c"]) == (
+        "| 4,3,32 | 200 (200 to 200) | 80 (60 to 90) | 2.50 | 1,000,000 (1,000,000 to 1,000,000) | 60 (55 to 65) "
+        "| not installed | 0.30 (b) |"
+    )
+    assert (
+        training.row("digits", {"qmltrain": times(1e-3)}, ["a"])
+        == "| digits | 1,000 (1,000 to 1,000) | - | - | - | - |"
+    )
+
+
 @pytest.mark.parametrize(
     ("theirs", "words"),
     [
