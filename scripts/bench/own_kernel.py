@@ -55,9 +55,11 @@ class KernelCall:
         """The loss, and its gradient (P,)."""
         expectations, gradient, _ = begun.expectation_gradient(per_sample_BS, self.cotangent_M, per_sample=False)
         # one slot per parameter, as in most circuits, else the chain rule's sums
-        if not self.in_order:
-            gradient = np.bincount(self.columns, self.scales * gradient, minlength=self.n_parameters)
-        return float(expectations.ravel() @ self.cotangents), gradient
+        loss = float(expectations.ravel() @ self.cotangents)
+        if self.in_order:
+            return loss, gradient
+        total = np.bincount(self.columns, self.scales * gradient, minlength=self.n_parameters)
+        return loss, total.astype(np.float64)
 
 
 def repeated(case: dict, theta_P: Array, x_BF: Array, weights_M: Array) -> Step:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -148,6 +149,12 @@ def test_what_is_not_known_is_refused(training, words, capsys):
         training.main(words)
     assert refused.value.code == 2
     assert f"{words[1].partition('=')[0]!r} is not known; choose from" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be pinned here")
+def test_a_core_that_is_not_this_process_s_is_refused(training):
+    with pytest.raises(SystemExit, match="--core: 100000 is not one of this process's cores; choose from"):
+        training.main(["--core", "100000", "--only", CASE])
 
 
 def test_an_interpreter_that_is_not_there_is_named(bench):

@@ -44,14 +44,18 @@ def trained(device_name: str, method: str, task: Task) -> Train:
             loss = loss + np.log(np.sum(np.exp(outputs))) - outputs[y]
         return loss / len(X)
 
-    optimizer = qml.AdamOptimizer(task.learning_rate, beta2=0.999)
+    optimizer, steps = qml.AdamOptimizer(task.learning_rate, beta2=0.999), 0
     start = (task.theta_LN3, task.weights_CN, task.bias_C)
     parameters = [np.array(values, requires_grad=True) for values in start]
     X, Y = np.array(task.x_SBN, requires_grad=False), task.y_SB
 
     def train(first: int, count: int) -> NDArray:
+        nonlocal steps
         losses = []
         for k in range(first, first + count):
+            steps += 1
+            # it adds epsilon before the bias correction, the others after it: small gradients of deep circuits notice
+            optimizer.eps = 1e-8 * (1 - 0.999**steps) ** 0.5
             values, loss = optimizer.step_and_cost(cost, *parameters, X=X[k], Y=Y[k])
             parameters[:] = values
             losses.append(float(loss))
@@ -61,7 +65,7 @@ def trained(device_name: str, method: str, task: Task) -> Train:
 
 
 def variants(task: Task) -> dict[str, Callable[[Task], Train]]:
-    found = {"lightning.qubit": partial(trained, "lightning.qubit", "adjoint")}
+    found: dict[str, Callable[[Task], Train]] = {"lightning.qubit": partial(trained, "lightning.qubit", "adjoint")}
     if task.qubits <= MOST_QUBITS:
         found["default.qubit"] = partial(trained, "default.qubit", "backprop")
     return found
