@@ -152,25 +152,41 @@ def measure(case: Case, pythons: dict[str, str], effort: Effort, folder: Path) -
             request = {"task": str(task_file), "steps": COMPARED_STEPS, "budget": effort.budget}
             results[name] = prepared(name, process.ask(request), losses)
         rounds: list[dict] = []
-        times: dict[str, list[float]] = {name: [] for name in ("kernel", *processes)}
+        kernel_times: list[float] = []
+        times: dict[str, dict[str, list[float]]] = {name: {} for name in processes}
         for _ in range(effort.rounds):
             rounds.append(own_run(own.overrides(case, data, effort.batches, steps), folder)[1])
             agreement("qmltrain itself, in another run", losses, rounds[-1]["losses"])
-            times["kernel"] += repeat(kernel, effort.peer_seconds)
+            kernel_times += repeat(kernel, effort.peer_seconds)
             for name, process in processes.items():
                 if not set(results[name]) & set(ABSENT):
-                    answer = process.ask({"seconds": effort.peer_seconds})
-                    times[name] += answer.pop("repeats", [])
-                    results[name]["steps"] = results[name].get("steps", 0) + answer.pop("steps", 0)
-                    results[name] |= answer  # failed, too slow
+                    add_times(results[name], times[name], process.ask({"seconds": effort.peer_seconds}))
     finally:
         for process in processes.values():
             process.close()
     for name in processes:
         if times[name]:
-            results[name] |= spread(times[name])
-    kernel_record = spread(times["kernel"]) | {"steps": len(times["kernel"])}
+            results[name] |= fastest(results[name]["variants"], times[name])
+    kernel_record = spread(kernel_times) | {"steps": len(kernel_times)}
     return {"qmltrain": own_record(rounds), "kernel": kernel_record, **results}
+
+
+def add_times(found: dict, times: dict[str, list[float]], answer: dict) -> None:
+    """A peer's times of one round, or why there are none, into what is recorded of it."""
+    for variant, seconds in answer.get("repeats", {}).items():
+        times.setdefault(variant, []).extend(seconds)
+        known = found["variants"][variant]
+        known["steps"] = known.get("steps", 0) + answer["steps"][variant]
+    found |= {key: words for key, words in answer.items() if key in ABSENT}
+
+
+def fastest(variants: dict[str, dict], times: dict[str, list[float]]) -> dict:
+    """What is recorded of a peer: its fastest variant by the medians of `times`, which all go into `variants`."""
+    for variant, seconds in times.items():
+        variants[variant] |= spread(seconds)
+    best = min(times, key=lambda variant: variants[variant]["step_seconds"])
+    own_times = {key: value for key, value in variants[best].items() if key in (*spread([0.0]), "steps")}
+    return {"variant": best, "first_call_seconds": variants[best]["first_call_seconds"], **own_times}
 
 
 def prepared(name: str, answer: dict, losses: list[float]) -> dict:
@@ -182,8 +198,6 @@ def prepared(name: str, answer: dict, losses: list[float]) -> dict:
         for variant, found in answer["variants"].items()
     }
     return {
-        "variant": answer["chosen"],
-        "first_call_seconds": compared[answer["chosen"]]["first_call_seconds"],
         "compared_steps": min(found["compared_steps"] for found in compared.values()),
         "largest_difference": max(found["largest_difference"] for found in compared.values()),
         "variants": compared,
@@ -223,7 +237,8 @@ def microseconds(seconds: float) -> str:
 def row(case: str, results: dict[str, dict], peers: list[str]) -> str:
     ours = results["qmltrain"]["step_seconds"]
     kernel = f"{ours / results['kernel']['step_seconds']:.2f}" if "kernel" in results else "-"
-    others = [(results[name]["step_seconds"], name) for name in peers if "step_seconds" in results.get(name, {})]
+    timed = {name: results[name] for name in peers if name in results and not set(results[name]) & set(ABSENT)}
+    others = [(found["step_seconds"], name) for name, found in timed.items()]
     best = f"{min(others)[0] / ours:.2f} ({min(others)[1]})" if others else "-"
     cells = [case, cell(results["qmltrain"]), cell(results.get("kernel")), kernel]
     return "| " + " | ".join([*cells, *(cell(results.get(name)) for name in peers), best]) + " |"

@@ -113,6 +113,14 @@ def test_a_peer_without_times_is_told_with_the_reason(training, ask, mistake, wo
     assert line.startswith(f"4,3,32: shifts: {words}: {reason}")
 
 
+def test_the_fastest_variant_by_its_median_is_told(training):
+    variants = {name: {"first_call_seconds": k, "steps": 10 + k} for k, name in enumerate(("a", "b", "slow"))}
+    found = training.fastest(variants, {"a": [1.0, 4.0, 5.0], "b": [3.0, 2.0, 9.0]})
+    assert found["variant"] == "b" and found["first_call_seconds"] == 1 and found["steps"] == 11
+    assert (found["step_seconds"], found["min_seconds"], found["max_seconds"]) == (3.0, 2.0, 9.0)
+    assert variants["a"]["step_seconds"] == 4.0 and "step_seconds" not in variants["slow"]
+
+
 def test_a_row_of_the_table(training):
     def times(*seconds: float) -> dict:
         return training.spread(list(seconds))

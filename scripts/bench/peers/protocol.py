@@ -2,13 +2,12 @@
 
 A peer is a module that calls ``serve(variants, packages)``. ``variants(task)`` returns, by name, the ways in which it
 can train (one is enough); each takes the task and gives a `Train`, which continues where its last call ended. All
-variants are compared with qmltrain, the fastest is timed.
+variants are compared with qmltrain, the fastest is told.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-QUICK_SECONDS = 0.5  # a variant runs so long before the fastest is chosen
+QUICK_SECONDS = 0.5  # a variant runs about so long before it is known whether it may be the fastest
+MAY_BE_FASTEST = 2.0  # times the time of the quickest so far: it is timed as well, since other work disturbs
 REPEAT_SECONDS = 0.2  # of one timed call, where its steps are shorter
 
 Train = Callable[[int, int], NDArray]  # first batch, number of steps -> (steps,) losses before each update
@@ -99,14 +99,22 @@ def cross_entropy(outputs_BC: NDArray, y_B: NDArray) -> tuple[float, NDArray]:
     return float(np.mean(np.log(sums_B) - shifted_BC[rows, y_B])), gradient_BC / len(y_B)
 
 
+@dataclass
+class Variant:
+    """One that is trained: its next batch, and about how long a step takes."""
+
+    train: Train
+    position: int
+    step_seconds: float
+
+
 class Server:
     """Answers the three requests: a task, times, the end (end of input)."""
 
     def __init__(self, variants: Callable[[Task], dict[str, Callable[[Task], Train]]], packages: list[str]) -> None:
         self.variants, self.packages = variants, packages
         self.task: Task | None = None
-        self.train: Train | None = None
-        self.position, self.step_seconds = 0, 0.0
+        self.ready: dict[str, Variant] = {}
 
     def answer(self, request: dict) -> dict:
         try:
@@ -117,10 +125,12 @@ class Server:
             return {"refused": str(error)}
 
     def prepare(self, request: dict) -> dict:
-        """The first `steps` losses of every variant (fewer, but two, where `budget` seconds are over); the fastest."""
+        """The first `steps` losses of every variant (fewer, but two, where `budget` seconds are over).
+
+        Those that may be the fastest are kept, to be timed.
+        """
         self.task = Task.read(Path(request["task"]))
         found: dict[str, dict] = {}
-        quickest, chosen = float("inf"), ""
         for name, make in self.variants(self.task).items():
             begun = time.perf_counter()
             train = make(self.task)
@@ -131,14 +141,13 @@ class Server:
                 steps.append(self.timed(train, len(losses), 1, losses))
             step = min(steps)
             if step < QUICK_SECONDS / 10:  # so short that calling it is a part of the time
-                self.timed(train, 0, self.count(step), [])
-                step = min(self.timed(train, 0, self.count(step), []) / self.count(step) for _ in range(3))
-            found[name] = {"losses": losses, "first_call_seconds": first_call, "step_seconds": step}
-            if step < quickest:
-                quickest, chosen = step, name
-                self.train, self.position, self.step_seconds = train, len(losses), step
-        versions = {package: version(package) for package in self.packages}
-        return {"variants": found, "chosen": chosen, "versions": versions}
+                count = self.count(step)
+                step = min(self.timed(train, 0, count, []) / count for _ in range(3))
+            found[name] = {"losses": losses, "first_call_seconds": first_call}
+            self.ready[name] = Variant(train, len(losses), step)
+        quickest = min(variant.step_seconds for variant in self.ready.values())
+        self.ready = {k: v for k, v in self.ready.items() if v.step_seconds <= MAY_BE_FASTEST * quickest}
+        return {"variants": found, "versions": {package: version(package) for package in self.packages}}
 
     def count(self, step_seconds: float) -> int:
         """Steps of one call."""
@@ -154,16 +163,19 @@ class Server:
         return seconds
 
     def times(self, seconds: float) -> dict:
-        """Seconds a step of each repeat, at least one, until `seconds` are over."""
-        assert self.train is not None and self.task is not None
-        repeats: list[float] = []
-        count = self.count(self.step_seconds)
-        while not repeats or sum(repeats) * count < seconds:
-            first = self.position % max(1, self.task.batches - count + 1)
-            repeats.append(self.timed(self.train, first, count, []) / count)
-            self.position += count
-        self.step_seconds = statistics.median(repeats)
-        return {"repeats": repeats, "steps": count * len(repeats)}
+        """By variant the seconds a step of each repeat, at least one; all together until `seconds` are over."""
+        assert self.task is not None
+        repeats: dict[str, list[float]] = {}
+        steps: dict[str, int] = {}
+        for name, variant in self.ready.items():
+            found = repeats[name] = []
+            count = self.count(variant.step_seconds)
+            while not found or sum(found) * count * len(self.ready) < seconds:
+                first = variant.position % max(1, self.task.batches - count + 1)
+                found.append(self.timed(variant.train, first, count, []) / count)
+                variant.position += count
+            steps[name] = count * len(found)
+        return {"repeats": repeats, "steps": steps}
 
 
 @contextmanager
