@@ -6,7 +6,8 @@ qmltrain is the real command, ``qmltrain train`` in a process of its own: metric
 file, log and snapshots are in its times, which are `session_seconds / session_steps` of the finished run. The peers
 train the same circuit, head and loss with Adam, from qmltrain's first parameters, on its batches in its order, without
 writing anything; their data lie in memory in that order beforehand. Losses of the first ten steps must agree to 1e-4,
-else the run ends. All take turns, `--rounds` times; compare ratios.
+else the run ends. All take turns, `--rounds` times; compare ratios. "Its kernel alone" is called from Python, which
+takes a few microseconds a call: where a step is that short, step / kernel may be below 1.
 
 The model: ``ry(x)``, layers of rx ry rz on every qubit and a CZ ring; Z of every qubit into a linear head; softmax
 cross-entropy. Data: random features, `--batches` whole batches an epoch, no validation split. `digits` is
