@@ -5,6 +5,7 @@ They equal `ArraySteps` but for rounding. How many steps a span has never change
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -104,6 +105,8 @@ class NativeSteps:
 
     def _rates(self, first: int, n_steps: int) -> NDArray[np.float64]:
         rate: Callable[[int], float] = self._others.plan.learning_rate
+        if first >= getattr(rate, "constant_from", math.inf):
+            return np.full(n_steps, rate(first))
         return np.fromiter(map(rate, range(first, first + n_steps)), np.float64, n_steps)
 
     def _most_rows(self, step: int, rows: StepRows) -> int:

@@ -94,6 +94,8 @@ def learning_rate_schedule(
         warmup = min(1.0, (step + 1) / (warmup_steps + 1))
         return learning_rate * warmup * fraction(step)
 
+    # from this step on it is one number: whoever needs it for many short steps asks once
+    at.constant_from = warmup_steps if name == "constant" else math.inf  # type: ignore[attr-defined]
     return at
 
 

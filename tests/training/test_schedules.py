@@ -102,3 +102,13 @@ def test_impossible_learning_rates_are_refused(learning_rate: float) -> None:
 def test_negative_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="step -1 is negative"):
         learning_rate_schedule("constant", 0.1, steps_per_epoch=1, total_steps=1)(-1)
+
+
+@pytest.mark.parametrize("warmup_steps", [0, 3])
+def test_where_the_rate_is_one_number(warmup_steps):
+    options = {"steps_per_epoch": 5, "total_steps": 20, "warmup_steps": warmup_steps}
+    rate = learning_rate_schedule("constant", 0.3, **options)
+    assert rate.constant_from == warmup_steps
+    assert {rate(step) for step in range(warmup_steps, 20)} == {0.3}
+    assert warmup_steps == 0 or rate(warmup_steps - 1) < 0.3
+    assert learning_rate_schedule("cosine", 0.3, **options).constant_from == float("inf")

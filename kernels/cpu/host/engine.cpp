@@ -130,16 +130,19 @@ template <class Real> class Engine final : public EngineBase {
     gate_runs_.slot_gradient(total, gradient);
   }
 
-  void step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
-            double* block_sums, double* drift) override {
+  double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
+              double* block_sums) override {
     prepare(angles);
     std::vector<Bundle> bundles = make_bundles(count);
     const std::size_t n = std::size_t(n_raw()) + stages.n_sums();
     double* sums = place_sums(bundles, n, block_sums);
+    drifts_.assign(bundles.size(), -1);
     each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
-      step_bundle(bundle, workers_[std::size_t(thread)], one_thread, angles, first, stages, sums, n, drift);
+      Worker& worker = workers_[std::size_t(thread)];
+      drifts_[std::size_t(bundle.index)] = step_bundle(bundle, worker, one_thread, angles, first, stages, sums, n);
     });
     add_sums(bundles, n, sums, block_sums);
+    return *std::max_element(drifts_.begin(), drifts_.end());
   }
 
   void work_alone(bool alone) override { team_.work_alone(alone); }
@@ -270,10 +273,10 @@ template <class Real> class Engine final : public EngineBase {
       }
   }
 
-  // A bundle of a training step, all the way.
-  void step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
-                   const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages, double* sums,
-                   std::size_t n_sums, double* drift) {
+  // A bundle of a training step, all the way; its largest drift, or -1.
+  double step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
+                     const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
+                     double* sums, std::size_t n_sums) {
     const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
     const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
     const Unit& last = bundle.unit[units - 1];
@@ -302,9 +305,12 @@ template <class Real> class Engine final : public EngineBase {
                      sums + n_sums * std::size_t(unit.index) + R, worker.stage);
     }
     execution.observe(StringValues::by_unit(cotangents, M, kSideBySide), {});
+    const bool drifts = settings_.interval <= 0 && !shape.keep;
+    double drift[kMostBundled * kBlock];
     Gradients out;
-    out.drift = drift;
-    if (encoding) out.per_sample = gradients, out.first = from, std::fill_n(gradients, n_angles, 0.0);
+    if (drifts) out.drift = drift;
+    out.first = from;
+    if (encoding) out.per_sample = gradients, std::fill_n(gradients, n_angles, 0.0);
     execution.backward(out, sums, n_sums, nullptr);
     for (std::size_t u = 0; encoding && u < units; u++) {
       const Unit& unit = bundle.unit[u];
@@ -312,6 +318,7 @@ template <class Real> class Engine final : public EngineBase {
                               gradients + std::size_t(unit.first - from) * std::size_t(plan_.n_per_sample),
                               sums + n_sums * std::size_t(unit.index) + R);
     }
+    return drifts ? *std::max_element(drift, drift + count) : -1;
   }
 
   void execute_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
@@ -354,7 +361,7 @@ template <class Real> class Engine final : public EngineBase {
   std::vector<std::unique_ptr<PreparedShape<Real>>> shapes_;  // by lane qubits
   std::array<int, kBlock + 1> lane_bits_of_;                  // of blocks of so many samples; -1: not known
   std::shared_ptr<const StepAngles> prepared_;  // what everything is prepared for
-  std::vector<double> unit_sums_, block_sums_;
+  std::vector<double> unit_sums_, block_sums_, drifts_;
   std::atomic<bool> cancelled_{false};
   std::chrono::steady_clock::time_point last_check_;
   bool one_bundle_ = false;

@@ -53,9 +53,10 @@ class EngineBase {
   virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles,
                              double* gradient) = 0;
   // Forward, stages and backward of samples `first` to `first + count` of a step's batch, `first` a multiple of kBlock.
-  // block_sums (blocks, R + stages.n_sums()); drift (count), as in Gradients. Throws Interrupted.
-  virtual void step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
-                    double* block_sums, double* drift) = 0;
+  // block_sums (blocks, R + stages.n_sums()). Returns the largest drift, -1 where there is none (see Gradients). Throws
+  // Interrupted.
+  virtual double step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
+                      const SampleStages& stages, double* block_sums) = 0;
   virtual void work_alone(bool alone) = 0;                // whether the calling thread does everything itself
   virtual void one_bundle_at_a_time(bool one) = 0;        // all threads on its tiles: where memory is short
   virtual int threads() const = 0;

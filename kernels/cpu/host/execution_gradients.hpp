@@ -58,7 +58,7 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   if (reversed) write_initial(u, bra_of_unit);
   for (int i = 0; i < unit.count; i++) {
     const int first_lane = int(std::size_t(i) * per_sample);
-    out.drift[unit.first + i] =
+    out.drift[unit.first - out.first + i] =
         reversed ? std::sqrt(kernels.distance(state, bra_of_unit, rows, prepared.psi_end, first_lane, int(per_sample)))
                  : std::numeric_limits<double>::quiet_NaN();
   }

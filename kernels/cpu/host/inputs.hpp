@@ -49,7 +49,7 @@ struct Gradients {
   double* drift = nullptr;        // (B)
   double* shared = nullptr;       // (B, S): of each sample, or nullptr
   void* initial = nullptr;        // (B, N) complex, or nullptr
-  int first = 0;                  // the sample that `per_sample` begins with
+  int first = 0;                  // the sample that `per_sample` and `drift` begin with
 };
 
 }  // namespace qmltrain

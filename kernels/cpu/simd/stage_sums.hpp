@@ -75,6 +75,10 @@ void linear_back(int n_in, int n_out, const double* weight, int count, const dou
 template <class Term> INLINE void add_lane_sums(std::size_t n, double* sums, Term term) {
   for (std::size_t i = 0; i < n; i += kDoubles) {
     VD x[kDoubles];
+    if (n - i <= 2) {
+      for (std::size_t j = i; j < n; j++) sums[j] += horizontal(term(j));
+      return;
+    }
     const std::size_t here = n - i < std::size_t(kDoubles) ? n - i : std::size_t(kDoubles);
 #pragma GCC unroll 8
     for (std::size_t j = 0; j < std::size_t(kDoubles); j++) x[j] = j < here ? term(i + j) : VD{};

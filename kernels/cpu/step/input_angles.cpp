@@ -16,7 +16,9 @@ InputAngles::InputAngles(AngleColumns shared, AngleColumns per_sample)
       shared_weights_(targets(shared_.weight, &shared_.scale)), shared_biases_(targets(shared_.bias, nullptr)),
       sample_weights_(targets(per_sample_.weight, nullptr)), sample_biases_(targets(per_sample_.bias, nullptr)),
       trainable_encoding_(!sample_weights_.empty() || !sample_biases_.empty()), factor_(per_sample_.scale),
-      addend_(per_sample_.offset) {}
+      addend_(per_sample_.offset) {
+  for (std::size_t s = 0; s < per_sample_.size(); s++) in_order_ = in_order_ && per_sample_.feature[s] == std::int64_t(s);
+}
 
 void InputAngles::set(const double* parameters, double* shared) {
   for (std::size_t s = 0; s < shared_.size(); s++) {
@@ -27,12 +29,16 @@ void InputAngles::set(const double* parameters, double* shared) {
   for (const Target& t : sample_biases_) addend_[t.slot] = parameters[t.parameter] + per_sample_.offset[t.slot];
 }
 
-void InputAngles::sample_angles(const Batch& batch, int first, int count, double* angles) const {
+void InputAngles::sample_angles(const Batch& batch, int first, int count, double* __restrict angles) const {
   const std::size_t n = per_sample_.size();
   const std::int64_t* column = per_sample_.feature.data();
+  const double *factor = factor_.data(), *addend = addend_.data();
   for (int i = first; i < first + count; i++, angles += n) {
     const double* x = batch.sample(i);
-    for (std::size_t s = 0; s < n; s++) angles[s] = factor_[s] * x[column[s]] + addend_[s];
+    if (in_order_)
+      for (std::size_t s = 0; s < n; s++) angles[s] = factor[s] * x[s] + addend[s];
+    else
+      for (std::size_t s = 0; s < n; s++) angles[s] = factor[s] * x[column[s]] + addend[s];
   }
 }
 

@@ -13,6 +13,9 @@ constexpr Named kNames[] = {
     {"mean_squared_error", kSquaredError}, {"hinge", kHinge}, {"huber", kHuber}, {"expectation", kExpectation},
     {"fidelity", kFidelity}};
 
+alignas(64) constexpr double kOnes[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static_assert(sizeof kOnes == kSideBySide * sizeof(double));
+
 LossKind kind_of(const std::string& name) {
   for (const Named& one : kNames)
     if (name == one.name) return one.kind;
@@ -38,11 +41,14 @@ void Loss::add(const StageKernels& kernels, const Batch& batch, int first, int c
   double *targets = scratch, *weights = targets + kSideBySide, *used = weights + kSideBySide;
   double *values = used + kSideBySide, *hits = values + kSideBySide;
   const bool supervised = kind_ != kExpectation && kind_ != kFidelity;
-  for (int i = 0; i < kSideBySide; i++) used[i] = weights[i] = i < count ? 1.0 : 0.0;
+  const bool full = count == kSideBySide, weighted = !class_weights_.empty();
+  for (int i = 0; i < kSideBySide && !full; i++) used[i] = i < count ? 1.0 : 0.0;
+  for (int i = 0; i < kSideBySide && weighted; i++) weights[i] = 0.0;
   for (int i = 0; i < kSideBySide; i++) targets[i] = supervised && i < count ? batch.target(first + i) : 0.0;
-  for (int i = 0; i < count && !class_weights_.empty(); i++) weights[i] = class_weights_[std::size_t(targets[i])];
+  for (int i = 0; i < count && weighted; i++) weights[i] = class_weights_[std::size_t(targets[i])];
   for (int i = 0; i < kSideBySide && signs_; i++) targets[i] = 2.0 * targets[i] - 1.0;
-  const LossCall call{outputs, targets, weights, used, n_outputs_, count, n_classes_ > 0, delta_,
+  const double* ones = full ? kOnes : used;
+  const LossCall call{outputs, targets, weighted ? weights : ones, ones, n_outputs_, count, n_classes_ > 0, delta_,
                       1.0 / double(batch.size), cotangents, values, hits};
   kernels.loss[kind_](call);
   kernels.lane_sums(kSums, count, values, sums);  // the hits follow the values

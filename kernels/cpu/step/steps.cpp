@@ -26,6 +26,10 @@ Steps::Steps(EngineBase& engine, const StageKernels& kernels, StepRecipe recipe,
       optimizer_(std::move(optimizer)), norms_(recipe_.layer, recipe_.n_layers), threads_(engine.threads()),
       parameters_(size()), gradient_(size()), slots_(recipe_.n_shared),
       sums_(std::size_t(engine.n_raw()) + chain_->n_sums()) {
+  for (auto& angles : angles_) {
+    angles = std::make_shared<StepAngles>();
+    angles->shared.resize(recipe_.n_shared);
+  }
   if (!recipe_.frozen.empty()) {
     frozen_.assign(parameters_.padded(), 0);
     for (std::size_t p = 0; p < size(); p++) frozen_[p] = recipe_.frozen[p] ? -1 : 0;
@@ -34,8 +38,8 @@ Steps::Steps(EngineBase& engine, const StageKernels& kernels, StepRecipe recipe,
 
 // Of the mean loss over the batch: fills sums_, gradient_ and largest_drift_. False where something is not finite.
 bool Steps::gradient(const Batch& batch) {
-  auto angles = std::make_shared<StepAngles>();
-  angles->shared.resize(recipe_.n_shared);
+  // The engine tells steps apart by their angles: two take turns.
+  const std::shared_ptr<StepAngles>& angles = angles_[turn_ = 1 - turn_];
   chain_->begin(batch, parameters_.data(), recipe_.n_circuit, angles->shared.data());
   const std::size_t n = sums_.size(), of_blocks = std::max<std::size_t>(1, kSumBytes / (n * sizeof(double)));
   std::size_t together = 1;  // blocks: a power of two, so that they make one node of the tree
@@ -43,15 +47,12 @@ bool Steps::gradient(const Batch& batch) {
   const int chunk = int(std::min<std::size_t>(together * kBlock, std::size_t(batch.size)));
   const std::size_t blocks = std::size_t(chunk + kBlock - 1) / kBlock;
   block_sums_.resize(blocks * n);
-  drift_.resize(std::size_t(chunk));
   double largest_drift = -1;
   if (!kernels_.all_finite(angles->shared.data(), angles->shared.size())) return false;
   tree_.clear(n);
   for (int first = 0; first < batch.size; first += chunk) {
     const int count = std::min(chunk, batch.size - first);
-    engine_.step(angles, first, count, *chain_, block_sums_.data(), drift_.data());
-    for (int i = 0; i < count; i++)  // (false for NaN: no drift)
-      if (drift_[std::size_t(i)] > largest_drift) largest_drift = drift_[std::size_t(i)];
+    largest_drift = std::max(largest_drift, engine_.step(angles, first, count, *chain_, block_sums_.data()));
     tree_sum(block_sums_.data(), (count + kBlock - 1) / kBlock, n);
     if (count == batch.size) std::copy_n(block_sums_.data(), n, sums_.data());
     else tree_.add(block_sums_.data(), std::size_t(count + kBlock - 1) / kBlock);

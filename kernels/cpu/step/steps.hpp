@@ -73,7 +73,9 @@ class Steps {
   TreeSums tree_;
   Padded parameters_, gradient_;
   std::vector<std::int64_t> frozen_;   // (P, padded) -1 or 0
-  std::vector<double> slots_, sums_, block_sums_, drift_;
+  std::vector<double> slots_, sums_, block_sums_;
+  std::shared_ptr<StepAngles> angles_[2];
+  int turn_ = 0;
   double largest_drift_ = 0;
 };
 
