@@ -86,9 +86,23 @@ struct StageKernels {
   void (*adam)(const UpdateCall& call);
 };
 
+// The shared part of a small circuit as one matrix, see host/shared_matrix.hpp. N rows and columns; rows of states and
+// lanes as in kernels.hpp. Column k of the matrix is lane k % W of unit k / W: states of the units at `stride` bytes.
+template <class Real> struct MatrixKernels {
+  // out = matrix in, of one unit's states, whose imaginary parts are 0
+  void (*apply)(const char* matrix, std::size_t stride, std::size_t N, const char* in, char* out);
+  // sums [row][real, imaginary][column][lane] += bra in, of `units` units at these strides of bytes; fresh: =
+  void (*outer)(std::size_t N, int units, const char* bra, std::size_t bra_stride, const char* in, std::size_t in_stride,
+                Real* sums, bool fresh);
+  // Columns of bra: sums over lanes of n sets of sums, set_stride numbers apart, added in their order
+  void (*columns)(std::size_t N, const Real* sums, std::size_t n, std::size_t set_stride, char* bra, std::size_t stride);
+};
+
 struct StageSet {
   const char* name;  // as InstructionSet::name
   const StageKernels* kernels;
+  const MatrixKernels<float>* single;
+  const MatrixKernels<double>* dual;
 };
 extern const StageSet kStagesBaseline, kStagesAvx2, kStagesAvx512;
 

@@ -103,6 +103,51 @@ def test_odd_sizes(size: int, lane_bits: int | None) -> None:
     check_equal(StepCase(n_qubits=5, n_features=5, sizes=(size,)), 2, lane_bits=lane_bits, threads=3)
 
 
+MATRIX = {
+    "angle": StepCase(n_qubits=4, n_features=4, layers=10, sizes=(250,)),
+    "three qubits, short block": StepCase(n_qubits=3, layers=12, sizes=(135,), class_weights=[1.0, 0.0, 2.0]),
+    "amplitude": StepCase(
+        n_qubits=4, encoding="amplitude", encoding_options={"pad_with": 0.2}, n_features=11, layers=10, sizes=(256,)
+    ),
+    "two qubits": StepCase(n_qubits=2, n_features=2, layers=9, sizes=(99,), n_classes=2, loss="hinge"),
+    "five qubits": StepCase(n_qubits=5, n_features=5, layers=40, sizes=(130,), optimizer="sgd"),
+    "strings of X and Y": StepCase(
+        layers=10, sizes=(200,), observable="pauli", observable_options={"terms": ["Z0 X1 + 0.5*Y2 + 0.25", "Z2 Y1"]}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MATRIX)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_shared_part_as_one_matrix(name: str, threads: int) -> None:
+    case = MATRIX[name]
+    model = case.model()
+    steps = case.steps(model, case.program(model), True)
+    assert steps._steps.as_matrix(case.sizes[0])
+    check_equal(case, 3, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"sizes": (16,)}, {}),  # too few samples
+        ({"layers": 1}, {}),  # too few gates
+        ({"n_qubits": 6, "n_features": 6}, {}),
+        ({"encoding": "reuploading", "encoding_options": {"trainable": None}}, {}),  # features between the layers
+        ({"encoding": "reuploading", "encoding_options": {"repeats": 1, "trainable": "weights"}}, {}),
+        ({"encoding": "iqp"}, {}),
+        ({}, {"mode": GradientOptions("reversible")}),
+        ({}, {"lane_bits": 1}),
+    ],
+)
+def test_what_is_not_one_matrix(changes: dict, options: dict) -> None:
+    case = dataclasses.replace(StepCase(layers=12, sizes=(256,)), **changes)
+    model = case.model()
+    steps = case.steps(model, case.program(model, **options), True)
+    assert not steps._steps.as_matrix(case.sizes[0])
+    check_equal(case, 2, **options)
+
+
 def test_the_last_batch_may_be_shorter() -> None:
     check_equal(StepCase(sizes=(32, 32, 5, 32)), 4)
 
@@ -138,6 +183,7 @@ CUT = [
     StepCase(sizes=(33,) * 12, encoding="reuploading", encoding_options={"trainable": "weights_and_biases"}),
     StepCase(n_qubits=9, n_features=9, sizes=(20,) * 12, optimizer="sgd", optimizer_options={"momentum": 0.9}),
     StepCase(n_qubits=5, n_features=20, encoding="amplitude", sizes=(7,) * 12),
+    StepCase(layers=12, sizes=(131,) * 12),  # as one matrix
 ]
 
 

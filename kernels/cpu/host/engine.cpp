@@ -19,6 +19,7 @@
 #include "prepared_shape.hpp"
 #include "prepared_tables.hpp"
 #include "prepared_values.hpp"
+#include "shared_matrix.hpp"
 
 namespace qmltrain {
 
@@ -31,8 +32,23 @@ template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set)
   if constexpr (sizeof(Real) == 4) return *set.single;
   else return *set.dual;
 }
+template <class Real> const MatrixKernels<Real>& matrix_kernels_of(const StageSet& set) {
+  if constexpr (sizeof(Real) == 4) return *set.single;
+  else return *set.dual;
+}
 
 }  // namespace
+
+const StageSet& stage_set(const std::string& name) {
+  const StageSet* sets[] = {
+#if defined(QMLTRAIN_X86)
+      &kStagesAvx512, &kStagesAvx2,
+#endif
+      &kStagesBaseline};
+  for (const StageSet* set : sets)
+    if (name == set->name) return *set;
+  throw std::invalid_argument("no instruction set is called " + name);
+}
 
 void tree_sum(double* rows, int count, std::size_t n) {
   while (count > 1) {
@@ -54,6 +70,7 @@ template <class Real> class Engine final : public EngineBase {
         workers_(std::size_t(team_.threads())),
         context_{plan_, kernels_of<Real>(set), *set.arithmetic, settings_, gate_runs_, team_, workers_,
                  std::size_t(kernels_of<Real>(set).lanes), 2 * std::size_t(kernels_of<Real>(set).lanes) * sizeof(Real)},
+        matrix_(context_, matrix_kernels_of<Real>(stage_set(set.name))),
         check_([this](bool calling) { check(calling); }) {
     shapes_.resize(kMaxLaneBits + 1);
     lane_bits_of_.fill(-1);
@@ -137,14 +154,27 @@ template <class Real> class Engine final : public EngineBase {
     const std::size_t n = std::size_t(n_raw()) + stages.n_sums();
     double* sums = place_sums(bundles, n, block_sums);
     drifts_.assign(bundles.size(), -1);
-    each_bundle(bundles, [&](const Bundle& bundle, int thread, bool one_thread) {
+    const std::size_t with_matrix = stages.wants_sample_gradients() ? 0 : bundles_with_matrix(bundles);
+    if (with_matrix) step_with_matrix(bundles, with_matrix, angles, first, stages, sums, n);
+    each_bundle(bundles, with_matrix, [&](const Bundle& bundle, int thread, bool one_thread) {
       Worker& worker = workers_[std::size_t(thread)];
-      drifts_[std::size_t(bundle.index)] = step_bundle(bundle, worker, one_thread, angles, first, stages, sums, n);
+      drifts_[std::size_t(bundle.index)] =
+          step_bundle(bundle, worker, one_thread, angles, first, stages, sums, n, nullptr);
     });
     add_sums(bundles, n, sums, block_sums);
     return *std::max_element(drifts_.begin(), drifts_.end());
   }
 
+  bool as_matrix(int batch, bool sample_gradients) const override {
+    int units = 0;
+    for (int first = 0; first < batch; first += kBlock) {
+      const int in_block = std::min(kBlock, batch - first), b = lane_bits_of_[std::size_t(in_block)];
+      if (b < 0) throw std::logic_error("no shape for a block of " + std::to_string(in_block) + " samples");
+      if (b) break;
+      units += (in_block + int(context_.lanes) - 1) / int(context_.lanes);
+    }
+    return units && !sample_gradients && matrix_.worth(*shapes_[0], units);
+  }
   void work_alone(bool alone) override { team_.work_alone(alone); }
   void one_bundle_at_a_time(bool one) override { one_bundle_ = one; }
   int threads() const override { return team_.threads(); }
@@ -203,23 +233,27 @@ template <class Real> class Engine final : public EngineBase {
   }
 
   // job(bundle, thread, whether others are worked on at the same time: else its tiles may use the whole team)
-  template <class Job> void each_bundle(const std::vector<Bundle>& bundles, Job job) {
-    const int threads = team_.threads(), n = int(bundles.size());
+  template <class Job> void each_bundle(const std::vector<Bundle>& bundles, Job job) { each_bundle(bundles, 0, job); }
+
+  // from bundle `first` on
+  template <class Job> void each_bundle(const std::vector<Bundle>& bundles, std::size_t first, Job job) {
+    const int threads = team_.threads(), n = int(bundles.size() - first);
+    if (!n) return;
     bool tiled = false;
-    for (const Bundle& bundle : bundles) {
-      const Shape& shape = shapes_[std::size_t(bundle.lane_bits)]->shape;
+    for (std::size_t i = first; i < bundles.size(); i++) {
+      const Shape& shape = shapes_[std::size_t(bundles[i].lane_bits)]->shape;
       tiled = tiled || !shape.resident || shape.share_bits;
     }
     cancelled_ = false;
     last_check_ = std::chrono::steady_clock::now();
     if (team_.alone() || one_bundle_ || (tiled && n < 2 * threads && n % threads) || n == 1) {
-      for (const Bundle& bundle : bundles) {
-        job(bundle, 0, false);
+      for (std::size_t i = first; i < bundles.size(); i++) {
+        job(bundles[i], 0, false);
         check(true);
       }
     } else {
       team_.do_jobs(n, [&](int i, int thread) {
-        job(bundles[std::size_t(i)], thread, true);
+        job(bundles[first + std::size_t(i)], thread, true);
         check(thread == 0);
       });
     }
@@ -273,10 +307,37 @@ template <class Real> class Engine final : public EngineBase {
       }
   }
 
-  // A bundle of a training step, all the way; its largest drift, or -1.
+  // The first so many bundles go through the circuit as one matrix.
+  std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles) const {
+    std::size_t count = 0;
+    int units = 0;
+    for (; count < bundles.size() && !bundles[count].lane_bits; count++) units += bundles[count].count;
+    return count && matrix_.worth(*shapes_[0], units) ? count : 0;
+  }
+
+  void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
+                        const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
+                        double* sums, std::size_t n_sums) {
+    const int sets = std::min<int>(SharedMatrix<Real>::kSets, int(count));
+    matrix_.forward(*shapes_[0], angles, workers_[0], check_);
+    team_.do_jobs(sets, [&](int set, int thread) {
+      const std::size_t begin = count * std::size_t(set) / std::size_t(sets);
+      const std::size_t end = count * std::size_t(set + 1) / std::size_t(sets);
+      for (std::size_t i = begin; i < end; i++) {
+        const MatrixShare share{set, i == begin};
+        step_bundle(bundles[i], workers_[std::size_t(thread)], true, angles, first, stages, sums, n_sums, &share);
+      }
+    });
+    matrix_.backward(*shapes_[0], sets, workers_[0], check_, sums + n_sums * std::size_t(bundles[0].unit[0].index));
+  }
+
+  // The set of sums that a bundle is added to where the circuit is one matrix, and whether it is the first there.
+  struct MatrixShare { int set; bool first; };
+
+  // A bundle of a training step, all the way; its largest drift, or -1. matrix: not nullptr where the circuit is one.
   double step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
                      const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
-                     double* sums, std::size_t n_sums) {
+                     double* sums, std::size_t n_sums, const MatrixShare* matrix) {
     const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
     const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
     const Unit& last = bundle.unit[units - 1];
@@ -295,7 +356,8 @@ template <class Real> class Engine final : public EngineBase {
     worker.states.reserve(shape.unit_bytes() * units);
     const Inputs in{count, angles, per_sample, initial, from};
     Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
-    execution.forward();
+    if (matrix) matrix_.apply(execution);
+    else execution.forward();
     for (std::size_t u = 0; u < units; u++)
       if (bundle.unit[u].count < kSideBySide) std::fill_n(strings + u * n_values, n_values, 0.0);
     execution.observe({}, StringValues::by_unit(strings, M, kSideBySide));
@@ -305,6 +367,10 @@ template <class Real> class Engine final : public EngineBase {
                      sums + n_sums * std::size_t(unit.index) + R, worker.stage);
     }
     execution.observe(StringValues::by_unit(cotangents, M, kSideBySide), {});
+    if (matrix) {
+      matrix_.add(execution, matrix->set, matrix->first);
+      return -1;
+    }
     const bool drifts = settings_.interval <= 0 && !shape.keep;
     double drift[kMostBundled * kBlock];
     Gradients out;
@@ -357,6 +423,7 @@ template <class Real> class Engine final : public EngineBase {
   Team team_;
   std::vector<Worker> workers_;
   Context<Real> context_;
+  SharedMatrix<Real> matrix_;
   std::function<void(bool)> check_;
   std::vector<std::unique_ptr<PreparedShape<Real>>> shapes_;  // by lane qubits
   std::array<int, kBlock + 1> lane_bits_of_;                  // of blocks of so many samples; -1: not known

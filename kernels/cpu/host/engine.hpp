@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "buffer.hpp"
@@ -14,6 +15,7 @@
 #include "plan.hpp"
 #include "sample_stages.hpp"
 #include "settings.hpp"
+#include "stages.hpp"
 
 namespace qmltrain {
 
@@ -57,6 +59,8 @@ class EngineBase {
   // Interrupted.
   virtual double step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
                       const SampleStages& stages, double* block_sums) = 0;
+  // Whether a step of so many samples takes the shared part of the circuit as one matrix (shared_matrix.hpp).
+  virtual bool as_matrix(int batch, bool sample_gradients) const = 0;
   virtual void work_alone(bool alone) = 0;                // whether the calling thread does everything itself
   virtual void one_bundle_at_a_time(bool one) = 0;        // all threads on its tiles: where memory is short
   virtual int threads() const = 0;
@@ -65,6 +69,9 @@ class EngineBase {
 };
 
 // dual: complex128, else complex64
+// Throws std::invalid_argument for a set that was not compiled.
+const StageSet& stage_set(const std::string& name);
+
 // Rows added in place along the fixed tree (neighbours in pairs, a last one passed up) into row 0.
 void tree_sum(double* rows, int count, std::size_t n);
 

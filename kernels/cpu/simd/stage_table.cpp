@@ -1,6 +1,7 @@
 // The table of the stages of a training step, of one instruction set. Compiled once a set with -DVB=64|32|16
 // -DSTAGES=kStagesAvx512|kStagesAvx2|kStagesBaseline; apart from kernel_table.cpp, whose code depends on what is
 // compiled with it.
+#include "shared_matrix.hpp"
 #include "stage_losses.hpp"
 #include "stage_update.hpp"
 
@@ -26,10 +27,12 @@ constexpr qmltrain::StageKernels make_stages() {
 }
 
 constexpr qmltrain::StageKernels kStages = make_stages();
+constexpr qmltrain::MatrixKernels<float> kSingle = make_matrix<float>();
+constexpr qmltrain::MatrixKernels<double> kDual = make_matrix<double>();
 
 }  // namespace
 
 namespace qmltrain {
 extern const StageSet STAGES;
-const StageSet STAGES = {SET_NAME, &kStages};
+const StageSet STAGES = {SET_NAME, &kStages, &kSingle, &kDual};
 }  // namespace qmltrain

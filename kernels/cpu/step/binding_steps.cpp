@@ -21,17 +21,6 @@ template <class T, class Array> std::vector<T> list_of(const Array& array) {
   return std::vector<T>(array.data(), array.data() + array.size());
 }
 
-const StageKernels& stages_of(const std::string& set_name) {
-  const StageSet* sets[] = {
-#if defined(QMLTRAIN_X86)
-      &kStagesAvx512, &kStagesAvx2,
-#endif
-      &kStagesBaseline};
-  for (const StageSet* set : sets)
-    if (set_name == set->name) return *set->kernels;
-  throw nb::value_error("instruction set is not available");
-}
-
 // numbers (slots, 2): scale, offset; indices (slots, 3): weight, bias, feature; -1: none
 AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots, std::int64_t n_circuit,
                         std::int64_t n_features, const char* what) {
@@ -76,7 +65,7 @@ class StepsHandle {
     expect(n_outputs >= 1 && (head == "linear" || std::size_t(n_outputs) == K), "head: a wrong number of outputs");
     expect(class_weights.size() == 0 || class_weights.size() == std::size_t(n_classes), "class weights: wrong shape");
     auto chain = std::make_unique<Chain>(
-        stages_of(program.set_name()), std::move(angles), states,
+        *stage_set(program.set_name()).kernels, std::move(angles), states,
         Observables(std::size_t(program.n_strings()), list_of<std::int32_t>(observable_start),
                     list_of<std::int32_t>(observable_string), list_of<double>(observable_value),
                     list_of<double>(observable_constant)),
@@ -89,9 +78,11 @@ class StepsHandle {
     auto moves = std::make_unique<Optimizer>(optimizer, list_of<double>(optimizer_numbers), P);
     StepRecipe recipe{std::size_t(n_circuit), std::size_t(program.n_shared()), list_of<std::int64_t>(layers),
                       std::size_t(n_layers), list_of<std::uint8_t>(frozen), clip_norm, one_bundle};
-    steps_ = std::make_unique<Steps>(program.engine(), stages_of(program.set_name()), std::move(recipe),
+    steps_ = std::make_unique<Steps>(program.engine(), *stage_set(program.set_name()).kernels, std::move(recipe),
                                      std::move(chain), std::move(moves));
   }
+
+  bool as_matrix(int batch) const { return steps_->as_matrix(batch); }
 
   // (steps done, why the span ended)
   std::tuple<std::size_t, std::string> run(Numbers features, Vector1 targets, Ints1 rows, Ints1 offsets,
@@ -168,6 +159,7 @@ void bind_steps(nb::module_& m) {
            "observable_start"_a, "observable_string"_a, "observable_value"_a, "observable_constant"_a, "head"_a,
            "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a, "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a,
            "layers"_a, "n_layers"_a, "frozen"_a, "clip_norm"_a, "one_bundle"_a)
+      .def("as_matrix", &StepsHandle::as_matrix, "batch"_a)
       .def("run", &StepsHandle::run, nb::kw_only(), "features"_a, "targets"_a, "rows"_a, "offsets"_a,
            "learning_rates"_a, "seconds"_a, "steps_before"_a, "parameters"_a, "optimizer"_a, "metrics"_a,
            "layer_norms"_a, "gradient_steps"_a, "gradients"_a, "parameter_steps"_a, "after"_a, "stop"_a);

@@ -50,6 +50,12 @@ class CpuTrainingSteps:
             one_bundle=_states_at_once(program) < program.kernels.threads,
         )
 
+    def as_matrix(self, batch: int) -> bool:
+        """Whether steps of so many samples take the shared part of the circuit as one matrix
+        (kernels/cpu/host/shared_matrix.hpp)."""
+        self.program.prepare(batch)
+        return bool(self._steps.as_matrix(batch))
+
     def run(self, inputs: SpanInputs, stop: Callable[[], bool]) -> SpanRows:
         n_steps, recipe = len(inputs.learning_rates_T), self.recipe
         for batch in np.unique(np.diff(inputs.offsets_T1)).tolist():
