@@ -1,6 +1,6 @@
-// The second border between host code and instruction sets: what a training step does with the samples of a unit around
-// the circuit (observables, head, loss), and with the parameters (norms, optimisers). Plain data and a table of function
-// pointers, as in kernels.hpp.
+// The second border between host code and instruction sets: what a training step does with the samples of a unit
+// around the circuit (observables, head, loss), and with the parameters (norms, optimisers). Plain data and a table of
+// function pointers, as in kernels.hpp.
 //
 // Words and letters
 //   lanes    the samples of a unit side by side: every quantity of samples is an array [quantity][kSideBySide] of
@@ -92,10 +92,11 @@ template <class Real> struct MatrixKernels {
   // out = matrix in, of one unit's states, whose imaginary parts are 0
   void (*apply)(const char* matrix, std::size_t stride, std::size_t N, const char* in, char* out);
   // sums [row][real, imaginary][column][lane] += bra in, of `units` units at these strides of bytes; fresh: =
-  void (*outer)(std::size_t N, int units, const char* bra, std::size_t bra_stride, const char* in, std::size_t in_stride,
-                Real* sums, bool fresh);
+  void (*outer)(std::size_t N, int units, const char* bra, std::size_t bra_stride, const char* in,
+                std::size_t in_stride, Real* sums, bool fresh);
   // Columns of bra: sums over lanes of n sets of sums, set_stride numbers apart, added in their order
-  void (*columns)(std::size_t N, const Real* sums, std::size_t n, std::size_t set_stride, char* bra, std::size_t stride);
+  void (*columns)(std::size_t N, const Real* sums, std::size_t n, std::size_t set_stride, char* bra,
+                  std::size_t stride);
 };
 
 struct StageSet {

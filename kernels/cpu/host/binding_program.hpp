@@ -87,7 +87,8 @@ class Program {
   Program(PlanData plan, const std::string& set_name, const std::string& precision, const std::string& mode,
           int interval, int threads, bool fusion, int share_row_bits, std::size_t table_bytes)
       : n_shared_(plan.n_shared), n_per_sample_(plan.n_per_sample), n_strings_(int(plan.strings.size())),
-        n_qubits_(plan.n_qubits), amplitude_encoded_(plan.amplitude_encoded), dual_(is_dual(precision)), set_name_(set_name) {
+        n_qubits_(plan.n_qubits), amplitude_encoded_(plan.amplitude_encoded), dual_(is_dual(precision)),
+        set_name_(set_name) {
     Settings settings;
     settings.mode = mode_of(mode);
     settings.interval = interval;

@@ -147,34 +147,10 @@ template <class Real> class Engine final : public EngineBase {
     gate_runs_.slot_gradient(total, gradient);
   }
 
+  // engine_step.hpp
   double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
-              double* block_sums) override {
-    prepare(angles);
-    std::vector<Bundle> bundles = make_bundles(count);
-    const std::size_t n = std::size_t(n_raw()) + stages.n_sums();
-    double* sums = place_sums(bundles, n, block_sums);
-    drifts_.assign(bundles.size(), -1);
-    const std::size_t with_matrix = stages.wants_sample_gradients() ? 0 : bundles_with_matrix(bundles);
-    if (with_matrix) step_with_matrix(bundles, with_matrix, angles, first, stages, sums, n);
-    each_bundle(bundles, with_matrix, [&](const Bundle& bundle, int thread, bool one_thread) {
-      Worker& worker = workers_[std::size_t(thread)];
-      drifts_[std::size_t(bundle.index)] =
-          step_bundle(bundle, worker, one_thread, angles, first, stages, sums, n, nullptr);
-    });
-    add_sums(bundles, n, sums, block_sums);
-    return *std::max_element(drifts_.begin(), drifts_.end());
-  }
-
-  bool as_matrix(int batch, bool sample_gradients) const override {
-    int units = 0;
-    for (int first = 0; first < batch; first += kBlock) {
-      const int in_block = std::min(kBlock, batch - first), b = lane_bits_of_[std::size_t(in_block)];
-      if (b < 0) throw std::logic_error("no shape for a block of " + std::to_string(in_block) + " samples");
-      if (b) break;
-      units += (in_block + int(context_.lanes) - 1) / int(context_.lanes);
-    }
-    return units && !sample_gradients && matrix_.worth(*shapes_[0], units);
-  }
+              double* block_sums) override;
+  bool as_matrix(int batch, bool sample_gradients) const override;
   void work_alone(bool alone) override { team_.work_alone(alone); }
   void one_bundle_at_a_time(bool one) override { one_bundle_ = one; }
   int threads() const override { return team_.threads(); }
@@ -307,85 +283,17 @@ template <class Real> class Engine final : public EngineBase {
       }
   }
 
-  // The first so many bundles go through the circuit as one matrix.
-  std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles) const {
-    std::size_t count = 0;
-    int units = 0;
-    for (; count < bundles.size() && !bundles[count].lane_bits; count++) units += bundles[count].count;
-    return count && matrix_.worth(*shapes_[0], units) ? count : 0;
-  }
-
-  void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
-                        const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
-                        double* sums, std::size_t n_sums) {
-    const int sets = std::min<int>(SharedMatrix<Real>::kSets, int(count));
-    matrix_.forward(*shapes_[0], angles, workers_[0], check_);
-    team_.do_jobs(sets, [&](int set, int thread) {
-      const std::size_t begin = count * std::size_t(set) / std::size_t(sets);
-      const std::size_t end = count * std::size_t(set + 1) / std::size_t(sets);
-      for (std::size_t i = begin; i < end; i++) {
-        const MatrixShare share{set, i == begin};
-        step_bundle(bundles[i], workers_[std::size_t(thread)], true, angles, first, stages, sums, n_sums, &share);
-      }
-    });
-    matrix_.backward(*shapes_[0], sets, workers_[0], check_, sums + n_sums * std::size_t(bundles[0].unit[0].index));
-  }
-
   // The set of sums that a bundle is added to where the circuit is one matrix, and whether it is the first there.
   struct MatrixShare { int set; bool first; };
 
-  // A bundle of a training step, all the way; its largest drift, or -1. matrix: not nullptr where the circuit is one.
+  // engine_step.hpp
+  std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles) const;
+  void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
+                        const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
+                        double* sums, std::size_t n_sums);
   double step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
                      const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
-                     double* sums, std::size_t n_sums, const MatrixShare* matrix) {
-    const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
-    const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
-    const Unit& last = bundle.unit[units - 1];
-    const int from = bundle.unit[0].first, count = last.first + last.count - from;
-    const bool encoding = stages.wants_sample_gradients();
-    // angles, their gradients, states
-    const std::size_t n_angles = std::size_t(count) * std::size_t(plan_.n_per_sample);
-    const std::size_t n_amplitudes = plan_.amplitude_encoded ? std::size_t(count) << plan_.n_qubits : 0;
-    worker.sample_inputs.reserve((2 * n_angles + n_amplitudes) * sizeof(double));
-    double* per_sample = worker.sample_inputs.template as<double>();
-    double *gradients = per_sample + n_angles, *initial = n_amplitudes ? gradients + n_angles : nullptr;
-    stages.inputs(first + from, count, per_sample, initial);
-    const std::size_t n_values = M * kSideBySide;
-    worker.string_values.reserve(2 * units * n_values * sizeof(double));
-    double *strings = worker.string_values.template as<double>(), *cotangents = strings + units * n_values;
-    worker.states.reserve(shape.unit_bytes() * units);
-    const Inputs in{count, angles, per_sample, initial, from};
-    Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
-    if (matrix) matrix_.apply(execution);
-    else execution.forward();
-    for (std::size_t u = 0; u < units; u++)
-      if (bundle.unit[u].count < kSideBySide) std::fill_n(strings + u * n_values, n_values, 0.0);
-    execution.observe({}, StringValues::by_unit(strings, M, kSideBySide));
-    for (std::size_t u = 0; u < units; u++) {
-      const Unit& unit = bundle.unit[u];
-      stages.outputs(first + unit.first, unit.count, strings + u * n_values, cotangents + u * n_values,
-                     sums + n_sums * std::size_t(unit.index) + R, worker.stage);
-    }
-    execution.observe(StringValues::by_unit(cotangents, M, kSideBySide), {});
-    if (matrix) {
-      matrix_.add(execution, matrix->set, matrix->first);
-      return -1;
-    }
-    const bool drifts = settings_.interval <= 0 && !shape.keep;
-    double drift[kMostBundled * kBlock];
-    Gradients out;
-    if (drifts) out.drift = drift;
-    out.first = from;
-    if (encoding) out.per_sample = gradients, std::fill_n(gradients, n_angles, 0.0);
-    execution.backward(out, sums, n_sums, nullptr);
-    for (std::size_t u = 0; encoding && u < units; u++) {
-      const Unit& unit = bundle.unit[u];
-      stages.sample_gradients(first + unit.first, unit.count,
-                              gradients + std::size_t(unit.first - from) * std::size_t(plan_.n_per_sample),
-                              sums + n_sums * std::size_t(unit.index) + R);
-    }
-    return drifts ? *std::max_element(drift, drift + count) : -1;
-  }
+                     double* sums, std::size_t n_sums, const MatrixShare* matrix);
 
   void execute_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,
                     const Gradients& out) {
@@ -433,6 +341,12 @@ template <class Real> class Engine final : public EngineBase {
   std::chrono::steady_clock::time_point last_check_;
   bool one_bundle_ = false;
 };
+
+}  // namespace qmltrain
+
+#include "engine_step.hpp"
+
+namespace qmltrain {
 
 std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual,
                                         const Settings& settings) {

@@ -1,8 +1,8 @@
 // SampleStages: what a training step does with samples before, between and after the circuit's forward and backward.
 //
-// The engine calls them for a unit or a bundle at a time, on the thread that has it, with memory of that thread: a stage
-// must not write anything else. What they add up over samples goes into sums beside the raw sums of the unit, which the
-// engine adds along the same tree.
+// The engine calls them for a unit or a bundle at a time, on the thread that has it, with memory of that thread: a
+// stage must not write anything else. What they add up over samples goes into sums beside the raw sums of the unit,
+// which the engine adds along the same tree.
 #pragma once
 #include "buffer.hpp"
 #include "stages.hpp"

@@ -1,17 +1,17 @@
 // SharedMatrix: the shared part of a small circuit as one matrix, applied to the samples instead of its gates.
 //
 // Where samples enter in the initial state alone (an angle or amplitude encoding before the ansatz), everything after
-// it is one matrix S, the same for all samples: psi = S psi_0. It is had by taking the N = 2^n basis states through the
-// circuit as if they were samples. With many more samples than that, S psi_0 costs less than the gates:
+// it is one matrix S, the same for all samples: psi = S psi_0. It is had by taking the N = 2^n basis states through
+// the circuit as if they were samples. With many more samples than that, S psi_0 costs less than the gates:
 //
 //   forward    S from the basis states; of each sample psi = S psi_0, 2 N^2 multiply-adds
 //   stages     expectations, head, loss, cotangents, bra = sum_m c_m O_m psi, as ever
-//   backward   dL/dS is sum_b bra_b psi_0b^T, again 2 N^2 multiply-adds a sample: its column k is the bra that goes with
-//              basis state k, and going back through the circuit with these N states gives the raw sums of all samples
+//   backward   dL/dS is sum_b bra_b psi_0b^T, again 2 N^2 multiply-adds a sample: its column k is the bra that goes
+//              with basis state k, and going back through the circuit with these N states gives the raw sums of all samples
 //
-// (psi_0 is real.) All of it in the scaled form and the frame of the shape, as the states themselves. Sums over samples
-// are taken in at most kSets sets of units, whatever the number of threads, and lane by lane, then set by set, then over
-// the lanes: the same bits whoever computes.
+// (psi_0 is real.) All of it in the scaled form and the frame of the shape, as the states themselves. Sums over
+// samples are taken in at most kSets sets of units, whatever the number of threads, and lane by lane, then set by set,
+// then over the lanes: the same bits whoever computes.
 #pragma once
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,5 @@
-// Observables, heads and sums over samples: sparse and small dense matrices times quantities of samples, see stages.hpp.
+// Observables, heads and sums over samples: sparse and small dense matrices times quantities of samples, see
+// stages.hpp.
 //
 // Launch geometry: a call takes the samples of one unit, `count` of them in vectors of kDoubles.
 #pragma once

@@ -17,8 +17,8 @@ struct Batch {
   const double* sample(int i) const { return features + std::size_t(rows[i]) * n_features; }
   double target(int i) const { return targets[rows[i]]; }
 
-  // Rows come in any order, so no hardware prefetcher finds them: those that come kAhead samples later, in this batch or
-  // a later one, are asked for.
+  // Rows come in any order, so no hardware prefetcher finds them: those that come kAhead samples later, in this batch
+  // or a later one, are asked for.
   void prefetch(int first, int count) const {
     constexpr int kAhead = 64;
     constexpr std::size_t kLines = 4, kLine = 64;

@@ -38,8 +38,8 @@ AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots
 
 class StepsHandle {
  public:
-  StepsHandle(Program& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features, Numbers shared_numbers,
-              Ints shared_indices, Numbers sample_numbers, Ints sample_indices, double pad_with, bool normalize,
+  StepsHandle(Program& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features,
+              Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices, double pad_with, bool normalize,
               Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
               const std::string& head, int n_outputs, const std::string& loss, int n_classes, double delta,
               Vector1 class_weights, const std::string& optimizer, Vector1 optimizer_numbers, Ints1 layers,
@@ -151,10 +151,11 @@ void bind_steps(nb::module_& m) {
   m.def("native_losses", &loss_names);
   m.def("native_optimizers", &optimizer_names);
   nb::class_<StepsHandle>(m, "Steps")
-      .def(nb::init<Program&, std::int64_t, std::int64_t, std::int64_t, Numbers, Ints, Numbers, Ints, double, bool, Ints1, Ints1,
-                    Vector1, Vector1, const std::string&, int, const std::string&, int, double, Vector1,
+      .def(nb::init<Program&, std::int64_t, std::int64_t, std::int64_t, Numbers, Ints, Numbers, Ints, double, bool,
+                    Ints1, Ints1, Vector1, Vector1, const std::string&, int, const std::string&, int, double, Vector1,
                     const std::string&, Vector1, Ints1, std::int64_t, Bytes1, double, bool>(),
-           nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a, "shared_numbers"_a,
+           nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a,
+           "shared_numbers"_a,
            "shared_indices"_a, "sample_numbers"_a, "sample_indices"_a, "pad_with"_a, "normalize"_a,
            "observable_start"_a, "observable_string"_a, "observable_value"_a, "observable_constant"_a, "head"_a,
            "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a, "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a,

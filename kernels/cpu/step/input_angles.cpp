@@ -17,7 +17,8 @@ InputAngles::InputAngles(AngleColumns shared, AngleColumns per_sample)
       sample_weights_(targets(per_sample_.weight, nullptr)), sample_biases_(targets(per_sample_.bias, nullptr)),
       trainable_encoding_(!sample_weights_.empty() || !sample_biases_.empty()), factor_(per_sample_.scale),
       addend_(per_sample_.offset) {
-  for (std::size_t s = 0; s < per_sample_.size(); s++) in_order_ = in_order_ && per_sample_.feature[s] == std::int64_t(s);
+  for (std::size_t s = 0; s < per_sample_.size(); s++)
+    in_order_ = in_order_ && per_sample_.feature[s] == std::int64_t(s);
 }
 
 void InputAngles::set(const double* parameters, double* shared) {

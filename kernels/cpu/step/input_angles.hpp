@@ -1,10 +1,10 @@
-// InputAngles: parameters and features to the angles of slots, and slot gradients back to parameters: the chain rule of
-// qmltrain/training/angles.py.
+// InputAngles: parameters and features to the angles of slots, and slot gradients back to parameters: the chain rule
+// of qmltrain/training/angles.py.
 //
 //   value = scale f theta[weight] + theta[bias] + offset
 //
-// with f = 1 for shared slots, and the value of a feature for per-sample ones; an index of -1: the weight is 1, there is
-// no bias.
+// with f = 1 for shared slots, and the value of a feature for per-sample ones; an index of -1: the weight is 1, there
+// is no bias.
 #pragma once
 #include <cstdint>
 #include <vector>

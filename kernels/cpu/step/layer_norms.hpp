@@ -11,7 +11,8 @@ namespace qmltrain {
 class LayerNorms {
  public:
   // group (P): the layer of each parameter, below n_layers.
-  LayerNorms(const std::vector<std::int64_t>& group, std::size_t n_layers) : n_layers_(n_layers), squares_(group.size()) {
+  LayerNorms(const std::vector<std::int64_t>& group, std::size_t n_layers)
+      : n_layers_(n_layers), squares_(group.size()) {
     for (std::size_t p = 0; p < group.size(); p++) {
       if (runs_.empty() || runs_.back().layer != group[p]) runs_.push_back({p, p, group[p]});
       runs_.back().end = p + 1;

@@ -28,7 +28,8 @@ void Optimizer::update(const StageKernels& kernels, std::int64_t step, double le
   if (!arrays_.empty()) call.first = arrays_[0].data();
   if (adam_) {
     call.second = arrays_[1].data();
-    call.correction_1 = 1.0 - std::pow(beta_1_, double(step)), call.correction_2 = 1.0 - std::pow(beta_2_, double(step));
+    call.correction_1 = 1.0 - std::pow(beta_1_, double(step));
+    call.correction_2 = 1.0 - std::pow(beta_2_, double(step));
   }
   (adam_ ? kernels.adam : kernels.sgd)(call);
 }

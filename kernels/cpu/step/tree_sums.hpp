@@ -1,5 +1,5 @@
-// TreeSums: the fixed tree over blocks (qmltrain/training/reduction.py) where blocks come some at a time. Nodes are rows
-// of n sums; a node of 2^l blocks depends on these blocks alone, so that ranks may make them and exchange them.
+// TreeSums: the fixed tree over blocks (qmltrain/training/reduction.py) where blocks come some at a time. Nodes are
+// rows of n sums; a node of 2^l blocks depends on these blocks alone, so that ranks may make them and exchange them.
 #pragma once
 #include <utility>
 #include <vector>
