@@ -7,7 +7,8 @@
 //   forward    S from the basis states; of each sample psi = S psi_0, 2 N^2 multiply-adds
 //   stages     expectations, head, loss, cotangents, bra = sum_m c_m O_m psi, as ever
 //   backward   dL/dS is sum_b bra_b psi_0b^T, again 2 N^2 multiply-adds a sample: its column k is the bra that goes
-//              with basis state k, and going back through the circuit with these N states gives the raw sums of all samples
+//              with basis state k, and going back through the circuit with these N states gives the raw sums of all
+//              samples
 //
 // (psi_0 is real.) All of it in the scaled form and the frame of the shape, as the states themselves. Sums over
 // samples are taken in at most kSets sets of units, whatever the number of threads, and lane by lane, then set by set,

@@ -39,7 +39,8 @@ AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots
 class StepsHandle {
  public:
   StepsHandle(Program& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features,
-              Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices, double pad_with, bool normalize,
+              Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices,
+              double pad_with, bool normalize,
               Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
               const std::string& head, int n_outputs, const std::string& loss, int n_classes, double delta,
               Vector1 class_weights, const std::string& optimizer, Vector1 optimizer_numbers, Ints1 layers,
