@@ -35,7 +35,7 @@ def main() -> None:
     from tests.circuit.strategies import random_inputs
     from tests.engines.cases import hea
     from tests.engines.comparison import assert_close, run
-    from tests.training.step_cases import check_equal, encoding_cases, head_and_loss_cases
+    from tests.training.step_cases import StepCase, check_equal, encoding_cases, head_and_loss_cases
 
     quick = sys.argv[2:] == ["quick"]
     modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
@@ -78,7 +78,8 @@ def main() -> None:
             count += 1
     print(f"{count} cases agree with the reference")
 
-    steps = [*encoding_cases(), *head_and_loss_cases()]
+    one_matrix = StepCase(n_qubits=4, n_features=4, layers=12, sizes=(250,))
+    steps = [one_matrix, *encoding_cases(), *head_and_loss_cases()]
     for case in steps:
         for lane_bits in (None, 2):  # units of a block on several threads
             check_equal(case, 2, threads=3, lane_bits=lane_bits)
