@@ -40,10 +40,19 @@ class BatchOrder:
         """Batches an epoch."""
         return -(-len(self.rows) // self.batch_size)
 
+    def shuffled(self, epoch: int) -> RowArray:
+        """All rows in the order of `epoch` (from 0)."""
+        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        return generator.permutation(self.rows)
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where the batches begin among `shuffled` rows, and the end, (n_batches + 1,)."""
+        return np.minimum(np.arange(self.n_batches + 1) * self.batch_size, len(self.rows))
+
     def batches(self, epoch: int) -> list[RowArray]:
         """The row arrays of `epoch` (from 0) in order; together each row once."""
-        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
-        shuffled = generator.permutation(self.rows)
+        shuffled = self.shuffled(epoch)
         return [shuffled[start : start + self.batch_size] for start in range(0, len(shuffled), self.batch_size)]
 
 

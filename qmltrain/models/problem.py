@@ -131,16 +131,16 @@ class TrainingData:
 
     def slabs(self, epoch: int, first: int) -> Iterator[Slab]:
         """All that is left of the epoch where the features are in memory, else `SLAB_BYTES` at a time."""
-        rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
-        rows, data = rows[first:], self.problem.data
-        whole = data.whole()
+        whole = self.problem.data.whole()
         if whole is not None:
             if self._targets is None:
                 self._targets = np.asarray(whole[1], dtype=np.float64)
-            yield Slab(whole[0], self._targets, np.concatenate(rows), _offsets(rows))
+            shuffled = self.problem.split.train if self._full_batch else self.order.shuffled(epoch)
+            yield Slab(whole[0], self._targets, np.asarray(shuffled, dtype=np.int64), self.order.offsets[first:])
             return
+        rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
         batches: list[Batch] = []
-        for batch in data.stream(rows):
+        for batch in self.problem.data.stream(rows[first:]):
             batches.append(batch)
             if sum(part.features_BF.nbytes for part in batches) >= SLAB_BYTES:
                 yield _slab(batches)
@@ -155,11 +155,8 @@ class TrainingData:
         return ("val", self.problem.stream(rows)) if len(rows) else None
 
 
-def _offsets(rows: list[np.ndarray]) -> np.ndarray:
-    return np.cumsum([0] + [len(batch) for batch in rows])
-
-
 def _slab(batches: list[Batch]) -> Slab:
     features_NF = np.concatenate([batch.features_BF for batch in batches])
     targets_N = np.concatenate([np.asarray(batch.labels, dtype=np.float64) for batch in batches])
-    return Slab(features_NF, targets_N, np.arange(len(targets_N)), _offsets([batch.rows for batch in batches]))
+    offsets_T1 = np.cumsum([0] + [len(batch.rows) for batch in batches])
+    return Slab(features_NF, targets_N, np.arange(len(targets_N)), offsets_T1)

@@ -159,3 +159,11 @@ def test_zero_row_is_named_with_its_row_number():
     source = array_source("npz", x, np.arange(50) % 2, ArrayNames("file"))
     with pytest.raises(InputError, match="row 33 is all zero"):
         PreparedData(source, Preprocessor.fit(source, np.arange(50), normalize=True))
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
+def test_offsets_say_where_batches_begin(n_rows, size):
+    order = BatchOrder(np.arange(n_rows) * 7, size, 3)
+    shuffled, offsets = order.shuffled(2), order.offsets
+    batches = [shuffled[begin:end].tolist() for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    assert batches == [batch.tolist() for batch in order.batches(2)]
