@@ -75,6 +75,7 @@ class Effort:
     peer_seconds: float
     budget: float
     limit: float
+    threads: tuple[int, ...] = (1,)
 
 
 def agreement(name: str, ours: list[float], theirs: list[float]) -> dict:
@@ -103,10 +104,10 @@ def spread(seconds: list[float]) -> dict:
     }
 
 
-def own_run(settings: list[str], folder: Path) -> tuple[own.RunView, dict]:
+def own_run(settings: list[str], folder: Path, threads: int = 1) -> tuple[own.RunView, dict]:
     """One run of the command in a new directory, which is not kept."""
     with tempfile.TemporaryDirectory(dir=folder) as directory:
-        run, process_seconds = own.train(settings, Path(directory) / "run")
+        run, process_seconds = own.train(settings, Path(directory) / "run", threads)
         measured = {
             "step_seconds": own.step_seconds(run),
             "steps": int(run.attributes["session_steps"]),
@@ -152,12 +153,13 @@ def measure(case: Case, pythons: dict[str, str], effort: Effort, folder: Path) -
             process = processes[name] = PeerProcess(name, PEERS[name], python, effort.limit)
             request = {"task": str(task_file), "steps": COMPARED_STEPS, "budget": effort.budget}
             results[name] = prepared(name, process.ask(request), losses)
-        rounds: list[dict] = []
+        rounds: dict[int, list[dict]] = {threads: [] for threads in effort.threads}
         kernel_times: list[float] = []
         times: dict[str, dict[str, list[float]]] = {name: {} for name in processes}
         for _ in range(effort.rounds):
-            rounds.append(own_run(own.overrides(case, data, effort.batches, steps), folder)[1])
-            agreement("qmltrain itself, in another run", losses, rounds[-1]["losses"])
+            for threads, measured in rounds.items():
+                measured.append(own_run(own.overrides(case, data, effort.batches, steps), folder, threads)[1])
+                agreement("qmltrain itself, in another run", losses, measured[-1]["losses"])
             kernel_times += repeat(kernel, effort.peer_seconds)
             for name, process in processes.items():
                 if not set(results[name]) & set(ABSENT):
@@ -169,7 +171,12 @@ def measure(case: Case, pythons: dict[str, str], effort: Effort, folder: Path) -
         if times[name]:
             results[name] |= fastest(results[name]["variants"], times[name])
     kernel_record = spread(kernel_times) | {"steps": len(kernel_times)}
-    return {"qmltrain": own_record(rounds), "kernel": kernel_record, **results}
+    records = {own_name(threads): own_record(measured) for threads, measured in rounds.items()}
+    return {**records, "kernel": kernel_record, **results}
+
+
+def own_name(threads: int) -> str:
+    return "qmltrain" if threads == 1 else f"qmltrain, {threads} threads"
 
 
 def add_times(found: dict, times: dict[str, list[float]], answer: dict) -> None:
@@ -235,13 +242,16 @@ def microseconds(seconds: float) -> str:
     return f"{1e6 * seconds:.3g}" if seconds < 1e-4 else f"{1e6 * seconds:,.0f}"
 
 
-def row(case: str, results: dict[str, dict], peers: list[str]) -> str:
+def row(case: str, results: dict[str, dict], peers: list[str], threads: tuple[int, ...] = (1,)) -> str:
     ours = results["qmltrain"]["step_seconds"]
+    teams = [results.get(own_name(n)) for n in threads if n != 1]
+    faster = [f" ({ours / team['step_seconds']:.2f} times)" if team else "" for team in teams]
     kernel = f"{ours / results['kernel']['step_seconds']:.2f}" if "kernel" in results else "-"
     timed = {name: results[name] for name in peers if name in results and not set(results[name]) & set(ABSENT)}
     others = [(found["step_seconds"], name) for name, found in timed.items()]
     best = f"{min(others)[0] / ours:.2f} ({min(others)[1]})" if others else "-"
-    cells = [case, cell(results["qmltrain"]), cell(results.get("kernel")), kernel]
+    cells = [case, cell(results["qmltrain"]), *(cell(team) + text for team, text in zip(teams, faster, strict=True))]
+    cells += [cell(results.get("kernel")), kernel]
     return "| " + " | ".join([*cells, *(cell(results.get(name)) for name in peers), best]) + " |"
 
 
@@ -282,8 +292,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--peer-seconds", type=float, default=5.0, help="of each peer, and of the kernel, in a round")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for the compared steps of a peer's variant")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds for any answer of a peer")
+    parser.add_argument("--threads", default="1", help="of qmltrain; 1,2: both, to compare (with --core -1)")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(words)
+    arguments.threads = tuple(sorted({1, *map(int, arguments.threads.split(","))}))
     arguments.peers = [name for name in arguments.peers.split(",") if name not in ("", "none")]
     arguments.pythons = dict(item.partition("=")[::2] for item in arguments.python)
     for option, names in (("--peers", arguments.peers), ("--python", arguments.pythons)):
@@ -312,7 +324,9 @@ def main(words: list[str]) -> None:
         "effort": vars(effort),
         "results": {},
     }
-    heads = ["n, layers, batch", "qmltrain train", "its kernel alone", "step / kernel", *pythons, "best peer / ours"]
+    heads = ["n, layers, batch", "qmltrain train"]
+    heads += [f"{threads} threads" for threads in effort.threads if threads != 1]
+    heads += ["its kernel alone", "step / kernel", *pythons, "best peer / ours"]
     print("Microseconds a step: median (quartiles) of all repeats.\n")
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)
     said: list[str] = []
@@ -325,7 +339,7 @@ def main(words: list[str]) -> None:
             else:
                 found = measure(case, pythons, effort, Path(folder))
         record["results"][name] = found
-        print(row(name, found, list(pythons)), flush=True)
+        print(row(name, found, list(pythons), effort.threads), flush=True)
         said += remarks(name, found)
         if arguments.json:
             arguments.json.write_text(json.dumps(record, indent=1) + "\n")
