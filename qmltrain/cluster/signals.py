@@ -1,8 +1,9 @@
-"""Signals that ask a run to stop: they set a flag, and the training looks at it between two chunks of samples.
+"""Signals that ask a run to stop: they set a flag, and the training looks at it every 50 ms of native steps, else
+between two chunks of samples.
 
 SLURM sends USR1 or USR2 some time before the limit (``sbatch --signal``), TERM at the limit and when a job is cancelled
-or preempted, a terminal that is closed sends HUP, and a person at the keyboard INT. All mean: finish the chunk, save a
-snapshot of the last whole step, leave with exit code 75. A second INT means: now.
+or preempted, a terminal that is closed sends HUP, and a person at the keyboard INT. All mean: finish what is at hand,
+save a snapshot of the last whole step, leave with exit code 75. A second INT means: now.
 """
 
 from __future__ import annotations

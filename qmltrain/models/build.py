@@ -122,18 +122,18 @@ def compile_model(
         EngineOptions(engine_config.threads, memory, engine_config.fusion),
     )
     chunk = chunk_size(program.forecast, len(model.observables.strings), samples)
-    step, why = _training_step(config, model, program, choices)
+    step, why = _training_step(config, model, program, choices, selection.engine.name)
     return Compiled(selection, program, Evaluator(model, program, chunk), step, why)
 
 
 def _training_step(
-    config: Config, model: Model, program: Program, choices: Mapping[str, Any] | None
+    config: Config, model: Model, program: Program, choices: Mapping[str, Any] | None, engine: str
 ) -> tuple[str, str]:
     """Of `Compiled`. A run that began before there were native steps goes on without."""
     options = group_options(config.optimizer, "learning_rate", "clip_norm")
     optimizer = call_builder(OPTIMIZERS, "optimizer", config.optimizer.name, options, model.n_parameters)
     if program.training_steps is None:
-        return "arrays", f"engine.name={config.engine.name} runs no spans of steps by itself"
+        return "arrays", f"engine.name={engine} runs no spans of steps by itself"
     reason = why_not_native(model, optimizer)
     if reason is not None:
         return "arrays", reason

@@ -106,13 +106,19 @@ def step_recipe(model: Model, optimizer: Optimizer | FullBatchOptimizer, plan: T
 def feature_columns(model: Model, x_BF: FloatArray) -> FloatArray:
     """(B, n_columns) what the native step takes of the features: those that are amplitudes, as they are, and f(x) of
     every different feature of an angle. No copy where these are the features. Raises InputError as `feature_value`."""
-    features = _distinct_features(model)
-    n_amplitudes = _n_amplitudes(model)
-    as_they_are = [(f.kind, f.indices) for f in features] == [("linear", (k,)) for k in range(x_BF.shape[1])]
-    if (as_they_are and not n_amplitudes) or (n_amplitudes and not features):
+    if as_they_are(model):
         return np.ascontiguousarray(x_BF, dtype=np.float64)
-    columns = [x_BF[:, k] for k in range(n_amplitudes)] + [feature_value(feature, x_BF) for feature in features]
+    columns = [x_BF[:, k] for k in range(_n_amplitudes(model))]
+    columns += [feature_value(feature, x_BF) for feature in _distinct_features(model)]
     return np.stack(columns, axis=1) if columns else np.empty((len(x_BF), 0))
+
+
+def as_they_are(model: Model) -> bool:
+    """Whether `feature_columns` are the features."""
+    features = _distinct_features(model)
+    if _n_amplitudes(model):
+        return not features
+    return [(f.kind, f.indices) for f in features] == [("linear", (k,)) for k in range(model.circuit.n_features)]
 
 
 def _n_amplitudes(model: Model) -> int:

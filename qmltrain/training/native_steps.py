@@ -15,12 +15,14 @@ from qmltrain.engines.protocol import FloatArray
 from qmltrain.engines.step_recipe import STEP_ROWS, SpanInputs, StepRecipe, TrainingSteps
 from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.gradients import StepAbandoned
-from qmltrain.training.native_recipe import feature_columns
+from qmltrain.training.native_recipe import as_they_are, feature_columns
 from qmltrain.training.optimizer_protocol import Optimizer
 from qmltrain.training.span import Slab, Span, StepRows
 from qmltrain.training.state import STEP_METRICS, TrainingState
 
 ROW_BYTES = 4 << 20  # of the rows of a span
+COLUMN_BYTES = 16 << 20  # of values of features that are kept for all samples in memory; else those of a span are made
+SPAN_COLUMN_BYTES = 2 << 20
 LARGEST_SPAN = 4096  # steps
 
 
@@ -30,7 +32,7 @@ class NativeSteps:
     def __init__(self, steps: TrainingSteps, recipe: StepRecipe, others: ArraySteps, optimizer: Optimizer) -> None:
         self._steps, self._recipe, self._others, self._optimizer = steps, recipe, others, optimizer
         self.format_lines = steps.format_lines
-        self._columns: tuple[FloatArray, FloatArray] | None = None  # of a slab's features, and these
+        self._columns: tuple[FloatArray, FloatArray | None] | None = None  # of a slab's features, and these
         self._slabs: Iterator[Slab] = iter(())
         self._slab: Slab | None = None
         self._first = self._next = -1  # the steps that take the first batch of the slab, and the next one
@@ -41,16 +43,17 @@ class NativeSteps:
             raise StepAbandoned
         slab, first = self._slab_of(state)
         n_steps = min(most, len(slab.offsets_T1) - 1 - first, self._most_rows(state.step, rows))
-        offsets_T1 = slab.offsets_T1[first : first + n_steps + 1]
+        columns = self._columns_of(slab, first, n_steps)
+        offsets_T1, n_steps = columns.offsets_T1, len(columns.offsets_T1) - 1
         rates_T = self._rates(state.step, n_steps)
         theta_P, before = state.theta_P.copy(), self._optimizer.state()
         gradient_steps = rows.gradients_of(state.step + 1, state.step + n_steps)
         parameter_steps = rows.parameters_of(state.step + 1, state.step + n_steps)
         found = self._steps.run(
             SpanInputs(
-                columns_NF=self._columns_of(slab),
-                targets_N=slab.targets_N,
-                rows=slab.rows,
+                columns_NF=columns.features_NF,
+                targets_N=columns.targets_N,
+                rows=columns.rows,
                 offsets_T1=offsets_T1,
                 learning_rates_T=rates_T,
                 seconds=seconds,
@@ -97,11 +100,23 @@ class NativeSteps:
             self._slab, self._first = next(self._slabs), state.step
         return self._slab, state.step - self._first
 
-    def _columns_of(self, slab: Slab) -> FloatArray:
-        """Made once for the arrays that all slabs share."""
+    def _columns_of(self, slab: Slab, first: int, n_steps: int) -> Slab:
+        """`n_steps` batches of the slab from `first` on, or as many as are of bounded size, with the columns of the
+        recipe for features: made once for the arrays that all slabs share, where these do not take much memory."""
+        model, offsets_T1 = self._others.evaluator.model, slab.offsets_T1[first : first + n_steps + 1]
+        row_bytes = 8 * self._recipe.n_columns
         if self._columns is None or self._columns[0] is not slab.features_NF:
-            self._columns = slab.features_NF, feature_columns(self._others.evaluator.model, slab.features_NF)
-        return self._columns[1]
+            whole = as_they_are(model) or len(slab.features_NF) * row_bytes <= COLUMN_BYTES
+            self._columns = slab.features_NF, feature_columns(model, slab.features_NF) if whole else None
+        columns = self._columns[1]
+        if columns is not None:
+            return Slab(columns, slab.targets_N, slab.rows, offsets_T1)
+        begin = int(offsets_T1[0])
+        fitting = np.searchsorted(offsets_T1, begin + SPAN_COLUMN_BYTES // row_bytes, side="right") - 1
+        offsets_T1 = offsets_T1[: max(1, int(fitting)) + 1] - begin
+        rows = slab.rows[begin : begin + int(offsets_T1[-1])]
+        features_NF = feature_columns(model, slab.features_NF[rows])
+        return Slab(features_NF, slab.targets_N[rows], np.arange(len(rows)), offsets_T1)
 
     def _rates(self, first: int, n_steps: int) -> NDArray[np.float64]:
         rate: Callable[[int], float] = self._others.plan.learning_rate

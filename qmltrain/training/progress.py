@@ -35,7 +35,7 @@ class Silent:
 
 
 class Lines:
-    """One line every `seconds`, and the first and the last step; made for logs of batch jobs."""
+    """One line every `seconds`, and after the first span of steps and the last; made for logs of batch jobs."""
 
     def __init__(self, total: int, start: int, seconds: float, stream: TextIO | None = None) -> None:
         self.total, self.start, self.seconds = total, start, seconds

@@ -11,13 +11,21 @@ from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.protocol import GradientOptions
 from qmltrain.engines.step_recipe import STEP_ROWS
 from qmltrain.errors import NonFiniteError
+from qmltrain.training import native_steps
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.heads import HEADS, Linear
 from qmltrain.training.losses import LOSSES, CrossEntropy
-from qmltrain.training.native_recipe import NATIVE_HEADS, NATIVE_LOSSES, NATIVE_OPTIMIZERS, why_not_native
+from qmltrain.training.native_recipe import (
+    NATIVE_HEADS,
+    NATIVE_LOSSES,
+    NATIVE_OPTIMIZERS,
+    feature_columns,
+    why_not_native,
+)
 from qmltrain.training.optimizers import OPTIMIZERS, Adam
 from qmltrain.training.state import TrainingState
 from tests.training.step_cases import (
+    LOSS,
     StepCase,
     check_equal,
     encoding_cases,
@@ -258,6 +266,69 @@ def test_infinite_parameters_are_not_finite(loss: str) -> None:
     theta_P[0] = np.inf
     with pytest.raises(NonFiniteError):
         run(steps, TrainingState(theta_P))
+
+
+def test_the_step_after_a_refused_one_is_right() -> None:
+    """The engine tells steps apart by their angles: those that were refused must not count as prepared."""
+    case = StepCase()
+    model = case.model()
+    program = case.program(model)
+    theta_P = first_parameters(model)
+    for _ in range(2):  # whichever angles had their turn
+        steps = case.steps(model, program, True)
+        run(steps, TrainingState(theta_P))
+        infinite_P = theta_P.copy()
+        infinite_P[0] = np.inf
+        with pytest.raises(NonFiniteError):
+            run(steps, TrainingState(infinite_P))
+        found, expected = (
+            run(one, TrainingState(theta_P + 0.7)) for one in (steps, case.steps(model, case.program(model), True))
+        )
+        assert found.metrics[LOSS] == expected.metrics[LOSS]
+        np.testing.assert_array_equal(found.gradients_TP, expected.gradients_TP)
+
+
+@pytest.mark.parametrize("per_slab", [1 << 30, 5])
+def test_columns_that_would_take_much_memory_are_made_for_a_span(monkeypatch, per_slab) -> None:
+    case = StepCase(encoding="zz_feature_map", sizes=(13,) * 9)
+    expected = rows_of(case, [9])
+    monkeypatch.setattr(native_steps, "COLUMN_BYTES", 100)
+    largest = []
+
+    def measured(model, x_BF):
+        found = feature_columns(model, x_BF)
+        largest.append(found.nbytes)
+        return found
+
+    monkeypatch.setattr(native_steps, "feature_columns", measured)
+    for span_bytes in (1, 13 * 2 * 8 * 6, 1 << 20):  # a step, two steps, all
+        monkeypatch.setattr(native_steps, "SPAN_COLUMN_BYTES", span_bytes)
+        largest.clear()
+        assert rows_of(case, [9], per_slab=per_slab) == expected
+        assert max(largest) <= max(span_bytes, 13 * 8 * 6)
+
+
+@pytest.mark.slow
+def test_a_step_that_measures_many_strings_asks_on_the_way() -> None:
+    """Some seconds, of which little are gates."""
+    n, generator = 20, np.random.default_rng(0)
+    terms = " + ".join(
+        "0.1 " + " ".join(f"{'XYZ'[generator.integers(3)]}{q}" for q in generator.choice(n, 4, replace=False))
+        for _ in range(2000)
+    )
+    case = StepCase(
+        n_qubits=n, encoding="none", n_features=0, observable="pauli", observable_options={"terms": [terms]},
+        head="raw", loss="expectation", n_classes=None, sizes=(1,), layers=1,
+    )  # fmt: skip
+    model = case.model()
+    asked = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return False
+
+    run(case.steps(model, case.program(model, "complex64"), True, stop=stop), TrainingState(first_parameters(model)))
+    assert len(asked) >= 8
 
 
 def test_a_request_to_stop_ends_a_span_between_steps() -> None:

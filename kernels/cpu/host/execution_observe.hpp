@@ -91,6 +91,7 @@ void Execution<Real>::observe_units(int first_unit, int count, bool same_weights
       const std::size_t offset = (stripe << bits) * row_bytes;
       call.psi = state + offset, call.bra = bra_state ? bra_state + offset : nullptr;
       kernels.observe(call);
+      if (stripes > 1) check(&scratch == &context.workers[0]);
     }
     for (std::size_t u = 0; u < std::size_t(count); u++)
       for (std::size_t r = D; r < M; r++) {
@@ -104,6 +105,7 @@ void Execution<Real>::observe_units(int first_unit, int count, bool same_weights
         string.weight = bra_state ? weight + weight_stride * u + r * lanes : nullptr;
         string.expectation = expectations ? section_sums + sum_stride * u + r * lanes : nullptr;
         kernels.string(string);
+        if (stripes > 1) check(&scratch == &context.workers[0]);
       }
   });
   if (expectations) add_expectations(first_unit, count, sums, sections, expectations);

@@ -23,7 +23,7 @@ template <class T, class Array> std::vector<T> list_of(const Array& array) {
 
 // numbers (slots, 2): scale, offset; indices (slots, 3): weight, bias, feature; -1: none
 AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots, std::int64_t n_circuit,
-                        std::int64_t n_features, const char* what) {
+                        bool of_samples, std::int64_t n_features, const char* what) {
   expect(numbers.shape(1) == 2 && indices.shape(1) == 3 && numbers.shape(0) == indices.shape(0) &&
              numbers.shape(0) == std::size_t(n_slots), what);
   AngleColumns columns;
@@ -31,7 +31,8 @@ AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots
     columns.scale.push_back(numbers(i, 0)), columns.offset.push_back(numbers(i, 1));
     columns.weight.push_back(indices(i, 0)), columns.bias.push_back(indices(i, 1));
     columns.feature.push_back(indices(i, 2));
-    expect(indices(i, 0) < n_circuit && indices(i, 1) < n_circuit && indices(i, 2) < n_features, what);
+    expect(indices(i, 0) < n_circuit && indices(i, 1) < n_circuit, what);
+    expect(!of_samples || (indices(i, 2) >= 0 && indices(i, 2) < n_features), what);
   }
   return columns;
 }
@@ -47,8 +48,8 @@ class StepsHandle {
               std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
       : n_features_(n_features), n_classes_(n_classes), weighted_(class_weights.size() > 0) {
     InputAngles angles(
-        columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, 1, "shared angles: wrong shapes"),
-        columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, n_features,
+        columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, false, 0, "shared angles: wrong shapes"),
+        columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, true, n_features,
                    "angles of samples: wrong shapes"));
     std::optional<InputStates> states;
     if (program.amplitude_encoded()) {

@@ -18,6 +18,23 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
 }
 
+// The engine while a span runs; as it was afterwards, however the span ends.
+struct Borrowed {
+  Borrowed(EngineBase& borrowed, const std::function<bool()>& stop, bool one_bundle)
+      : engine(borrowed), interrupted(borrowed.interrupted) {
+    engine.interrupted = stop;
+    engine.one_bundle_at_a_time(one_bundle);
+  }
+  ~Borrowed() {
+    engine.interrupted = interrupted;
+    engine.work_alone(false), engine.one_bundle_at_a_time(false);
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  EngineBase& engine;
+  std::function<bool()> interrupted;
+};
+
 }  // namespace
 
 Steps::Steps(EngineBase& engine, const StageKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
@@ -38,8 +55,8 @@ Steps::Steps(EngineBase& engine, const StageKernels& kernels, StepRecipe recipe,
 
 // Of the mean loss over the batch: fills sums_, gradient_ and largest_drift_. False where something is not finite.
 bool Steps::gradient(const Batch& batch) {
-  // The engine tells steps apart by their angles: two take turns.
-  const std::shared_ptr<StepAngles>& angles = angles_[turn_ = 1 - turn_];
+  // The engine tells steps apart by their angles: two take turns, once they are handed over.
+  const std::shared_ptr<StepAngles>& angles = angles_[1 - turn_];
   chain_->begin(batch, parameters_.data(), recipe_.n_circuit, angles->shared.data());
   const std::size_t n = sums_.size(), of_blocks = std::max<std::size_t>(1, kSumBytes / (n * sizeof(double)));
   std::size_t together = 1;  // blocks: a power of two, so that they make one node of the tree
@@ -50,6 +67,7 @@ bool Steps::gradient(const Batch& batch) {
   double largest_drift = -1;
   if (!kernels_.all_finite(angles->shared.data(), angles->shared.size())) return false;
   tree_.clear(n);
+  turn_ = 1 - turn_;
   for (int first = 0; first < batch.size; first += chunk) {
     const int count = std::min(chunk, batch.size - first);
     largest_drift = std::max(largest_drift, engine_.step(angles, first, count, *chain_, block_sums_.data()));
@@ -102,9 +120,7 @@ SpanEnd Steps::run(const Span& span, const std::function<bool()>& stop, std::siz
   auto now = begin, asked = begin;
   std::size_t gradients = 0, after = 0;
   SpanEnd end = SpanEnd::kDone;
-  const std::function<bool()> before = engine_.interrupted;
-  engine_.interrupted = stop;
-  engine_.one_bundle_at_a_time(recipe_.one_bundle);
+  const Borrowed engine(engine_, stop, recipe_.one_bundle);
   done = 0;
   try {
     while (done < span.n_steps) {
@@ -133,8 +149,6 @@ SpanEnd Steps::run(const Span& span, const std::function<bool()>& stop, std::siz
   } catch (const Interrupted&) {  // asked to stop in the middle of a long step: it leaves no trace
     end = SpanEnd::kStopped;
   }
-  engine_.interrupted = before;
-  engine_.work_alone(false), engine_.one_bundle_at_a_time(false);
   std::copy_n(parameters_.data(), P, span.parameters);
   for (std::size_t i = 0; i < optimizer_->n_arrays(); i++)
     std::copy_n(optimizer_->array(i).data(), P, span.optimizer[i]);
