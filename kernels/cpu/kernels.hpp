@@ -28,7 +28,8 @@ using Offset = std::size_t;
 
 constexpr int kMaxGroup = 4;        // rotations of a group
 constexpr int kMaxSampleGroup = 3;  // of a group of per-sample rotations
-constexpr int kMaxMeasured = 2;     // of a group whose v is measured
+constexpr int kMaxMeasured = 4;     // of a group whose v is measured: 1, 2, or 4 as two pairs
+constexpr int kMaxRotatedBack = 2;  // of a group that is measured and rotated back
 constexpr int kMaxLaneBits = 4;     // qubits in the lanes
 constexpr int kMaxLanes = 16;       // lanes of a vector
 constexpr int kLowBits = 4;         // bits of the low index of a row
@@ -68,8 +69,8 @@ struct RotateCall {
   std::uint32_t sample_rotation[kMaxGroup];  // per-sample: which of the pairs in Operands::cos_sin
 };
 
-// Going back: v of K <= 2 qubits from psi and bra, then the inverse rotation of both (or of none: `measure`). Of two
-// qubits, twice v is added.
+// Going back: v of K qubits from psi and bra, then the inverse rotation of both (or of none: `measure`). Of two qubits,
+// twice v is added. Four are two pairs, and are only measured.
 template <class Real>
 struct RotateBackCall {
   RotateCall<Real> rotate;          // the forward rotation: t with its forward sign
@@ -180,8 +181,9 @@ struct Kernels {
   using DiagonalRotateBack = void (*)(const DiagonalRotateBackCall<Real>&, const Operands<Real>&);
   int lanes;
   int max_group;
+  int max_measured;  // of a group that is measured and not rotated: 4 (shared, none across lanes), else 2
   Rotate rotate[kMaxGroup + 1][2][2];          // [K][per-sample][lanes]
-  RotateBack rotate_back[kMaxMeasured + 1][2][2][2];  // [K][per-sample][lanes][with v_x]
+  RotateBack rotate_back[kMaxRotatedBack + 1][2][2][2];  // [K][per-sample][lanes][with v_x]
   RotateBack measure[kMaxMeasured + 1][2][2];         // [K][lanes][with v_x]: v only
   Diagonal diagonal[kDiagonalKinds][kMaxLaneBits + 1];          // [kind][lane rotations, k of lane bit k]
   Diagonal diagonal_general[kDiagonalKinds];                    // any lane rotations

@@ -132,6 +132,7 @@ template <class Real> class PreparedShape {
     options.lanes = int(context_.lanes);
     options.row_bytes = context_.row_bytes;
     options.max_group = context_.kernels.max_group;
+    options.max_measured = context_.kernels.max_measured;
     options.keep = may_keep;
     options.pass_per_diagonal = context_.settings.interval > 0;
     options.fusion = context_.settings.fusion;

@@ -122,7 +122,7 @@ void PreparedShape<Real>::backward_scales(double end, const std::vector<double>&
       double factor = 1;
       for (int k = 0; k < g.count; k++) {
         if (call.kind == CallShape::kRotateBack || call.kind == CallShape::kMeasure)
-          at_rotation[g.rotation[k]] = (g.count == 2 ? 0.5 : 1.0) * psi * bra;  // of two qubits, twice v is added
+          at_rotation[g.rotation[k]] = (g.count > 1 ? 0.5 : 1.0) * psi * bra;  // of a pair, twice v is added
         if (!g.per_sample) factor *= runs.factor[s.rotations[g.rotation[k]].gate_run];
       }
       if (call.kind == CallShape::kRotateBack || call.kind == CallShape::kUndo) psi *= factor, bra *= factor;

@@ -22,6 +22,7 @@ struct ShapeOptions {
   int lanes;               // of a vector
   std::size_t row_bytes;
   int max_group;           // rotations in registers at once
+  int max_measured;        // rotations whose v one call takes
   bool keep;               // psi is kept after every set of rotations
   bool pass_per_diagonal;  // a pass ends after each diagonal, so that checkpoints may lie there
   bool fusion;             // else every rotation and every diagonal has a pass of its own
@@ -82,6 +83,7 @@ class Shape {
   void choose_table(const TileGeometry& g, DiagonalStage& stage);
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);
   int make_group(const TileGeometry& g, const std::vector<int>& members);
+  std::vector<int> measured_groups(const TileGeometry& g, const std::vector<int>& members);
 
   // shape_calls.cpp
   void add_calls(const GateRuns& gate_runs);

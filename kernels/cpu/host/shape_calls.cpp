@@ -82,7 +82,7 @@ void Shape::add_initial_back(Pass& pass, const Item& item, const GateRuns& gate_
     lanes.lanes.push_back({m, lane_of(r.pair), lane_of(r.parity)});
     if (row_of(r.parity)) lanes.general = true;
   }
-  for (int group : make_groups(g, in_rows, options_.fusion ? kMaxMeasured : 1))
+  for (int group : measured_groups(g, in_rows))
     pass.backward.push_back({CallShape::kMeasure, group});
   if (lanes.lanes.empty()) return;
   order_lanes(lanes);
@@ -97,11 +97,12 @@ void Shape::add_rotations_back(Pass& pass, const Item& item, const GateRuns& gat
   for (int m : item.rotations) (gate_runs.trainable(rotations[m].gate_run) ? wanted : rest).push_back(m);
   for (int m : wanted) new_accumulators(m);
   for (int m : wanted) add_rows(gate_runs, m, lane_of(rotations[m].parity), false);
-  for (int group : make_groups(g, wanted, options_.fusion ? kMaxMeasured : 1))
-    pass.backward.push_back({options_.keep ? CallShape::kMeasure : CallShape::kRotateBack, group});
   if (options_.keep) {
+    for (int group : measured_groups(g, wanted)) pass.backward.push_back({CallShape::kMeasure, group});
     for (int group : make_groups(g, item.rotations, max_group_)) pass.backward.push_back({CallShape::kUndoBra, group});
   } else {
+    for (int group : make_groups(g, wanted, options_.fusion ? kMaxRotatedBack : 1))
+      pass.backward.push_back({CallShape::kRotateBack, group});
     for (int group : make_groups(g, rest, max_group_)) pass.backward.push_back({CallShape::kUndo, group});
   }
 }

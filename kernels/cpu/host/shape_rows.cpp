@@ -8,7 +8,23 @@ namespace qmltrain {
 
 namespace {
 constexpr std::size_t kMostCrossing = 4;  // crossing terms of a kFactor diagonal: 2^4 small tables
+constexpr Mask kNearRows = 32;            // rows of 128 bytes in a page
+
+// How many rotations the next group takes of so many that are left. 4 rotations in one plane at a time or 3 in both:
+// 5 = 3 + 2, 6 = 3 + 3, 7 = 4 + 3, 9 = 3 + 3 + 3.
+int group_size(int left, int limit) {
+  if (limit == 4 && (left == 5 || left == 6 || left == 9)) return 3;
+  if (limit == 3 && left == 4) return 2;
+  return std::min(limit, left);
 }
+
+// Groups of four after the next one.
+int fours_after(int left) {
+  int count = 0;
+  for (left -= group_size(left, 4); left > 0; left -= group_size(left, 4)) count += group_size(left, 4) == 4;
+  return count;
+}
+}  // namespace
 
 // The order in which a stage visits the rows of a tile: masks whose signed sums of w are wanted are bits of a row's
 // number as far as they are independent, so that a tree of sums yields them all.
@@ -198,17 +214,20 @@ std::vector<int> Shape::make_groups(const TileGeometry& g, std::vector<int> memb
     });
     const int limit = sample ? std::min(most, kMaxSampleGroup) : most;
     while (!rest.empty()) {
-      // 4 rotations in one plane at a time or 3 in both: 5 = 3 + 2, 6 = 3 + 3, 7 = 4 + 3, 9 = 3 + 3 + 3
-      const int left = int(rest.size());
-      int want = std::min(limit, left);
-      if (limit == 4 && (left == 5 || left == 6 || left == 9)) want = 3;
-      if (limit == 3 && left == 4) want = 2;
+      const int left = int(rest.size()), want = group_size(left, limit);
+      // Rows that differ in no bit of kNearRows lie on the same sets of a first cache, which has room for eight rows
+      // there: every group of four has one such bit, and leaves one to each of those after it.
+      auto row = [&](int m) { return local_row(g, row_of(rotations[m].pair)); };
+      auto near = [&](int m) { return (row(m) & (kNearRows - 1)) != 0; };
+      int spare = int(std::count_if(rest.begin(), rest.end(), near)) - (limit == 4 ? fours_after(left) : 0);
       std::vector<int> chosen, later;
       std::vector<Mask> masks;
       for (int m : rest) {
-        masks.push_back(local_row(g, row_of(rotations[m].pair)));
-        if (int(chosen.size()) < want && independent(masks)) {
+        masks.push_back(row(m));
+        const bool spared = want < 4 || spare > 0 || !near(m) || chosen.empty();
+        if (int(chosen.size()) < want && spared && independent(masks)) {
           chosen.push_back(m);
+          spare -= near(m);
         } else {
           masks.pop_back();
           later.push_back(m);
@@ -218,6 +237,23 @@ std::vector<int> Shape::make_groups(const TileGeometry& g, std::vector<int> memb
       rest = later;
     }
   }
+  return made;
+}
+
+// Groups of rotations whose v is measured and that are not rotated back: fours where there are kernels for them, then
+// pairs.
+std::vector<int> Shape::measured_groups(const TileGeometry& g, const std::vector<int>& members) {
+  if (!options_.fusion) return make_groups(g, members, 1);
+  std::vector<int> fours, pairs;
+  for (int m : members) {
+    const bool fits = rotations[m].sample_index < 0 && !lane_of(rotations[m].pair);
+    (fits && g.tile_bits > kMaxGroup && options_.max_measured == 4 ? fours : pairs).push_back(m);
+  }
+  std::sort(fours.begin(), fours.end(), [&](int a, int b) { return rotations[a].pair < rotations[b].pair; });
+  pairs.insert(pairs.end(), fours.begin() + std::ptrdiff_t(fours.size() / 4 * 4), fours.end());
+  fours.resize(fours.size() / 4 * 4);
+  std::vector<int> made = make_groups(g, fours, 4);
+  for (int group : make_groups(g, pairs, 2)) made.push_back(group);
   return made;
 }
 

@@ -6,6 +6,7 @@
 #include "diagonal.hpp"
 #include "diagonal_rotate.hpp"
 #include "diagonal_rotate_back.hpp"
+#include "measure_four.hpp"
 #include "observe.hpp"
 #include "rotate_back.hpp"
 
@@ -83,6 +84,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   Kernels<Real> k{};
   k.lanes = Vector<Real>::lanes;
   k.max_group = group;
+  k.max_measured = 2;
   fill_rotate<Real, false, false>(k, Count<kMaxGroup>{});
   fill_rotate<Real, false, true>(k, Count<kMaxGroup>{});
   fill_rotate<Real, true, false>(k, Count<kMaxSampleGroup>{});
@@ -93,6 +95,11 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   fill_rotate_back<Real, 2>(k);
   fill_measure<Real, 1>(k);
   fill_measure<Real, 2>(k);
+#if VB == 64  // with fewer registers and half the row it was not tried
+  k.max_measured = 4;
+  k.measure[4][false][false] = measure_four<Real, false>;
+  k.measure[4][false][true] = measure_four<Real, true>;
+#endif
   fill_kinds(k, Count<kDiagonalKinds>{});
   fill_others(k);
   return k;
