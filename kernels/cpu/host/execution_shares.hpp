@@ -36,19 +36,28 @@ template <class Real> DiagonalCall<Real> Execution<Real>::filled(const PreparedC
   return call;
 }
 
+// job(call, its diagonal, share, worker) for all calls. Calls in a row that work on one share at a time are done share
+// by share: psi and the bra of a share stay in the second cache from one to the next.
+template <class Real>
+template <class Job>
+void Execution<Real>::each_call(const std::vector<PreparedCall<Real>>& calls, Job job) {
+  for (std::size_t first = 0, end; first < calls.size(); first = end) {
+    for (end = first + 1; calls[end - 1].in_shares && end < calls.size() && calls[end].in_shares;) end++;
+    DiagonalCall<Real> whole{};
+    if (calls[first].kind == CallShape::kDiagonal) whole = filled(calls[first]);
+    each_share([&](Share share, Worker& scratch) {
+      for (std::size_t i = first; i < end; i++) job(calls[i], i == first ? whole : calls[i].diagonal, share, scratch);
+    });
+  }
+}
+
 template <class Real>
 void Execution<Real>::shares_forward(const std::vector<PreparedCall<Real>>& calls, char* state) {
   const Operands<Real> operands = one_state(state, psi_stride);
-  for (const PreparedCall<Real>& call : calls) {
-    if (call.kind == CallShape::kRotate) {
-      each_share([&](Share share, Worker&) { rotate_group(call, 0, 0, operands, share); });
-      continue;
-    }
-    const DiagonalCall<Real> whole = filled(call);
-    each_share([&](Share share, Worker&) {
-      call.diagonal_kernel(share_of(whole, shape.stages[call.index], share), operands, {});
-    });
-  }
+  each_call(calls, [&](const PreparedCall<Real>& call, const DiagonalCall<Real>& whole, Share share, Worker&) {
+    if (call.kind == CallShape::kRotate) rotate_group(call, 0, 0, operands, share);
+    else call.diagonal_kernel(share_of(whole, shape.stages[call.index], share), operands, {});
+  });
 }
 
 // accumulators_of(share)
@@ -56,30 +65,25 @@ template <class Real>
 template <class Accumulators>
 void Execution<Real>::shares_backward(const std::vector<PreparedCall<Real>>& calls, bool samples,
                                       Accumulators accumulators_of) {
-  for (const PreparedCall<Real>& call : calls) {
-    if (call.for_samples && !samples) continue;
+  each_call(calls, [&](const PreparedCall<Real>& call, const DiagonalCall<Real>& whole, Share share, Worker& scratch) {
+    if (call.for_samples && !samples) return;
+    const Operands<Real> operands = both_states(accumulators_of(share));
     if (call.kind == CallShape::kDiagonal) {
-      const DiagonalCall<Real> whole = filled(call);
       const DiagonalStage& stage = shape.stages[call.index];
-      each_share([&](Share share, Worker& scratch) {
-        const int bits = shape.row_bits - shape.share_bits;
-        const Operands<Real> operands = both_states(accumulators_of(share));
-        scratch.w.reserve((lanes << bits) * sizeof(Real));
-        scratch.sums.reserve((std::size_t(bits) + 3) * lanes * sizeof(Real));
-        Real *w = scratch.w.template as<Real>(), *sums = scratch.sums.template as<Real>();
-        call.diagonal_kernel(share_of(whole, stage, share), operands, {w, sums, 0, 0});
-        if (!stage.sums.empty())
-          add_sums_of(call, w, sums, bits, stage.share_sums, std::size_t(share.index), operands.accumulators, false);
-      });
-      continue;
+      const int bits = shape.row_bits - shape.share_bits;
+      scratch.w.reserve((lanes << bits) * sizeof(Real));
+      scratch.sums.reserve((std::size_t(bits) + 3) * lanes * sizeof(Real));
+      Real *w = scratch.w.template as<Real>(), *sums = scratch.sums.template as<Real>();
+      call.diagonal_kernel(share_of(whole, stage, share), operands, {w, sums, 0, 0});
+      if (!stage.sums.empty())
+        add_sums_of(call, w, sums, bits, stage.share_sums, std::size_t(share.index), operands.accumulators, false);
+      return;
     }
-    each_share([&](Share share, Worker&) {
-      if (call.kind == CallShape::kUndo) rotate_group(call, 0, 0, one_state(psi, psi_stride), share);
-      if (call.kind == CallShape::kUndo || call.kind == CallShape::kUndoBra)
-        rotate_group(call, 0, 0, one_state(bra, bra_stride), share);
-      else rotate_group(call, 0, 0, both_states(accumulators_of(share)), share);
-    });
-  }
+    if (call.kind == CallShape::kUndo) rotate_group(call, 0, 0, one_state(psi, psi_stride), share);
+    if (call.kind == CallShape::kUndo || call.kind == CallShape::kUndoBra)
+      rotate_group(call, 0, 0, one_state(bra, bra_stride), share);
+    else rotate_group(call, 0, 0, operands, share);
+  });
 }
 
 }  // namespace qmltrain

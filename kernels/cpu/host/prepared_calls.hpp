@@ -2,6 +2,7 @@
 //
 // Built once; of a step, only scales and tangents are set anew.
 #pragma once
+#include <algorithm>
 #include <utility>
 
 #include "prepared_shape.hpp"
@@ -43,10 +44,33 @@ void PreparedShape<Real>::build_calls(const Pass& pass, bool back, std::vector<P
   const bool one_tile = shape.geometries[pass.geometry].number_bits == 0;
   for (const CallShape& call_shape : back ? pass.backward : pass.forward) {
     const bool diagonal = call_shape.kind == CallShape::kDiagonal;
-    const PreparedCall<Real> call = diagonal ? diagonal_call(call_shape.index, back, one_tile) : group_call(call_shape);
+    PreparedCall<Real> call = diagonal ? diagonal_call(call_shape.index, back, one_tile) : group_call(call_shape);
+    call.in_shares = in_shares(call);
     if (back ? join_backward(calls, call) : join_forward(calls, call)) continue;
     calls.push_back(call);
   }
+}
+
+// Whether share i of the call (Execution::share_of, rotate_group) has the rows i * n to (i + 1) * n - 1 of the state.
+template <class Real> bool PreparedShape<Real>::in_shares(const PreparedCall<Real>& call) const {
+  if (!shape.share_bits || !call.plain) return false;
+  const Offset* offsets = shape.offsets.data();
+  const Offset bytes = context_.row_bytes << (shape.row_bits - shape.share_bits);
+  auto inside = [&](std::size_t table, std::size_t n) {
+    return std::all_of(offsets + table, offsets + table + n, [&](Offset o) { return o < bytes; });
+  };
+  auto share_by_share = [&](const RowTable& rows, std::uint32_t n_low, std::uint32_t n_high) {
+    const std::uint32_t n = n_high >> shape.share_bits;
+    for (std::uint32_t h = 0; n && h < n_high; h++)
+      if (offsets[rows.high + h] / bytes != h / n) return false;
+    return n > 0 && inside(rows.low, n_low);
+  };
+  if (call.kind == CallShape::kDiagonal) {
+    const DiagonalStage& stage = shape.stages[call.index];
+    return share_by_share(stage.rows, stage.n_low, stage.n_high);
+  }
+  const RotationGroup& g = shape.groups[call.index];
+  return share_by_share(g.rows, g.n_low, g.n_high) && inside(g.rows.member, std::size_t(1) << g.count);
 }
 
 // ---- kept states: several calls in one ----------------------------------------------------------------------------

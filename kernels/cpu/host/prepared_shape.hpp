@@ -25,6 +25,7 @@ template <class Real> struct PreparedCall {
   int index;         // into Shape::groups or Shape::stages
   bool plain;        // nothing changes from tile to tile and unit to unit but where it lies
   bool for_samples;  // measures gradients of per-sample angles and does nothing else
+  bool in_shares;    // share i of the call works on the i-th part of the state and nothing else
   // rotations: `rotate`, and `rotate_back` where v is measured
   RotateBackCall<Real> group;
   typename Kernels<Real>::Rotate rotate;
@@ -170,6 +171,7 @@ template <class Real> class PreparedShape {
   void build_calls(const Pass& pass, bool back, std::vector<PreparedCall<Real>>& calls);
   bool plain_diagonal(const PreparedCall<Real>& call) const;
   bool lowest_bits(const PreparedCall<Real>& call) const;
+  bool in_shares(const PreparedCall<Real>& call) const;
   bool join_forward(std::vector<PreparedCall<Real>>& calls, const PreparedCall<Real>& call) const;
   bool join_backward(std::vector<PreparedCall<Real>>& calls, const PreparedCall<Real>& call) const;
   PreparedCall<Real> diagonal_call(int index, bool back, bool one_tile) const;
