@@ -210,7 +210,8 @@ struct Kernels {
   // nullptr: none)
   void (*sum_lanes)(const Real* accumulators, const std::uint32_t* index, const std::uint8_t* lane_mask,
                     const double* factor, std::size_t n, int valid_lanes, double* out);
-  double (*distance)(const char* a, const char* b, std::size_t rows, double scale, int lane_first, int lane_count);
+  // of each of `count` samples, 2^lane_bits lanes each: out = sum over rows and its lanes of |a * scale - b|^2
+  void (*distances)(const char* a, const char* b, std::size_t rows, double scale, int lane_bits, int count, double* out);
   void (*product)(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine);
 };
 

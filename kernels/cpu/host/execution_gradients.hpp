@@ -56,12 +56,10 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   // Only a psi that was un-applied all the way tells the rounding of the whole circuit.
   const bool reversed = context.settings.interval <= 0 && !prepared.keep;
   if (reversed) write_initial(u, bra_of_unit);
-  for (int i = 0; i < unit.count; i++) {
-    const int first_lane = int(std::size_t(i) * per_sample);
-    out.drift[unit.first - out.first + i] =
-        reversed ? std::sqrt(kernels.distance(state, bra_of_unit, rows, prepared.psi_end, first_lane, int(per_sample)))
-                 : std::numeric_limits<double>::quiet_NaN();
-  }
+  double* drift = out.drift + (unit.first - out.first);
+  if (reversed) kernels.distances(state, bra_of_unit, rows, prepared.psi_end, lane_bits, unit.count, drift);
+  for (int i = 0; i < unit.count; i++)
+    drift[i] = reversed ? std::sqrt(drift[i]) : std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace qmltrain

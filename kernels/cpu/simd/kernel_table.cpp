@@ -75,7 +75,7 @@ template <class Real> constexpr void fill_others(Kernels<Real>& k) {
   k.scalar_table = scalar_table<Real>;
   k.vector_table = vector_table<Real>;
   k.sum_lanes = sum_lanes<Real>;
-  k.distance = distance<Real>;
+  k.distances = distances<Real>;
   k.product = product<Real>;
 }
 

@@ -114,24 +114,25 @@ void sum_lanes(const Real* accumulators, const std::uint32_t* index, const std::
   }
 }
 
-// sum over rows and lanes [first, first + count) of |a * scale - b|^2
+// out = sum over rows and the sample's lanes of |a * scale - b|^2, for `count` samples of 2^lane_bits lanes.
 template <class Real>
-double distance(const char* a, const char* b, std::size_t rows, double scale, int lane_first, int lane_count) {
+void distances(const char* a, const char* b, std::size_t rows, double scale, int lane_bits, int count, double* out) {
   constexpr int W = Vector<Real>::lanes;
-  Vec<Real> valid;
-  for (int i = 0; i < W; i++) valid[i] = i >= lane_first && i < lane_first + lane_count ? Real(1) : Real(0);
-  double total = 0;
+  for (int i = 0; i < count; i++) out[i] = 0;
   const Real s = Real(scale);
   for (std::size_t first = 0; first < rows; first += 256) {
     Vec<Real> sum{};
-    for (std::size_t i = first; i < rows && i < first + 256; i++) {
-      const Amp<Real>*p = row<Real>(a, i * 2 * VB), *q = row<Real>(b, i * 2 * VB);
+    for (std::size_t r = first; r < rows && r < first + 256; r++) {
+      const Amp<Real>*p = row<Real>(a, r * 2 * VB), *q = row<Real>(b, r * 2 * VB);
       const Vec<Real> re = p->re * s - q->re, im = p->im * s - q->im;
       sum += re * re + im * im;
     }
-    total += horizontal(sum * valid);
+    for (int i = 0; i < count; i++) {
+      Vec<Real> of_sample{};
+      for (int lane = 0; lane < W; lane++) of_sample[lane] = lane >> lane_bits == i ? sum[lane] : Real(0);
+      out[i] += horizontal(of_sample);
+    }
   }
-  return total;
 }
 
 // One more qubit of a product state: rows z and z ^ mask for z < rows get c and s times what z holds (real planes).
