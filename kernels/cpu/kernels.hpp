@@ -171,6 +171,12 @@ struct SumTarget {
   std::uint64_t tile_parity;        // parity of (the tile's number & this): minus
 };
 
+constexpr int kMostProductBits = 14;  // of product_distances
+constexpr int kDistanceBits = 8;  // rows that distances are added up over in the precision of the state
+constexpr std::size_t product_scratch(int bits) {  // see Kernels::product_distances
+  return std::size_t(bits > kDistanceBits ? bits - kDistanceBits : 1) << kDistanceBits;
+}
+
 // The kernels of one instruction set and precision. [lanes]: whether pairs lie in different lanes.
 template <class Real>
 struct Kernels {
@@ -212,6 +218,10 @@ struct Kernels {
                     const double* factor, std::size_t n, int valid_lanes, double* out);
   // of each of `count` samples, 2^lane_bits lanes each: out = sum over rows and its lanes of |a * scale - b|^2
   void (*distances)(const char* a, const char* b, std::size_t rows, double scale, int lane_bits, int count, double* out);
+  // The same where b is the product state of `product` over 2^bits rows, never written: first (a vector), then cosines
+  // and sines (a vector each) of the rows' bits. scratch: product_scratch(bits) vectors.
+  void (*product_distances)(const char* a, int bits, const Real* first, const Real* cos_sin, double scale, int lane_bits,
+                            int count, Real* scratch, double* out);
   void (*product)(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine);
 };
 

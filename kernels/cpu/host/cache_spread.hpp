@@ -12,6 +12,7 @@ class CacheSpread {
  public:
   CacheSpread() = default;
   CacheSpread(int lane_bits, int row_bits) : lane_bits_(lane_bits), row_bits_(row_bits), on_(true) {}
+  bool on() const { return on_; }
   Mask row(Mask r) const {
     if (on_)
       for (Mask moved = r >> kStep; moved; moved >>= kStep) r ^= moved;

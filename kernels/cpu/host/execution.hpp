@@ -90,6 +90,9 @@ template <class Real> struct Execution {
   void load_angles();
   void load_angles(int u);
   void write_initial(int u, char* state);
+  void load_initial(int u, int rotation, Real* cosine, Real* sine) const;
+  void rotate_first(int rotation, const Real* cosine, const Real* sine, Real* first) const;
+  bool product_start(int u);
 
   // execution_forward.hpp
   void forward();

@@ -55,9 +55,15 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   if (!out.drift) return;
   // Only a psi that was un-applied all the way tells the rounding of the whole circuit.
   const bool reversed = context.settings.interval <= 0 && !prepared.keep;
-  if (reversed) write_initial(u, bra_of_unit);
   double* drift = out.drift + (unit.first - out.first);
-  if (reversed) kernels.distances(state, bra_of_unit, rows, prepared.psi_end, lane_bits, unit.count, drift);
+  if (reversed && product_start(u)) {
+    Real* numbers = worker.observe.template as<Real>();
+    kernels.product_distances(state, shape.row_bits, numbers, numbers + lanes, prepared.psi_end, lane_bits, unit.count,
+                              numbers + lanes * (1 + 2 * std::size_t(shape.row_bits)), drift);
+  } else if (reversed) {
+    write_initial(u, bra_of_unit);
+    kernels.distances(state, bra_of_unit, rows, prepared.psi_end, lane_bits, unit.count, drift);
+  }
   for (int i = 0; i < unit.count; i++)
     drift[i] = reversed ? std::sqrt(drift[i]) : std::numeric_limits<double>::quiet_NaN();
 }

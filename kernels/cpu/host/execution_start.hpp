@@ -92,37 +92,21 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
     }
     return;
   }
-  const Real* rotations = cos_sin + cos_sin_stride * std::size_t(u);
   Real* first = reinterpret_cast<Real*>(state);
   for (std::size_t lane = 0; lane < lanes; lane++) {
     first[lane] = lane & ((std::size_t(1) << lane_bits) - 1) ? Real(0) : Real(1);
     first[lanes + lane] = 0;
   }
   alignas(64) Real cosine[kMaxLanes], sine[kMaxLanes];
-  auto load = [&](int m) {
-    const ShapeRotation& r = shape.rotations[m];
-    for (std::size_t i = 0; i < lanes; i++) {
-      if (r.sample_index >= 0) {
-        const Real* of_rotation = rotations + 2 * lanes * std::size_t(r.sample_index);
-        cosine[i] = of_rotation[i], sine[i] = of_rotation[lanes + i];
-      } else {
-        cosine[i] = Real(context.gate_runs.cosine[r.gate_run]), sine[i] = Real(context.gate_runs.sine[r.gate_run]);
-      }
-      if (r.flip) sine[i] = -sine[i];
-    }
-  };
   std::size_t n_rows = 1;
   std::vector<std::size_t> support;
   bool cleared = false;
   for (int m : shape.initial) {  // rotations within the rows come first
-    load(m);
+    load_initial(u, m, cosine, sine);
     const Mask pair = shape.rotations[m].pair;
     const std::size_t mask = shape.spread.row(shape.row_of(pair)), exchange = std::size_t(shape.lane_of(pair));
     if (!mask) {
-      Real next[kMaxLanes];
-      for (std::size_t i = 0; i < lanes; i++)
-        next[i] = cosine[i] * first[i] + sine[i ^ exchange] * first[i ^ exchange];
-      std::copy(next, next + lanes, first);
+      rotate_first(m, cosine, sine, first);
       continue;
     }
     if (shape.plain_initial) {
@@ -145,6 +129,52 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
     }
   }
   if (!cleared && n_rows < rows) std::memset(state + n_rows * row_bytes, 0, (rows - n_rows) * row_bytes);
+}
+
+// Cosine and sine (a lane each) of an initial rotation, for unit u.
+template <class Real>
+void Execution<Real>::load_initial(int u, int rotation, Real* cosine, Real* sine) const {
+  const ShapeRotation& r = shape.rotations[std::size_t(rotation)];
+  const Real* of_unit = cos_sin + cos_sin_stride * std::size_t(u);
+  const Real* of_rotation = of_unit + 2 * lanes * std::size_t(std::max(r.sample_index, 0));
+  for (std::size_t i = 0; i < lanes; i++) {
+    if (r.sample_index >= 0) cosine[i] = of_rotation[i], sine[i] = of_rotation[lanes + i];
+    else cosine[i] = Real(context.gate_runs.cosine[r.gate_run]), sine[i] = Real(context.gate_runs.sine[r.gate_run]);
+    if (r.flip) sine[i] = -sine[i];
+  }
+}
+
+// An initial rotation within the lanes, of the first row.
+template <class Real>
+void Execution<Real>::rotate_first(int rotation, const Real* cosine, const Real* sine, Real* first) const {
+  const std::size_t exchange = std::size_t(shape.lane_of(shape.rotations[std::size_t(rotation)].pair));
+  Real next[kMaxLanes];
+  for (std::size_t i = 0; i < lanes; i++) next[i] = cosine[i] * first[i] + sine[i ^ exchange] * first[i ^ exchange];
+  std::copy(next, next + lanes, first);
+}
+
+// What Kernels::product_distances takes of unit u, into worker.observe: the first row, cosines and sines of the rows'
+// bits. False where the start is no such product over all rows.
+template <class Real> bool Execution<Real>::product_start(int u) {
+  if (inputs.initial || !shape.plain_initial || shape.row_bits > kMostProductBits || shape.spread.on()) return false;
+  const std::size_t vectors = 1 + 2 * std::size_t(shape.row_bits) + product_scratch(shape.row_bits);
+  worker.observe.reserve(vectors * lanes * sizeof(Real) + 64);
+  Real *first = worker.observe.template as<Real>(), *factors = first + lanes;
+  for (std::size_t lane = 0; lane < lanes; lane++)
+    first[lane] = lane & ((std::size_t(1) << lane_bits) - 1) ? Real(0) : Real(1);
+  int bit = 0;
+  for (int m : shape.initial) {
+    Real *cosine = factors + 2 * lanes * std::size_t(bit), *sine = cosine + lanes;
+    if (shape.row_of(shape.rotations[std::size_t(m)].pair)) {
+      load_initial(u, m, cosine, sine);
+      bit++;
+    } else {
+      alignas(64) Real c[kMaxLanes], s[kMaxLanes];
+      load_initial(u, m, c, s);
+      rotate_first(m, c, s, first);
+    }
+  }
+  return bit == shape.row_bits;
 }
 
 }  // namespace qmltrain

@@ -77,6 +77,7 @@ template <class Real> constexpr void fill_others(Kernels<Real>& k) {
   k.sum_lanes = sum_lanes<Real>;
   k.distances = distances<Real>;
   k.product = product<Real>;
+  k.product_distances = product_distances<Real>;
 }
 
 template <class Real> constexpr Kernels<Real> make_kernels() {

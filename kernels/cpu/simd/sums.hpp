@@ -120,9 +120,10 @@ void distances(const char* a, const char* b, std::size_t rows, double scale, int
   constexpr int W = Vector<Real>::lanes;
   for (int i = 0; i < count; i++) out[i] = 0;
   const Real s = Real(scale);
-  for (std::size_t first = 0; first < rows; first += 256) {
+  constexpr std::size_t together = std::size_t(1) << qmltrain::kDistanceBits;
+  for (std::size_t first = 0; first < rows; first += together) {
     Vec<Real> sum{};
-    for (std::size_t r = first; r < rows && r < first + 256; r++) {
+    for (std::size_t r = first; r < rows && r < first + together; r++) {
       const Amp<Real>*p = row<Real>(a, r * 2 * VB), *q = row<Real>(b, r * 2 * VB);
       const Vec<Real> re = p->re * s - q->re, im = p->im * s - q->im;
       sum += re * re + im * im;
@@ -132,6 +133,60 @@ void distances(const char* a, const char* b, std::size_t rows, double scale, int
       for (int lane = 0; lane < W; lane++) of_sample[lane] = lane >> lane_bits == i ? sum[lane] : Real(0);
       out[i] += horizontal(of_sample);
     }
+  }
+}
+
+// Blocks of 2^kDistanceBits rows, depth first: rows of level j have the factors of bits 0 .. kDistanceBits + j - 1, so
+// that every row is multiplied in the order of `product`, and a block takes one multiplication a row from the level
+// above. Blocks come in another order than their rows; their sums are added in the order of the rows.
+template <class Real>
+void product_distances(const char* a, int bits, const Real* first, const Real* cos_sin, double scale, int lane_bits,
+                       int count, Real* scratch, double* out) {
+  constexpr int W = Vector<Real>::lanes, low = qmltrain::kDistanceBits;
+  const int levels = bits > low ? bits - low : 0, low_bits = bits - levels;
+  const std::size_t block = std::size_t(1) << low_bits, stride = W << low;
+  auto factor = [&](int bit, std::size_t one) { return load_vector(cos_sin + (2 * std::size_t(bit) + one) * W); };
+  store_vector(scratch, load_vector(first));
+  for (int bit = 0; bit < low_bits; bit++)
+    for (std::size_t r = 0, n = std::size_t(1) << bit; r < n; r++) {
+      const Vec<Real> x = load_vector(scratch + W * r);
+      store_vector(scratch + W * (n + r), factor(bit, 1) * x), store_vector(scratch + W * r, factor(bit, 0) * x);
+    }
+  double total[std::size_t(1) << qmltrain::kMostProductBits >> low][qmltrain::kMaxLanes];
+  const std::size_t blocks = std::size_t(1) << levels;
+  const Real s = Real(scale);
+  for (std::size_t k = 0; k < blocks; k++) {
+    std::size_t number = 0;  // of the block among the rows: the bits of k reversed
+    for (int j = 0; j < levels; j++) number |= (k >> (levels - 1 - j) & 1) << j;
+    const int changed = k ? levels - 1 - __builtin_ctzll(k) : 0;
+    for (int j = changed; j < levels - 1; j++) {  // rows of level j + 1
+      const Vec<Real> f = factor(low + j, number >> j & 1);
+      for (std::size_t r = 0; r < block; r++)
+        store_vector(scratch + stride * std::size_t(j + 1) + W * r,
+                     f * load_vector(scratch + stride * std::size_t(j) + W * r));
+    }
+    const Real* above = scratch + stride * std::size_t(levels ? levels - 1 : 0);
+    const Vec<Real> f = levels ? factor(bits - 1, number >> (levels - 1) & 1) : Vec<Real>{};
+    Vec<Real> sum{};
+    for (std::size_t r = 0; r < block; r++) {
+      const Amp<Real>* p = row<Real>(a, (number * block + r) * 2 * VB);
+      Vec<Real> b = load_vector(above + W * r);
+      if (levels) {
+        b *= f;
+        keep_apart(b);
+      }
+      const Vec<Real> re = p->re * s - b, im = p->im * s;
+      sum += re * re + im * im;
+    }
+    for (int i = 0; i < count; i++) {
+      Vec<Real> of_sample{};
+      for (int lane = 0; lane < W; lane++) of_sample[lane] = lane >> lane_bits == i ? sum[lane] : Real(0);
+      total[number][i] = horizontal(of_sample);
+    }
+  }
+  for (int i = 0; i < count; i++) {
+    out[i] = 0;
+    for (std::size_t k = 0; k < blocks; k++) out[i] += total[k][i];
   }
 }
 
