@@ -217,11 +217,12 @@ struct Kernels {
   void (*sum_lanes)(const Real* accumulators, const std::uint32_t* index, const std::uint8_t* lane_mask,
                     const double* factor, std::size_t n, int valid_lanes, double* out);
   // of each of `count` samples, 2^lane_bits lanes each: out = sum over rows and its lanes of |a * scale - b|^2
-  void (*distances)(const char* a, const char* b, std::size_t rows, double scale, int lane_bits, int count, double* out);
+  void (*distances)(const char* a, const char* b, std::size_t rows, double scale, int lane_bits, int count,
+                    double* out);
   // The same where b is the product state of `product` over 2^bits rows, never written: first (a vector), then cosines
   // and sines (a vector each) of the rows' bits. scratch: product_scratch(bits) vectors.
-  void (*product_distances)(const char* a, int bits, const Real* first, const Real* cos_sin, double scale, int lane_bits,
-                            int count, Real* scratch, double* out);
+  void (*product_distances)(const char* a, int bits, const Real* first, const Real* cos_sin, double scale,
+                            int lane_bits, int count, Real* scratch, double* out);
   void (*product)(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine);
 };
 
