@@ -62,7 +62,7 @@ struct UpdateCall {
 };
 
 struct StageKernels {
-  // Whether no number is NaN or infinite.
+  // Whether no number is NaN or infinite: by its bits, so that no compiler flag can optimise it away.
   bool (*all_finite)(const double* numbers, std::size_t n);
   // out [row][lane] = constant[row] + sum of the row's entries times in [column][lane]; back: in += entries times out
   void (*combine)(const SparseRows& rows, const double* constant, int count, const double* in, double* out);

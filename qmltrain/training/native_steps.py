@@ -76,16 +76,16 @@ class NativeSteps:
         state.theta_P = theta_P
         state.step += done
         self._next = state.step
-        loss_T, norm_T, drift_T, loss_sum_T, hits_T = found.metrics_5T[:, :done]
-        assert STEP_ROWS == ("loss", "gradient_norm", "drift", "loss_sum", "hits")
+        of_steps = dict(zip(STEP_ROWS, found.metrics_5T[:, :done], strict=True))
+        metrics = (of_steps["loss"], of_steps["gradient_norm"], rates_T[:done], of_steps["drift"])
         return Span(
             done,
-            dict(zip(STEP_METRICS, (loss_T, norm_T, rates_T[:done], drift_T), strict=True)),
+            dict(zip(STEP_METRICS, metrics, strict=True)),
             found.layer_norms_TL[:done],
             found.gradients_TP[: int(np.searchsorted(gradient_steps, state.step, side="right"))],
             found.parameters_TP[: int(np.searchsorted(parameter_steps, state.step, side="right"))],
-            loss_sum_T,
-            hits_T,
+            of_steps["loss_sum"],
+            of_steps["hits"],
             np.diff(offsets_T1[: done + 1]),
             stopped=found.end == "stopped",
         )

@@ -9,7 +9,6 @@ import pytest
 
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.protocol import GradientOptions
-from qmltrain.engines.step_recipe import STEP_ROWS
 from qmltrain.errors import NonFiniteError
 from qmltrain.training import native_steps
 from qmltrain.training.gradients import StepAbandoned
@@ -365,7 +364,3 @@ def test_a_long_step_is_left_in_the_middle() -> None:
         run(steps, state)
     np.testing.assert_array_equal(state.theta_P, theta_P)
     assert state.step == 0 and steps._optimizer.state()["steps"] == 0
-
-
-def test_names_of_rows() -> None:
-    assert STEP_ROWS[:3] == ("loss", "gradient_norm", "drift")

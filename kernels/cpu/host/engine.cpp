@@ -150,7 +150,7 @@ template <class Real> class Engine final : public EngineBase {
   // engine_step.hpp
   double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
               double* block_sums) override;
-  bool as_matrix(int batch, bool sample_gradients) const override;
+  bool as_matrix(int batch, bool sample_gradients) override;
   void work_alone(bool alone) override { team_.work_alone(alone); }
   void one_bundle_at_a_time(bool one) override { one_bundle_ = one; }
   int threads() const override { return team_.threads(); }
@@ -287,7 +287,7 @@ template <class Real> class Engine final : public EngineBase {
   struct MatrixShare { int set; bool first; };
 
   // engine_step.hpp
-  std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles) const;
+  std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles);
   void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
                         const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
                         double* sums, std::size_t n_sums);

@@ -60,7 +60,7 @@ class EngineBase {
   virtual double step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
                       const SampleStages& stages, double* block_sums) = 0;
   // Whether a step of so many samples takes the shared part of the circuit as one matrix (shared_matrix.hpp).
-  virtual bool as_matrix(int batch, bool sample_gradients) const = 0;
+  virtual bool as_matrix(int batch, bool sample_gradients) = 0;
   virtual void work_alone(bool alone) = 0;                // whether the calling thread does everything itself
   virtual void one_bundle_at_a_time(bool one) = 0;        // all threads on its tiles: where memory is short
   virtual int threads() const = 0;

@@ -23,7 +23,7 @@ double Engine<Real>::step(const std::shared_ptr<const StepAngles>& angles, int f
   return *std::max_element(drifts_.begin(), drifts_.end());
 }
 
-template <class Real> bool Engine<Real>::as_matrix(int batch, bool sample_gradients) const {
+template <class Real> bool Engine<Real>::as_matrix(int batch, bool sample_gradients) {
   int units = 0;
   for (int first = 0; first < batch; first += kBlock) {
     const int in_block = std::min(kBlock, batch - first), b = lane_bits_of_[std::size_t(in_block)];
@@ -36,7 +36,7 @@ template <class Real> bool Engine<Real>::as_matrix(int batch, bool sample_gradie
 
 // The first so many bundles go through the circuit as one matrix.
 template <class Real>
-std::size_t Engine<Real>::bundles_with_matrix(const std::vector<Bundle>& bundles) const {
+std::size_t Engine<Real>::bundles_with_matrix(const std::vector<Bundle>& bundles) {
   std::size_t count = 0;
   int units = 0;
   for (; count < bundles.size() && !bundles[count].lane_bits; count++) units += bundles[count].count;

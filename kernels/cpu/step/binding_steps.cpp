@@ -84,7 +84,7 @@ class StepsHandle {
                                      std::move(chain), std::move(moves));
   }
 
-  bool as_matrix(int batch) const { return steps_->as_matrix(batch); }
+  bool as_matrix(int batch) { return steps_->as_matrix(batch); }
 
   // (steps done, why the span ended)
   std::tuple<std::size_t, std::string> run(Numbers features, Vector1 targets, Ints1 rows, Ints1 offsets,

@@ -53,7 +53,7 @@ class Steps {
         std::unique_ptr<Optimizer> optimizer);
   std::size_t size() const { return recipe_.layer.size(); }
   std::size_t n_layers() const { return recipe_.n_layers; }
-  bool as_matrix(int batch) const { return engine_.as_matrix(batch, chain_->wants_sample_gradients()); }
+  bool as_matrix(int batch) { return engine_.as_matrix(batch, chain_->wants_sample_gradients()); }
   std::size_t n_optimizer_arrays() const { return optimizer_->n_arrays(); }
 
   // Runs steps until the span ends; `done` of them are whole, the rest left no trace. `stop` is asked every 50 ms.
