@@ -1,7 +1,7 @@
 """A model and an optimiser as a `StepRecipe`, where everything in them has a native form.
 
 Native forms are looked up by the exact type: a class derived from one of these may compute something else. A head, loss
-or optimiser of one's own gets a native form by an entry here and its stage in kernels/cpu/step; without one it is
+or optimiser of one's own gets a native form by an entry here and its link in kernels/cpu/step; without one it is
 trained by `ArraySteps`.
 """
 

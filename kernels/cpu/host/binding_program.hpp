@@ -51,7 +51,7 @@ inline Mode mode_of(const std::string& name) {
   return Mode::kCheckpoint;
 }
 
-inline bool finite(const double* p, std::size_t n) { return kStagesBaseline.kernels->all_finite(p, n); }
+inline bool finite(const double* p, std::size_t n) { return kStepKernelsBaseline.kernels->all_finite(p, n); }
 
 struct StepHandle {
   std::shared_ptr<const StepAngles> angles;

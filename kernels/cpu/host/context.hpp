@@ -18,8 +18,8 @@ struct Worker {
   Buffer w, sums, table, variant, phase, angles, observe;
   // of an execution
   Buffer states, bra, segment, accumulators, section_sums, unit_angles, expectation, weight;
-  // of a training step: angles, states and gradients of samples; values of strings; what stages need
-  Buffer sample_inputs, string_values, stage;
+  // of a training step: angles, states and gradients of samples; values of strings; what the chain needs
+  Buffer sample_inputs, string_values, chain;
 };
 
 template <class Real> struct Context {

@@ -32,20 +32,20 @@ template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set)
   if constexpr (sizeof(Real) == 4) return *set.single;
   else return *set.dual;
 }
-template <class Real> const MatrixKernels<Real>& matrix_kernels_of(const StageSet& set) {
+template <class Real> const MatrixKernels<Real>& matrix_kernels_of(const StepKernelSet& set) {
   if constexpr (sizeof(Real) == 4) return *set.single;
   else return *set.dual;
 }
 
 }  // namespace
 
-const StageSet& stage_set(const std::string& name) {
-  const StageSet* sets[] = {
+const StepKernelSet& step_kernels(const std::string& name) {
+  const StepKernelSet* sets[] = {
 #if defined(QMLTRAIN_X86)
-      &kStagesAvx512, &kStagesAvx2,
+      &kStepKernelsAvx512, &kStepKernelsAvx2,
 #endif
-      &kStagesBaseline};
-  for (const StageSet* set : sets)
+      &kStepKernelsBaseline};
+  for (const StepKernelSet* set : sets)
     if (name == set->name) return *set;
   throw std::invalid_argument("no instruction set is called " + name);
 }
@@ -70,7 +70,7 @@ template <class Real> class Engine final : public EngineBase {
         workers_(std::size_t(team_.threads())),
         context_{plan_, kernels_of<Real>(set), *set.arithmetic, settings_, gate_runs_, team_, workers_,
                  std::size_t(kernels_of<Real>(set).lanes), 2 * std::size_t(kernels_of<Real>(set).lanes) * sizeof(Real)},
-        matrix_(context_, matrix_kernels_of<Real>(stage_set(set.name))),
+        matrix_(context_, matrix_kernels_of<Real>(step_kernels(set.name))),
         check_([this](bool calling) { check(calling); }) {
     shapes_.resize(kMaxLaneBits + 1);
     lane_bits_of_.fill(-1);
@@ -148,7 +148,7 @@ template <class Real> class Engine final : public EngineBase {
   }
 
   // engine_step.hpp
-  double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleStages& stages,
+  double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleChain& chain,
               double* block_sums) override;
   bool as_matrix(int batch, bool sample_gradients) override;
   void work_alone(bool alone) override { team_.work_alone(alone); }
@@ -289,10 +289,10 @@ template <class Real> class Engine final : public EngineBase {
   // engine_step.hpp
   std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles);
   void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
-                        const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
+                        const std::shared_ptr<const StepAngles>& angles, int first, const SampleChain& chain,
                         double* sums, std::size_t n_sums);
   double step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
-                     const std::shared_ptr<const StepAngles>& angles, int first, const SampleStages& stages,
+                     const std::shared_ptr<const StepAngles>& angles, int first, const SampleChain& chain,
                      double* sums, std::size_t n_sums, const MatrixShare* matrix);
 
   void execute_backward(const Inputs& in, Tape* tape, const double* cotangents, bool per_row, double* expectations,

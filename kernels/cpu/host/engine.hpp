@@ -13,9 +13,9 @@
 #include "inputs.hpp"
 #include "kernels.hpp"
 #include "plan.hpp"
-#include "sample_stages.hpp"
+#include "sample_chain.hpp"
 #include "settings.hpp"
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace qmltrain {
 
@@ -54,11 +54,11 @@ class EngineBase {
                                     const Gradients& out, double* gradient) = 0;
   virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles,
                              double* gradient) = 0;
-  // Forward, stages and backward of samples `first` to `first + count` of a step's batch, `first` a multiple of kBlock.
-  // block_sums (blocks, R + stages.n_sums()). Returns the largest drift, -1 where there is none (see Gradients). Throws
+  // Forward, the chain and backward of samples `first` to `first + count` of a step's batch, `first` a multiple of
+  // kBlock. block_sums (blocks, R + chain.n_sums()). Returns the largest drift, -1 where there is none (see Gradients). Throws
   // Interrupted.
   virtual double step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
-                      const SampleStages& stages, double* block_sums) = 0;
+                      const SampleChain& chain, double* block_sums) = 0;
   // Whether a step of so many samples takes the shared part of the circuit as one matrix (shared_matrix.hpp).
   virtual bool as_matrix(int batch, bool sample_gradients) = 0;
   virtual void work_alone(bool alone) = 0;                // whether the calling thread does everything itself
@@ -70,7 +70,7 @@ class EngineBase {
 
 // dual: complex128, else complex64
 // Throws std::invalid_argument for a set that was not compiled.
-const StageSet& stage_set(const std::string& name);
+const StepKernelSet& step_kernels(const std::string& name);
 
 // Rows added in place along the fixed tree (neighbours in pairs, a last one passed up) into row 0.
 void tree_sum(double* rows, int count, std::size_t n);

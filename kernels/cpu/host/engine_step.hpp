@@ -1,4 +1,4 @@
-// Engine: blocks of a training step, forward, stages and backward; the shared part of a small circuit as one matrix.
+// Engine: blocks of a training step, forward, the chain and backward; the shared part of a small circuit as one matrix.
 // Included by engine.cpp, which has the class.
 #pragma once
 
@@ -6,18 +6,18 @@ namespace qmltrain {
 
 template <class Real>
 double Engine<Real>::step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
-                          const SampleStages& stages, double* block_sums) {
+                          const SampleChain& chain, double* block_sums) {
   prepare(angles);
   std::vector<Bundle> bundles = make_bundles(count);
-  const std::size_t n = std::size_t(n_raw()) + stages.n_sums();
+  const std::size_t n = std::size_t(n_raw()) + chain.n_sums();
   double* sums = place_sums(bundles, n, block_sums);
   drifts_.assign(bundles.size(), -1);
-  const std::size_t with_matrix = stages.wants_sample_gradients() ? 0 : bundles_with_matrix(bundles);
-  if (with_matrix) step_with_matrix(bundles, with_matrix, angles, first, stages, sums, n);
+  const std::size_t with_matrix = chain.wants_sample_gradients() ? 0 : bundles_with_matrix(bundles);
+  if (with_matrix) step_with_matrix(bundles, with_matrix, angles, first, chain, sums, n);
   each_bundle(bundles, with_matrix, [&](const Bundle& bundle, int thread, bool one_thread) {
     Worker& worker = workers_[std::size_t(thread)];
     drifts_[std::size_t(bundle.index)] =
-        step_bundle(bundle, worker, one_thread, angles, first, stages, sums, n, nullptr);
+        step_bundle(bundle, worker, one_thread, angles, first, chain, sums, n, nullptr);
   });
   add_sums(bundles, n, sums, block_sums);
   return *std::max_element(drifts_.begin(), drifts_.end());
@@ -46,7 +46,7 @@ std::size_t Engine<Real>::bundles_with_matrix(const std::vector<Bundle>& bundles
 template <class Real>
 void Engine<Real>::step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
                                     const std::shared_ptr<const StepAngles>& angles, int first,
-                                    const SampleStages& stages, double* sums, std::size_t n_sums) {
+                                    const SampleChain& chain, double* sums, std::size_t n_sums) {
   const int sets = std::min<int>(SharedMatrix<Real>::kSets, int(count));
   matrix_.forward(*shapes_[0], angles, workers_[0], check_);
   team_.do_jobs(sets, [&](int set, int thread) {
@@ -54,7 +54,7 @@ void Engine<Real>::step_with_matrix(const std::vector<Bundle>& bundles, std::siz
     const std::size_t end = count * std::size_t(set + 1) / std::size_t(sets);
     for (std::size_t i = begin; i < end; i++) {
       const MatrixShare share{set, i == begin};
-      step_bundle(bundles[i], workers_[std::size_t(thread)], true, angles, first, stages, sums, n_sums, &share);
+      step_bundle(bundles[i], workers_[std::size_t(thread)], true, angles, first, chain, sums, n_sums, &share);
     }
   });
   matrix_.backward(*shapes_[0], sets, workers_[0], check_, sums + n_sums * std::size_t(bundles[0].unit[0].index));
@@ -64,20 +64,20 @@ void Engine<Real>::step_with_matrix(const std::vector<Bundle>& bundles, std::siz
 template <class Real>
 double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
                                  const std::shared_ptr<const StepAngles>& angles, int first,
-                                 const SampleStages& stages, double* sums, std::size_t n_sums,
+                                 const SampleChain& chain, double* sums, std::size_t n_sums,
                                  const MatrixShare* matrix) {
   const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
   const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
   const Unit& last = bundle.unit[units - 1];
   const int from = bundle.unit[0].first, count = last.first + last.count - from;
-  const bool encoding = stages.wants_sample_gradients();
+  const bool encoding = chain.wants_sample_gradients();
   // angles, their gradients, states
   const std::size_t n_angles = std::size_t(count) * std::size_t(plan_.n_per_sample);
   const std::size_t n_amplitudes = plan_.amplitude_encoded ? std::size_t(count) << plan_.n_qubits : 0;
   worker.sample_inputs.reserve((2 * n_angles + n_amplitudes) * sizeof(double));
   double* per_sample = worker.sample_inputs.template as<double>();
   double *gradients = per_sample + n_angles, *initial = n_amplitudes ? gradients + n_angles : nullptr;
-  stages.inputs(first + from, count, per_sample, initial);
+  chain.inputs(first + from, count, per_sample, initial);
   const std::size_t n_values = M * kSideBySide;
   worker.string_values.reserve(2 * units * n_values * sizeof(double));
   double *strings = worker.string_values.template as<double>(), *cotangents = strings + units * n_values;
@@ -91,8 +91,8 @@ double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_
   execution.observe({}, StringValues::by_unit(strings, M, kSideBySide));
   for (std::size_t u = 0; u < units; u++) {
     const Unit& unit = bundle.unit[u];
-    stages.outputs(first + unit.first, unit.count, strings + u * n_values, cotangents + u * n_values,
-                   sums + n_sums * std::size_t(unit.index) + R, worker.stage);
+    chain.outputs(first + unit.first, unit.count, strings + u * n_values, cotangents + u * n_values,
+                   sums + n_sums * std::size_t(unit.index) + R, worker.chain);
   }
   execution.observe(StringValues::by_unit(cotangents, M, kSideBySide), {});
   if (matrix) {
@@ -108,7 +108,7 @@ double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_
   execution.backward(out, sums, n_sums, nullptr);
   for (std::size_t u = 0; encoding && u < units; u++) {
     const Unit& unit = bundle.unit[u];
-    stages.sample_gradients(first + unit.first, unit.count,
+    chain.sample_gradients(first + unit.first, unit.count,
                             gradients + std::size_t(unit.first - from) * std::size_t(plan_.n_per_sample),
                             sums + n_sums * std::size_t(unit.index) + R);
   }

@@ -5,7 +5,7 @@
 // the circuit as if they were samples. With many more samples than that, S psi_0 costs less than the gates:
 //
 //   forward    S from the basis states; of each sample psi = S psi_0, 2 N^2 multiply-adds
-//   stages     expectations, head, loss, cotangents, bra = sum_m c_m O_m psi, as ever
+//   chain      expectations, head, loss, cotangents, bra = sum_m c_m O_m psi, as ever
 //   backward   dL/dS is sum_b bra_b psi_0b^T, again 2 N^2 multiply-adds a sample: its column k is the bra that goes
 //              with basis state k, and going back through the circuit with these N states gives the raw sums of all
 //              samples
@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "execution.hpp"
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace qmltrain {
 

@@ -1,4 +1,4 @@
-// Vectors of float64: what sums, host arithmetic and the stages of a training step share.
+// Vectors of float64: what sums, host arithmetic and a training step share.
 #pragma once
 #include "vector.hpp"
 

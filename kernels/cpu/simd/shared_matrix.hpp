@@ -2,7 +2,7 @@
 //
 // Launch geometry: a call takes the states of one unit (apply) or of a few (outer), samples in the lanes.
 #pragma once
-#include "stages.hpp"
+#include "step_kernels.hpp"
 #include "sums.hpp"
 
 namespace {

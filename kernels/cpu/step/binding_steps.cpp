@@ -1,4 +1,4 @@
-// Spans of training steps for Python: a recipe becomes the stages, arrays become pointers.
+// Spans of training steps for Python: a recipe becomes a chain, arrays become pointers.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -48,7 +48,8 @@ class StepsHandle {
               std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
       : n_features_(n_features), n_classes_(n_classes), weighted_(class_weights.size() > 0) {
     InputAngles angles(
-        columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, false, 0, "shared angles: wrong shapes"),
+        columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, false, 0,
+                   "shared angles: wrong shapes"),
         columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, true, n_features,
                    "angles of samples: wrong shapes"));
     std::optional<InputStates> states;
@@ -67,7 +68,7 @@ class StepsHandle {
     expect(n_outputs >= 1 && (head == "linear" || std::size_t(n_outputs) == K), "head: a wrong number of outputs");
     expect(class_weights.size() == 0 || class_weights.size() == std::size_t(n_classes), "class weights: wrong shape");
     auto chain = std::make_unique<Chain>(
-        *stage_set(program.set_name()).kernels, std::move(angles), states,
+        *step_kernels(program.set_name()).kernels, std::move(angles), states,
         Observables(std::size_t(program.n_strings()), list_of<std::int32_t>(observable_start),
                     list_of<std::int32_t>(observable_string), list_of<double>(observable_value),
                     list_of<double>(observable_constant)),
@@ -80,7 +81,7 @@ class StepsHandle {
     auto moves = std::make_unique<Optimizer>(optimizer, list_of<double>(optimizer_numbers), P);
     StepRecipe recipe{std::size_t(n_circuit), std::size_t(program.n_shared()), list_of<std::int64_t>(layers),
                       std::size_t(n_layers), list_of<std::uint8_t>(frozen), clip_norm, one_bundle};
-    steps_ = std::make_unique<Steps>(program.engine(), *stage_set(program.set_name()).kernels, std::move(recipe),
+    steps_ = std::make_unique<Steps>(program.engine(), *step_kernels(program.set_name()).kernels, std::move(recipe),
                                      std::move(chain), std::move(moves));
   }
 

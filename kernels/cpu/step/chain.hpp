@@ -1,4 +1,4 @@
-// Chain: the stages of a training step around the circuit, in their order, and the way back through them.
+// Chain: the links of a training step around the circuit, in their order, and the way back through them.
 //
 //   features --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
 //   sums of a unit, beside the circuit's raw sums: [head's parameters | weights and biases of encodings | loss, hits]
@@ -8,7 +8,7 @@
 #include <memory>
 #include <optional>
 
-#include "../host/sample_stages.hpp"
+#include "../host/sample_chain.hpp"
 #include "batch.hpp"
 #include "heads.hpp"
 #include "input_angles.hpp"
@@ -17,10 +17,10 @@
 
 namespace qmltrain {
 
-class Chain final : public SampleStages {
+class Chain final : public SampleChain {
  public:
   // states: of amplitude-encoded circuits.
-  Chain(const StageKernels& kernels, InputAngles angles, std::optional<InputStates> states, Observables observables,
+  Chain(const StepKernels& kernels, InputAngles angles, std::optional<InputStates> states, Observables observables,
         std::unique_ptr<Head> head, Loss loss)
       : kernels_(kernels), angles_(std::move(angles)), states_(std::move(states)), observables_(std::move(observables)),
         head_(std::move(head)), loss_(std::move(loss)) {}
@@ -82,7 +82,7 @@ class Chain final : public SampleStages {
   }
 
  private:
-  const StageKernels& kernels_;
+  const StepKernels& kernels_;
   InputAngles angles_;
   std::optional<InputStates> states_;
   Observables observables_;

@@ -22,13 +22,13 @@ class Raw final : public Head {
  public:
   using Head::Head;
   std::size_t n_parameters() const override { return 0; }
-  const double* forward(const StageKernels&, const double*, int, const double* expectations, double*) const override {
+  const double* forward(const StepKernels&, const double*, int, const double* expectations, double*) const override {
     return expectations;
   }
-  double* backward(const StageKernels&, const double*, int, double* outputs, double*) const override {
+  double* backward(const StepKernels&, const double*, int, double* outputs, double*) const override {
     return outputs;
   }
-  void add_sums(const StageKernels&, int, const double*, const double*, double*) const override {}
+  void add_sums(const StepKernels&, int, const double*, const double*, double*) const override {}
 };
 
 // outputs = factor * expectations
@@ -36,17 +36,17 @@ class Scaled final : public Head {
  public:
   using Head::Head;
   std::size_t n_parameters() const override { return 1; }
-  const double* forward(const StageKernels& kernels, const double* parameters, int count, const double* expectations,
+  const double* forward(const StepKernels& kernels, const double* parameters, int count, const double* expectations,
                         double* outputs) const override {
     kernels.scale(std::size_t(K), parameters[0], count, expectations, outputs);
     return outputs;
   }
-  double* backward(const StageKernels& kernels, const double* parameters, int count, double* outputs,
+  double* backward(const StepKernels& kernels, const double* parameters, int count, double* outputs,
                    double* expectations) const override {
     kernels.scale(std::size_t(K), parameters[0], count, outputs, expectations);
     return expectations;
   }
-  void add_sums(const StageKernels& kernels, int count, const double* expectations, const double* cotangents,
+  void add_sums(const StepKernels& kernels, int count, const double* expectations, const double* cotangents,
                 double* sums) const override {
     sums[0] += kernels.product_sum(std::size_t(K), count, cotangents, expectations);
   }
@@ -57,17 +57,17 @@ class Linear final : public Head {
  public:
   using Head::Head;
   std::size_t n_parameters() const override { return std::size_t(C) * std::size_t(K + 1); }
-  const double* forward(const StageKernels& kernels, const double* parameters, int count, const double* expectations,
+  const double* forward(const StepKernels& kernels, const double* parameters, int count, const double* expectations,
                         double* outputs) const override {
     kernels.linear(K, C, parameters, parameters + std::size_t(C) * std::size_t(K), count, expectations, outputs);
     return outputs;
   }
-  double* backward(const StageKernels& kernels, const double* parameters, int count, double* outputs,
+  double* backward(const StepKernels& kernels, const double* parameters, int count, double* outputs,
                    double* expectations) const override {
     kernels.linear_back(K, C, parameters, count, outputs, expectations);
     return expectations;
   }
-  void add_sums(const StageKernels& kernels, int count, const double* expectations, const double* cotangents,
+  void add_sums(const StepKernels& kernels, int count, const double* expectations, const double* cotangents,
                 double* sums) const override {
     kernels.linear_sums(K, C, count, cotangents, expectations, sums);
   }

@@ -2,13 +2,13 @@
 //
 //   strings (M) --Observables--> expectations (K) --Head--> outputs (C)
 //
-// Values of samples are [quantity][lane], see stages.hpp. The heads are those of qmltrain/training/heads.py.
+// Values of samples are [quantity][lane], see step_kernels.hpp. The heads are those of qmltrain/training/heads.py.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace qmltrain {
 
@@ -22,10 +22,10 @@ class Observables {
   std::size_t size() const { return constant_.size(); }
   // Whether they are the strings themselves, so that nothing is to be done.
   bool plain() const { return plain_; }
-  void forward(const StageKernels& kernels, int count, const double* strings, double* expectations) const {
+  void forward(const StepKernels& kernels, int count, const double* strings, double* expectations) const {
     kernels.combine(rows(), constant_.data(), count, strings, expectations);
   }
-  void backward(const StageKernels& kernels, int count, const double* expectations, double* strings) const {
+  void backward(const StepKernels& kernels, int count, const double* expectations, double* strings) const {
     kernels.spread(rows(), count, expectations, strings);
   }
 
@@ -43,12 +43,12 @@ class Head {
   virtual ~Head() = default;
   virtual std::size_t n_parameters() const = 0;
   // Outputs from expectations; where they are the same numbers, `forward` and `backward` return what they are given.
-  virtual const double* forward(const StageKernels& kernels, const double* parameters, int count,
+  virtual const double* forward(const StepKernels& kernels, const double* parameters, int count,
                                 const double* expectations, double* outputs) const = 0;
-  virtual double* backward(const StageKernels& kernels, const double* parameters, int count, double* outputs,
+  virtual double* backward(const StepKernels& kernels, const double* parameters, int count, double* outputs,
                            double* expectations) const = 0;
   // Adds the gradient of the parameters, summed over samples.
-  virtual void add_sums(const StageKernels& kernels, int count, const double* expectations, const double* cotangents,
+  virtual void add_sums(const StepKernels& kernels, int count, const double* expectations, const double* cotangents,
                         double* sums) const = 0;
 
  protected:

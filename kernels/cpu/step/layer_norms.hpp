@@ -21,7 +21,7 @@ class LayerNorms {
   std::size_t n_layers() const { return n_layers_; }
 
   // The L2 norm; neither overflows nor underflows in between (qmltrain/training/gradient_norm.py).
-  double norm(const StageKernels& kernels, const Padded& gradient) {
+  double norm(const StepKernels& kernels, const Padded& gradient) {
     const double sum = kernels.squares(gradient.padded(), gradient.data(), squares_.data());
     if (sum > 1e-200 && sum < 1e200) return std::sqrt(sum);
     double largest = 0, scaled = 0;

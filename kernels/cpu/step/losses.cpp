@@ -36,7 +36,7 @@ Loss::Loss(const std::string& name, int n_outputs, int n_classes, double delta, 
   if (n_outputs != 1 && kind_ != kCrossEntropy) throw std::invalid_argument(name + " takes one output");
 }
 
-void Loss::add(const StageKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
+void Loss::add(const StepKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
                double* cotangents, double* sums, double* scratch) const {
   double *targets = scratch, *weights = targets + kSideBySide, *used = weights + kSideBySide;
   double *values = used + kSideBySide, *hits = values + kSideBySide;

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "stages.hpp"
+#include "step_kernels.hpp"
 #include "batch.hpp"
 
 namespace qmltrain {
@@ -19,7 +19,7 @@ class Loss {
   int n_outputs() const { return n_outputs_; }
   // Of samples first .. first + count, at most kSideBySide: fills cotangents [C][lane] of the mean over the batch, adds
   // their losses and hits to sums (kSums).
-  void add(const StageKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
+  void add(const StepKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
            double* cotangents, double* sums, double* scratch) const;
 
  private:

@@ -18,7 +18,7 @@ Optimizer::Optimizer(const std::string& name, const std::vector<double>& numbers
   for (std::size_t i = 0; i < n; i++) arrays_.emplace_back(n_parameters);
 }
 
-void Optimizer::update(const StageKernels& kernels, std::int64_t step, double learning_rate, double clip,
+void Optimizer::update(const StepKernels& kernels, std::int64_t step, double learning_rate, double clip,
                        const std::int64_t* frozen, const Padded& gradient, Padded& parameters) {
   UpdateCall call{};
   call.n = parameters.padded(), call.parameters = parameters.data(), call.gradient = gradient.data();

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "stages.hpp"
+#include "step_kernels.hpp"
 #include "padded.hpp"
 
 namespace qmltrain {
@@ -21,7 +21,7 @@ class Optimizer {
   std::size_t n_arrays() const { return arrays_.size(); }
   Padded& array(std::size_t i) { return arrays_[i]; }
   // Step number `step` (from 1), of a gradient times `clip`. frozen (P, padded) or nullptr, see UpdateCall.
-  void update(const StageKernels& kernels, std::int64_t step, double learning_rate, double clip,
+  void update(const StepKernels& kernels, std::int64_t step, double learning_rate, double clip,
               const std::int64_t* frozen, const Padded& gradient, Padded& parameters);
 
  private:

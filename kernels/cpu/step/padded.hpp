@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "../host/buffer.hpp"
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace qmltrain {
 

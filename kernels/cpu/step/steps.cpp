@@ -37,7 +37,7 @@ struct Borrowed {
 
 }  // namespace
 
-Steps::Steps(EngineBase& engine, const StageKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
+Steps::Steps(EngineBase& engine, const StepKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
              std::unique_ptr<Optimizer> optimizer)
     : engine_(engine), kernels_(kernels), recipe_(std::move(recipe)), chain_(std::move(chain)),
       optimizer_(std::move(optimizer)), norms_(recipe_.layer, recipe_.n_layers), threads_(engine.threads()),

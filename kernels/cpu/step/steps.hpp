@@ -16,7 +16,7 @@
 
 namespace qmltrain {
 
-// What is fixed for a training, beside the stages.
+// What is fixed for a training, beside the chain.
 struct StepRecipe {
   std::size_t n_circuit, n_shared;   // parameters of the circuit, its shared slots
   std::vector<std::int64_t> layer;   // (P)
@@ -49,7 +49,7 @@ enum class SpanEnd { kDone, kTime, kStopped, kNotFinite };
 
 class Steps {
  public:
-  Steps(EngineBase& engine, const StageKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
+  Steps(EngineBase& engine, const StepKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
         std::unique_ptr<Optimizer> optimizer);
   std::size_t size() const { return recipe_.layer.size(); }
   std::size_t n_layers() const { return recipe_.n_layers; }
@@ -65,7 +65,7 @@ class Steps {
   bool gradient(const Batch& batch);
 
   EngineBase& engine_;
-  const StageKernels& kernels_;
+  const StepKernels& kernels_;
   StepRecipe recipe_;
   std::unique_ptr<Chain> chain_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -1,7 +1,7 @@
 // Updates of parameters: one step of SGD, Adam and AdamW, as in qmltrain/training/optimizers.py, which judges these.
 #pragma once
 #include "exponential.hpp"
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace {
 

@@ -2,7 +2,7 @@
 //
 // The formulas, and why they are written so, are those of qmltrain/training/losses.py, which judges these.
 #pragma once
-#include "stage_sums.hpp"
+#include "step_sums.hpp"
 
 namespace {
 

@@ -61,7 +61,7 @@ struct UpdateCall {
   double beta_1, beta_2, epsilon, correction_1, correction_2;  // corrections: 1 - beta^t
 };
 
-struct StageKernels {
+struct StepKernels {
   // Whether no number is NaN or infinite: by its bits, so that no compiler flag can optimise it away.
   bool (*all_finite)(const double* numbers, std::size_t n);
   // out [row][lane] = constant[row] + sum of the row's entries times in [column][lane]; back: in += entries times out
@@ -99,12 +99,12 @@ template <class Real> struct MatrixKernels {
                   std::size_t stride);
 };
 
-struct StageSet {
+struct StepKernelSet {
   const char* name;  // as InstructionSet::name
-  const StageKernels* kernels;
+  const StepKernels* kernels;
   const MatrixKernels<float>* single;
   const MatrixKernels<double>* dual;
 };
-extern const StageSet kStagesBaseline, kStagesAvx2, kStagesAvx512;
+extern const StepKernelSet kStepKernelsBaseline, kStepKernelsAvx2, kStepKernelsAvx512;
 
 }  // namespace qmltrain

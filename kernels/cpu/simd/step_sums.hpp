@@ -1,10 +1,10 @@
 // Observables, heads and sums over samples: sparse and small dense matrices times quantities of samples, see
-// stages.hpp.
+// step_kernels.hpp.
 //
 // Launch geometry: a call takes the samples of one unit, `count` of them in vectors of kDoubles.
 #pragma once
 #include "exponential.hpp"
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace {
 

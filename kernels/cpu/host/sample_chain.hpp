@@ -1,18 +1,18 @@
-// SampleStages: what a training step does with samples before, between and after the circuit's forward and backward.
+// SampleChain: what a training step does with samples before, between and after the circuit's forward and backward.
 //
-// The engine calls them for a unit or a bundle at a time, on the thread that has it, with memory of that thread: a
-// stage must not write anything else. What they add up over samples goes into sums beside the raw sums of the unit,
-// which the engine adds along the same tree.
+// The engine calls it for a unit or a bundle at a time, on the thread that has it, with memory of that thread: it must
+// not write anything else. What it adds up over samples goes into sums beside the raw sums of the unit, which the engine
+// adds along the same tree.
 #pragma once
 #include "buffer.hpp"
-#include "stages.hpp"
+#include "step_kernels.hpp"
 
 namespace qmltrain {
 
-class SampleStages {
+class SampleChain {
  public:
-  virtual ~SampleStages() = default;
-  // Numbers that these stages add up over samples.
+  virtual ~SampleChain() = default;
+  // Numbers that its links add up over samples.
   virtual std::size_t n_sums() const = 0;
   // Samples `first` to `first + count` of the batch: their angles (count, S'), and their states (count, N) where the
   // circuit is amplitude-encoded.

@@ -1,14 +1,14 @@
-// The table of the stages of a training step, of one instruction set. Compiled once a set with -DVB=64|32|16
-// -DSTAGES=kStagesAvx512|kStagesAvx2|kStagesBaseline; apart from kernel_table.cpp, whose code depends on what is
-// compiled with it.
+// The table of the kernels around the circuit of a training step, of one instruction set. Compiled once a set with
+// -DVB=64|32|16 -DSTEP_KERNELS=kStepKernelsAvx512|kStepKernelsAvx2|kStepKernelsBaseline; apart from kernel_table.cpp,
+// whose code depends on what is compiled with it.
 #include "shared_matrix.hpp"
-#include "stage_losses.hpp"
-#include "stage_update.hpp"
+#include "step_losses.hpp"
+#include "step_update.hpp"
 
 namespace {
 
-constexpr qmltrain::StageKernels make_stages() {
-  qmltrain::StageKernels k{};
+constexpr qmltrain::StepKernels make_step_kernels() {
+  qmltrain::StepKernels k{};
   k.all_finite = all_finite;
   k.combine = combine, k.spread = spread;
   k.scale = scale;
@@ -26,13 +26,13 @@ constexpr qmltrain::StageKernels make_stages() {
   return k;
 }
 
-constexpr qmltrain::StageKernels kStages = make_stages();
+constexpr qmltrain::StepKernels kStepKernels = make_step_kernels();
 constexpr qmltrain::MatrixKernels<float> kSingle = make_matrix<float>();
 constexpr qmltrain::MatrixKernels<double> kDual = make_matrix<double>();
 
 }  // namespace
 
 namespace qmltrain {
-extern const StageSet STAGES;
-const StageSet STAGES = {SET_NAME, &kStages, &kSingle, &kDual};
+extern const StepKernelSet STEP_KERNELS;
+const StepKernelSet STEP_KERNELS = {SET_NAME, &kStepKernels, &kSingle, &kDual};
 }  // namespace qmltrain
