@@ -99,6 +99,8 @@ class Session:
             parameters_each_epoch=config.run.parameters_every is None,
             frozen_P=frozen_parameters(problem.model, train.freeze),
         )
+        # (not a method: steps that held the session would keep the data's files open until cycles are collected)
+        self._stop_requested = lambda: stop.requested is not None
         self.steps = self._steps()
 
     def check(self) -> None:
@@ -232,9 +234,6 @@ class Session:
                 "rows": store.stored_rows(),
             },
         )
-
-    def _stop_requested(self) -> bool:
-        return self.stop.requested is not None
 
     def _steps(self) -> Steps:
         """The path that was chosen when the run began."""
