@@ -28,7 +28,6 @@ from qmltrain.engines.protocol import (
     Precision,
     Traffic,
 )
-from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import D_MULTIPLY_ADDS, R_MULTIPLY_ADDS, V_PAIR_MULTIPLY_ADDS, W_MULTIPLY_ADDS
 from qmltrain.fusion.passes import Operation, Pass, Rotations, schedule
 from qmltrain.fusion.plan import Diagonal, PhysicalString, Plan, Rotation
@@ -69,7 +68,7 @@ class InterpreterEngine:
         gradient: GradientOptions = DEFAULT_GRADIENT,
         options: EngineOptions = DEFAULT_OPTIONS,
     ) -> InterpreterProgram:
-        plan = compile_plan(circuit, strings)
+        plan = options.planner(circuit, strings)
         passes = schedule(plan, self.tile_bits, self.low_bits)
         return InterpreterProgram(plan, passes, precision, gradient, options)
 

@@ -25,12 +25,15 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.plan import Plan
 
 BLOCK = 16  # samples whose gradients are summed inside an engine; chunks are multiples of it
 
 Precision = Literal["complex64", "complex128"]
 GradientMode = Literal["auto", "reversible", "checkpoint"]
 FloatArray = NDArray[np.float64]
+Planner = Callable[[Circuit, tuple[PauliString, ...]], Plan]
 Array = Any  # an array of the array API standard: NumPy's, CuPy's, ...
 
 
@@ -48,11 +51,13 @@ class GradientOptions:
 @dataclass(frozen=True)
 class EngineOptions:
     """`threads` 0: as many as SLURM, affinity and quotas allow. `memory_bytes` None: what the device has.
-    `fusion` False: a pass per gate, the baseline of a benchmark (see `Engine.has_baseline`)."""
+    `fusion` False: a pass per gate, the baseline of a benchmark (see `Engine.has_baseline`). `planner` makes the plan
+    of a circuit: another one leaves out what the answer does not need (`qmltrain.fusion.reductions`)."""
 
     threads: int = 0
     memory_bytes: int | None = None
     fusion: bool = True
+    planner: Planner = compile_plan
 
 
 DEFAULT_GRADIENT = GradientOptions()

@@ -18,6 +18,7 @@ from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientMode, GradientOptions, Program
 from qmltrain.engines.selection import Selection, select_engine
 from qmltrain.errors import InputError
+from qmltrain.models.reductions import Reductions, reductions_of
 from qmltrain.registry import call_builder, options_with_defaults
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, chunk_size
@@ -81,6 +82,7 @@ class Compiled:
     evaluator: Evaluator
     training_step: str
     training_step_reason: str
+    reductions: Reductions
 
     def choices(self) -> dict[str, Any]:
         """What `auto` became; saved with the run and used again on resume."""
@@ -92,6 +94,7 @@ class Compiled:
             "checkpoint_interval": forecast.checkpoint_interval,
             "chunk": self.evaluator.chunk,
             "training_step": self.training_step,
+            "reductions": list(self.reductions.names),
         }
 
 
@@ -114,7 +117,9 @@ def compile_model(
     mode: GradientMode = choices["gradient_mode"] if choices else gradient.mode  # type: ignore[assignment]
     interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
     memory = bytes_of_gib(engine_config.memory_gib)
-    program = selection.engine.compile(
+    reductions = reductions_of(config, choices, samples)
+    program = reductions.compile(
+        selection.engine,
         model.measured_circuit,
         model.observables.strings,
         engine_config.precision,  # type: ignore[arg-type]
@@ -123,7 +128,7 @@ def compile_model(
     )
     chunk = chunk_size(program.forecast, len(model.observables.strings), samples)
     step, why = _training_step(config, model, program, choices, selection.engine.name)
-    return Compiled(selection, program, Evaluator(model, program, chunk), step, why)
+    return Compiled(selection, program, Evaluator(model, program, chunk), step, why, reductions)
 
 
 def _training_step(

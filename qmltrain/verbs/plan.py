@@ -79,6 +79,7 @@ def run(config: Config, context: CommandContext) -> int:
             f"{gib(batch * (moved + moved_back))} for {batch} sample{'s' * (batch > 1)}",
         ),
         ("gradient", f"{forecast.mode}, {kept}; {forecast.reason}"),
+        *((name.replace("_", " "), line) for name, line in compiled.reductions.lines),
         ("training step", f"{compiled.training_step}; {compiled.training_step_reason}"),
         (
             "memory",

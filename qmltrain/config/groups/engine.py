@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from qmltrain.config.option import ConfigGroup, option
 from qmltrain.config.rules import Rule, between, is_number, one_of
 
+# as qmltrain/fusion/reductions has them
+REDUCTIONS = ("light_cones",)
+NAMES_OF_REDUCTIONS = Rule(
+    lambda value: isinstance(value, list) and all(value.count(name) == 1 and name in REDUCTIONS for name in value),
+    f"a list [a, b, ...] of different values, or []: {', '.join(REDUCTIONS)}",
+)
 GIBIBYTES = Rule(lambda value: is_number(value) and 0 < value <= 2**30, "a number above 0, at most 2^30")
 
 
@@ -31,3 +37,8 @@ class EngineConfig(ConfigGroup):
         same_run="chunks have no part in the order of sums; what auto chose is kept with the run",
     )
     fusion: bool = option(True, "false: one gate per pass, to compare")
+    reductions: list[str] | None = option(
+        None,
+        f"work that no answer needs is left out (null: all, []: none): {', '.join(REDUCTIONS)}",
+        NAMES_OF_REDUCTIONS,
+    )

@@ -18,7 +18,6 @@ from qmltrain.engines.protocol import (
     Precision,
 )
 from qmltrain.errors import InputError
-from qmltrain.fusion.compile import compile_plan
 from qmltrain.job_limits import available_bytes, usable_cpus
 from qmltrain.units import gib
 from qmltrain.wording import plural
@@ -69,7 +68,7 @@ class CpuEngine:
         n = circuit.n_qubits
         if n > MAX_QUBITS:
             raise InputError(f"engine.name=cpu: {n} qubits; at most {MAX_QUBITS} are possible")
-        plan = compile_plan(circuit, strings)
+        plan = options.planner(circuit, strings)
         self._threads = options.threads
         memory = options.memory_bytes or available_bytes()
         state_bytes = (8 if precision == "complex64" else 16) << n

@@ -14,7 +14,6 @@ from qmltrain.engines.cuda.schedule import Schedule
 from qmltrain.engines.cuda.unfused.unfused_schedule import UnfusedSchedule
 from qmltrain.engines.protocol import DEFAULT_GRADIENT, DEFAULT_OPTIONS, EngineOptions, GradientOptions, Precision
 from qmltrain.errors import InputError
-from qmltrain.fusion.compile import compile_plan
 
 MAX_QUBITS = 30
 LOW_BITS = {"complex64": 3, "complex128": 2}  # 64 contiguous bytes
@@ -72,7 +71,7 @@ class CudaEngine:
         memory = options.memory_bytes or self.device.limits.memory_bytes
         schedule: Schedule
         if options.fusion:
-            plan = compile_plan(circuit, strings)
+            plan = options.planner(circuit, strings)
             low_bits = LOW_BITS[precision] if self.low_bits is None else self.low_bits
             tile_bits = self.tile_bits or self._tile_bits(n, precision)
             interval = gradient.checkpoint_interval

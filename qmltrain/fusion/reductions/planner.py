@@ -1,0 +1,61 @@
+"""Which reductions there are, and the planner that applies those of a plan, one after the other.
+
+A reduction of a plan is a module with
+
+    reduce(plan, circuit, strings, setting) -> Plan    the same plan where it does not apply
+    line(plan) -> str                                  what it does to this plan, or why not, for `qmltrain plan`
+
+It marks the plan, or makes another one of the circuit. What comes is still a plan that every engine can execute; an
+engine that knows the mark does less work. Light cones cut the circuit before there is a plan
+(`qmltrain.fusion.reductions.light_cones`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.observables import PauliString
+from qmltrain.fusion.compile import compile_plan
+from qmltrain.fusion.plan import Plan
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a choice may depend on beside the circuit: samples of a step, and the precision."""
+
+    samples: int
+    precision: Literal["complex64", "complex128"]
+
+
+class PlanReduction(Protocol):
+    """What a module of a reduction offers."""
+
+    @staticmethod
+    def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan: ...
+
+    @staticmethod
+    def line(plan: Plan) -> str: ...
+
+
+PLAN_REDUCTIONS: dict[str, PlanReduction] = {}
+REDUCTIONS = ("light_cones", *PLAN_REDUCTIONS)
+
+
+@dataclass
+class ReducedPlanner:
+    """compile_plan, then the reductions of `names` in the order of `PLAN_REDUCTIONS`. `lines`: names and lines of what
+    they did to the last plan."""
+
+    names: tuple[str, ...]
+    setting: Setting
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def __call__(self, circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
+        plan = compile_plan(circuit, strings)
+        for name, reduction in PLAN_REDUCTIONS.items():
+            if name in self.names:
+                plan = reduction.reduce(plan, circuit, strings, self.setting)
+        self.lines = [(name, one.line(plan)) for name, one in PLAN_REDUCTIONS.items() if name in self.names]
+        return plan
