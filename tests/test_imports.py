@@ -52,7 +52,7 @@ BY_NAME = {
     "cli/known_verbs.py": ("qmltrain.cli.verbs.",),
     "engines/cuda/__init__.py": ("qmltrain.engines.cuda.engine",),  # twenty files, for those who have a GPU
     "engines/selection.py": tuple(f"qmltrain.engines.{name}" for name in ("cpu", "cuda", "interpreter", "reference")),
-    "models/reductions.py": ("qmltrain.fusion.reductions",),
+    "models/reductions.py": ("qmltrain.fusion.reductions", "qmltrain.engines.cones.program"),
     "verbs/info.py": ("qmltrain.engines.cpu", "qmltrain.engines.cuda"),
 }
 

@@ -24,7 +24,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "circuit.interchange.qasm_import": (),
     "circuit.interchange.qasm_export": ("verbs.export",),
     "circuit.interchange.python_export": ("verbs.export",),
-    "fusion.reductions": (),
+    "fusion.reductions": ("engines.cones",),
     "plots": ("verbs.plot",),
     **{f"verbs.{verb}": () for verb in VERBS},
 }

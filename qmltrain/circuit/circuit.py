@@ -14,7 +14,7 @@ from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.gates import GATES
 from qmltrain.errors import InputError
 
-MAX_QUBITS = 40
+MAX_QUBITS = 1_000  # where every light cone fits; engines say what does
 
 
 @dataclass(frozen=True, slots=True)

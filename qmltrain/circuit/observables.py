@@ -26,6 +26,13 @@ class PauliString:
     def is_diagonal(self) -> bool:
         return self.x_mask == 0
 
+    @property
+    def text(self) -> str:
+        """ "Z0 X3"."""
+        qubits = range((self.x_mask | self.z_mask).bit_length())
+        letters = [(" XZY"[(self.x_mask >> q & 1) + 2 * (self.z_mask >> q & 1)], q) for q in qubits]
+        return " ".join(f"{letter}{q}" for letter, q in letters if letter != " ") or "I"
+
 
 @dataclass(frozen=True)
 class Observables:

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.circuit.circuit import Circuit
 from qmltrain.engines.protocol import ChunkFunction, FloatArray, Tape
+from qmltrain.errors import InputError
+
+MAX_QUBITS = 40  # of a state whose addresses are NumPy's integers; memory ends before
+
+
+def check_addresses(engine: str, circuit: Circuit) -> None:
+    """Raises InputError for a circuit of more qubits than a state can have."""
+    if circuit.n_qubits > MAX_QUBITS:
+        raise InputError(f"engine.name={engine}: {circuit.n_qubits} qubits; at most {MAX_QUBITS} are possible")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose, cuts_of_progress, states_in_flight
-from qmltrain.engines.host_step import HostStep
+from qmltrain.engines.host_step import HostStep, check_addresses
 from qmltrain.engines.plan_values import PlanValues, TermTable
 from qmltrain.engines.protocol import (
     BLOCK,
@@ -52,6 +52,8 @@ class InterpreterEngine:
 
     name = "interpreter"
     has_baseline = False
+    on_host = True
+    joint_training_steps = None
 
     def __init__(self, tile_bits: int = 64, low_bits: int = 0) -> None:
         self.tile_bits = tile_bits
@@ -68,6 +70,7 @@ class InterpreterEngine:
         gradient: GradientOptions = DEFAULT_GRADIENT,
         options: EngineOptions = DEFAULT_OPTIONS,
     ) -> InterpreterProgram:
+        check_addresses(self.name, circuit)
         plan = options.planner(circuit, strings)
         passes = schedule(plan, self.tile_bits, self.low_bits)
         return InterpreterProgram(plan, passes, precision, gradient, options)
@@ -96,6 +99,7 @@ class InterpreterProgram:
         sample = states * state_bytes
         self.forecast = Forecast(8 * size, BLOCK * sample, mode, interval, reason, memory, (8 * size, sample))
         self.address = np.arange(size, dtype=np.int64)
+        self.n_raw = self.plan_values.n_raw
         self.operations: list[Operation] = [operation for one in passes for operation in one.operations]
         self.checkpoints = self._checkpoints(interval)
         self.count = Count()

@@ -52,12 +52,14 @@ class GradientOptions:
 class EngineOptions:
     """`threads` 0: as many as SLURM, affinity and quotas allow. `memory_bytes` None: what the device has.
     `fusion` False: a pass per gate, the baseline of a benchmark (see `Engine.has_baseline`). `planner` makes the plan
-    of a circuit: another one leaves out what the answer does not need (`qmltrain.fusion.reductions`)."""
+    of a circuit: another one leaves out what the answer does not need (`qmltrain.fusion.reductions`). `shared_out`: the
+    caller gives the threads one program each, so that a program has one."""
 
     threads: int = 0
     memory_bytes: int | None = None
     fusion: bool = True
     planner: Planner = compile_plan
+    shared_out: bool = False
 
 
 DEFAULT_GRADIENT = GradientOptions()
@@ -173,13 +175,17 @@ class Step(Protocol):
 
 
 class Program(Protocol):
-    """A circuit compiled for one engine, precision and gradient mode. `training_steps` makes `TrainingSteps` of a
-    `StepRecipe` (`qmltrain.engines.step_recipe`); None for an engine that does not run steps by itself."""
+    """A circuit compiled for one engine, precision and gradient mode. `n_raw`: raw sums (R). `training_steps` makes
+    `TrainingSteps` of a `StepRecipe` (`qmltrain.engines.step_recipe`); None for an engine that does not run steps by
+    itself."""
 
     forecast: Forecast
 
     @property
     def training_steps(self) -> Callable[[Any], Any] | None: ...
+
+    @property
+    def n_raw(self) -> int: ...
 
     def traffic(self) -> Traffic: ...
 
@@ -190,10 +196,15 @@ class Program(Protocol):
 
 class Engine(Protocol):
     """`name` is what `engine.name` selects; `describe()` is one line on device, threads and instruction set.
-    `has_baseline`: users may ask for a pass per gate (`engine.fusion=false`), to compare."""
+    `has_baseline`: users may ask for a pass per gate (`engine.fusion=false`), to compare. `on_host`: states are NumPy
+    arrays. `joint_training_steps` makes `TrainingSteps` of programs that are parts of one circuit, from the parts
+    (`qmltrain.engines.step_recipe.JointPart`), the circuit's numbers of shared slots, per-sample slots and strings, the
+    forecast of all, and a recipe; None where the engine does not."""
 
     name: str
     has_baseline: bool
+    on_host: bool
+    joint_training_steps: Callable[..., Any] | None
 
     def describe(self) -> str: ...
 

@@ -13,7 +13,7 @@ from qmltrain.circuit.angle import Angle
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.gates import PAULI, gate_matrix
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.host_step import HostStep
+from qmltrain.engines.host_step import HostStep, check_addresses
 from qmltrain.engines.protocol import (
     BLOCK,
     DEFAULT_GRADIENT,
@@ -42,6 +42,8 @@ class ReferenceEngine:
 
     name = "reference"
     has_baseline = False
+    on_host = True
+    joint_training_steps = None
 
     def describe(self) -> str:
         return "reference: dense NumPy, complex128, gate by gate"
@@ -55,6 +57,7 @@ class ReferenceEngine:
         options: EngineOptions = DEFAULT_OPTIONS,
     ) -> ReferenceProgram:
         """Raises InputError for gradient checkpointing: nothing is kept here that could be recomputed."""
+        check_addresses(self.name, circuit)
         if gradient.mode == "checkpoint":
             raise InputError(
                 "gradient.mode: checkpoint is not possible with engine.name=reference, which un-applies gate by gate; "
@@ -76,6 +79,7 @@ class ReferenceProgram:
     def __init__(self, circuit: Circuit, strings: tuple[PauliString, ...], memory_bytes: int | None = None) -> None:
         self.circuit = circuit
         self.strings = strings
+        self.n_raw = len(circuit.slots.shared)
         sample, memory_bytes = 4 * 16 << circuit.n_qubits, memory_bytes or available_bytes()
         reason = "the reference un-applies gate by gate"
         self.forecast = Forecast(0, BLOCK * sample, "reversible", None, reason, memory_bytes, (0, sample))

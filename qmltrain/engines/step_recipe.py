@@ -109,6 +109,17 @@ class SpanRows:
     parameters_TP: FloatArray
 
 
+@dataclass(frozen=True)
+class JointPart:
+    """A circuit's part with a Program of its own: slot k of the program is slot `shared[k]` (`per_sample[k]`) of the
+    whole circuit, its string k is string `strings[k]`."""
+
+    program: Any
+    shared: IntArray
+    per_sample: IntArray
+    strings: IntArray
+
+
 class TrainingSteps(Protocol):
     """Runs spans of one recipe on one program. Where a span ends never changes a bit of what follows.
 

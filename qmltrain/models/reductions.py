@@ -15,18 +15,21 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import Engine, EngineOptions, GradientOptions, Precision, Program
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, MemoryLimitError
 
 WING = "qmltrain.fusion.reductions"
+CONES = "qmltrain.engines.cones.program"
 
 
 @dataclass
 class Reductions:
-    """`names` may be applied to circuits of steps of so many `samples`; `lines` says what became of each."""
+    """`names` may be applied to circuits of steps of so many `samples`."""
 
     names: tuple[str, ...]
     samples: int
-    lines: list[tuple[str, str]] = field(default_factory=list)
+    _planner: Any = field(default=None, repr=False)
+    _cones: Any = field(default=None, repr=False)
+    _cut: Any = field(default=None, repr=False)
 
     def compile(
         self,
@@ -38,19 +41,49 @@ class Reductions:
         options: EngineOptions,
     ) -> Program:
         """As `Engine.compile`, with what is not needed left out."""
-        planner = _wing("planner")
+        planner = _module(f"{WING}.planner")
         if planner is None or not self.names or not options.fusion:
             return engine.compile(circuit, strings, precision, gradient, options)
-        reduced = planner.ReducedPlanner(self.names, planner.Setting(self.samples, precision))
-        program = engine.compile(circuit, strings, precision, gradient, replace(options, planner=reduced))
-        self.lines = reduced.lines
-        return program
+        self._planner = planner.ReducedPlanner(self.names, planner.Setting(self.samples, precision))
+        options = replace(options, planner=self._planner)
+        if "light_cones" in self.names and engine.on_host:
+            cones, programs = _module(f"{WING}.light_cones"), _module(CONES)
+            assert cones is not None and programs is not None
+            self._cones = cones.LightCones(circuit, strings, self.samples)
+            self._cut = self._cones.cut()
+            if self._cut is not None:
+                program: Program = programs.compile_cones(engine, self._cut, circuit, precision, gradient, options)
+                return program
+        try:
+            return engine.compile(circuit, strings, precision, gradient, options)
+        except (InputError, MemoryLimitError) as error:
+            if self._cones is None or circuit.amplitude_encoded:
+                raise
+            raise type(error)(f"{error}; {self._cones.why_whole}") from None
+
+    @property
+    def plans(self) -> tuple[Any, ...] | None:
+        """Plans of the circuit's parts; None where it was not cut."""
+        return None if self._cut is None else tuple(self._planner.plans)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What became of each, for `qmltrain plan`."""
+        found = []
+        if self._cones is not None:
+            found.append(("light_cones", self._cut.line if self._cut is not None else f"none: {self._cones.why_whole}"))
+        if self._planner is not None:
+            found += self._planner.lines
+        return found
+
+    def idle_parameters(self) -> tuple[int, ...]:
+        """Parameters of the circuit that no expectation depends on, as far as the light cones say."""
+        return () if self._cones is None else self._cones.idle()
 
 
 def reductions_of(config: Config, choices: Mapping[str, Any] | None, samples: int) -> Reductions:
     """Those that the config asks for, all where it is null; of a run that goes on (`choices`) those it began with, none
     where it began before there were any. Raises InputError for one that is asked for and not installed."""
-    planner, asked = _wing("planner"), config.engine.reductions
+    planner, asked = _module(f"{WING}.planner"), config.engine.reductions
     known: tuple[str, ...] = () if planner is None else planner.REDUCTIONS
     if choices is not None:
         asked = choices.get("reductions", [])
@@ -60,10 +93,11 @@ def reductions_of(config: Config, choices: Mapping[str, Any] | None, samples: in
     return Reductions(known if asked is None else tuple(name for name in known if name in asked), samples)
 
 
-def _wing(module: str) -> ModuleType | None:
+def _module(name: str) -> ModuleType | None:
+    """None where it is not part of this installation."""
     try:
-        return importlib.import_module(f"{WING}.{module}")
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith(WING):
+        if error.name is None or not error.name.startswith("qmltrain."):
             raise
         return None

@@ -6,7 +6,7 @@ import time
 
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.fusion.cost import backward_cost, composition, forward_cost, table_cost
+from qmltrain.fusion.cost import Cost, backward_cost, composition, forward_cost, table_cost
 from qmltrain.fusion.passes import schedule
 from qmltrain.models.build import build_model, compile_model
 from qmltrain.models.source import build_source_shape, derive_seeds, open_source, split_rows
@@ -15,52 +15,63 @@ from qmltrain.training.gradients import chunk_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.units import gib
+from qmltrain.wording import listed, plural
 
 
 def run(config: Config, context: CommandContext) -> int:
     """Print the plan, then what the engine makes of it."""
     model = build_model(config, *build_source_shape(config))
     circuit = model.circuit
-    begun = time.perf_counter()
-    plan = compile_plan(model.measured_circuit, model.observables.strings)
-    seconds = time.perf_counter() - begun
-    shape = composition(plan)
-    amplitude = 8 if config.engine.precision == "complex64" else 16
-    once = schedule(plan)  # the state as one tile: all operations, and the bytes of one pass
-    forward, backward = forward_cost(plan, once, amplitude), backward_cost(plan, once, amplitude)
-    gates = len(circuit.gates)
     step, batch = _step(config)
+    begun = time.perf_counter()
+    compiled = compile_model(config, model, samples=batch)
+    seconds = time.perf_counter() - begun
+    reductions, forecast, traffic = compiled.reductions, compiled.program.forecast, compiled.program.traffic()
+    plans = reductions.plans or (compile_plan(model.measured_circuit, model.observables.strings),)
+    every = [composition(plan) for plan in plans]
+    amplitude = 8 if config.engine.precision == "complex64" else 16
+    once = [(plan, schedule(plan)) for plan in plans]  # a state as one tile: all operations, and the bytes of one pass
+    forward = sum((forward_cost(plan, passes, amplitude) for plan, passes in once), Cost(0, 0))
+    backward = sum((backward_cost(plan, passes, amplitude) for plan, passes in once), Cost(0, 0))
+    gates, n = len(circuit.gates), max(plan.n_qubits for plan in plans)
+    depth = max(one.depth for one in every)
     _print(
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
         ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
+        ("measured", _measured(model)),
+        *((name.replace("_", " "), line) for name, line in reductions.lines()),
+        *_idle(model, reductions.idle_parameters()),
         (
             "fused to",
-            f"{shape.rotations} rotations and {shape.diagonals} diagonals in "
-            f"{shape.depth} moment{'s' * (shape.depth != 1)}",
+            f"{sum(one.rotations for one in every)} rotations and {sum(one.diagonals for one in every)} diagonals in "
+            f"{depth} moment{'s' * (depth != 1)}",
         ),
         (
             "phase terms",
-            f"{shape.shared_terms} shared, {shape.per_sample_terms} per sample, "
-            f"at most {shape.largest_diagonal} in one diagonal",
+            f"{sum(one.shared_terms for one in every)} shared, "
+            f"{sum(one.per_sample_terms for one in every)} per sample, "
+            f"at most {max(one.largest_diagonal for one in every)} in one diagonal",
         ),
-        ("measured", _measured(model)),
         ("multiply-adds", f"{forward.multiply_adds:.3g} forward, {backward.multiply_adds:.3g} backward, per sample"),
         (
             step,
             f"{batch * (forward.multiply_adds + backward.multiply_adds):.3g} multiply-adds "
             f"for {batch} sample{'s' * (batch > 1)}",
         ),
-        ("one state", gib(amplitude << circuit.n_qubits)),
+        ("one state", gib(amplitude << n) + (f", of {len(plans)}" if len(plans) > 1 else "")),
         ("planned in", f"{seconds:.2f} s"),
     )
-    compiled = compile_model(config, model, samples=batch)
-    forecast, traffic = compiled.program.forecast, compiled.program.traffic()
-    tables = table_cost(plan, traffic.tile_bits)
-    moved, moved_back = traffic.passes * forward.bytes, traffic.passes * backward.bytes
-    every = forecast.checkpoint_interval
-    kept = "no state kept on the way" if every is None else f"a state kept every {every} moment{'s' * (every != 1)}"
+    tables = [table_cost(plan, traffic.tile_bits) for plan in plans]
+    per_pass = traffic.passes / len(plans)
+    moved, moved_back = round(per_pass * forward.bytes), round(per_pass * backward.bytes)
+    interval = forecast.checkpoint_interval
+    kept = (
+        "no state kept on the way"
+        if interval is None
+        else f"a state kept every {interval} moment{'s' * (interval != 1)}"
+    )
     in_flight = min(compiled.evaluator.chunk, batch)
-    memory = chunk_bytes(forecast, len(plan.strings), in_flight)
+    memory = chunk_bytes(forecast, len(model.observables.strings), in_flight)
     _print(
         ("engine", f"{compiled.selection.engine.describe()} ({compiled.selection.reason})"),
         (
@@ -70,8 +81,10 @@ def run(config: Config, context: CommandContext) -> int:
         ),
         (
             "phase tables",
-            f"{tables.additions_once:.3g} additions and {tables.sines_once:.3g} sines per step, "
-            f"{tables.additions_per_sample:.3g} and {tables.sines_per_sample:.3g} per sample",
+            f"{sum(one.additions_once for one in tables):.3g} additions and "
+            f"{sum(one.sines_once for one in tables):.3g} sines per step, "
+            f"{sum(one.additions_per_sample for one in tables):.3g} and "
+            f"{sum(one.sines_per_sample for one in tables):.3g} per sample",
         ),
         (
             "bytes moved",
@@ -79,7 +92,6 @@ def run(config: Config, context: CommandContext) -> int:
             f"{gib(batch * (moved + moved_back))} for {batch} sample{'s' * (batch > 1)}",
         ),
         ("gradient", f"{forecast.mode}, {kept}; {forecast.reason}"),
-        *((name.replace("_", " "), line) for name, line in compiled.reductions.lines),
         ("training step", f"{compiled.training_step}; {compiled.training_step_reason}"),
         (
             "memory",
@@ -87,6 +99,14 @@ def run(config: Config, context: CommandContext) -> int:
         ),
     )
     return 0
+
+
+def _idle(model: Model, idle: tuple[int, ...]) -> list[tuple[str, str]]:
+    """Parameters of the circuit that no expectation depends on, once for all."""
+    if not idle:
+        return []
+    names = [model.circuit.parameter_names[k] for k in idle]
+    return [("cannot matter", f"{plural(len(idle), 'parameter')}, whose gradients are 0: {listed(names)}")]
 
 
 def _print(*rows: tuple[str, str]) -> None:

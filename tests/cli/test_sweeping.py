@@ -55,13 +55,13 @@ def test_every_combination_runs_once(qmltrain, seen):
 
 
 def test_a_bad_point_does_not_end_the_sweep(qmltrain, seen):
-    ended = qmltrain("-m", "circuit.n_qubits=5,45,7,2", "run.seed=3")
+    ended = qmltrain("-m", "circuit.n_qubits=5,1001,7,2", "run.seed=3")
     assert ended.code == 1
     assert seen == [(5, 3), (7, 3), (2, 3)]
     assert [record["exit_code"] for record in records()] == [1, 2, 1, 0]
     assert "sweep: 1 of 4 points done" in ended.err
     assert "failed: point 0: error: loss is nan at step 3" in ended.err
-    assert "failed: point 1: error: circuit.n_qubits: found 45" in ended.err
+    assert "failed: point 1: error: circuit.n_qubits: found 1001" in ended.err
     assert "Traceback" not in ended.err
 
 

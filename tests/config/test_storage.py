@@ -39,7 +39,7 @@ def test_to_dict_is_a_copy():
         ("circuit: {n_qubits: 4, n_bits: 3}", "circuit.n_bits, unknown to this version"),
         ("quantum: {a: 1}", "quantum.a, unknown to this version"),
         ("circuit: {n_qubits: many}", "circuit.n_qubits"),
-        ("circuit: {n_qubits: 99}", "circuit.n_qubits: found 99"),
+        ("circuit: {n_qubits: 9999}", "circuit.n_qubits: found 9999"),
         ("circuit: 4", "no groups"),
         ("just words", "no groups"),
         ("a: [", "not YAML"),

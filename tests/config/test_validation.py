@@ -21,7 +21,7 @@ def changed(key: str, value: object) -> Config:
 
 IMPOSSIBLE = [
     ("circuit.n_qubits", 0),
-    ("circuit.n_qubits", 45),
+    ("circuit.n_qubits", 1001),
     ("circuit.n_qubits", True),
     ("encoding.repeats", 0),
     ("encoding.pad_with", math.inf),
@@ -113,7 +113,7 @@ def test_no_rule_takes_nonsense_or_breaks_on_it(key, nonsense):
     ("key", "value"),
     [
         ("circuit.n_qubits", 1),
-        ("circuit.n_qubits", 40),
+        ("circuit.n_qubits", 1000),
         ("observable.states", [0, "0110"]),
         ("observable.qubits", [7, 0]),
         ("loss.class_weights", "balanced"),

@@ -34,7 +34,7 @@ def test_a_run_that_goes_on_has_those_that_it_began_with():
 
 
 def test_without_the_wing_there_are_none(monkeypatch):
-    monkeypatch.setattr(reductions, "_wing", lambda module: None)
+    monkeypatch.setattr(reductions, "_module", lambda name: None)
     assert reductions_of(config(None), None, 16).names == ()
     with pytest.raises(InputError, match=r"engine.reductions: light_cones is not part of this installation"):
         reductions_of(config(["light_cones"]), None, 16)

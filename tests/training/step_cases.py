@@ -24,6 +24,7 @@ from qmltrain.training.native_steps import NativeSteps
 from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.training.span import Slab, Span, Steps
 from qmltrain.training.state import STEP_METRICS, TrainingPlan, TrainingState
+from tests.engines.cones.cutting import Cut
 
 
 @dataclass
@@ -123,9 +124,12 @@ class StepCase:
         precision: str = "complex128",
         mode: GradientOptions | None = None,
         threads: int = 1,
+        cones: int = 0,
         **sizes,
     ) -> Program:
-        return CpuEngine(**sizes).compile(
+        """`cones`: the circuit cut in so many groups of strings; 0: whole."""
+        engine = CpuEngine(**sizes)
+        return (Cut(engine, cones) if cones else engine).compile(
             model.measured_circuit,
             model.observables.strings,
             precision,
@@ -232,3 +236,21 @@ def check_equal(case: StepCase, n_steps: int = 10, **program_options) -> None:
     np.testing.assert_allclose(beside.theta_P, at.theta_P, rtol=1e-9, atol=1e-9)
     for name, array in arrays.optimizer.state().items():
         np.testing.assert_allclose(native._optimizer.state()[name], array, rtol=1e-8, atol=1e-9)
+
+
+def rows_of(case: StepCase, spans: list[int], *, per_slab: int = 1 << 30, precision: str = "complex64", **options):
+    """All bytes that steps in such spans give, and the parameters after them."""
+    model = case.model()
+    program = case.program(model, precision, **options)
+    steps = case.steps(model, program, True, case.data(per_slab=per_slab))
+    state = TrainingState(first_parameters(model))
+    found: list[list[np.ndarray]] = []
+    for most in spans:
+        left = most
+        while left:
+            span = run(steps, state, left)
+            left -= span.n_steps
+            arrays = [*span.metrics.values(), span.layer_norms_TL, span.gradients_TP, span.parameters_TP]
+            found.append([*arrays, span.loss_sums_T, span.hits_T, span.samples_T])
+    joined = [np.concatenate(parts).tobytes() for parts in zip(*found, strict=True)]
+    return joined, state.theta_P.tobytes()

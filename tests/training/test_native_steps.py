@@ -30,6 +30,7 @@ from tests.training.step_cases import (
     encoding_cases,
     first_parameters,
     head_and_loss_cases,
+    rows_of,
     run,
 )
 
@@ -165,24 +166,6 @@ def test_without_data() -> None:
         encoding="none", n_features=0, observable="ising", head="raw", loss="expectation", n_classes=None, sizes=(1,)
     )
     check_equal(case)
-
-
-def rows_of(case: StepCase, spans: list[int], *, per_slab: int = 1 << 30, precision: str = "complex64", **options):
-    """All bytes that steps in such spans give, and the parameters after them."""
-    model = case.model()
-    program = case.program(model, precision, **options)
-    steps = case.steps(model, program, True, case.data(per_slab=per_slab))
-    state = TrainingState(first_parameters(model))
-    found: list[list[np.ndarray]] = []
-    for most in spans:
-        left = most
-        while left:
-            span = run(steps, state, left)
-            left -= span.n_steps
-            arrays = [*span.metrics.values(), span.layer_norms_TL, span.gradients_TP, span.parameters_TP]
-            found.append([*arrays, span.loss_sums_T, span.hits_T, span.samples_T])
-    joined = [np.concatenate(parts).tobytes() for parts in zip(*found, strict=True)]
-    return joined, state.theta_P.tobytes()
 
 
 CUT = [

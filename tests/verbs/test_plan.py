@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qmltrain.engines.cpu import unavailable_reason
-from qmltrain.errors import MemoryLimitError
+from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.verbs import plan
 from tests.small_configs import CONTEXT, ising_chain, moons
 
@@ -20,9 +20,31 @@ def test_plan_prints_the_composition(tmp_path, capsys):
 
 
 def test_plan_refuses_what_cannot_fit(tmp_path):
-    config = moons(tmp_path, circuit__n_qubits=38)
+    config = moons(tmp_path, circuit__n_qubits=38, engine__reductions=[])
     with pytest.raises(MemoryLimitError, match="TiB"):
         plan.run(config, CONTEXT)
+
+
+def test_plan_says_what_light_cones_leave_out(tmp_path, capsys):
+    few = moons(tmp_path, circuit__n_qubits=40)
+    lines = lines_of_plan(few, capsys)
+    assert "groups of Pauli strings, of at most" in lines["light cones"]
+    assert "circuit" in lines and lines["one state"].split()[1] in ("KiB,", "MiB,")
+    assert lines["cannot matter"].startswith("40 parameters, whose gradients are 0: ")
+    whole = lines_of_plan(moons(tmp_path, ansatz__entangler="cx_ring", circuit__n_qubits=4), capsys)
+    assert whole["light cones"] == "none: the light cone of Z0 has 4 of 4 qubits"
+
+
+def test_plan_refuses_a_cone_that_does_not_fit(tmp_path):
+    config = ising_chain(tmp_path, circuit__n_qubits=500, ansatz__entangler="cx_ring")
+    with pytest.raises(
+        InputError,
+        match=r"^engine.name=interpreter: 500 qubits; at most 40 are possible; the light cone of Z0 Z1 has 500 of 500 qubits$",
+    ):
+        plan.run(config, CONTEXT)
+    deep = ising_chain(tmp_path, circuit__n_qubits=500, ansatz__layers=30)
+    with pytest.raises(InputError, match=r"^the light cone of .* has 6\d qubits \(.*\): .* at most 40 are possible$"):
+        plan.run(deep, CONTEXT)
 
 
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
@@ -30,7 +52,12 @@ def test_plan_refuses_what_cannot_fit(tmp_path):
 @pytest.mark.parametrize(("n_qubits", "states_gib"), [(28, 4), (30, 16)])
 def test_a_step_of_one_sample_needs_two_states(tmp_path, capsys, n_qubits, states_gib, threads):
     """As of VQE: no block of 16, and no state for each thread."""
-    changes = {"engine__name": "cpu", "engine__precision": "complex64", "engine__threads": threads}
+    changes = {
+        "engine__name": "cpu",
+        "engine__precision": "complex64",
+        "engine__threads": threads,
+        "engine__reductions": [],
+    }
     enough = ising_chain(tmp_path, circuit__n_qubits=n_qubits, engine__memory_gib=states_gib + 0.1, **changes)
     memory = lines_of_plan(enough, capsys)["memory"]
     assert float(memory.split()[0]) == pytest.approx(states_gib, abs=0.05)  # tables of 32 MiB
@@ -43,6 +70,7 @@ def test_a_step_of_one_sample_needs_two_states(tmp_path, capsys, n_qubits, state
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
 def test_a_step_of_a_few_samples_needs_the_memory_of_few(tmp_path, capsys):
     changes = {"engine__name": "cpu", "engine__precision": "complex64", "engine__threads": 2, "circuit__n_qubits": 20}
+    changes["engine__reductions"] = []
     few = moons(tmp_path, train__batch_size=3, engine__memory_gib=0.08, **changes)
     memory = lines_of_plan(few, capsys)["memory"]
     assert (

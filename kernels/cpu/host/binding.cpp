@@ -86,7 +86,7 @@ nb::bytes lines_of_columns(const std::vector<std::string>& before,
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 8;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 9;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
@@ -95,7 +95,8 @@ NB_MODULE(_cpu, m) {
   m.def("all_finite", &all_finite);
   nb::class_<StepHandle>(m, "Step");
   nb::class_<TapeHandle>(m, "Tape");
-  nb::class_<Program>(m, "Program")
+  nb::class_<StepsProgram>(m, "StepsProgram");
+  nb::class_<Program, StepsProgram>(m, "Program")
       .def(nb::init<PlanData, const std::string&, const std::string&, const std::string&, int, int, bool, int,
                     std::size_t>(),
            "plan"_a, nb::kw_only(), "instruction_set"_a, "precision"_a, "mode"_a, "interval"_a, "threads"_a,
@@ -111,6 +112,7 @@ NB_MODULE(_cpu, m) {
       .def("expectation_gradient", &Program::expectation_gradient, "step"_a, "per_sample"_a, "initial"_a.none(),
            "cotangents"_a, "expectations"_a, "gradient"_a, "per_sample_out"_a.none())
       .def("slot_gradient", &Program::slot_gradient, "step"_a, "total"_a, "gradient"_a);
+  bind_joint(m);
   bind_steps(m);
 #if defined(QMLTRAIN_TO_CHARS)
   m.def("metric_lines", &lines_of_columns, "before"_a, "columns"_a);

@@ -72,13 +72,34 @@ template <class Work> void guarded(Work work) {
   }
 }
 
-class Program {
+// What a training step is made for: a circuit on one engine, or on several (binding_joint.cpp).
+class StepsProgram {
+ public:
+  virtual ~StepsProgram() = default;
+  virtual StepEngine& engine() = 0;
+  const std::string& set_name() const { return set_name_; }
+  int n_shared() const { return n_shared_; }
+  int n_per_sample() const { return n_per_sample_; }
+  int n_strings() const { return n_strings_; }
+  int n_qubits() const { return n_qubits_; }
+  bool amplitude_encoded() const { return amplitude_encoded_; }
+
+ protected:
+  StepsProgram(int n_shared, int n_per_sample, int n_strings, int n_qubits, bool amplitude_encoded, std::string set_name)
+      : n_shared_(n_shared), n_per_sample_(n_per_sample), n_strings_(n_strings), n_qubits_(n_qubits),
+        amplitude_encoded_(amplitude_encoded), set_name_(std::move(set_name)) {}
+  const int n_shared_, n_per_sample_, n_strings_, n_qubits_;
+  const bool amplitude_encoded_;
+  const std::string set_name_;
+};
+
+class Program final : public StepsProgram {
  public:
   Program(PlanData plan, const std::string& set_name, const std::string& precision, const std::string& mode,
           int interval, int threads, bool fusion, int share_row_bits, std::size_t table_bytes)
-      : n_shared_(plan.n_shared), n_per_sample_(plan.n_per_sample), n_strings_(int(plan.strings.size())),
-        n_qubits_(plan.n_qubits), amplitude_encoded_(plan.amplitude_encoded), dual_(is_dual(precision)),
-        set_name_(set_name) {
+      : StepsProgram(plan.n_shared, plan.n_per_sample, int(plan.strings.size()), plan.n_qubits, plan.amplitude_encoded,
+                     set_name),
+        dual_(is_dual(precision)) {
     Settings settings;
     settings.mode = mode_of(mode);
     settings.interval = interval;
@@ -103,13 +124,7 @@ class Program {
     engine_->use_shape(samples, lane_bits);
   }
   int n_raw() const { return engine_->n_raw(); }
-  EngineBase& engine() { return *engine_; }
-  const std::string& set_name() const { return set_name_; }
-  int n_shared() const { return n_shared_; }
-  int n_per_sample() const { return n_per_sample_; }
-  int n_strings() const { return n_strings_; }
-  int n_qubits() const { return n_qubits_; }
-  bool amplitude_encoded() const { return amplitude_encoded_; }
+  EngineBase& engine() override { return *engine_; }
 
   StepHandle begin_step(Vector1 shared) const {
     expect(shared.size() == std::size_t(n_shared_), "shared slots have the wrong length");
@@ -204,11 +219,10 @@ class Program {
     return out;
   }
   std::unique_ptr<EngineBase> engine_;
-  int n_shared_, n_per_sample_, n_strings_, n_qubits_;
-  bool amplitude_encoded_, dual_;
-  std::string set_name_;
+  const bool dual_;
 };
 
+void bind_joint(nb::module_& module);  // binding_joint.cpp
 void bind_steps(nb::module_& module);  // step/binding_steps.cpp
 
 }  // namespace qmltrain

@@ -3,9 +3,7 @@
 // Samples are taken in blocks of kBlock by their index, a block in units of lanes / 2^b samples, b lane qubits. A unit
 // depends on its own samples only, so its results are the same whoever computes it.
 #pragma once
-#include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -13,15 +11,11 @@
 #include "inputs.hpp"
 #include "kernels.hpp"
 #include "plan.hpp"
-#include "sample_chain.hpp"
 #include "settings.hpp"
+#include "step_engine.hpp"
 #include "step_kernels.hpp"
 
 namespace qmltrain {
-
-struct Interrupted : std::runtime_error {
-  Interrupted() : std::runtime_error("interrupted") {}
-};
 
 // Memory of states that no tape needs any more. A training makes the same tapes again and again: taken anew from the
 // system, their pages would be faulted in in every step.
@@ -42,9 +36,8 @@ struct Tape {
   std::shared_ptr<StatePool> pool;
 };
 
-class EngineBase {
+class EngineBase : public StepEngine {
  public:
-  virtual ~EngineBase() = default;
   virtual void add_shape(const PlanData& plan, int lane_bits) = 0;  // the plan, scheduled for so many lane qubits
   virtual void use_shape(int samples, int lane_bits) = 0;           // for blocks of so many samples
   virtual std::unique_ptr<Tape> forward(const Inputs& inputs, double* expectations) = 0;
@@ -52,20 +45,6 @@ class EngineBase {
   virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
   virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
                                     const Gradients& out, double* gradient) = 0;
-  virtual void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles,
-                             double* gradient) = 0;
-  // Forward, the chain and backward of samples `first` to `first + count` of a step's batch, `first` a multiple of
-  // kBlock. block_sums (blocks, R + chain.n_sums()). Returns the largest drift, -1 where there is none (see Gradients). Throws
-  // Interrupted.
-  virtual double step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
-                      const SampleChain& chain, double* block_sums) = 0;
-  // Whether a step of so many samples takes the shared part of the circuit as one matrix (shared_matrix.hpp).
-  virtual bool as_matrix(int batch, bool sample_gradients) = 0;
-  virtual void work_alone(bool alone) = 0;                // whether the calling thread does everything itself
-  virtual void one_bundle_at_a_time(bool one) = 0;        // all threads on its tiles: where memory is short
-  virtual int threads() const = 0;
-  virtual int n_raw() const = 0;
-  std::function<bool()> interrupted;  // asked now and then by the calling thread
 };
 
 // dual: complex128, else complex64

@@ -39,7 +39,7 @@ AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots
 
 class StepsHandle {
  public:
-  StepsHandle(Program& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features,
+  StepsHandle(StepsProgram& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features,
               Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices,
               double pad_with, bool normalize,
               Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
@@ -154,7 +154,7 @@ void bind_steps(nb::module_& m) {
   m.def("native_losses", &loss_names);
   m.def("native_optimizers", &optimizer_names);
   nb::class_<StepsHandle>(m, "Steps")
-      .def(nb::init<Program&, std::int64_t, std::int64_t, std::int64_t, Numbers, Ints, Numbers, Ints, double, bool,
+      .def(nb::init<StepsProgram&, std::int64_t, std::int64_t, std::int64_t, Numbers, Ints, Numbers, Ints, double, bool,
                     Ints1, Ints1, Vector1, Vector1, const std::string&, int, const std::string&, int, double, Vector1,
                     const std::string&, Vector1, Ints1, std::int64_t, Bytes1, double, bool>(),
            nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a,

@@ -1,6 +1,8 @@
 // Steps: see steps.hpp.
 #include "steps.hpp"
 
+#include "../host/engine.hpp"
+
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -20,7 +22,7 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
 
 // The engine while a span runs; as it was afterwards, however the span ends.
 struct Borrowed {
-  Borrowed(EngineBase& borrowed, const std::function<bool()>& stop, bool one_bundle)
+  Borrowed(StepEngine& borrowed, const std::function<bool()>& stop, bool one_bundle)
       : engine(borrowed), interrupted(borrowed.interrupted) {
     engine.interrupted = stop;
     engine.one_bundle_at_a_time(one_bundle);
@@ -31,13 +33,13 @@ struct Borrowed {
   }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
-  EngineBase& engine;
+  StepEngine& engine;
   std::function<bool()> interrupted;
 };
 
 }  // namespace
 
-Steps::Steps(EngineBase& engine, const StepKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
+Steps::Steps(StepEngine& engine, const StepKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
              std::unique_ptr<Optimizer> optimizer)
     : engine_(engine), kernels_(kernels), recipe_(std::move(recipe)), chain_(std::move(chain)),
       optimizer_(std::move(optimizer)), norms_(recipe_.layer, recipe_.n_layers), threads_(engine.threads()),

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "../host/engine.hpp"
+#include "../host/step_engine.hpp"
 #include "chain.hpp"
 #include "layer_norms.hpp"
 #include "optimizers.hpp"
@@ -49,7 +49,7 @@ enum class SpanEnd { kDone, kTime, kStopped, kNotFinite };
 
 class Steps {
  public:
-  Steps(EngineBase& engine, const StepKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
+  Steps(StepEngine& engine, const StepKernels& kernels, StepRecipe recipe, std::unique_ptr<Chain> chain,
         std::unique_ptr<Optimizer> optimizer);
   std::size_t size() const { return recipe_.layer.size(); }
   std::size_t n_layers() const { return recipe_.n_layers; }
@@ -64,7 +64,7 @@ class Steps {
   bool step(const Span& span, std::size_t t, std::size_t& gradients, std::size_t& after);
   bool gradient(const Batch& batch);
 
-  EngineBase& engine_;
+  StepEngine& engine_;
   const StepKernels& kernels_;
   StepRecipe recipe_;
   std::unique_ptr<Chain> chain_;

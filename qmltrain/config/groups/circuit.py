@@ -10,4 +10,4 @@ from qmltrain.config.rules import between
 
 @dataclass
 class CircuitConfig(ConfigGroup):
-    n_qubits: int = option(8, "qubits of the circuit; a state holds 2^n_qubits amplitudes", between(1, 40))
+    n_qubits: int = option(8, "qubits of the circuit; a state holds 2^n_qubits amplitudes", between(1, 1_000))

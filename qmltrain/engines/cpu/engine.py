@@ -10,13 +10,16 @@ from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cpu.extension import chosen_set, load
 from qmltrain.engines.cpu.program import CpuProgram
 from qmltrain.engines.cpu.setting import KernelSetting, Overrides, Reported, kept_states, most_in_unit
+from qmltrain.engines.cpu.training_steps import CpuTrainingSteps, joint_steps
 from qmltrain.engines.protocol import (
     DEFAULT_GRADIENT,
     DEFAULT_OPTIONS,
     EngineOptions,
+    Forecast,
     GradientOptions,
     Precision,
 )
+from qmltrain.engines.step_recipe import JointPart, StepRecipe
 from qmltrain.errors import InputError
 from qmltrain.job_limits import available_bytes, usable_cpus
 from qmltrain.units import gib
@@ -40,6 +43,7 @@ class CpuEngine:
 
     name = "cpu"
     has_baseline = False
+    on_host = True
 
     def __init__(
         self, tile_row_bits: int | None = None, lane_bits: int | None = None, share_row_bits: int | None = None
@@ -55,6 +59,12 @@ class CpuEngine:
     def describe(self) -> str:
         threads = thread_count(self._threads)
         return f"cpu: {self.instruction_set}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+    def joint_training_steps(
+        self, parts: list[JointPart], sizes: tuple[int, int, int], forecast: Forecast, recipe: StepRecipe
+    ) -> CpuTrainingSteps:
+        """Spans of whole training steps of a circuit in parts; see `Engine`."""
+        return joint_steps(self.extension, parts, sizes, forecast, recipe, thread_count(self._threads))
 
     def compile(
         self,
@@ -88,7 +98,7 @@ class CpuEngine:
             lanes=lanes,
             mode=kernel_mode,
             interval=0 if kernel_mode == "keep" else interval or 0,
-            threads=thread_count(options.threads),
+            threads=1 if options.shared_out else thread_count(options.threads),
             fusion=options.fusion,
         )
         reported = Reported(mode=mode, interval=interval, reason=reason, memory_bytes=memory)

@@ -22,7 +22,7 @@ from qmltrain.engines.cpu.setting import (
     most_in_unit,
     tile_rows,
 )
-from qmltrain.engines.cpu.training_steps import CpuTrainingSteps
+from qmltrain.engines.cpu.training_steps import CpuTrainingSteps, states_at_once
 from qmltrain.engines.host_step import HostStep
 from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Traffic
 from qmltrain.engines.step_recipe import StepRecipe
@@ -77,7 +77,8 @@ class CpuProgram:
             stored = 1 + (ceil(max(1, plan.depth) / interval) if interval else 0)
             working = 1 + (interval if kernels.mode == "checkpoint" else 0)
         unit = most_in_unit(plan.n_qubits, kernels.lanes)
-        tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + TABLE_BYTES
+        of_all = self.dtype.itemsize * (plan.depth + 1) << plan.n_qubits
+        tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + min(TABLE_BYTES, of_all)
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
         few = (tables + sums, (stored + working) * state) if unit == 1 else None  # not more threads than samples work
         return tables + kernels.threads * unit * working * state + sums, BLOCK * stored * state, few
@@ -124,7 +125,8 @@ class CpuProgram:
 
     def training_steps(self, recipe: StepRecipe) -> CpuTrainingSteps:
         """Spans of whole training steps. Raises ValueError for a recipe that the extension does not know."""
-        return CpuTrainingSteps(self, recipe)
+        one_bundle = states_at_once(self) < self.kernels.threads
+        return CpuTrainingSteps(self.extension, self.kernel, [self], recipe, one_bundle)
 
     @property
     def twin(self) -> CpuProgram:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from qmltrain.engines.cpu import metric_lines
 from qmltrain.engines.cpu.setting import most_in_unit
-from qmltrain.engines.protocol import BLOCK
-from qmltrain.engines.step_recipe import STEP_ROWS, SlotAngles, SpanInputs, SpanRows, StepRecipe
+from qmltrain.engines.protocol import BLOCK, Forecast
+from qmltrain.engines.step_recipe import STEP_ROWS, JointPart, SlotAngles, SpanInputs, SpanRows, StepRecipe
+
+CACHED_BYTES = 4 << 20  # of the states of all parts of a circuit: so many blocks of samples go through them together
 
 
 class CpuTrainingSteps:
-    """`qmltrain.engines.step_recipe.TrainingSteps` of a CpuProgram. Raises ValueError for a recipe with a head, loss or
-    optimiser that the extension does not know, or with wrong shapes."""
+    """`qmltrain.engines.step_recipe.TrainingSteps` of a CpuProgram, or of several joined; `kernel` is the extension's.
 
-    def __init__(self, program: Any, recipe: StepRecipe) -> None:
-        self.program, self.recipe = program, recipe
+    Raises ValueError for a recipe with a head, loss or optimiser that the extension does not know, or of wrong shapes.
+    """
+
+    def __init__(
+        self, extension: ModuleType | Any, kernel: Any, programs: list[Any], recipe: StepRecipe, one_bundle: bool
+    ) -> None:
+        self.programs, self.recipe = programs, recipe
         self.format_lines = None if metric_lines.unavailable_reason() else metric_lines.format_lines
-        self._steps = program.extension.Steps(
-            program.kernel,
+        self._steps = extension.Steps(
+            kernel,
             n_circuit=recipe.n_circuit,
             n_amplitudes=recipe.n_amplitudes,
             n_features=recipe.n_columns,
@@ -47,19 +54,23 @@ class CpuTrainingSteps:
             n_layers=recipe.n_layers,
             frozen=recipe.frozen_P.astype(np.uint8),
             clip_norm=recipe.clip_norm,
-            one_bundle=_states_at_once(program) < program.kernels.threads,
+            one_bundle=one_bundle,
         )
 
     def as_matrix(self, batch: int) -> bool:
         """Whether steps of so many samples take the shared part of the circuit as one matrix
         (kernels/cpu/host/shared_matrix.hpp)."""
-        self.program.prepare(batch)
+        self._prepare(batch)
         return bool(self._steps.as_matrix(batch))
+
+    def _prepare(self, batch: int) -> None:
+        for program in self.programs:
+            program.prepare(batch)
 
     def run(self, inputs: SpanInputs, stop: Callable[[], bool]) -> SpanRows:
         n_steps, recipe = len(inputs.learning_rates_T), self.recipe
         for batch in set(np.diff(inputs.offsets_T1).tolist()):
-            self.program.prepare(batch)
+            self._prepare(batch)
         n_parameters = len(inputs.parameters_P)
         metrics_5T = np.empty((len(STEP_ROWS), n_steps))
         layer_norms_TL = np.empty((n_steps, recipe.n_layers))
@@ -86,7 +97,36 @@ class CpuTrainingSteps:
         return SpanRows(done, end, metrics_5T, layer_norms_TL, gradients_TP, parameters_TP)
 
 
-def _states_at_once(program: Any) -> int:
+def joint_steps(
+    extension: ModuleType | Any,
+    parts: list[JointPart],
+    sizes: tuple[int, int, int],
+    forecast: Forecast,
+    recipe: StepRecipe,
+    threads: int,
+) -> CpuTrainingSteps:
+    """Of the parts of a circuit (kernels/cpu/host/joint_engine.hpp): small ones a thread each, large ones one after the
+    other with all threads."""
+    programs = [part.program for part in parts]
+    n_shared, n_per_sample, n_strings = sizes
+    fitting = (forecast.memory_bytes - forecast.fixed_bytes) // max(1, forecast.block_bytes)
+    wanted = CACHED_BYTES // max(1, forecast.block_bytes)
+    kernel = extension.JointProgram(
+        [program.kernel for program in programs],
+        shared=[part.shared for part in parts],
+        per_sample=[part.per_sample for part in parts],
+        strings=[part.strings for part in parts],
+        n_shared=n_shared,
+        n_per_sample=n_per_sample,
+        n_strings=n_strings,
+        threads=threads if max(program.kernels.threads for program in programs) == 1 else 1,
+        blocks_at_once=int(max(1, min(fitting, wanted))),
+    )
+    one_bundle = min(map(states_at_once, programs)) < threads
+    return CpuTrainingSteps(extension, kernel, programs, recipe, one_bundle)
+
+
+def states_at_once(program: Any) -> int:
     """Units of samples whose states fit into memory together; every thread may work on one of its own where as many
     do."""
     forecast, unit = program.forecast, most_in_unit(program.plan.n_qubits, program.kernels.lanes)

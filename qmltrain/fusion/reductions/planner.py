@@ -45,14 +45,22 @@ REDUCTIONS = ("light_cones", *PLAN_REDUCTIONS)
 
 @dataclass
 class ReducedPlanner:
-    """compile_plan, then the reductions of `names` in the order of `PLAN_REDUCTIONS`. `lines`: names and lines of what
-    they did to the last plan."""
+    """compile_plan, then the reductions of `names` in the order of `PLAN_REDUCTIONS`. `plans`: those it made, one for
+    equal circuits; `lines`: names and lines of what was done to the last one."""
 
     names: tuple[str, ...]
     setting: Setting
+    plans: list[Plan] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
+    _known: dict[tuple[Circuit, tuple[PauliString, ...]], Plan] = field(default_factory=dict)
 
     def __call__(self, circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
+        if (circuit, strings) not in self._known:
+            self._known[circuit, strings] = self._plan(circuit, strings)
+        self.plans.append(self._known[circuit, strings])
+        return self.plans[-1]
+
+    def _plan(self, circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
         plan = compile_plan(circuit, strings)
         for name, reduction in PLAN_REDUCTIONS.items():
             if name in self.names:

@@ -64,9 +64,9 @@ def test_a_reset_of_what_came_before_the_file_is_refused(tmp_path, n_features, e
 
 def test_more_qubits_than_any_circuit_has(tmp_path):
     path = tmp_path / "large.qasm"
-    path.write_text(HEADER + "qubit[30] a; qubit[400] b; h a;")
-    with pytest.raises(InputError, match="large.qasm has 430 qubits; circuits have at most 40"):
+    path.write_text(HEADER + "qubit[30] a; qubit[4000] b; h a;")
+    with pytest.raises(InputError, match="large.qasm has 4030 qubits; circuits have at most 1000"):
         assemble(30, 0, "none", {}, "qasm", {"path": str(path)})
-    path.write_text(HEADER + "const int n = 21; qubit[n] a; qubit[n] b; h a;")  # seen when it is read, not before
-    with pytest.raises(InputError, match="large.qasm has 42 qubits; circuits have at most 40"):
+    path.write_text(HEADER + "const int n = 521; qubit[n] a; qubit[n] b; h a;")  # seen when it is read, not before
+    with pytest.raises(InputError, match="large.qasm has 1042 qubits; circuits have at most 1000"):
         assemble(30, 0, "none", {}, "qasm", {"path": str(path)})
