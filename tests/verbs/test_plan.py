@@ -37,10 +37,8 @@ def test_plan_says_what_light_cones_leave_out(tmp_path, capsys):
 
 def test_plan_refuses_a_cone_that_does_not_fit(tmp_path):
     config = ising_chain(tmp_path, circuit__n_qubits=500, ansatz__entangler="cx_ring")
-    with pytest.raises(
-        InputError,
-        match=r"^engine.name=interpreter: 500 qubits; at most 40 are possible; the light cone of Z0 Z1 has 500 of 500 qubits$",
-    ):
+    line = r": 500 qubits; at most 40 are possible; the light cone of Z0 Z1 has 500 of 500 qubits$"
+    with pytest.raises(InputError, match=line):
         plan.run(config, CONTEXT)
     deep = ising_chain(tmp_path, circuit__n_qubits=500, ansatz__layers=30)
     with pytest.raises(InputError, match=r"^the light cone of .* has 6\d qubits \(.*\): .* at most 40 are possible$"):

@@ -44,6 +44,7 @@ WORTH = 0.8  # of the cost of the whole circuit
 MOST_TRIED = 8  # cones of which all groupings are tried
 LONGEST_RUN = 24  # cones
 MOST_PAIRED = 128  # cones of which all pairs are tried; more: those that share a qubit
+MOST_QUBITS = 40  # of a state
 MOST_VISITED = 3_000_000  # gates, while parameters are looked for that do not matter
 MOST_JOINED = 20  # qubits: larger groups are not made of smaller ones; their states leave the caches
 
@@ -148,12 +149,12 @@ class LightCones:
 
     @cached_property
     def cones(self) -> list[Cone]:
-        """Of every string, those of the same qubits joined; only one that has all qubits, where there is one."""
+        """Of every string, those of the same qubits joined; one alone where it has all qubits, or too many."""
         by_qubits: dict[frozenset[int], list[Cone]] = {}
         weights = [(string.x_mask | string.z_mask).bit_count() for string in self.strings]
         for member in sorted(range(len(self.strings)), key=lambda k: -weights[k]):
             one = self.cone(member)
-            if len(one.qubits) == self.circuit.n_qubits:
+            if len(one.qubits) == self.circuit.n_qubits or len(one.qubits) > MOST_QUBITS:
                 return [one]
             by_qubits.setdefault(one.qubits, []).append(one)
         return [_union(cones) for cones in by_qubits.values()]
@@ -267,7 +268,7 @@ class LightCones:
         if any(len(one.qubits) == circuit.n_qubits for one in self.cones):
             return None
         cut = self.cut_in(self.groups())
-        return cut if cut.cost <= WORTH * cut.whole_cost else None
+        return cut if cut.cost <= WORTH * cut.whole_cost else None  # (parts that do not fit are the engine's to refuse)
 
     def cut_in(self, groups: Sequence[Cone]) -> Cut:
         """The circuit in a part for each of `groups`, which have every string once."""
