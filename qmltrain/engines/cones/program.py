@@ -7,6 +7,7 @@ are added: the chain rule, the tree of sums, heads and optimisers see one circui
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -30,8 +31,10 @@ from qmltrain.engines.protocol import (
 from qmltrain.engines.step_recipe import IntArray, JointPart, StepRecipe, TrainingSteps
 from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.fusion.reductions.light_cones import Cut, Part
+from qmltrain.job_limits import usable_cpus
 from qmltrain.wording import plural
 
+SHARED_OUT_FROM = 1_000  # angles of samples: fewer are sooner done by one thread
 PARTS_WITH_THREADS = 12  # qubits of the largest part from which on a part has all threads, one after the other
 
 
@@ -56,7 +59,10 @@ def compile_cones(
         if k == order[0]:
             chosen = programs[k].forecast
             gradient = GradientOptions(chosen.mode, chosen.checkpoint_interval)
-    return ConesProgram(engine, cut, [programs[k] for k in range(len(order))], whole)
+    of_cones = ConesProgram(engine, cut, [programs[k] for k in range(len(order))], whole)
+    if options.shared_out and engine.joint_training_steps is not None:  # (NumPy's engines would wait for each other)
+        of_cones.workers = min(len(order), options.threads or usable_cpus())
+    return of_cones
 
 
 def describe(part: Part) -> str:
@@ -72,6 +78,7 @@ class ConesProgram:
 
     def __init__(self, engine: Engine, cut: Cut, programs: list[Program], whole: Circuit) -> None:
         self.engine, self.cut, self.programs = engine, cut, programs
+        self.workers = 1  # threads, a part each, where many samples are evaluated
         self.n_strings = sum(len(part.members) for part in cut.parts)
         self.n_shared, self.n_per_sample = len(whole.slots.shared), len(whole.slots.per_sample)
         self.parts = [
@@ -126,9 +133,19 @@ class ConesStep(HostStep):
 
     def expectations(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> FloatArray:
         found_BM = np.empty((len(per_sample_BS), self.program.n_strings))
-        for part, step in zip(self.program.parts, self.steps, strict=True):
+
+        def of_part(k: int) -> None:
+            part, step = self.program.parts[k], self.steps[k]
             assert isinstance(step, HostStep)
             found_BM[:, part.strings] = step.expectations(self._of_part(part, per_sample_BS))
+
+        every = range(len(self.steps))
+        if self.program.workers == 1 or per_sample_BS.size < SHARED_OUT_FROM:
+            for k in every:
+                of_part(k)
+        else:
+            with ThreadPoolExecutor(self.program.workers) as pool:
+                list(pool.map(of_part, every))
         return found_BM
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
