@@ -42,6 +42,8 @@ class BatchOrder:
 
     def shuffled(self, epoch: int) -> RowArray:
         """All rows in the order of `epoch` (from 0)."""
+        if len(self.rows) == 1:
+            return self.rows.copy()
         generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
         return generator.permutation(self.rows)
 

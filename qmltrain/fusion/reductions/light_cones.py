@@ -198,9 +198,15 @@ class LightCones:
         return [unions[subset - 1] for subset in best[-1][1]]
 
     def _in_runs(self) -> list[Cone]:
-        """The least cost of groups that are runs of strings in their order, at most LONGEST_RUN cones each: strings
-        that stand beside each other mostly are neighbours."""
-        cones = sorted(self.cones, key=lambda one: min(one.members))
+        """The least cost of groups that are runs of cones in the order of their strings' first qubits, at most LONGEST_RUN
+        cones each."""
+
+        def place(cone: Cone) -> tuple[int, ...]:
+            string = self.strings[cone.members[0]]
+            mask = string.x_mask | string.z_mask
+            return (mask & -mask).bit_length(), mask.bit_length(), cone.members[0]
+
+        cones = sorted(self.cones, key=place)
         best: list[tuple[float, int, Cone | None]] = [(0.0, 0, None)]
         for end in range(1, len(cones) + 1):
             group, options = cones[end - 1], []
