@@ -198,8 +198,8 @@ class LightCones:
         return [unions[subset - 1] for subset in best[-1][1]]
 
     def _in_runs(self) -> list[Cone]:
-        """The least cost of groups that are runs of cones in the order of their strings' first qubits, at most LONGEST_RUN
-        cones each."""
+        """The least cost of groups that are runs of cones in the order of their strings' first qubits, of at most
+        LONGEST_RUN cones each."""
 
         def place(cone: Cone) -> tuple[int, ...]:
             string = self.strings[cone.members[0]]
