@@ -177,6 +177,31 @@ constexpr std::size_t product_scratch(int bits) {  // see Kernels::product_dista
   return std::size_t(bits > kDistanceBits ? bits - kDistanceBits : 1) << kDistanceBits;
 }
 
+// The product start (simd/product_start.hpp): what one-qubit gates make of |0...0> before anything entangles. A step is
+// a rotation of one bit's factor and the phases of the bit after it:
+// (u0, u1) -> (c u0 - s u1, c u1 + s u0) -> (e^{-i p} u0, e^{i p} u1), p half of the angle.
+template <class Real>
+struct StartStep {
+  int bit;                            // of the address
+  int sample_rotation, sample_phase;  // per-sample: which pair of cos_sin; -1: none
+  bool phase;                         // whether there is a shared one
+  Real cosine, sine;                  // of a shared rotation
+  Real sign;                          // of a per-sample rotation's sine
+  Real phase_cosine, phase_sine;
+  std::uint32_t accumulator;          // v_x, v_y, v_z (three vectors); 0: not wanted
+};
+
+// Row (h, l) lies at high[h] ^ low[l], l < 2^low_bits. Tables (complex vectors): the factors of the lanes' bits; the
+// products of 0, 1, 2, ... of the low row bits, level k from 2^k on; the same of the high ones; the last level times the
+// factors of the lanes.
+struct StartRows {
+  const Offset *low, *high;
+  int lane_bits, low_bits, high_bits;
+  std::size_t high_table() const { return std::size_t(2) << low_bits; }
+  std::size_t weighted_table() const { return high_table() + (std::size_t(2) << high_bits); }
+  std::size_t table_size() const { return weighted_table() + (std::size_t(1) << high_bits); }
+};
+
 // The kernels of one instruction set and precision. [lanes]: whether pairs lie in different lanes.
 template <class Real>
 struct Kernels {
@@ -224,6 +249,18 @@ struct Kernels {
   void (*product_distances)(const char* a, int bits, const Real* first, const Real* cos_sin, double scale,
                             int lane_bits, int count, Real* scratch, double* out);
   void (*product)(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine);
+  // The product start. factors, environments: two complex vectors a bit of the address.
+  void (*start_factors)(const StartStep<Real>* steps, std::size_t n, int bits, const Real* cos_sin, Real* factors);
+  void (*start_tables)(const StartRows& rows, const Real* factors, Real* tables);
+  void (*start_state)(const StartRows& rows, const Real* tables, std::size_t first, std::size_t end, char* state);
+  void (*start_contract)(const StartRows& rows, const Real* tables, std::size_t first, std::size_t end,
+                         const char* bra, Real* m, Real* n);
+  void (*start_environments)(const StartRows& rows, const Real* factors, const Real* tables, Real* m, Real* n,
+                             int sections, Real* environments);
+  void (*start_gradients)(const StartStep<Real>* steps, std::size_t n, const Real* cos_sin, Real* factors,
+                          Real* environments, Real* accumulators);
+  void (*start_distances)(const StartRows& rows, const Real* tables, const char* state, double scale, int count,
+                          double* out);
 };
 
 // Host arithmetic in float64, vectorised; arrays are padded to multiples of 8.

@@ -138,7 +138,8 @@ class PhysicalString:
 @dataclass(frozen=True)
 class Plan:
     """`moments[0]` has no rotations: its diagonal, if any, precedes all. `strings[k]` is the physical form of the
-    observables' string k."""
+    observables' string k. `product_start`: engines that can may take the one-qubit gates before anything entangles as
+    the start (`qmltrain.fusion.product_starts`)."""
 
     n_qubits: int
     amplitude_encoded: bool
@@ -147,6 +148,7 @@ class Plan:
     strings: tuple[PhysicalString, ...]
     n_shared_slots: int
     n_per_sample_slots: int
+    product_start: bool = False
 
     @property
     def depth(self) -> int:

@@ -20,11 +20,11 @@ int lanes(const std::string& set_name, const std::string& precision) {
 // columns as written by qmltrain.engines.cpu.plan_arrays
 PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per_sample, Ints gate_runs,
                    Ints angle_ints, Numbers angle_numbers, Ints passes, Ints basis, Ints operations, Ints rotations,
-                   Ints term_ints, Numbers term_numbers, Ints strings) {
+                   Ints term_ints, Numbers term_numbers, Ints strings, Ints start) {
   const bool columns = gate_runs.shape(1) == 4 && angle_ints.shape(1) == 2 && angle_numbers.shape(1) == 2 &&
                        passes.shape(1) == 4 && basis.shape(1) == 1 && operations.shape(1) == 5 &&
                        rotations.shape(1) == 4 && term_ints.shape(1) == 4 && term_numbers.shape(1) == 2 &&
-                       strings.shape(1) == 4;
+                       strings.shape(1) == 4 && start.shape(1) == 7;
   expect(columns, "plan arrays have the wrong number of columns");
   PlanData p;
   p.n_qubits = n_qubits, p.amplitude_encoded = amplitude_encoded, p.n_shared = n_shared, p.n_per_sample = n_per_sample;
@@ -56,6 +56,10 @@ PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per
   for (std::size_t i = 0; i < strings.shape(0); i++) {
     const auto at = [&](std::size_t column) { return strings(i, column); };
     p.strings.push_back({Mask(at(0)), Mask(at(1)), int(at(2)), int(at(3))});
+  }
+  for (std::size_t i = 0; i < start.shape(0); i++) {
+    const auto at = [&](std::size_t column) { return int(start(i, column)); };
+    p.start.push_back({at(0), at(1), at(2) != 0, at(3), at(4), at(5), at(6)});
   }
   return p;
 }

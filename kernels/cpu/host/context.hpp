@@ -17,7 +17,7 @@ struct Worker {
   // of one kernel call
   Buffer w, sums, table, variant, phase, angles, observe;
   // of an execution
-  Buffer states, bra, segment, accumulators, section_sums, unit_angles, expectation, weight;
+  Buffer states, bra, segment, accumulators, section_sums, unit_angles, expectation, weight, start, start_sums;
   // of a training step: angles, states and gradients of samples; values of strings; what the chain needs
   Buffer sample_inputs, string_values, chain;
 };

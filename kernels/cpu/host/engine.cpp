@@ -13,6 +13,7 @@
 #include "execution_forward.hpp"
 #include "execution_gradients.hpp"
 #include "execution_observe.hpp"
+#include "execution_product.hpp"
 #include "execution_shares.hpp"
 #include "execution_start.hpp"
 #include "prepared_calls.hpp"

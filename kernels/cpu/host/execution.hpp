@@ -2,6 +2,7 @@
 //
 //   execution.hpp             the class: what it works on, sections of a pass
 //   execution_start.hpp       angles and initial states
+//   execution_product.hpp     a product start: written as a product, and its gradients
 //   execution_forward.hpp     forward
 //   execution_calls.hpp       one kernel call: what changes from tile to tile and unit to unit
 //   execution_shares.hpp      long resident states: calls cut into shares of their rows
@@ -57,6 +58,8 @@ template <class Real> struct Execution {
   Real* cos_sin = nullptr;                    // [per-sample rotation][cos, sin][lane]
   Real* lane_cos_sin = nullptr;               // the same with lane signs
   IntegerAngle<Real>* term_angles = nullptr;  // [diagonal stages' per-sample terms][lane]
+  Real* start_cos_sin = nullptr;              // the product start's per-sample pairs [pair][cos, sin][lane]
+  Real* start_factors = nullptr;              // its factors, two complex vectors an address bit
   std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0;
 
   char* stored(int i) const { return states + prepared.state_stride() * std::size_t(i); }
@@ -93,6 +96,16 @@ template <class Real> struct Execution {
   void load_initial(int u, int rotation, Real* cosine, Real* sine) const;
   void rotate_first(int rotation, const Real* cosine, const Real* sine, Real* first) const;
   bool product_start(int u);
+
+  // execution_product.hpp
+  StartRows start_rows() const;
+  int start_sections(const StartRows& at) const;
+  void load_start();
+  void load_start(int u, double* half, Real* packed);
+  void write_start(int u, char* state);
+  void start_backward(int u, Real* accumulators, bool samples);
+  std::size_t start_stride() const { return 2 * lanes * std::size_t(shape.start_pairs); }
+  std::size_t factor_stride() const { return 4 * lanes * std::size_t(shape.n_qubits); }
 
   // execution_forward.hpp
   void forward();

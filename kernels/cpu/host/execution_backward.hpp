@@ -27,9 +27,11 @@ inline void Execution<Real>::backward(const Gradients& out, double* unit_sums, s
     }
     pass_backward(std::size_t(i), accumulators, stored_index, out.per_sample != nullptr);
   }
-  for (int u = 0; u < units; u++)
-    collect(u, accumulators + accumulator_stride * std::size_t(u), out,
-            unit_sums + sums_stride * std::size_t(bundle.unit[u].index), raw);
+  for (int u = 0; u < units; u++) {
+    Real* of_unit = accumulators + accumulator_stride * std::size_t(u);
+    if (!shape.start.empty()) start_backward(u, of_unit, out.per_sample != nullptr);
+    collect(u, of_unit, out, unit_sums + sums_stride * std::size_t(bundle.unit[u].index), raw);
+  }
 }
 
 template <class Real> inline char* Execution<Real>::segment_state(int i) const {

@@ -56,7 +56,10 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   // Only a psi that was un-applied all the way tells the rounding of the whole circuit.
   const bool reversed = context.settings.interval <= 0 && !prepared.keep;
   double* drift = out.drift + (unit.first - out.first);
-  if (reversed && product_start(u)) {
+  if (reversed && !shape.start.empty()) {
+    kernels.start_distances(start_rows(), worker.start_sums.template as<Real>(), state, prepared.psi_end, unit.count,
+                            drift);
+  } else if (reversed && product_start(u)) {
     Real* numbers = worker.observe.template as<Real>();
     kernels.product_distances(state, shape.row_bits, numbers, numbers + lanes, prepared.psi_end, lane_bits, unit.count,
                               numbers + lanes * (1 + 2 * std::size_t(shape.row_bits)), drift);

@@ -5,6 +5,7 @@
 namespace qmltrain {
 
 template <class Real> void Execution<Real>::load_angles() {
+  if (!shape.start.empty()) load_start();
   n_sample_rotations = shape.sample_angles().size(), n_sample_terms = 0;
   cos_sin_stride = 2 * lanes * n_sample_rotations;
   for (const DiagonalStage& stage : shape.stages) n_sample_terms += stage.diagonal.sample_terms.size();
@@ -79,6 +80,7 @@ template <class Real> void Execution<Real>::load_angles(int u) {
 // The encoded input, or the product state that the first rotations make of |0...0>.
 template <class Real> void Execution<Real>::write_initial(int u, char* state) {
   const Unit& unit = bundle.unit[u];
+  if (!shape.start.empty()) return write_start(u, state);
   if (inputs.initial) {
     const std::size_t low = (std::size_t(1) << lane_bits) - 1;
     for (std::size_t r = 0; r < rows; r++) {

@@ -67,6 +67,11 @@ GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
         const TermData& t = plan.terms[i];
         if (t.source == kSlot) term_rows_.push_back({n_raw_++, t.index, t.sign * t.coefficient});
       }
+  for (const StartData& s : plan.start)
+    for (int i = s.first; i < s.first + s.count; i++) {
+      const TermData& t = plan.terms[i];
+      if (t.source == kSlot) term_rows_.push_back({n_raw_++, t.index, t.sign * t.coefficient});
+    }
 }
 
 void GateRuns::prepare(const double* shared) {

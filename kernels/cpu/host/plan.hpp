@@ -27,6 +27,8 @@ struct TermData { Mask mask; int sign, source, index; double coefficient, offset
 struct OperationData { bool diagonal; int first, count, sample_first, sample_count; };  // of rotations, or of terms
 struct PassData { std::vector<Mask> basis; int first, count; };                     // of operations
 struct StringData { Mask x, z; int sign, n_y; };
+// A rotation of the product start, of one address bit, and the phases of the bit up to its next one: ranges of terms.
+struct StartData { int bit, gate_run; bool flip; int first, count, sample_first, sample_count; };
 
 struct PlanData {
   int n_qubits = 0;
@@ -39,6 +41,7 @@ struct PlanData {
   std::vector<RotationData> rotations;
   std::vector<TermData> terms;
   std::vector<StringData> strings;
+  std::vector<StartData> start;  // in time order for each bit; not empty: all before the passes
 };
 
 }  // namespace qmltrain

@@ -117,11 +117,13 @@ template <class Real> class PreparedShape {
   std::vector<std::uint32_t> raw_accumulator;
   std::vector<std::uint8_t> raw_lane;
   std::vector<std::vector<PreparedCall<Real>>> forward, backward;  // [pass][call]
+  std::vector<StartStep<Real>> start_steps;  // of the product start
 
  private:
   std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state
   Buffer lane_sine_;                     // [rotation][lane]
   Buffer tables_;
+  Buffer start_angles_;                  // half angles of the start's shared phases, their sines, cosines
 
   bool may_keep(const PlanData& plan, int lane_bits) const {
     return context_.settings.mode == Mode::kKeep && lane_bits == 0 && plan.passes.size() <= 1;
@@ -163,6 +165,7 @@ template <class Real> class PreparedShape {
   // prepared_values.hpp
   double term_angle(const PhaseTerm& term, const double* shared) const;
   void prepare_values(const double* shared);
+  void prepare_start(const double* shared);
   void backward_scales(double end, const std::vector<double>& before, const std::vector<double>& stored_scale);
   void set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage);
 

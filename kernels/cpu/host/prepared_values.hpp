@@ -86,6 +86,28 @@ template <class Real> void PreparedShape<Real>::prepare_values(const double* sha
   for (const StringData& string : framed_strings_)
     negate_string.push_back(std::uint8_t((string.sign < 0) ^ parity_of(F & string.z) ^ parity_of(G & string.x)));
   backward_scales(now, before, stored_scale);
+  if (!s.start.empty()) prepare_start(shared);
+}
+
+// The shared angles of the product start.
+template <class Real> void PreparedShape<Real>::prepare_start(const double* shared) {
+  const GateRuns& runs = context_.gate_runs;
+  const std::size_t n = shape.start.size(), padded = (n + 7) / 8 * 8;
+  start_angles_.reserve(3 * padded * sizeof(double));
+  double *half = start_angles_.template as<double>(), *sine = half + padded, *cosine = sine + padded;
+  for (std::size_t i = 0; i < padded; i++) half[i] = i < n ? 0.5 * term_angle(shape.start[i].phase, shared) : 0.0;
+  context_.arithmetic.sine_cosine(padded, half, sine, cosine);
+  start_steps.resize(n);
+  for (std::size_t i = 0; i < n; i++) {
+    const StartStage& stage = shape.start[i];
+    StartStep<Real>& step = start_steps[i];
+    step.bit = stage.bit, step.sample_rotation = stage.sample_rotation, step.sample_phase = stage.sample_phase;
+    step.phase = stage.phase.constant != 0 || !stage.phase.sources.empty();
+    step.sign = stage.flip ? Real(-1) : Real(1);
+    step.cosine = Real(runs.cosine[stage.gate_run]), step.sine = Real(runs.sine[stage.gate_run]) * step.sign;
+    step.phase_cosine = Real(cosine[i]), step.phase_sine = Real(sine[i]);
+    step.accumulator = std::uint32_t(stage.accumulator);
+  }
 }
 
 // Going back: scales of psi and bra wherever something is measured, hence the factor of every raw sum.
@@ -137,24 +159,30 @@ template <class Real>
 void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage) {
   const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw());
   raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0), sample_factor.clear();
+  auto factor_of = [&](int rotation, int stage) {  // of the start, the bra's alone: it has psi itself
+    return stage >= 0 ? at_stage[stage] : rotation >= 0 ? at_rotation[rotation] : bra_end;
+  };
   auto negated = [&](const RawRow& r) {
     switch (r.measured) {
       case Measured::kVx: return bool(negate_x[r.rotation]);
       case Measured::kVy: return bool(negate_y[r.rotation]);
       case Measured::kMinusVy: return !negate_y[r.rotation];
       case Measured::kVz: return bool(negate_z[r.rotation]);
+      case Measured::kStart: return false;
+      case Measured::kMinusStart: return true;
       case Measured::kPhase: break;
     }
     return bool(parity_of(r.mask & frame[r.stage]));
   };
   for (const RawRow& r : shape.raw_rows) {
-    const double factor = r.stage >= 0 ? at_stage[r.stage] : at_rotation[r.rotation];
+    const double factor = factor_of(r.rotation, r.stage);
     raw_factor[r.row] = negated(r) ? -factor : factor;
     raw_accumulator[r.row] = std::uint32_t(r.accumulator), raw_lane[r.row] = std::uint8_t(r.lane_mask);
   }
   for (const SampleRow& r : shape.sample_rows) {
-    const double factor = r.coefficient * (r.stage >= 0 ? at_stage[r.stage] : at_rotation[r.rotation]);
-    const bool negated = r.stage >= 0 ? parity_of(r.mask & frame[r.stage]) : bool(negate_y[r.rotation]);
+    const double factor = r.coefficient * factor_of(r.rotation, r.stage);
+    const bool negated = r.stage >= 0 ? parity_of(r.mask & frame[r.stage])
+                                      : r.rotation >= 0 && negate_y[r.rotation];
     sample_factor.push_back(negated ? -factor : factor);
   }
 }

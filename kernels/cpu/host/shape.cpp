@@ -15,7 +15,8 @@ constexpr int kMostShareBits = 4;
 Shape::Shape(const PlanData& plan, const GateRuns& gate_runs, const ShapeOptions& options)
     : n_qubits(plan.n_qubits), lane_bits(options.lane_bits), row_bits(plan.n_qubits - options.lane_bits),
       row_bytes(options.row_bytes), options_(options), max_group_(options.fusion ? options.max_group : 1),
-      amplitude_encoded_(plan.amplitude_encoded), absorbing_(!plan.amplitude_encoded) {
+      amplitude_encoded_(plan.amplitude_encoded), absorbing_(!plan.amplitude_encoded && plan.start.empty()),
+      started_(!plan.start.empty()) {
   term_row_ = 3 * int(plan.gate_runs.size());
   for (const StringData& s : plan.strings)
     if (s.x) diagonal_strings_ = false;
@@ -30,6 +31,7 @@ Shape::Shape(const PlanData& plan, const GateRuns& gate_runs, const ShapeOptions
   if (resident && !options.keep && row_bits >= options.share_row_bits + 2)
     share_bits = std::min(row_bits - options.share_row_bits, kMostShareBits);
   add_calls(gate_runs);
+  if (!plan.start.empty()) add_start(plan, gate_runs);
 }
 
 // Where `table` starts in `offsets`; equal tables are there once.

@@ -5,6 +5,7 @@
 //   shape_items.cpp   the plan's operations to items of passes
 //   shape_rows.cpp    rows of diagonal stages and of groups of rotations
 //   shape_calls.cpp   items to kernel calls, and where their sums go
+//   shape_start.cpp   the product start
 #pragma once
 #include <map>
 #include <vector>
@@ -45,6 +46,11 @@ class Shape {
   std::vector<ShapeRotation> rotations;
   std::vector<int> initial;        // rotations of |0...0> that are written as a product state
   bool plain_initial = true;       // their row masks are the address bits in order
+  std::vector<StartStage> start;   // the product start of a plan that has one; `initial` is then empty
+  int start_pairs = 0;             // per-sample angles of it
+  bool start_measured = false, start_sampled = false;  // whether shared, per-sample gradients are wanted there
+  int start_low_bits = 0;
+  RowTable start_rows{};
   std::vector<RotationGroup> groups;
   std::vector<DiagonalStage> stages;
   std::vector<TileGeometry> geometries;
@@ -99,8 +105,11 @@ class Shape {
   int max_group_;                  // rotations of a group
   bool amplitude_encoded_;
   bool absorbing_;                 // rotations so far make a product state
-  bool started_ = false;           // a rotation was there
+  bool started_;                   // a rotation was there
   bool diagonal_strings_ = true;   // no X or Y is measured
+  // shape_start.cpp
+  void add_start(const PlanData& plan, const GateRuns& gate_runs);
+
   int term_row_ = 0;               // raw row of the next shared slot term
   int attachable_ = -1;            // diagonal stage that can take the next rotations of the lanes
   std::vector<int> since_diagonal_;  // rotations whose v_z the next diagonal takes

@@ -67,6 +67,17 @@ struct PhaseTerm {
 // A term whose angle is coefficient * (per-sample slot) + offset; `where` has its mask.
 struct SampleTerm { PhaseTerm where; int slot; double coefficient, offset; };
 
+// A step of the product start (StartStep in kernels.hpp).
+struct StartStage {
+  int bit, gate_run;
+  bool flip;
+  int sample_rotation = -1, sample_phase = -1;  // which per-sample pair of the start
+  AngleData angle{};                            // of a per-sample rotation
+  PhaseTerm phase;                              // shared
+  std::vector<SampleTerm> sample_terms;
+  int accumulator = 0;                          // v_x, v_y, v_z; 0: no gradient wanted
+};
+
 struct DiagonalShape {
   DiagonalKind kind = kNone;
   std::vector<PhaseTerm> terms;           // shared
@@ -144,16 +155,19 @@ enum class Measured {
   kMinusVy,  // -v_y: lane rotations are carried as x + s * partner
   kVz,       // v_z of a rotation's qubit
   kPhase,    // the signed sum of w of a mask
+  kStart,       // v of the product start, which has the state itself
+  kMinusStart,  // the same of a bit that is flipped
 };
 
 // Raw sum `row` is factor * (sum over lanes of an accumulator); the factor depends on the step's frame and scales.
 struct RawRow {
   int accumulator, lane_mask, row;
   Measured measured;
-  int rotation, stage;  // where it is taken: `stage` for kVz and kPhase, else -1 and at the rotation
+  // where it is taken: `stage` for kVz and kPhase, else -1 and at the rotation; of the start, both -1
+  int rotation, stage;
   Mask mask;            // kPhase
 };
-// The same of a per-sample slot: a rotation's v_y, or (stage >= 0) a phase.
+// The same of a per-sample slot: a rotation's v_y, or (stage >= 0) a phase; both -1: of the start.
 struct SampleRow { int accumulator, lane_mask, slot; double coefficient; int rotation, stage; Mask mask; };
 
 }  // namespace qmltrain

@@ -97,7 +97,7 @@ template <class Real> class SharedMatrix {
   // Whether samples enter in the initial state alone.
   static bool possible(const PreparedShape<Real>& prepared) {
     const Shape& s = prepared.shape;
-    if (s.lane_bits || !prepared.keep || s.passes.size() != 1) return false;
+    if (s.lane_bits || !prepared.keep || s.passes.size() != 1 || !s.start.empty()) return false;
     for (std::size_t i = 0; i < s.rotations.size(); i++) {
       const bool initial = std::find(s.initial.begin(), s.initial.end(), int(i)) != s.initial.end();
       if (initial != (s.rotations[i].sample_index >= 0)) return false;

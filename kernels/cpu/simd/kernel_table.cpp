@@ -8,6 +8,7 @@
 #include "diagonal_rotate_back.hpp"
 #include "measure_four.hpp"
 #include "observe.hpp"
+#include "product_start.hpp"
 #include "rotate_back.hpp"
 
 namespace {
@@ -78,6 +79,13 @@ template <class Real> constexpr void fill_others(Kernels<Real>& k) {
   k.distances = distances<Real>;
   k.product = product<Real>;
   k.product_distances = product_distances<Real>;
+  k.start_factors = start_factors<Real>;
+  k.start_tables = start_tables<Real>;
+  k.start_state = start_state<Real>;
+  k.start_contract = start_contract<Real>;
+  k.start_environments = start_environments<Real>;
+  k.start_gradients = start_gradients<Real>;
+  k.start_distances = start_distances<Real>;
 }
 
 template <class Real> constexpr Kernels<Real> make_kernels() {

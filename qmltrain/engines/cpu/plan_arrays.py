@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.fusion.passes import Pass
+from qmltrain.fusion.product_starts import StartStep
 from qmltrain.fusion.plan import AffineAngle, Diagonal, EulerAngle, Plan, Rotation, Term
 
 _AXIS = {"x": 0, "y": 1, "z": 2}
 _CONSTANT, _SLOT, _ALPHA, _GAMMA, _SAMPLE_SLOT = range(5)
 
 
-def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass]) -> Any:
+def plan_data(
+    extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass], start: Sequence[StartStep] = ()
+) -> Any:
     """The extension's PlanData."""
     basis: list[int] = []
     passes: list[tuple[int, int, int, int]] = []
@@ -37,6 +40,12 @@ def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass])
             else:
                 operations.append((0, len(rotations), len(operation.rotations), 0, 0))
                 rotations.extend(operation.rotations)
+    steps: list[tuple[int, ...]] = []
+    for step in start:
+        first, sample_first = len(terms), len(terms) + len(step.shared)
+        terms.extend((*step.shared, *step.per_sample))
+        counts = len(step.shared), sample_first, len(step.per_sample)
+        steps.append((step.bit, step.rotation.gate_run, step.rotation.flip, first, *counts))
     angles = list(chain.from_iterable(one.rotations for one in plan.gate_runs))
     starts = np.cumsum([0] + [len(one.rotations) for one in plan.gate_runs])
     return extension.plan_data(
@@ -54,6 +63,7 @@ def plan_data(extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass])
         _integers([(term.mask, term.sign, *_source(term)) for term in terms], 4),
         _numbers([_coefficients(term) for term in terms]),
         _integers([(s.x_mask, s.z_mask, s.sign, s.n_y) for s in plan.strings], 4),
+        _integers(steps, 7),
     )
 
 

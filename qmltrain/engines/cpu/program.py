@@ -29,6 +29,7 @@ from qmltrain.engines.step_recipe import StepRecipe
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.fusion.passes import Pass, schedule
 from qmltrain.fusion.plan import Plan
+from qmltrain.fusion.product_starts import split
 from qmltrain.units import gib
 
 
@@ -43,8 +44,10 @@ class CpuProgram:
         self.kernels, self.overrides = kernels, overrides
         self.n_strings = len(plan.strings)
         self.dtype = np.dtype(kernels.precision)
+        # what the passes do, and the product start that they find
+        self._start, self._rest = split(plan) if plan.product_start and kernels.fusion else ((), plan)
         self.kernel = extension.Program(
-            plan_data(extension, plan, schedule(plan)),
+            plan_data(extension, plan, schedule(self._rest), self._start),
             instruction_set=kernels.instruction_set,
             precision=kernels.precision,
             mode=kernels.mode,
@@ -90,7 +93,7 @@ class CpuProgram:
         """Bits of a tile, and the passes, of states with so many qubits in the lanes."""
         row_bytes = self.kernels.lanes * self.dtype.itemsize
         rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits)
-        return rows + lane_bits, schedule(self.plan, rows + lane_bits, lane_bits)
+        return rows + lane_bits, schedule(self._rest, rows + lane_bits, lane_bits)
 
     def traffic(self) -> Traffic:
         tile_bits, passes = self._schedule(self._lane_bits(BLOCK))
@@ -105,7 +108,7 @@ class CpuProgram:
             lane_bits = self._lane_bits(samples)
             if lane_bits not in self._shapes:
                 _, passes = self._schedule(lane_bits)
-                self.kernel.add_shape(plan_data(self.extension, self.plan, passes), lane_bits)
+                self.kernel.add_shape(plan_data(self.extension, self.plan, passes, self._start), lane_bits)
                 self._shapes.add(lane_bits)
             self.kernel.use_shape(samples, lane_bits)
         self._ready.add(batch)
@@ -132,7 +135,7 @@ class CpuProgram:
     def twin(self) -> CpuProgram:
         """This program with a start from the caller, for `CpuStep.bra_at_start`."""
         if self._twin is None:
-            plan = replace(self.plan, amplitude_encoded=True)
+            plan = replace(self.plan, amplitude_encoded=True, product_start=False)
             kernels = replace(self.kernels, mode="reversible", interval=0)
             forecast = self.forecast
             reported = Reported(forecast.mode, forecast.checkpoint_interval, forecast.reason, forecast.memory_bytes)

@@ -1,0 +1,81 @@
+"""The product start of a plan: its one-qubit gates before anything entangles, and the plan that is left.
+
+A rotation of one address bit belongs to it where no gate outside of it has touched the bit before, a phase of one bit
+where no rotation outside of it has: both then commute with everything outside that comes earlier. What they make of
+|0...0> is a product of one factor a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from qmltrain.fusion.plan import Diagonal, Moment, Plan, Rotation, Term
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """A rotation of the start, and the phases of its bit up to the bit's next one."""
+
+    bit: int
+    rotation: Rotation
+    shared: tuple[Term, ...]
+    per_sample: tuple[Term, ...]
+
+
+def split(plan: Plan) -> tuple[tuple[StartStep, ...], Plan]:
+    """The steps of the start, for each bit in time order, and the rest as a plan without the mark. Phases before all
+    rotations are of |0...0> and in neither."""
+    if plan.amplitude_encoded:
+        return (), replace(plan, product_start=False)
+    touched = rotated = 0  # bits of what is not in the start
+    steps: dict[int, list[StartStep]] = {}
+    moments = [Moment((), None)]
+    for moment in plan.moments[1:]:
+        starting = [one for one in moment.rotations if _of_one_bit(one) and not one.pair_mask & touched]
+        rest = tuple(one for one in moment.rotations if one not in starting)
+        for rotation in rest:
+            touched |= rotation.pair_mask | rotation.parity_mask
+            rotated |= rotation.pair_mask | rotation.parity_mask
+        for rotation in starting:
+            steps.setdefault(rotation.pair_mask, []).append(
+                StartStep(rotation.pair_mask.bit_length() - 1, rotation, (), ())
+            )
+        diagonal = moment.diagonal
+        if diagonal is not None:
+            inside = {mask for mask in steps if not mask & rotated}
+            for mask in inside:
+                last = steps[mask][-1]
+                shared = tuple(term for term in diagonal.shared if term.mask == mask)
+                per_sample = tuple(term for term in diagonal.per_sample if term.mask == mask)
+                steps[mask][-1] = replace(
+                    last, shared=(*last.shared, *shared), per_sample=(*last.per_sample, *per_sample)
+                )
+            diagonal = Diagonal(
+                diagonal.moment,
+                tuple(term for term in diagonal.shared if term.mask not in inside),
+                tuple(term for term in diagonal.per_sample if term.mask not in inside),
+            )
+            for term in (*diagonal.shared, *diagonal.per_sample):
+                touched |= term.mask
+        _append(moments, rest, diagonal)
+    ordered = tuple(step for mask in sorted(steps) for step in steps[mask])
+    return ordered, replace(plan, moments=tuple(moments), product_start=False)
+
+
+def _of_one_bit(rotation: Rotation) -> bool:
+    return rotation.pair_mask == rotation.parity_mask and rotation.pair_mask.bit_count() == 1
+
+
+def _append(moments: list[Moment], rotations: Sequence[Rotation], diagonal: Diagonal | None) -> None:
+    """What is left of a moment; a diagonal without rotations before it joins the one before."""
+    if diagonal is not None and not (diagonal.shared or diagonal.per_sample):
+        diagonal = None
+    before = moments[-1].diagonal
+    if rotations:
+        moments.append(Moment(tuple(rotations), diagonal))
+    elif diagonal is not None:
+        if before is not None:
+            shared, per_sample = (*before.shared, *diagonal.shared), (*before.per_sample, *diagonal.per_sample)
+            diagonal = Diagonal(before.moment, shared, per_sample)
+        moments[-1] = replace(moments[-1], diagonal=diagonal)
