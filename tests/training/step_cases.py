@@ -10,8 +10,9 @@ import numpy as np
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.engines.cpu import CpuEngine
-from qmltrain.engines.protocol import EngineOptions, GradientOptions, Program
+from qmltrain.engines.protocol import EngineOptions, GradientOptions, Planner, Program
 from qmltrain.errors import InputError
+from qmltrain.fusion.compile import compile_plan
 from qmltrain.registry import call_builder
 from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.class_weights import ClassWeighted
@@ -125,6 +126,7 @@ class StepCase:
         mode: GradientOptions | None = None,
         threads: int = 1,
         cones: int = 0,
+        planner: Planner = compile_plan,
         **sizes,
     ) -> Program:
         """`cones`: the circuit cut in so many groups of strings; 0: whole."""
@@ -134,7 +136,7 @@ class StepCase:
             model.observables.strings,
             precision,
             mode or GradientOptions(),
-            EngineOptions(threads=threads),
+            EngineOptions(threads=threads, planner=planner),
         )
 
     def optimizer_of(self, model: Model):

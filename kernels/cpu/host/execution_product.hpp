@@ -43,16 +43,16 @@ template <class Real> void Execution<Real>::load_start(int u, double* half, Real
   auto row_of_sample = [&](std::size_t sample) {
     return values + std::min(sample, std::size_t(unit.count) - 1) * n_slots;
   };
-  for (const StartStage& stage : shape.start) {
-    if (stage.sample_rotation >= 0)
+  for (const StartStepShape& step : shape.start) {
+    if (step.sample_rotation >= 0)
       for (std::size_t sample = 0; sample < samples; sample++)
-        half[std::size_t(stage.sample_rotation) * samples + sample] =
-            0.5 * (stage.angle.coefficient * row_of_sample(sample)[stage.angle.slot] + stage.angle.offset);
-    if (stage.sample_phase >= 0)
+        half[std::size_t(step.sample_rotation) * samples + sample] =
+            0.5 * (step.angle.coefficient * row_of_sample(sample)[step.angle.slot] + step.angle.offset);
+    if (step.sample_phase >= 0)
       for (std::size_t sample = 0; sample < samples; sample++) {
         double sum = 0;
-        for (const SampleTerm& t : stage.sample_terms) sum += t.coefficient * row_of_sample(sample)[t.slot] + t.offset;
-        half[std::size_t(stage.sample_phase) * samples + sample] = 0.5 * sum;
+        for (const SampleTerm& t : step.sample_terms) sum += t.coefficient * row_of_sample(sample)[t.slot] + t.offset;
+        half[std::size_t(step.sample_phase) * samples + sample] = 0.5 * sum;
       }
   }
   std::fill(half + pairs * samples, half + lanes * vectors, 0.0);

@@ -99,14 +99,14 @@ template <class Real> void PreparedShape<Real>::prepare_start(const double* shar
   context_.arithmetic.sine_cosine(padded, half, sine, cosine);
   start_steps.resize(n);
   for (std::size_t i = 0; i < n; i++) {
-    const StartStage& stage = shape.start[i];
+    const StartStepShape& from = shape.start[i];
     StartStep<Real>& step = start_steps[i];
-    step.bit = stage.bit, step.sample_rotation = stage.sample_rotation, step.sample_phase = stage.sample_phase;
-    step.phase = stage.phase.constant != 0 || !stage.phase.sources.empty();
-    step.sign = stage.flip ? Real(-1) : Real(1);
-    step.cosine = Real(runs.cosine[stage.gate_run]), step.sine = Real(runs.sine[stage.gate_run]) * step.sign;
+    step.bit = from.bit, step.sample_rotation = from.sample_rotation, step.sample_phase = from.sample_phase;
+    step.phase = from.phase.constant != 0 || !from.phase.sources.empty();
+    step.sign = from.flip ? Real(-1) : Real(1);
+    step.cosine = Real(runs.cosine[from.gate_run]), step.sine = Real(runs.sine[from.gate_run]) * step.sign;
     step.phase_cosine = Real(cosine[i]), step.phase_sine = Real(sine[i]);
-    step.accumulator = std::uint32_t(stage.accumulator);
+    step.accumulator = std::uint32_t(from.accumulator);
   }
 }
 

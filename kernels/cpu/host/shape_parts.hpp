@@ -68,7 +68,7 @@ struct PhaseTerm {
 struct SampleTerm { PhaseTerm where; int slot; double coefficient, offset; };
 
 // A step of the product start (StartStep in kernels.hpp).
-struct StartStage {
+struct StartStepShape {
   int bit, gate_run;
   bool flip;
   int sample_rotation = -1, sample_phase = -1;  // which per-sample pair of the start

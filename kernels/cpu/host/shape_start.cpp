@@ -13,43 +13,43 @@ constexpr int kMostTiledStart = 16;  // of no more row bits; of longer ones, bot
 void Shape::add_start(const PlanData& plan, const GateRuns& gate_runs) {
   int row = term_row_;  // of its terms: after those of the passes
   for (const StartData& data : plan.start) {
-    StartStage stage;
-    stage.bit = data.bit, stage.gate_run = data.gate_run, stage.flip = data.flip;
+    StartStepShape step;
+    step.bit = data.bit, step.gate_run = data.gate_run, step.flip = data.flip;
     const GateRunData& run = plan.gate_runs[data.gate_run];
     const bool trained = gate_runs.trainable(data.gate_run);
     bool wanted = trained || data.sample_count;
-    if (run.per_sample) stage.sample_rotation = start_pairs++, stage.angle = plan.angles[run.first];
-    if (data.sample_count) stage.sample_phase = start_pairs++;
+    if (run.per_sample) step.sample_rotation = start_pairs++, step.angle = plan.angles[run.first];
+    if (data.sample_count) step.sample_phase = start_pairs++;
     start_sampled = start_sampled || (run.per_sample && trained) || data.sample_count;
     start_measured = start_measured || (trained && !run.per_sample);
     for (int i = data.first; i < data.first + data.count; i++) {
       const TermData& t = plan.terms[i];
-      stage.phase.constant += t.sign * t.offset;
+      step.phase.constant += t.sign * t.offset;
       if (t.source == kConstant) continue;
       const int raw_row = t.source == kSlot ? row++ : -1;
-      stage.phase.sources.push_back({t.source, t.index, t.sign * t.coefficient, raw_row});
+      step.phase.sources.push_back({t.source, t.index, t.sign * t.coefficient, raw_row});
       if (raw_row >= 0) wanted = start_measured = true;
     }
     for (int i = data.sample_first; i < data.sample_first + data.sample_count; i++) {
       const TermData& t = plan.terms[i];
-      stage.sample_terms.push_back({PhaseTerm(t.mask), t.index, t.sign * t.coefficient, t.sign * t.offset});
+      step.sample_terms.push_back({PhaseTerm(t.mask), t.index, t.sign * t.coefficient, t.sign * t.offset});
     }
-    if (wanted) stage.accumulator = n_accumulators, n_accumulators += 3;
-    const int v_y = stage.accumulator + 1, v_z = stage.accumulator + 2;
+    if (wanted) step.accumulator = n_accumulators, n_accumulators += 3;
+    const int v_y = step.accumulator + 1, v_z = step.accumulator + 2;
     const Measured flipped = data.flip ? Measured::kMinusStart : Measured::kStart;
     if (trained && run.per_sample) {
-      const double coefficient = data.flip ? -stage.angle.coefficient : stage.angle.coefficient;
-      sample_rows.push_back({v_y, 0, stage.angle.slot, coefficient, -1, -1, 0});
+      const double coefficient = data.flip ? -step.angle.coefficient : step.angle.coefficient;
+      sample_rows.push_back({v_y, 0, step.angle.slot, coefficient, -1, -1, 0});
     } else if (trained) {
-      raw_rows.push_back({stage.accumulator, 0, 3 * data.gate_run, Measured::kStart, -1, -1, 0});
+      raw_rows.push_back({step.accumulator, 0, 3 * data.gate_run, Measured::kStart, -1, -1, 0});
       raw_rows.push_back({v_y, 0, 3 * data.gate_run + 1, flipped, -1, -1, 0});
       raw_rows.push_back({v_z, 0, 3 * data.gate_run + 2, flipped, -1, -1, 0});
     }
-    for (const PhaseTerm::Source& source : stage.phase.sources)
+    for (const PhaseTerm::Source& source : step.phase.sources)
       if (source.raw_row >= 0) raw_rows.push_back({v_z, 0, source.raw_row, Measured::kStart, -1, -1, 0});
-    for (const SampleTerm& t : stage.sample_terms)
+    for (const SampleTerm& t : step.sample_terms)
       sample_rows.push_back({v_z, 0, t.slot, t.coefficient, -1, -1, 0});
-    start.push_back(std::move(stage));
+    start.push_back(std::move(step));
   }
   start_low_bits = row_bits > kMostTiledStart ? row_bits / 2 : std::min((row_bits + 1) / 2, kLowStartBits);
   std::vector<Offset> low, high;

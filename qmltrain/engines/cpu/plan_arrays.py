@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.fusion.passes import Pass
-from qmltrain.fusion.product_starts import StartStep
 from qmltrain.fusion.plan import AffineAngle, Diagonal, EulerAngle, Plan, Rotation, Term
+from qmltrain.fusion.product_starts import StartStep
 
 _AXIS = {"x": 0, "y": 1, "z": 2}
 _CONSTANT, _SLOT, _ALPHA, _GAMMA, _SAMPLE_SLOT = range(5)

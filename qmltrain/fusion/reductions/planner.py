@@ -13,33 +13,25 @@ engine that knows the mark does less work. Light cones cut the circuit before th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a choice may depend on beside the circuit: samples of a step, and the precision."""
-
-    samples: int
-    precision: Literal["complex64", "complex128"]
+from qmltrain.fusion.reductions import product_start
+from qmltrain.fusion.reductions.setting import Setting
 
 
 class PlanReduction(Protocol):
     """What a module of a reduction offers."""
 
-    @staticmethod
-    def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan: ...
+    def reduce(self, plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan: ...
 
-    @staticmethod
-    def line(plan: Plan) -> str: ...
+    def line(self, plan: Plan) -> str: ...
 
 
-PLAN_REDUCTIONS: dict[str, PlanReduction] = {}
+PLAN_REDUCTIONS: dict[str, PlanReduction] = {"product_start": product_start}
 REDUCTIONS = ("light_cones", *PLAN_REDUCTIONS)
 
 
