@@ -177,11 +177,11 @@ constexpr std::size_t product_scratch(int bits) {  // see Kernels::product_dista
   return std::size_t(bits > kDistanceBits ? bits - kDistanceBits : 1) << kDistanceBits;
 }
 
-// The product start (simd/product_start.hpp): what one-qubit gates make of |0...0> before anything entangles. A step is
-// a rotation of one bit's factor and the phases of the bit after it:
+// The product start (simd/product_start.hpp): what one-qubit gates make of |0...0> before anything entangles.
+// A rotation of one bit's factor, and the phases of the bit after it:
 // (u0, u1) -> (c u0 - s u1, c u1 + s u0) -> (e^{-i p} u0, e^{i p} u1), p half of the angle.
 template <class Real>
-struct StartStep {
+struct StartRotation {
   int bit;                            // of the address
   int sample_rotation, sample_phase;  // per-sample: which pair of cos_sin; -1: none
   bool phase;                         // whether there is a shared one
@@ -250,14 +250,14 @@ struct Kernels {
                             int lane_bits, int count, Real* scratch, double* out);
   void (*product)(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine);
   // The product start. factors, environments: two complex vectors a bit of the address.
-  void (*start_factors)(const StartStep<Real>* steps, std::size_t n, int bits, const Real* cos_sin, Real* factors);
+  void (*start_factors)(const StartRotation<Real>* rotations, std::size_t n, int bits, const Real* cos_sin, Real* factors);
   void (*start_tables)(const StartRows& rows, const Real* factors, Real* tables);
   void (*start_state)(const StartRows& rows, const Real* tables, std::size_t first, std::size_t end, char* state);
   void (*start_contract)(const StartRows& rows, const Real* tables, std::size_t first, std::size_t end,
                          const char* bra, Real* m, Real* n);
   void (*start_environments)(const StartRows& rows, const Real* factors, const Real* tables, Real* m, Real* n,
                              int sections, Real* environments);
-  void (*start_gradients)(const StartStep<Real>* steps, std::size_t n, const Real* cos_sin, Real* factors,
+  void (*start_gradients)(const StartRotation<Real>* rotations, std::size_t n, const Real* cos_sin, Real* factors,
                           Real* environments, Real* accumulators);
   void (*start_distances)(const StartRows& rows, const Real* tables, const char* state, double scale, int count,
                           double* out);

@@ -14,7 +14,7 @@ from qmltrain.fusion.plan import Diagonal, Moment, Plan, Rotation, Term
 
 
 @dataclass(frozen=True)
-class StartStep:
+class StartRotation:
     """A rotation of the start, and the phases of its bit up to the bit's next one."""
 
     bit: int
@@ -23,13 +23,13 @@ class StartStep:
     per_sample: tuple[Term, ...]
 
 
-def split(plan: Plan) -> tuple[tuple[StartStep, ...], Plan]:
-    """The steps of the start, for each bit in time order, and the rest as a plan without the mark. Phases before all
-    rotations are of |0...0> and in neither."""
+def split(plan: Plan) -> tuple[tuple[StartRotation, ...], Plan]:
+    """The rotations of the start, for each bit in time order, and the rest as a plan without the mark. Phases before
+    all rotations are of |0...0> and in neither."""
     if plan.amplitude_encoded:
         return (), replace(plan, product_start=False)
     touched = rotated = 0  # bits of what is not in the start
-    steps: dict[int, list[StartStep]] = {}
+    found: dict[int, list[StartRotation]] = {}
     moments = [Moment((), None)]
     for moment in plan.moments[1:]:
         starting = [one for one in moment.rotations if _of_one_bit(one) and not one.pair_mask & touched]
@@ -38,17 +38,17 @@ def split(plan: Plan) -> tuple[tuple[StartStep, ...], Plan]:
             touched |= rotation.pair_mask | rotation.parity_mask
             rotated |= rotation.pair_mask | rotation.parity_mask
         for rotation in starting:
-            steps.setdefault(rotation.pair_mask, []).append(
-                StartStep(rotation.pair_mask.bit_length() - 1, rotation, (), ())
+            found.setdefault(rotation.pair_mask, []).append(
+                StartRotation(rotation.pair_mask.bit_length() - 1, rotation, (), ())
             )
         diagonal = moment.diagonal
         if diagonal is not None:
-            inside = {mask for mask in steps if not mask & rotated}
+            inside = {mask for mask in found if not mask & rotated}
             for mask in inside:
-                last = steps[mask][-1]
+                last = found[mask][-1]
                 shared = tuple(term for term in diagonal.shared if term.mask == mask)
                 per_sample = tuple(term for term in diagonal.per_sample if term.mask == mask)
-                steps[mask][-1] = replace(
+                found[mask][-1] = replace(
                     last, shared=(*last.shared, *shared), per_sample=(*last.per_sample, *per_sample)
                 )
             diagonal = Diagonal(
@@ -59,7 +59,7 @@ def split(plan: Plan) -> tuple[tuple[StartStep, ...], Plan]:
             for term in (*diagonal.shared, *diagonal.per_sample):
                 touched |= term.mask
         _append(moments, rest, diagonal)
-    ordered = tuple(step for mask in sorted(steps) for step in steps[mask])
+    ordered = tuple(one for mask in sorted(found) for one in found[mask])
     return ordered, replace(plan, moments=tuple(moments), product_start=False)
 
 

@@ -29,7 +29,7 @@ template <class Real> void Execution<Real>::load_start() {
   for (int u = 0; u < units; u++) {
     Real* cos_sin_of_unit = start_cos_sin + start_stride() * std::size_t(u);
     if (pairs) load_start(u, half, lane_bits ? packed : cos_sin_of_unit);
-    kernels.start_factors(prepared.start_steps.data(), prepared.start_steps.size(), shape.n_qubits, cos_sin_of_unit,
+    kernels.start_factors(prepared.start_rotations.data(), prepared.start_rotations.size(), shape.n_qubits, cos_sin_of_unit,
                           start_factors + factor_stride() * std::size_t(u));
   }
 }
@@ -43,16 +43,16 @@ template <class Real> void Execution<Real>::load_start(int u, double* half, Real
   auto row_of_sample = [&](std::size_t sample) {
     return values + std::min(sample, std::size_t(unit.count) - 1) * n_slots;
   };
-  for (const StartStepShape& step : shape.start) {
-    if (step.sample_rotation >= 0)
+  for (const StartRotationShape& one : shape.start) {
+    if (one.sample_rotation >= 0)
       for (std::size_t sample = 0; sample < samples; sample++)
-        half[std::size_t(step.sample_rotation) * samples + sample] =
-            0.5 * (step.angle.coefficient * row_of_sample(sample)[step.angle.slot] + step.angle.offset);
-    if (step.sample_phase >= 0)
+        half[std::size_t(one.sample_rotation) * samples + sample] =
+            0.5 * (one.angle.coefficient * row_of_sample(sample)[one.angle.slot] + one.angle.offset);
+    if (one.sample_phase >= 0)
       for (std::size_t sample = 0; sample < samples; sample++) {
         double sum = 0;
-        for (const SampleTerm& t : step.sample_terms) sum += t.coefficient * row_of_sample(sample)[t.slot] + t.offset;
-        half[std::size_t(step.sample_phase) * samples + sample] = 0.5 * sum;
+        for (const SampleTerm& t : one.sample_terms) sum += t.coefficient * row_of_sample(sample)[t.slot] + t.offset;
+        half[std::size_t(one.sample_phase) * samples + sample] = 0.5 * sum;
       }
   }
   std::fill(half + pairs * samples, half + lanes * vectors, 0.0);
@@ -78,7 +78,7 @@ template <class Real> void Execution<Real>::write_start(int u, char* state) {
   });
 }
 
-// v of every step to its accumulators, where gradients are wanted; the tables stay for the drift.
+// v of every one to its accumulators, where gradients are wanted; the tables stay for the drift.
 template <class Real> void Execution<Real>::start_backward(int u, Real* accumulators, bool samples) {
   const StartRows at = start_rows();
   const std::size_t high = std::size_t(1) << at.high_bits, low = std::size_t(1) << at.low_bits;
@@ -98,7 +98,7 @@ template <class Real> void Execution<Real>::start_backward(int u, Real* accumula
                            n + 2 * lanes * low * std::size_t(section));
   });
   kernels.start_environments(at, factors, tables, m, n, sections, environments);
-  kernels.start_gradients(prepared.start_steps.data(), prepared.start_steps.size(),
+  kernels.start_gradients(prepared.start_rotations.data(), prepared.start_rotations.size(),
                           start_cos_sin + start_stride() * std::size_t(u), factors, environments, accumulators);
 }
 

@@ -117,7 +117,7 @@ template <class Real> class PreparedShape {
   std::vector<std::uint32_t> raw_accumulator;
   std::vector<std::uint8_t> raw_lane;
   std::vector<std::vector<PreparedCall<Real>>> forward, backward;  // [pass][call]
-  std::vector<StartStep<Real>> start_steps;  // of the product start
+  std::vector<StartRotation<Real>> start_rotations;  // of the product start
 
  private:
   std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state

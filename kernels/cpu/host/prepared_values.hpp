@@ -97,16 +97,16 @@ template <class Real> void PreparedShape<Real>::prepare_start(const double* shar
   double *half = start_angles_.template as<double>(), *sine = half + padded, *cosine = sine + padded;
   for (std::size_t i = 0; i < padded; i++) half[i] = i < n ? 0.5 * term_angle(shape.start[i].phase, shared) : 0.0;
   context_.arithmetic.sine_cosine(padded, half, sine, cosine);
-  start_steps.resize(n);
+  start_rotations.resize(n);
   for (std::size_t i = 0; i < n; i++) {
-    const StartStepShape& from = shape.start[i];
-    StartStep<Real>& step = start_steps[i];
-    step.bit = from.bit, step.sample_rotation = from.sample_rotation, step.sample_phase = from.sample_phase;
-    step.phase = from.phase.constant != 0 || !from.phase.sources.empty();
-    step.sign = from.flip ? Real(-1) : Real(1);
-    step.cosine = Real(runs.cosine[from.gate_run]), step.sine = Real(runs.sine[from.gate_run]) * step.sign;
-    step.phase_cosine = Real(cosine[i]), step.phase_sine = Real(sine[i]);
-    step.accumulator = std::uint32_t(from.accumulator);
+    const StartRotationShape& from = shape.start[i];
+    StartRotation<Real>& one = start_rotations[i];
+    one.bit = from.bit, one.sample_rotation = from.sample_rotation, one.sample_phase = from.sample_phase;
+    one.phase = from.phase.constant != 0 || !from.phase.sources.empty();
+    one.sign = from.flip ? Real(-1) : Real(1);
+    one.cosine = Real(runs.cosine[from.gate_run]), one.sine = Real(runs.sine[from.gate_run]) * one.sign;
+    one.phase_cosine = Real(cosine[i]), one.phase_sine = Real(sine[i]);
+    one.accumulator = std::uint32_t(from.accumulator);
   }
 }
 

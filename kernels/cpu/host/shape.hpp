@@ -46,7 +46,7 @@ class Shape {
   std::vector<ShapeRotation> rotations;
   std::vector<int> initial;        // rotations of |0...0> that are written as a product state
   bool plain_initial = true;       // their row masks are the address bits in order
-  std::vector<StartStepShape> start;   // the product start of a plan that has one; `initial` is then empty
+  std::vector<StartRotationShape> start;   // the product start of a plan that has one; `initial` is then empty
   int start_pairs = 0;             // per-sample angles of it
   bool start_measured = false, start_sampled = false;  // whether shared, per-sample gradients are wanted there
   int start_low_bits = 0;

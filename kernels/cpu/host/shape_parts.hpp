@@ -67,8 +67,8 @@ struct PhaseTerm {
 // A term whose angle is coefficient * (per-sample slot) + offset; `where` has its mask.
 struct SampleTerm { PhaseTerm where; int slot; double coefficient, offset; };
 
-// A step of the product start (StartStep in kernels.hpp).
-struct StartStepShape {
+// A rotation of the product start, and the phases after it (StartRotation in kernels.hpp).
+struct StartRotationShape {
   int bit, gate_run;
   bool flip;
   int sample_rotation = -1, sample_phase = -1;  // which per-sample pair of the start

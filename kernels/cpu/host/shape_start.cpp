@@ -1,4 +1,4 @@
-// Shape: the product start, one-qubit gates before anything entangles: its steps, rows, and where its v go.
+// Shape: the product start, one-qubit gates before anything entangles: its rotations, rows, and where its v go.
 #include <algorithm>
 
 #include "shape.hpp"
@@ -13,43 +13,43 @@ constexpr int kMostTiledStart = 16;  // of no more row bits; of longer ones, bot
 void Shape::add_start(const PlanData& plan, const GateRuns& gate_runs) {
   int row = term_row_;  // of its terms: after those of the passes
   for (const StartData& data : plan.start) {
-    StartStepShape step;
-    step.bit = data.bit, step.gate_run = data.gate_run, step.flip = data.flip;
+    StartRotationShape one;
+    one.bit = data.bit, one.gate_run = data.gate_run, one.flip = data.flip;
     const GateRunData& run = plan.gate_runs[data.gate_run];
     const bool trained = gate_runs.trainable(data.gate_run);
     bool wanted = trained || data.sample_count;
-    if (run.per_sample) step.sample_rotation = start_pairs++, step.angle = plan.angles[run.first];
-    if (data.sample_count) step.sample_phase = start_pairs++;
+    if (run.per_sample) one.sample_rotation = start_pairs++, one.angle = plan.angles[run.first];
+    if (data.sample_count) one.sample_phase = start_pairs++;
     start_sampled = start_sampled || (run.per_sample && trained) || data.sample_count;
     start_measured = start_measured || (trained && !run.per_sample);
     for (int i = data.first; i < data.first + data.count; i++) {
       const TermData& t = plan.terms[i];
-      step.phase.constant += t.sign * t.offset;
+      one.phase.constant += t.sign * t.offset;
       if (t.source == kConstant) continue;
       const int raw_row = t.source == kSlot ? row++ : -1;
-      step.phase.sources.push_back({t.source, t.index, t.sign * t.coefficient, raw_row});
+      one.phase.sources.push_back({t.source, t.index, t.sign * t.coefficient, raw_row});
       if (raw_row >= 0) wanted = start_measured = true;
     }
     for (int i = data.sample_first; i < data.sample_first + data.sample_count; i++) {
       const TermData& t = plan.terms[i];
-      step.sample_terms.push_back({PhaseTerm(t.mask), t.index, t.sign * t.coefficient, t.sign * t.offset});
+      one.sample_terms.push_back({PhaseTerm(t.mask), t.index, t.sign * t.coefficient, t.sign * t.offset});
     }
-    if (wanted) step.accumulator = n_accumulators, n_accumulators += 3;
-    const int v_y = step.accumulator + 1, v_z = step.accumulator + 2;
+    if (wanted) one.accumulator = n_accumulators, n_accumulators += 3;
+    const int v_y = one.accumulator + 1, v_z = one.accumulator + 2;
     const Measured flipped = data.flip ? Measured::kMinusStart : Measured::kStart;
     if (trained && run.per_sample) {
-      const double coefficient = data.flip ? -step.angle.coefficient : step.angle.coefficient;
-      sample_rows.push_back({v_y, 0, step.angle.slot, coefficient, -1, -1, 0});
+      const double coefficient = data.flip ? -one.angle.coefficient : one.angle.coefficient;
+      sample_rows.push_back({v_y, 0, one.angle.slot, coefficient, -1, -1, 0});
     } else if (trained) {
-      raw_rows.push_back({step.accumulator, 0, 3 * data.gate_run, Measured::kStart, -1, -1, 0});
+      raw_rows.push_back({one.accumulator, 0, 3 * data.gate_run, Measured::kStart, -1, -1, 0});
       raw_rows.push_back({v_y, 0, 3 * data.gate_run + 1, flipped, -1, -1, 0});
       raw_rows.push_back({v_z, 0, 3 * data.gate_run + 2, flipped, -1, -1, 0});
     }
-    for (const PhaseTerm::Source& source : step.phase.sources)
+    for (const PhaseTerm::Source& source : one.phase.sources)
       if (source.raw_row >= 0) raw_rows.push_back({v_z, 0, source.raw_row, Measured::kStart, -1, -1, 0});
-    for (const SampleTerm& t : step.sample_terms)
+    for (const SampleTerm& t : one.sample_terms)
       sample_rows.push_back({v_z, 0, t.slot, t.coefficient, -1, -1, 0});
-    start.push_back(std::move(step));
+    start.push_back(std::move(one));
   }
   start_low_bits = row_bits > kMostTiledStart ? row_bits / 2 : std::min((row_bits + 1) / 2, kLowStartBits);
   std::vector<Offset> low, high;

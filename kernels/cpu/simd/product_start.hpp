@@ -44,29 +44,29 @@ template <class Real> INLINE void turn(Amp<Real>* u, Vec<Real> c, Vec<Real> s) {
   u[1] = {c * b.re + s * a.re, c * b.im + s * a.im};
 }
 template <class Real>
-INLINE void sample_pair(const qmltrain::StartStep<Real>& step, int index, const Real* cos_sin, Vec<Real>& c,
+INLINE void sample_pair(const qmltrain::StartRotation<Real>& rotation, int index, const Real* cos_sin, Vec<Real>& c,
                         Vec<Real>& s) {
   constexpr int W = Vector<Real>::lanes;
-  c = load_vector(cos_sin + 2 * W * index), s = load_vector(cos_sin + 2 * W * index + W) * step.sign;
+  c = load_vector(cos_sin + 2 * W * index), s = load_vector(cos_sin + 2 * W * index + W) * rotation.sign;
 }
 
 // The factors of `bits` address bits, from |0>.
 template <class Real>
-void start_factors(const qmltrain::StartStep<Real>* steps, std::size_t n, int bits, const Real* cos_sin,
+void start_factors(const qmltrain::StartRotation<Real>* rotations, std::size_t n, int bits, const Real* cos_sin,
                    Real* factors) {
   for (int q = 0; q < bits; q++) {
     amplitudes(factors)[2 * q] = {splat<Real>(1), Vec<Real>{}};
     amplitudes(factors)[2 * q + 1] = {Vec<Real>{}, Vec<Real>{}};
   }
   for (std::size_t i = 0; i < n; i++) {
-    const qmltrain::StartStep<Real>& step = steps[i];
-    Amp<Real>* u = amplitudes(factors) + 2 * step.bit;
-    Vec<Real> c = splat(step.cosine), s = splat(step.sine);
-    if (step.sample_rotation >= 0) sample_pair(step, step.sample_rotation, cos_sin, c, s);
+    const qmltrain::StartRotation<Real>& rotation = rotations[i];
+    Amp<Real>* u = amplitudes(factors) + 2 * rotation.bit;
+    Vec<Real> c = splat(rotation.cosine), s = splat(rotation.sine);
+    if (rotation.sample_rotation >= 0) sample_pair(rotation, rotation.sample_rotation, cos_sin, c, s);
     turn<Real>(u, c, s);
-    if (step.phase) turn_phase<Real>(u, splat(step.phase_cosine), splat(step.phase_sine));
-    if (step.sample_phase >= 0) {
-      const Real* p = cos_sin + 2 * Vector<Real>::lanes * step.sample_phase;
+    if (rotation.phase) turn_phase<Real>(u, splat(rotation.phase_cosine), splat(rotation.phase_sine));
+    if (rotation.sample_phase >= 0) {
+      const Real* p = cos_sin + 2 * Vector<Real>::lanes * rotation.sample_phase;
       turn_phase<Real>(u, load_vector(p), load_vector(p + Vector<Real>::lanes));
     }
   }
@@ -182,31 +182,31 @@ void start_environments(const qmltrain::StartRows& rows, const Real* factors, co
   }
 }
 
-// v of every step; factors and environments are un-applied.
+// v of every rotation; factors and environments are un-applied.
 template <class Real>
-void start_gradients(const qmltrain::StartStep<Real>* steps, std::size_t n, const Real* cos_sin, Real* factors,
+void start_gradients(const qmltrain::StartRotation<Real>* rotations, std::size_t n, const Real* cos_sin, Real* factors,
                      Real* environments, Real* accumulators) {
   constexpr int W = Vector<Real>::lanes;
   for (std::size_t i = n; i-- > 0;) {
-    const qmltrain::StartStep<Real>& step = steps[i];
-    Amp<Real>*u = amplitudes(factors) + 2 * step.bit, *e = amplitudes(environments) + 2 * step.bit;
-    if (step.sample_phase >= 0) {
-      const Vec<Real> c = load_vector(cos_sin + 2 * W * step.sample_phase);
-      const Vec<Real> s = load_vector(cos_sin + 2 * W * step.sample_phase + W);
+    const qmltrain::StartRotation<Real>& rotation = rotations[i];
+    Amp<Real>*u = amplitudes(factors) + 2 * rotation.bit, *e = amplitudes(environments) + 2 * rotation.bit;
+    if (rotation.sample_phase >= 0) {
+      const Vec<Real> c = load_vector(cos_sin + 2 * W * rotation.sample_phase);
+      const Vec<Real> s = load_vector(cos_sin + 2 * W * rotation.sample_phase + W);
       turn_phase<Real>(u, c, -s), turn_phase<Real>(e, c, s);
     }
-    if (step.phase) {
-      turn_phase<Real>(u, splat(step.phase_cosine), splat(-step.phase_sine));
-      turn_phase<Real>(e, splat(step.phase_cosine), splat(step.phase_sine));
+    if (rotation.phase) {
+      turn_phase<Real>(u, splat(rotation.phase_cosine), splat(-rotation.phase_sine));
+      turn_phase<Real>(e, splat(rotation.phase_cosine), splat(rotation.phase_sine));
     }
-    if (step.accumulator) {
-      Real* to = accumulators + std::size_t(W) * step.accumulator;
+    if (rotation.accumulator) {
+      Real* to = accumulators + std::size_t(W) * rotation.accumulator;
       const Amp<Real> a = times<Real>(e[0], u[1]), b = times<Real>(e[1], u[0]);
       store_vector(to, a.im + b.im), store_vector(to + W, b.re - a.re);
       store_vector(to + 2 * W, times<Real>(e[0], u[0]).im - times<Real>(e[1], u[1]).im);
     }
-    Vec<Real> c = splat(step.cosine), s = splat(step.sine);
-    if (step.sample_rotation >= 0) sample_pair(step, step.sample_rotation, cos_sin, c, s);
+    Vec<Real> c = splat(rotation.cosine), s = splat(rotation.sine);
+    if (rotation.sample_rotation >= 0) sample_pair(rotation, rotation.sample_rotation, cos_sin, c, s);
     turn<Real>(u, c, -s), turn<Real>(e, c, -s);
   }
 }

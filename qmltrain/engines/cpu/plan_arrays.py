@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from qmltrain.fusion.passes import Pass
 from qmltrain.fusion.plan import AffineAngle, Diagonal, EulerAngle, Plan, Rotation, Term
-from qmltrain.fusion.product_starts import StartStep
+from qmltrain.fusion.product_starts import StartRotation
 
 _AXIS = {"x": 0, "y": 1, "z": 2}
 _CONSTANT, _SLOT, _ALPHA, _GAMMA, _SAMPLE_SLOT = range(5)
 
 
 def plan_data(
-    extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass], start: Sequence[StartStep] = ()
+    extension: ModuleType | Any, plan: Plan, schedule: Sequence[Pass], start: Sequence[StartRotation] = ()
 ) -> Any:
     """The extension's PlanData."""
     basis: list[int] = []
@@ -40,12 +40,12 @@ def plan_data(
             else:
                 operations.append((0, len(rotations), len(operation.rotations), 0, 0))
                 rotations.extend(operation.rotations)
-    steps: list[tuple[int, ...]] = []
-    for step in start:
-        first, sample_first = len(terms), len(terms) + len(step.shared)
-        terms.extend((*step.shared, *step.per_sample))
-        counts = len(step.shared), sample_first, len(step.per_sample)
-        steps.append((step.bit, step.rotation.gate_run, step.rotation.flip, first, *counts))
+    start_rows: list[tuple[int, ...]] = []
+    for rotation in start:
+        first, sample_first = len(terms), len(terms) + len(rotation.shared)
+        terms.extend((*rotation.shared, *rotation.per_sample))
+        counts = len(rotation.shared), sample_first, len(rotation.per_sample)
+        start_rows.append((rotation.bit, rotation.rotation.gate_run, rotation.rotation.flip, first, *counts))
     angles = list(chain.from_iterable(one.rotations for one in plan.gate_runs))
     starts = np.cumsum([0] + [len(one.rotations) for one in plan.gate_runs])
     return extension.plan_data(
@@ -63,7 +63,7 @@ def plan_data(
         _integers([(term.mask, term.sign, *_source(term)) for term in terms], 4),
         _numbers([_coefficients(term) for term in terms]),
         _integers([(s.x_mask, s.z_mask, s.sign, s.n_y) for s in plan.strings], 4),
-        _integers(steps, 7),
+        _integers(start_rows, 7),
     )
 
 

@@ -35,9 +35,9 @@ def _saved(plan: Plan) -> int:
     these v alone is saved, and of per-sample ones, whose gradients are seldom wanted, nothing."""
     first = plan.moments[1].rotations if len(plan.moments) > 1 else ()
     saved = -START
-    for step in split(plan)[0]:
-        gate_run = plan.gate_runs[step.rotation.gate_run]
-        if step.rotation not in first:
+    for one in split(plan)[0]:
+        gate_run = plan.gate_runs[one.rotation.gate_run]
+        if one.rotation not in first:
             saved += ROTATION
         if gate_run.is_trainable and not gate_run.per_sample:
             saved += V // 2 if gate_run.real else V

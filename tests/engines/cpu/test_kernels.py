@@ -21,35 +21,11 @@ from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
-MODES = [
-    GradientOptions(),
-    GradientOptions("reversible"),
-    GradientOptions("reversible", 2),
-    GradientOptions("checkpoint", 1),
-    GradientOptions("checkpoint", 3),
-    GradientOptions("checkpoint"),
-]
-LANES = st.sampled_from([None, 0, 1, 2, 3, 4])
-TILES = st.sampled_from([None, 1, 2, 3])
 ONE_THREAD = EngineOptions(threads=1)
-
-
-def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
-    """Diagonal and not, one Y, one on all qubits, the identity."""
-    full = (1 << n_qubits) - 1
-    masks = {(0, 0), (0, 1), (0, full), (1, 0), (full, 1), (1, full)}
-    return tuple(PauliString(x, z) for x, z in sorted(masks))
-
-
-def available_sets() -> list[str]:
-    if unavailable_reason() is not None:
-        return []
-    from qmltrain.engines.cpu.extension import load
-
-    return list(load().instruction_sets())
 
 
 @settings(max_examples=150, deadline=None)

@@ -24,7 +24,7 @@ from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_close, begin, random_cotangents, run
-from tests.engines.cpu.test_kernels import LANES, MODES, TILES, available_sets, some_strings
+from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
 from tests.training.step_cases import StepCase, check_equal
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
@@ -222,7 +222,7 @@ def test_other_engines_and_amplitudes_take_no_notice():
 def test_what_belongs_to_the_start():
     circuit = hea(4, 2)
     start, rest = split(marked(circuit, ()))
-    assert [step.bit for step in start] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert [one.bit for one in start] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert rest.depth == 1 and len(rest.moments[1].rotations) == 4
     assert rest.moments[0].diagonal is not None  # the ring of CZ, and what is left of it for the next layer
     # a qubit that another one entangles later waits for nobody; one behind a CX is in no start
@@ -230,5 +230,5 @@ def test_what_belongs_to_the_start():
     gates += [Gate("rx", (2,), (feature(0),)), Gate("rx", (2,), (parameter(2),)), Gate("cz", (1, 2))]
     plan = marked(Circuit(3, tuple(gates), ("a", "b", "c"), n_features=1), (PauliString(0, 1),))
     start, rest = split(plan)
-    assert [step.bit for step in start] == [0, 2, 2]
+    assert [one.bit for one in start] == [0, 2, 2]
     assert [len(moment.rotations) for moment in rest.moments] == [0, 1]
