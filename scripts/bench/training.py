@@ -283,7 +283,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help="a peer's interpreter")
     parser.add_argument("--peers", default=",".join(PEERS), help="which peers, with commas; none: qmltrain alone")
-    parser.add_argument("--only", action="append", help="a case, as 4,3,32 or '4,10,256 10 classes' or digits")
+    parser.add_argument("--only", action="append", help="a case, as 4,3,32 (any), or '4,10,256 10 classes' or digits")
     parser.add_argument("--core", type=int, default=0, help="the core that everything runs on; -1: do not pin")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=20_000, help="of a run of qmltrain, at most")
@@ -302,10 +302,12 @@ def parse(words: list[str]) -> argparse.Namespace:
         for name in names:
             if name not in PEERS:
                 parser.error(f"{option}: {name!r} is not known; choose from {', '.join(PEERS)}")
-    known = [*(case.name for case in CASES), DIGITS]
+    known: dict[str, Case | None] = {**{case.name: case for case in CASES}, DIGITS: None}
+    arguments.cases = known if arguments.only is None else {}
     for name in arguments.only or []:
-        if name not in known:
-            parser.error(f"--only: {name!r} is not known; choose from {'; '.join(known)}")
+        if name not in known and not re.fullmatch(r"\d+,\d+,\d+", name):
+            parser.error(f"--only: {name!r} is not known; choose from {'; '.join(known)}, or any 'n,layers,batch'")
+        arguments.cases[name] = known[name] if name in known else Case(*map(int, name.split(",")))
     return arguments
 
 
@@ -330,9 +332,7 @@ def main(words: list[str]) -> None:
     print("Microseconds a step: median (quartiles) of all repeats.\n")
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)
     said: list[str] = []
-    for name, case in [*((case.name, case) for case in CASES), (DIGITS, None)]:
-        if arguments.only and name not in arguments.only:
-            continue
+    for name, case in arguments.cases.items():
         with tempfile.TemporaryDirectory(prefix="qmltrain-bench-") as folder:
             if case is None:
                 found = measure_digits(effort, Path(folder))
