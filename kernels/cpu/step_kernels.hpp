@@ -99,11 +99,26 @@ template <class Real> struct MatrixKernels {
                   std::size_t stride);
 };
 
+// Stretches of shared gates as matrices, see host/shared_blocks.hpp. States of the units of a bundle lie at strides of
+// bytes; [1]: those that are multiplied with the matrix have imaginary parts. N rows, N columns, padded to whole vectors.
+template <class Real> struct BlockKernels {
+  int rows;  // of a tile of the matrix: 2 at least
+  // out = M in. matrix: tiles of `rows` rows (the last one of what is left), each [column][row][re, im]
+  void (*product[2])(const Real* matrix, std::size_t N, int units, const char* in, std::size_t in_stride, char* out,
+                     std::size_t out_stride);
+  // states by sample: out [unit][lane][re, im if there are][padded]
+  void (*transpose[2])(std::size_t N, int units, const char* in, std::size_t in_stride, Real* out);
+  // sums [row][re, im][padded] += sum over samples of bra_row conj(in_column), in as `transpose` gives it
+  void (*outer[2])(std::size_t N, int units, const char* bra, std::size_t bra_stride, const Real* in, Real* sums);
+};
+
 struct StepKernelSet {
   const char* name;  // as InstructionSet::name
   const StepKernels* kernels;
   const MatrixKernels<float>* single;
   const MatrixKernels<double>* dual;
+  const BlockKernels<float>* single_blocks;
+  const BlockKernels<double>* dual_blocks;
 };
 extern const StepKernelSet kStepKernelsBaseline, kStepKernelsAvx2, kStepKernelsAvx512;
 

@@ -135,11 +135,25 @@ class PhysicalString:
     n_y: int
 
 
+@dataclass(frozen=True, slots=True)
+class SharedBlock:
+    """Operations `first` to `last` - 1 of `qmltrain.fusion.stretches.whole_pass`, all angles shared: one matrix.
+    `gain`: how many times as fast they are so, as predicted."""
+
+    first: int
+    last: int
+    gain: float
+
+
 @dataclass(frozen=True)
 class Plan:
     """`moments[0]` has no rotations: its diagonal, if any, precedes all. `strings[k]` is the physical form of the
-    observables' string k. `product_start`: engines that can may take the one-qubit gates before anything entangles as
-    the start (`qmltrain.fusion.product_starts`)."""
+    observables' string k.
+
+    `product_start`: engines that can may take the one-qubit gates before anything entangles as the start
+    (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then there
+    is no such start; None where nobody chose: an engine may then have a rule of its own.
+    """
 
     n_qubits: int
     amplitude_encoded: bool
@@ -149,6 +163,7 @@ class Plan:
     n_shared_slots: int
     n_per_sample_slots: int
     product_start: bool = False
+    shared_blocks: tuple[SharedBlock, ...] | None = None
 
     @property
     def depth(self) -> int:

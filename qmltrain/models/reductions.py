@@ -23,9 +23,12 @@ CONES = "qmltrain.engines.cones.program"
 
 @dataclass
 class Reductions:
-    """`names` may be applied to circuits of steps of so many `samples`."""
+    """`names` may be applied to circuits of steps of so many `samples`.
 
-    names: tuple[str, ...]
+    `names` None: of a run that began before there were any. Its engine chose by itself where native steps take the
+    shared part of a circuit as one matrix, and it goes on so, with the same bits."""
+
+    names: tuple[str, ...] | None
     samples: int
     _planner: Any = field(default=None, repr=False)
     _cones: Any = field(default=None, repr=False)
@@ -42,7 +45,7 @@ class Reductions:
     ) -> Program:
         """As `Engine.compile`, with what is not needed left out."""
         planner = _module(f"{WING}.planner")
-        if planner is None or not self.names or not options.fusion:
+        if planner is None or self.names is None or not options.fusion:
             return engine.compile(circuit, strings, precision, gradient, options)
         self._planner = planner.ReducedPlanner(self.names, planner.Setting(self.samples, precision))
         options = replace(options, planner=self._planner)
@@ -52,6 +55,8 @@ class Reductions:
             self._cones = cones.LightCones(circuit, strings, self.samples)
             self._cut = self._cones.cut()
             if self._cut is not None:
+                # steps of parts keep their states on tapes, which know of no matrices
+                self._planner.names = tuple(name for name in self.names if name != "shared_blocks")
                 program: Program = programs.compile_cones(engine, self._cut, circuit, precision, gradient, options)
                 return program
         try:
@@ -81,12 +86,14 @@ class Reductions:
 
 
 def reductions_of(config: Config, choices: Mapping[str, Any] | None, samples: int) -> Reductions:
-    """Those that the config asks for, all where it is null; of a run that goes on (`choices`) those it began with, none
-    where it began before there were any. Raises InputError for one that is asked for and not installed."""
+    """Those that the config asks for, all where it is null; of a run that goes on (`choices`) those it began with.
+    Raises InputError for one that is asked for and not installed."""
     planner, asked = _module(f"{WING}.planner"), config.engine.reductions
     known: tuple[str, ...] = () if planner is None else planner.REDUCTIONS
     if choices is not None:
-        asked = choices.get("reductions", [])
+        if "reductions" not in choices:
+            return Reductions(None, samples)
+        asked = choices["reductions"]
     missing = [name for name in asked or () if name not in known]
     if missing:
         raise InputError(f"engine.reductions: {missing[0]} is not part of this installation; choose null or []")

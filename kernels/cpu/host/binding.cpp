@@ -1,4 +1,5 @@
 // The Python module qmltrain.engines._cpu: checks shapes, releases the GIL, hands pointers to the engine.
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include "binding_program.hpp"
@@ -90,7 +91,7 @@ nb::bytes lines_of_columns(const std::vector<std::string>& before,
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 10;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 11;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
@@ -102,10 +103,11 @@ NB_MODULE(_cpu, m) {
   nb::class_<StepsProgram>(m, "StepsProgram");
   nb::class_<Program, StepsProgram>(m, "Program")
       .def(nb::init<PlanData, const std::string&, const std::string&, const std::string&, int, int, bool, int,
-                    std::size_t>(),
+                    std::size_t, bool>(),
            "plan"_a, nb::kw_only(), "instruction_set"_a, "precision"_a, "mode"_a, "interval"_a, "threads"_a,
-           "fusion"_a, "share_row_bits"_a, "table_bytes"_a)
+           "fusion"_a, "share_row_bits"_a, "table_bytes"_a, "own_matrix"_a)
       .def("add_shape", &Program::add_shape, "plan"_a, "lane_bits"_a)
+      .def("set_blocks", &Program::set_blocks, "plan"_a, "ranges"_a)
       .def("use_shape", &Program::use_shape, "samples"_a, "lane_bits"_a)
       .def_prop_ro("n_raw", &Program::n_raw)
       .def("begin_step", &Program::begin_step, "shared"_a)

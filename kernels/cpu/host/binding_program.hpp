@@ -51,6 +51,14 @@ inline Mode mode_of(const std::string& name) {
   return Mode::kCheckpoint;
 }
 
+// Whether none of its angles is a sample's.
+inline bool is_shared(const PlanData& plan, const OperationData& operation) {
+  if (operation.diagonal) return operation.sample_count == 0;
+  for (int i = operation.first; i < operation.first + operation.count; i++)
+    if (plan.gate_runs[std::size_t(plan.rotations[std::size_t(i)].gate_run)].per_sample) return false;
+  return true;
+}
+
 inline bool finite(const double* p, std::size_t n) { return kStepKernelsBaseline.kernels->all_finite(p, n); }
 
 struct StepHandle {
@@ -96,7 +104,7 @@ class StepsProgram {
 class Program final : public StepsProgram {
  public:
   Program(PlanData plan, const std::string& set_name, const std::string& precision, const std::string& mode,
-          int interval, int threads, bool fusion, int share_row_bits, std::size_t table_bytes)
+          int interval, int threads, bool fusion, int share_row_bits, std::size_t table_bytes, bool own_matrix)
       : StepsProgram(plan.n_shared, plan.n_per_sample, int(plan.strings.size()), plan.n_qubits, plan.amplitude_encoded,
                      set_name),
         dual_(is_dual(precision)) {
@@ -107,6 +115,7 @@ class Program final : public StepsProgram {
     settings.fusion = fusion;
     settings.share_row_bits = share_row_bits;
     settings.table_bytes = table_bytes;
+    settings.own_matrix = own_matrix;
     expect(share_row_bits >= kLowBits, "share_row_bits is too small");
     engine_ = make_engine(plan, instruction_set(set_name), dual_, settings);
     engine_->interrupted = [] {
@@ -122,6 +131,17 @@ class Program final : public StepsProgram {
   void use_shape(int samples, int lane_bits) {
     expect(samples >= 1 && samples <= kBlock, "a block has 1 to 16 samples");
     engine_->use_shape(samples, lane_bits);
+  }
+  void set_blocks(const PlanData& plan, const std::vector<std::pair<int, int>>& ranges) {
+    expect(plan.passes.size() == 1 && plan.n_qubits == n_qubits_ && !ranges.empty(), "blocks are of a plan in one pass");
+    int last = 0;
+    for (const auto& [first, end] : ranges) {
+      expect(first >= last && end > first && end <= plan.passes[0].count, "blocks are ranges of operations in order");
+      for (int o = first; o < end; o++) expect(is_shared(plan, plan.operations[std::size_t(o)]), "a block is shared");
+      last = end;
+    }
+    nb::gil_scoped_release free;
+    engine_->set_blocks(plan, ranges);
   }
   int n_raw() const { return engine_->n_raw(); }
   EngineBase& engine() override { return *engine_; }

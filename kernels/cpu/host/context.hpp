@@ -20,6 +20,8 @@ struct Worker {
   Buffer states, bra, segment, accumulators, section_sums, unit_angles, expectation, weight, start, start_sums;
   // of a training step: angles, states and gradients of samples; values of strings; what the chain needs
   Buffer sample_inputs, string_values, chain;
+  // of stretches of shared gates that are matrices: states by sample, the bra before a stretch
+  Buffer by_sample, bra_before;
 };
 
 template <class Real> struct Context {

@@ -20,6 +20,7 @@
 #include "prepared_shape.hpp"
 #include "prepared_tables.hpp"
 #include "prepared_values.hpp"
+#include "shared_blocks.hpp"
 #include "shared_matrix.hpp"
 
 namespace qmltrain {
@@ -38,6 +39,11 @@ template <class Real> const MatrixKernels<Real>& matrix_kernels_of(const StepKer
   else return *set.dual;
 }
 
+template <class Real> const BlockKernels<Real>& block_kernels_of(const StepKernelSet& set) {
+  if constexpr (sizeof(Real) == 4) return *set.single_blocks;
+  else return *set.dual_blocks;
+}
+
 }  // namespace
 
 const StepKernelSet& step_kernels(const std::string& name) {
@@ -51,15 +57,15 @@ const StepKernelSet& step_kernels(const std::string& name) {
   throw std::invalid_argument("no instruction set is called " + name);
 }
 
-void tree_sum(double* rows, int count, std::size_t n) {
+void tree_sum(double* rows, int count, std::size_t n, std::size_t stride) {
   while (count > 1) {
     for (int i = 0; i < count / 2; i++) {
-      double* to = rows + std::size_t(i) * n;
-      const double *a = rows + std::size_t(2 * i) * n, *b = a + n;
+      double* to = rows + std::size_t(i) * stride;
+      const double *a = rows + std::size_t(2 * i) * stride, *b = a + stride;
       for (std::size_t k = 0; k < n; k++) to[k] = a[k] + b[k];
     }
-    const double* last = rows + std::size_t(count - 1) * n;
-    if (count % 2) std::copy(last, last + n, rows + std::size_t(count / 2) * n);
+    const double* last = rows + std::size_t(count - 1) * stride;
+    if (count % 2) std::copy(last, last + n, rows + std::size_t(count / 2) * stride);
     count = (count + 1) / 2;
   }
 }
@@ -72,6 +78,7 @@ template <class Real> class Engine final : public EngineBase {
         context_{plan_, kernels_of<Real>(set), *set.arithmetic, settings_, gate_runs_, team_, workers_,
                  std::size_t(kernels_of<Real>(set).lanes), 2 * std::size_t(kernels_of<Real>(set).lanes) * sizeof(Real)},
         matrix_(context_, matrix_kernels_of<Real>(step_kernels(set.name))),
+        blocks_(context_, block_kernels_of<Real>(step_kernels(set.name))),
         check_([this](bool calling) { check(calling); }) {
     shapes_.resize(kMaxLaneBits + 1);
     lane_bits_of_.fill(-1);
@@ -83,6 +90,12 @@ template <class Real> class Engine final : public EngineBase {
     prepared_.reset();
   }
 
+  void set_blocks(const PlanData& plan, const std::vector<std::pair<int, int>>& ranges) override {
+    std::vector<OperationRange> operations;
+    for (const auto& [first, last] : ranges) operations.push_back({first, last});
+    blocks_.set(plan, operations);
+    prepared_.reset();
+  }
   void use_shape(int samples, int lane_bits) override { lane_bits_of_[std::size_t(samples)] = lane_bits; }
 
   std::unique_ptr<Tape> forward(const Inputs& in, double* expectations) override {
@@ -114,6 +127,7 @@ template <class Real> class Engine final : public EngineBase {
 
   void evaluate(const Inputs& in, double* expectations) override {
     prepare(in.angles);
+    if (blocks_.on()) return evaluate_with_blocks(in, expectations);
     const Lent lent(workers_, *pool_);
     each_bundle(make_bundles(in.batch), [&](const Bundle& bundle, int thread, bool one_thread) {
       const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
@@ -138,7 +152,7 @@ template <class Real> class Engine final : public EngineBase {
     Gradients with_blocks = out;
     with_blocks.block_sums = block_sums_.data();
     execute_backward(in, nullptr, cotangents, per_row, expectations, with_blocks);
-    tree_sum(block_sums_.data(), blocks, std::size_t(n_raw()));
+    tree_sum(block_sums_.data(), blocks, std::size_t(n_raw()), std::size_t(n_raw()));
     std::fill(gradient, gradient + plan_.n_shared, 0.0);
     gate_runs_.slot_gradient(block_sums_.data(), gradient);
   }
@@ -182,6 +196,7 @@ template <class Real> class Engine final : public EngineBase {
     gate_runs_.prepare(angles->shared.data());
     for (auto& shape : shapes_)
       if (shape) shape->forget();
+    blocks_.forget();
     prepared_ = angles;
   }
 
@@ -221,8 +236,7 @@ template <class Real> class Engine final : public EngineBase {
       const Shape& shape = shapes_[std::size_t(bundles[i].lane_bits)]->shape;
       tiled = tiled || !shape.resident || shape.share_bits;
     }
-    cancelled_ = false;
-    last_check_ = std::chrono::steady_clock::now();
+    begin_jobs();
     if (team_.alone() || one_bundle_ || (tiled && n < 2 * threads && n % threads) || n == 1) {
       for (std::size_t i = first; i < bundles.size(); i++) {
         job(bundles[i], 0, false);
@@ -234,6 +248,11 @@ template <class Real> class Engine final : public EngineBase {
         check(thread == 0);
       });
     }
+  }
+
+  void begin_jobs() {
+    cancelled_ = false;
+    last_check_ = std::chrono::steady_clock::now();
   }
 
   void check(bool calling_thread) {
@@ -287,7 +306,29 @@ template <class Real> class Engine final : public EngineBase {
   // The set of sums that a bundle is added to where the circuit is one matrix, and whether it is the first there.
   struct MatrixShare { int set; bool first; };
 
+  // What a training step has of a bundle's samples, `count` from `from` on: angles, their gradients, states (nullptr:
+  // none); values of strings and their cotangents, n_values of a unit.
+  struct OfSamples {
+    int from, count;
+    std::size_t n_angles, n_values;
+    double *angles, *gradients, *states, *strings, *cotangents;
+    double* cleared_gradients() const {
+      std::fill_n(gradients, n_angles, 0.0);
+      return gradients;
+    }
+  };
+
+  // engine_blocks.hpp
+  void step_with_blocks(const std::shared_ptr<const StepAngles>& angles, int first, int count,
+                        const SampleChain& chain, double* block_sums);
+  void evaluate_with_blocks(const Inputs& in, double* expectations);
+
   // engine_step.hpp
+  OfSamples inputs_of(const Bundle& bundle, Worker& worker, int first, const SampleChain& chain);
+  void outputs_of(Execution<Real>& execution, const OfSamples& of, int first, const SampleChain& chain, double* sums,
+                  std::size_t n_sums);
+  void give_sample_gradients(const Bundle& bundle, const OfSamples& of, int first, const SampleChain& chain,
+                             double* sums, std::size_t n_sums);
   std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles);
   void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
                         const std::shared_ptr<const StepAngles>& angles, int first, const SampleChain& chain,
@@ -333,6 +374,7 @@ template <class Real> class Engine final : public EngineBase {
   std::vector<Worker> workers_;
   Context<Real> context_;
   SharedMatrix<Real> matrix_;
+  SharedBlocks<Real> blocks_;
   std::function<void(bool)> check_;
   std::vector<std::unique_ptr<PreparedShape<Real>>> shapes_;  // by lane qubits
   std::array<int, kBlock + 1> lane_bits_of_;                  // of blocks of so many samples; -1: not known
@@ -345,6 +387,7 @@ template <class Real> class Engine final : public EngineBase {
 
 }  // namespace qmltrain
 
+#include "engine_blocks.hpp"
 #include "engine_step.hpp"
 
 namespace qmltrain {

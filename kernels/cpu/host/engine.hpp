@@ -5,6 +5,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "buffer.hpp"
@@ -45,14 +46,18 @@ class EngineBase : public StepEngine {
   virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
   virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
                                     const Gradients& out, double* gradient) = 0;
+  // Ranges of operations of a plan in one pass that become matrices, in training steps and evaluations
+  // (shared_blocks.hpp).
+  virtual void set_blocks(const PlanData& plan, const std::vector<std::pair<int, int>>& ranges) = 0;
 };
 
 // dual: complex128, else complex64
 // Throws std::invalid_argument for a set that was not compiled.
 const StepKernelSet& step_kernels(const std::string& name);
 
-// Rows added in place along the fixed tree (neighbours in pairs, a last one passed up) into row 0.
-void tree_sum(double* rows, int count, std::size_t n);
+// Rows of n numbers, `stride` apart, added in place along the fixed tree (neighbours in pairs, a last one passed up) into
+// row 0.
+void tree_sum(double* rows, int count, std::size_t n, std::size_t stride);
 
 std::unique_ptr<EngineBase> make_engine(const PlanData& plan, const InstructionSet& set, bool dual,
                                         const Settings& settings);

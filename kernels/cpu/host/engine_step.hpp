@@ -8,6 +8,10 @@ template <class Real>
 double Engine<Real>::step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
                           const SampleChain& chain, double* block_sums) {
   prepare(angles);
+  if (blocks_.on()) {
+    step_with_blocks(angles, first, count, chain, block_sums);
+    return -1;
+  }
   std::vector<Bundle> bundles = make_bundles(count);
   const std::size_t n = std::size_t(n_raw()) + chain.n_sums();
   double* sums = place_sums(bundles, n, block_sums);
@@ -20,10 +24,12 @@ double Engine<Real>::step(const std::shared_ptr<const StepAngles>& angles, int f
         step_bundle(bundle, worker, one_thread, angles, first, chain, sums, n, nullptr);
   });
   add_sums(bundles, n, sums, block_sums);
+  tree_sum(block_sums, (count + kBlock - 1) / kBlock, n, n);
   return *std::max_element(drifts_.begin(), drifts_.end());
 }
 
 template <class Real> bool Engine<Real>::as_matrix(int batch, bool sample_gradients) {
+  if (blocks_.on()) return true;
   int units = 0;
   for (int first = 0; first < batch; first += kBlock) {
     const int in_block = std::min(kBlock, batch - first), b = lane_bits_of_[std::size_t(in_block)];
@@ -31,12 +37,13 @@ template <class Real> bool Engine<Real>::as_matrix(int batch, bool sample_gradie
     if (b) break;
     units += (in_block + int(context_.lanes) - 1) / int(context_.lanes);
   }
-  return units && !sample_gradients && matrix_.worth(*shapes_[0], units);
+  return units && settings_.own_matrix && !sample_gradients && matrix_.worth(*shapes_[0], units);
 }
 
 // The first so many bundles go through the circuit as one matrix.
 template <class Real>
 std::size_t Engine<Real>::bundles_with_matrix(const std::vector<Bundle>& bundles) {
+  if (!settings_.own_matrix) return 0;
   std::size_t count = 0;
   int units = 0;
   for (; count < bundles.size() && !bundles[count].lane_bits; count++) units += bundles[count].count;
@@ -60,6 +67,54 @@ void Engine<Real>::step_with_matrix(const std::vector<Bundle>& bundles, std::siz
   matrix_.backward(*shapes_[0], sets, workers_[0], check_, sums + n_sums * std::size_t(bundles[0].unit[0].index));
 }
 
+// Angles, their gradients, and states of a bundle's samples, values of its strings: in memory of the worker.
+template <class Real>
+typename Engine<Real>::OfSamples Engine<Real>::inputs_of(const Bundle& bundle, Worker& worker, int first,
+                                                         const SampleChain& chain) {
+  const std::size_t units = std::size_t(bundle.count);
+  const Unit& last = bundle.unit[units - 1];
+  OfSamples of;
+  of.from = bundle.unit[0].first, of.count = last.first + last.count - of.from;
+  of.n_angles = std::size_t(of.count) * std::size_t(plan_.n_per_sample);
+  const std::size_t n_amplitudes = plan_.amplitude_encoded ? std::size_t(of.count) << plan_.n_qubits : 0;
+  worker.sample_inputs.reserve((2 * of.n_angles + n_amplitudes) * sizeof(double));
+  of.angles = worker.sample_inputs.template as<double>();
+  of.gradients = of.angles + of.n_angles, of.states = n_amplitudes ? of.gradients + of.n_angles : nullptr;
+  chain.inputs(first + of.from, of.count, of.angles, of.states);
+  of.n_values = plan_.strings.size() * kSideBySide;
+  worker.string_values.reserve(2 * units * of.n_values * sizeof(double));
+  of.strings = worker.string_values.template as<double>(), of.cotangents = of.strings + units * of.n_values;
+  return of;
+}
+
+// Expectations of the final states, the chain, and the bra.
+template <class Real>
+void Engine<Real>::outputs_of(Execution<Real>& execution, const OfSamples& of, int first, const SampleChain& chain,
+                              double* sums, std::size_t n_sums) {
+  const Bundle& bundle = execution.bundle;
+  const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
+  for (std::size_t u = 0; u < units; u++)
+    if (bundle.unit[u].count < kSideBySide) std::fill_n(of.strings + u * of.n_values, of.n_values, 0.0);
+  execution.observe({}, StringValues::by_unit(of.strings, M, kSideBySide));
+  for (std::size_t u = 0; u < units; u++) {
+    const Unit& unit = bundle.unit[u];
+    chain.outputs(first + unit.first, unit.count, of.strings + u * of.n_values, of.cotangents + u * of.n_values,
+                   sums + n_sums * std::size_t(unit.index) + R, execution.worker.chain);
+  }
+  execution.observe(StringValues::by_unit(of.cotangents, M, kSideBySide), {});
+}
+
+template <class Real>
+void Engine<Real>::give_sample_gradients(const Bundle& bundle, const OfSamples& of, int first,
+                                         const SampleChain& chain, double* sums, std::size_t n_sums) {
+  for (int u = 0; chain.wants_sample_gradients() && u < bundle.count; u++) {
+    const Unit& unit = bundle.unit[u];
+    chain.sample_gradients(first + unit.first, unit.count,
+                            of.gradients + std::size_t(unit.first - of.from) * std::size_t(plan_.n_per_sample),
+                            sums + n_sums * std::size_t(unit.index) + std::size_t(n_raw()));
+  }
+}
+
 // A bundle of a training step, all the way; its largest drift, or -1. matrix: not nullptr where the circuit is one.
 template <class Real>
 double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_thread,
@@ -67,34 +122,13 @@ double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_
                                  const SampleChain& chain, double* sums, std::size_t n_sums,
                                  const MatrixShare* matrix) {
   const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
-  const std::size_t units = std::size_t(bundle.count), M = plan_.strings.size(), R = std::size_t(n_raw());
-  const Unit& last = bundle.unit[units - 1];
-  const int from = bundle.unit[0].first, count = last.first + last.count - from;
-  const bool encoding = chain.wants_sample_gradients();
-  // angles, their gradients, states
-  const std::size_t n_angles = std::size_t(count) * std::size_t(plan_.n_per_sample);
-  const std::size_t n_amplitudes = plan_.amplitude_encoded ? std::size_t(count) << plan_.n_qubits : 0;
-  worker.sample_inputs.reserve((2 * n_angles + n_amplitudes) * sizeof(double));
-  double* per_sample = worker.sample_inputs.template as<double>();
-  double *gradients = per_sample + n_angles, *initial = n_amplitudes ? gradients + n_angles : nullptr;
-  chain.inputs(first + from, count, per_sample, initial);
-  const std::size_t n_values = M * kSideBySide;
-  worker.string_values.reserve(2 * units * n_values * sizeof(double));
-  double *strings = worker.string_values.template as<double>(), *cotangents = strings + units * n_values;
-  worker.states.reserve(shape.unit_bytes() * units);
-  const Inputs in{count, angles, per_sample, initial, from};
+  const OfSamples of = inputs_of(bundle, worker, first, chain);
+  worker.states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
+  const Inputs in{of.count, angles, of.angles, of.states, of.from};
   Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
   if (matrix) matrix_.apply(execution);
   else execution.forward();
-  for (std::size_t u = 0; u < units; u++)
-    if (bundle.unit[u].count < kSideBySide) std::fill_n(strings + u * n_values, n_values, 0.0);
-  execution.observe({}, StringValues::by_unit(strings, M, kSideBySide));
-  for (std::size_t u = 0; u < units; u++) {
-    const Unit& unit = bundle.unit[u];
-    chain.outputs(first + unit.first, unit.count, strings + u * n_values, cotangents + u * n_values,
-                   sums + n_sums * std::size_t(unit.index) + R, worker.chain);
-  }
-  execution.observe(StringValues::by_unit(cotangents, M, kSideBySide), {});
+  outputs_of(execution, of, first, chain, sums, n_sums);
   if (matrix) {
     matrix_.add(execution, matrix->set, matrix->first);
     return -1;
@@ -103,16 +137,11 @@ double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_
   double drift[kMostBundled * kBlock];
   Gradients out;
   if (drifts) out.drift = drift;
-  out.first = from;
-  if (encoding) out.per_sample = gradients, std::fill_n(gradients, n_angles, 0.0);
+  out.first = of.from;
+  if (chain.wants_sample_gradients()) out.per_sample = of.cleared_gradients();
   execution.backward(out, sums, n_sums, nullptr);
-  for (std::size_t u = 0; encoding && u < units; u++) {
-    const Unit& unit = bundle.unit[u];
-    chain.sample_gradients(first + unit.first, unit.count,
-                            gradients + std::size_t(unit.first - from) * std::size_t(plan_.n_per_sample),
-                            sums + n_sums * std::size_t(unit.index) + R);
-  }
-  return drifts ? *std::max_element(drift, drift + count) : -1;
+  give_sample_gradients(bundle, of, first, chain, sums, n_sums);
+  return drifts ? *std::max_element(drift, drift + of.count) : -1;
 }
 
 }  // namespace qmltrain

@@ -62,6 +62,8 @@ template <class Real> struct Execution {
   Real* start_factors = nullptr;              // its factors, two complex vectors an address bit
   std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0;
 
+  char* start() const { return stored(prepared.keep ? 0 : prepared.n_checkpoints); }
+  char* end() const { return stored(prepared.stored_states() - 1); }
   char* stored(int i) const { return states + prepared.state_stride() * std::size_t(i); }
   int sample_of_lane(const Unit& unit, std::size_t lane) const {
     return unit.first + std::min(int(lane >> lane_bits), unit.count - 1);
@@ -109,6 +111,7 @@ template <class Real> struct Execution {
 
   // execution_forward.hpp
   void forward();
+  void forward_from_start();
   void forward_kept();
   void pass_forward(std::size_t index, char* state);
   bool far() const;

@@ -6,8 +6,13 @@ namespace qmltrain {
 
 template <class Real> inline void Execution<Real>::forward() {
   load_angles();
-  psi = prepared.keep ? stored(0) : stored(prepared.n_checkpoints);
-  for (int u = 0; u < units; u++) write_initial(u, psi + psi_stride * std::size_t(u));
+  for (int u = 0; u < units; u++) write_initial(u, start() + psi_stride * std::size_t(u));
+  forward_from_start();
+}
+
+// The same from the states that are there; per-sample angles have been loaded.
+template <class Real> inline void Execution<Real>::forward_from_start() {
+  psi = start();
   if (prepared.keep) return forward_kept();
   for (std::size_t i = 0; i < shape.passes.size(); i++) {
     if (const int checkpoint = prepared.checkpoint_before[i]; checkpoint >= 0)

@@ -15,8 +15,10 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   const char* state = psi + psi_stride * std::size_t(u);
   char* bra_of_unit = bra + bra_stride * std::size_t(u);
   const std::size_t R = prepared.raw_accumulator.size(), per_sample = std::size_t(1) << lane_bits;
-  kernels.sum_lanes(accumulators, prepared.raw_accumulator.data(), lane_bits ? prepared.raw_lane.data() : nullptr,
-                    prepared.raw_factor.data(), R, unit.count << lane_bits, unit_sums);
+  for (const auto& [first, count] : prepared.raw_ranges)
+    kernels.sum_lanes(accumulators, prepared.raw_accumulator.data() + first,
+                      lane_bits ? prepared.raw_lane.data() + first : nullptr, prepared.raw_factor.data() + first, count,
+                      unit.count << lane_bits, unit_sums + first);
   auto sample_sum = [&](std::size_t index, std::size_t lane_mask, int sample) {
     double total = 0;
     for (std::size_t lane = std::size_t(sample) * per_sample; lane < (std::size_t(sample) + 1) * per_sample; lane++) {

@@ -9,7 +9,7 @@ constexpr int kStripeBits = 8;  // rows that expectations are taken of at a time
 // cotangents: none, no bra. expectations: none are wanted.
 template <class Real>
 void Execution<Real>::observe(const StringValues& cotangents, const StringValues& expectations) {
-  psi = stored(prepared.stored_states() - 1);
+  psi = end();
   bra = nullptr;
   bool same_weights = !cotangents.of_sample;
   for (int u = 0; u < units; u++) same_weights = same_weights && bundle.unit[u].count == int(lanes >> lane_bits);

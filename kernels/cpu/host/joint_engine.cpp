@@ -165,6 +165,7 @@ double JointEngine::step(const std::shared_ptr<const StepAngles>& angles, int fi
     const int here = std::min(blocks_at_once_ * kBlock, count - begin);
     largest_drift = std::max(largest_drift, chunk(first + begin, here, chain, block_sums + n * std::size_t(begin / kBlock)));
   }
+  tree_sum(block_sums, (count + kBlock - 1) / kBlock, n, n);
   return largest_drift;
 }
 

@@ -54,6 +54,7 @@ template <class Real> class PreparedShape {
       shape = Shape(plan, context.gate_runs, options);
     }
     choose_checkpoints();
+    choose_raw_ranges(plan);
     for (StringData string : plan.strings) {
       string.x = shape.lane_frame.pair(string.x), string.z = shape.lane_frame.parity(string.z);
       framed_strings_.push_back(string);
@@ -112,10 +113,14 @@ template <class Real> class PreparedShape {
   std::size_t n_diagonal = 0;
   double expectation_factor = 1;         // expectations are this times those of the stored state
   double psi_end = 1, bra_end = 1;       // true state = this * stored one, after all has been undone
+  double final_scale = 1;                // of the final state: scale, F, G
+  Mask final_flips = 0, final_signs = 0;
   // of each raw sum and each per-sample row: factor * (sum over lanes of an accumulator)
   std::vector<double> raw_factor, sample_factor;
   std::vector<std::uint32_t> raw_accumulator;
   std::vector<std::uint8_t> raw_lane;
+  struct Range { std::size_t first, count; };
+  std::vector<Range> raw_ranges;         // of the raw sums: all that has a factor lies within
   std::vector<std::vector<PreparedCall<Real>>> forward, backward;  // [pass][call]
   std::vector<StartRotation<Real>> start_rotations;  // of the product start
 
@@ -142,6 +147,23 @@ template <class Real> class PreparedShape {
     options.share_row_bits = context_.settings.share_row_bits;
     options.table_bytes = context_.settings.table_bytes;
     return options;
+  }
+
+  // A part of a circuit has few of the raw sums: gaps are left out.
+  void choose_raw_ranges(const PlanData& plan) {
+    const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw()), gap = 2 * context_.lanes;
+    if (!plan.is_part) {
+      raw_ranges.push_back({0, n_raw});
+      return;
+    }
+    std::vector<std::size_t> rows;
+    for (const RawRow& r : shape.raw_rows) rows.push_back(std::size_t(r.row));
+    std::sort(rows.begin(), rows.end());
+    for (std::size_t row : rows) {
+      if (raw_ranges.empty() || row >= raw_ranges.back().first + raw_ranges.back().count + gap)
+        raw_ranges.push_back({row, 0});
+      raw_ranges.back().count = row + 1 - raw_ranges.back().first;
+    }
   }
 
   // Checkpoints: a state every `interval` moments of progress, which is counted in rotations.

@@ -82,6 +82,7 @@ template <class Real> void PreparedShape<Real>::prepare_values(const double* sha
   }
   before[s.passes.size()] = now;
   expectation_factor = now * now;
+  final_scale = now, final_flips = F, final_signs = G;
   negate_string.clear();
   for (const StringData& string : framed_strings_)
     negate_string.push_back(std::uint8_t((string.sign < 0) ^ parity_of(F & string.z) ^ parity_of(G & string.x)));
@@ -158,7 +159,9 @@ void PreparedShape<Real>::backward_scales(double end, const std::vector<double>&
 template <class Real>
 void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage) {
   const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw());
-  raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0), sample_factor.clear();
+  if (raw_factor.size() != n_raw)  // else the same rows are set again
+    raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0);
+  sample_factor.clear();
   auto factor_of = [&](int rotation, int stage) {  // of the start, the bra's alone: it has psi itself
     return stage >= 0 ? at_stage[stage] : rotation >= 0 ? at_rotation[rotation] : bra_end;
   };

@@ -21,6 +21,7 @@ struct Settings {
   bool fusion;              // else every gate run and every diagonal has a pass of its own, for comparison
   int share_row_bits;       // rows of a share of a long state, at least kLowBits
   std::size_t table_bytes;  // most that whole tables of diagonals take (DiagonalShape::whole_table)
+  bool own_matrix;          // native steps decide by themselves about the shared part as one matrix (shared_matrix.hpp)
 };
 
 }  // namespace qmltrain

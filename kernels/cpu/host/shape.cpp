@@ -17,7 +17,8 @@ Shape::Shape(const PlanData& plan, const GateRuns& gate_runs, const ShapeOptions
       row_bytes(options.row_bytes), options_(options), max_group_(options.fusion ? options.max_group : 1),
       amplitude_encoded_(plan.amplitude_encoded), absorbing_(!plan.amplitude_encoded && plan.start.empty()),
       started_(!plan.start.empty()) {
-  term_row_ = 3 * int(plan.gate_runs.size());
+  term_row_ = 3 * int(plan.gate_runs.size()) + plan.terms_before;
+  if (plan.followed) diagonal_strings_ = false;
   for (const StringData& s : plan.strings)
     if (s.x) diagonal_strings_ = false;
   for (const PassData& p : plan.passes) operations_left_ += p.count;

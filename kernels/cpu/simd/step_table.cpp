@@ -1,6 +1,7 @@
 // The table of the kernels around the circuit of a training step, of one instruction set. Compiled once a set with
 // -DVB=64|32|16 -DSTEP_KERNELS=kStepKernelsAvx512|kStepKernelsAvx2|kStepKernelsBaseline; apart from kernel_table.cpp,
 // whose code depends on what is compiled with it.
+#include "shared_blocks.hpp"
 #include "shared_matrix.hpp"
 #include "step_losses.hpp"
 #include "step_update.hpp"
@@ -29,10 +30,12 @@ constexpr qmltrain::StepKernels make_step_kernels() {
 constexpr qmltrain::StepKernels kStepKernels = make_step_kernels();
 constexpr qmltrain::MatrixKernels<float> kSingle = make_matrix<float>();
 constexpr qmltrain::MatrixKernels<double> kDual = make_matrix<double>();
+constexpr qmltrain::BlockKernels<float> kSingleBlocks = make_blocks<float>();
+constexpr qmltrain::BlockKernels<double> kDualBlocks = make_blocks<double>();
 
 }  // namespace
 
 namespace qmltrain {
 extern const StepKernelSet STEP_KERNELS;
-const StepKernelSet STEP_KERNELS = {SET_NAME, &kStepKernels, &kSingle, &kDual};
+const StepKernelSet STEP_KERNELS = {SET_NAME, &kStepKernels, &kSingle, &kDual, &kSingleBlocks, &kDualBlocks};
 }  // namespace qmltrain

@@ -73,7 +73,6 @@ bool Steps::gradient(const Batch& batch) {
   for (int first = 0; first < batch.size; first += chunk) {
     const int count = std::min(chunk, batch.size - first);
     largest_drift = std::max(largest_drift, engine_.step(angles, first, count, *chain_, block_sums_.data()));
-    tree_sum(block_sums_.data(), (count + kBlock - 1) / kBlock, n);
     if (count == batch.size) std::copy_n(block_sums_.data(), n, sums_.data());
     else tree_.add(block_sums_.data(), std::size_t(count + kBlock - 1) / kBlock);
   }

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from qmltrain.engines.cpu.plan_arrays import plan_data
 from qmltrain.engines.cpu.setting import (
     SHARE_ROW_BITS,
+    SHARES,
+    STAYING_BYTES,
     TABLE_BYTES,
     KernelSetting,
     Overrides,
@@ -30,6 +32,7 @@ from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.fusion.passes import Pass, schedule
 from qmltrain.fusion.plan import Plan
 from qmltrain.fusion.product_starts import split
+from qmltrain.fusion.stretches import whole_pass
 from qmltrain.units import gib
 
 
@@ -45,7 +48,8 @@ class CpuProgram:
         self.n_strings = len(plan.strings)
         self.dtype = np.dtype(kernels.precision)
         # what the passes do, and the product start that they find
-        self._start, self._rest = split(plan) if plan.product_start and kernels.fusion else ((), plan)
+        starts = plan.product_start and kernels.fusion and not plan.shared_blocks
+        self._start, self._rest = split(plan) if starts else ((), plan)
         self.kernel = extension.Program(
             plan_data(extension, plan, schedule(self._rest), self._start),
             instruction_set=kernels.instruction_set,
@@ -56,7 +60,12 @@ class CpuProgram:
             fusion=kernels.fusion,
             share_row_bits=overrides.share_row_bits or SHARE_ROW_BITS,
             table_bytes=TABLE_BYTES,
+            # runs that began before the planner chose go on by the rule that native steps had then
+            own_matrix=plan.shared_blocks is None,
         )
+        if self.with_blocks:
+            ranges = [(one.first, one.last) for one in plan.shared_blocks or ()]
+            self.kernel.set_blocks(plan_data(extension, plan, [whole_pass(plan)]), ranges)
         self._ready: set[int] = set()  # sizes of chunks
         self._shapes: set[int] = set()  # lane bits
         self._twin: CpuProgram | None = None
@@ -68,6 +77,11 @@ class CpuProgram:
     @property
     def n_raw(self) -> int:
         return int(self.kernel.n_raw)
+
+    @property
+    def with_blocks(self) -> bool:
+        """Whether stretches of shared gates are matrices, in native steps and evaluations."""
+        return bool(self.plan.shared_blocks) and self.kernels.fusion
 
     def _bytes(self) -> tuple[int, int, tuple[int, int] | None]:
         """Fixed bytes, those of a block of 16 samples, and `Forecast.few`, where a sample is a unit of its own."""
@@ -84,7 +98,15 @@ class CpuProgram:
         tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + min(TABLE_BYTES, of_all)
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
         few = (tables + sums, (stored + working) * state) if unit == 1 else None  # not more threads than samples work
-        return tables + kernels.threads * unit * working * state + sums, BLOCK * stored * state, few
+        fixed = tables + kernels.threads * unit * working * state + sums + self._bytes_of_blocks()
+        return fixed, BLOCK * stored * state, few
+
+    def _bytes_of_blocks(self) -> int:
+        """Of the matrices: states of columns, U and U^dagger, sums over samples in shares (host/shared_blocks.hpp)."""
+        size, amplitude = 1 << self.plan.n_qubits, self.dtype.itemsize
+        of_matrix = size * max(size, self.kernels.lanes)
+        each = STAYING_BYTES + of_matrix * (3 * amplitude + SHARES * (amplitude + 16))
+        return len(self.plan.shared_blocks or ()) * each if self.with_blocks else 0
 
     def _lane_bits(self, samples: int) -> int:
         return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits)
@@ -135,7 +157,7 @@ class CpuProgram:
     def twin(self) -> CpuProgram:
         """This program with a start from the caller, for `CpuStep.bra_at_start`."""
         if self._twin is None:
-            plan = replace(self.plan, amplitude_encoded=True, product_start=False)
+            plan = replace(self.plan, amplitude_encoded=True, product_start=False, shared_blocks=())
             kernels = replace(self.kernels, mode="reversible", interval=0)
             forecast = self.forecast
             reported = Reported(forecast.mode, forecast.checkpoint_interval, forecast.reason, forecast.memory_bytes)

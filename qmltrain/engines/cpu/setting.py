@@ -21,6 +21,8 @@ TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take
 # amplitude: there they are worth it later.
 ROW_BITS, ROW_BITS_ENTANGLED = 10, 12
 SHARE_ROW_BITS = 10  # rows of a share of a long state: enough work for a thread to be called to it
+# as host/shared_blocks.hpp has them: states of columns that are kept, shares of the samples of a step, at most
+STAYING_BYTES, SHARES = 6 << 20, 16
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ engine that knows the mark does less work. Light cones cut the circuit before th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
-from qmltrain.fusion.reductions import product_start
+from qmltrain.fusion.reductions import product_start, shared_blocks
 from qmltrain.fusion.reductions.setting import Setting
 
 
@@ -31,7 +31,8 @@ class PlanReduction(Protocol):
     def line(self, plan: Plan) -> str: ...
 
 
-PLAN_REDUCTIONS: dict[str, PlanReduction] = {"product_start": product_start}
+# shared_blocks names operations of the plan: it comes last
+PLAN_REDUCTIONS: dict[str, PlanReduction] = {"product_start": product_start, "shared_blocks": shared_blocks}
 REDUCTIONS = ("light_cones", *PLAN_REDUCTIONS)
 
 
@@ -53,7 +54,7 @@ class ReducedPlanner:
         return self.plans[-1]
 
     def _plan(self, circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
-        plan = compile_plan(circuit, strings)
+        plan = replace(compile_plan(circuit, strings), shared_blocks=())  # chosen here, and nowhere else
         for name, reduction in PLAN_REDUCTIONS.items():
             if name in self.names:
                 plan = reduction.reduce(plan, circuit, strings, self.setting)

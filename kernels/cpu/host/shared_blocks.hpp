@@ -1,0 +1,398 @@
+// SharedBlocks: stretches of shared gates as matrices, applied to the samples instead of their gates.
+//
+// A circuit is cut into parts and blocks in turn: part 0, block 0, part 1, ..., the last part. A block is a stretch of
+// operations whose angles are all shared, so it is one matrix U for all samples; its columns are the N = 2^n basis
+// states taken through it as if they were samples. Parts have what is left: encodings, a few gates, or nothing.
+//
+//   forward    U of every block; of each sample, psi = U psi in place of the block's gates
+//   backward   Lambda = sum over samples of lambda psi^dagger, of the states behind and before the block, is dE/dU: its
+//              column k is the bra that goes with basis state k, and going back through the block with these N states
+//              gives the block's raw sums over all samples. lambda goes on as U^dagger lambda where it is wanted.
+//
+// Stored states are scale X^F Z^G psi (kernels/README.md). What a part's final states and a block's columns have of
+// these goes into the matrices: a part begins with true states, and Lambda is of true states.
+//
+// States of two samples meet in no sum but Lambda. It is taken in shares of consecutive bundles of units, at most
+//   kShares, whatever the number of threads: in the precision of the states over kSummed units, then in float64; then
+//   share by share. The same bits whoever computes.
+//
+// Units have a sample in each lane (no qubits there), also where a block of samples does not fill them.
+#pragma once
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "execution.hpp"
+#include "step_kernels.hpp"
+
+namespace qmltrain {
+
+// Operations `first` to `last` - 1 of a plan.
+struct OperationRange { int first, last; };
+
+template <class Real> class SharedBlocks {
+ public:
+  static constexpr int kShares = 16, kSummed = 16, kShareUnits = 8;  // units: of a sum, of a share at least
+
+  SharedBlocks(const Context<Real>& context, const BlockKernels<Real>& kernels)
+      : context_(context), kernels_(kernels) {}
+
+  bool on() const { return !blocks_.empty(); }
+  const PreparedShape<Real>& last() const { return *parts_.back(); }
+
+  // The plan has one pass; ranges of its operations are blocks, in order.
+  void set(const PlanData& plan, const std::vector<OperationRange>& ranges) {
+    size_ = std::size_t(1) << plan.n_qubits;
+    padded_ = (size_ + context_.lanes - 1) / context_.lanes * context_.lanes;
+    parts_.clear(), blocks_.clear(), columns_.clear();
+    const int n = plan.passes.at(0).count;
+    int first = 0;
+    for (const OperationRange& range : ranges) {
+      parts_.push_back(shape_of(plan, first, range.first, first > 0, true));
+      blocks_.push_back({});
+      blocks_.back().shape = shape_of(plan, range.first, range.last, true, true);
+      // an initial state is real
+      blocks_.back().complex = first > 0 || !parts_.back()->shape.stages.empty();
+      first = range.last;
+    }
+    parts_.push_back(shape_of(plan, first, n, first > 0, false));
+    rows_.clear();
+    for (const auto& part : parts_)
+      for (const auto& [from, count] : part->raw_ranges) rows_.push_back({from, count});
+    identity_.assign(size_ * size_, 0);
+    for (std::size_t k = 0; k < size_; k++) identity_[k * size_ + k] = 1;
+    no_angles_.assign(size_ * std::size_t(plan.n_per_sample), 0);
+    const std::size_t fitting = std::max<std::size_t>(1, kColumnBytes / blocks_[0].shape->state_bytes());
+    const std::size_t together = units_together() ? std::min<std::size_t>(fitting, kMostBundled) : 1;
+    for (std::size_t k = 0; k < size_; k += context_.lanes) {
+      if (columns_.empty() || std::size_t(columns_.back().count) == together)
+        columns_.push_back({int(columns_.size()), 0, 0, {}});
+      Bundle& bundle = columns_.back();
+      bundle.unit[bundle.count++] = {bundle.index, 0, int(k), int(std::min(context_.lanes, size_ - k))};
+    }
+    forget();
+  }
+
+  void forget() {
+    prepared_ = false;
+    for (auto& part : parts_) part->forget();
+    for (Block& block : blocks_) block.shape->forget();
+  }
+
+  // The matrices, for angles that the gate runs are prepared for. The columns' states stay for `backward`, or are made
+  // again there, where they are many.
+  void prepare(const std::shared_ptr<const StepAngles>& angles, const std::function<void(bool)>& check) {
+    if (prepared_) return;
+    for (auto& part : parts_) part->prepare(angles->shared.data());
+    inputs_ = {int(size_), angles, no_angles_.data(), identity_.data()};
+    for (Block& block : blocks_) {
+      block.shape->prepare(angles->shared.data());
+      const std::size_t units = padded_ / context_.lanes;
+      block.again = block.shape->unit_bytes() * units > kStayingBytes;
+      if (!block.again) block.states.reserve(block.shape->unit_bytes() * units);
+      block.ends.reserve(block.shape->state_bytes() * units);
+    }
+    each_column([&](std::size_t b, const Bundle& bundle, Worker& worker, std::size_t) {
+      Execution<Real> execution = of_columns(blocks_[b], bundle, worker, check);
+      execution.forward();
+      for (int u = 0; u < execution.units; u++)
+        std::memcpy(ends(blocks_[b], std::size_t(bundle.unit[u].first) / context_.lanes),
+                    execution.end() + execution.psi_stride * std::size_t(u), blocks_[b].shape->state_bytes());
+    });
+    for (std::size_t b = 0; b < blocks_.size(); b++) pack(b);
+    prepared_ = true;
+  }
+
+  // Bundles of the samples of a chunk: whole blocks of kBlock, or one unit, where states are recomputed.
+  std::vector<Bundle> bundles(int batch) const {
+    std::size_t bytes = 3 * parts_.back()->state_bytes();  // both bras, states by sample
+    bool together = units_together();
+    for (const auto& part : parts_) {
+      bytes += part->unit_bytes();
+      together = together && part->shape.resident && !part->shape.share_bits;
+    }
+    const int in_block = kBlock / int(context_.lanes), least = std::max(2, in_block);
+    const int fitting = int(std::min<std::size_t>(kBundledBytes / bytes, kMostBundled)) / least * least;
+    const int most = together ? std::max(least, fitting) : 1;
+    std::vector<Bundle> all;
+    for (int first = 0; first < batch; first += kBlock)
+      for (int f = first; f < std::min(batch, first + kBlock); f += int(context_.lanes)) {
+        if (all.empty() || all.back().count >= most) all.push_back({int(all.size()), 0, 0, {}});
+        const int count = std::min({int(context_.lanes), first + kBlock - f, batch - f});
+        all.back().unit[all.back().count++] = {first / kBlock, first / kBlock, f, count};
+      }
+    return all;
+  }
+  int shares(const std::vector<Bundle>& all) const {
+    int units = 0;
+    for (const Bundle& bundle : all) units += bundle.count;
+    return std::clamp(units / kShareUnits, 1, std::min<int>(kShares, int(all.size())));
+  }
+
+  // A bundle's way through parts and blocks.
+  class Path {
+   public:
+    Path(const SharedBlocks& of, const Bundle& bundle, const Inputs& inputs, Worker& worker,
+         const std::function<void(bool)>& check)
+        : of_(of), worker_(worker) {
+      std::size_t bytes = 0;
+      for (const auto& part : of.parts_) bytes += part->unit_bytes();
+      worker.states.reserve(bytes * std::size_t(bundle.count));
+      char* states = worker.states.get();
+      parts_.reserve(of.parts_.size());
+      for (const auto& part : of.parts_) {
+        parts_.push_back(Execution<Real>{of.context_, *part, bundle, inputs, worker, true, states, check});
+        states += part->unit_bytes() * std::size_t(bundle.count);
+      }
+    }
+
+    Execution<Real>& last() { return parts_.back(); }
+
+    void forward() {
+      parts_[0].forward();
+      for (std::size_t b = 0; b < of_.blocks_.size(); b++) {
+        const Execution<Real>& before = parts_[b];
+        Execution<Real>& after = parts_[b + 1];
+        of_.kernels_.product[of_.blocks_[b].complex](of_.blocks_[b].forward.template as<Real>(), of_.size_, before.units,
+                                                     before.end(), before.psi_stride, after.start(), after.psi_stride);
+        after.load_angles();
+        after.forward_from_start();
+      }
+    }
+
+    // From the bra of the last part: raw sums of the parts, and what the blocks sum up over samples into a share.
+    void backward(const Gradients& out, double* sums, std::size_t n_sums, int share) {
+      Buffer *to = &worker_.bra_before, *from = &worker_.bra;
+      for (std::size_t p = parts_.size(); p-- > 0;) {
+        Execution<Real>& part = parts_[p];
+        if (!part.shape.passes.empty()) {
+          if (p + 1 < parts_.size()) part.load_angles();  // of this part again
+          part.backward(out, sums, n_sums, nullptr);
+        }
+        if (p == 0) break;
+        Execution<Real>& before = parts_[p - 1];
+        of_.add_outer(p - 1, before, part, worker_, share);
+        if (p == 1 && !of_.wanted_first(out.per_sample != nullptr)) break;
+        to->reserve(part.bra_stride * std::size_t(part.units) + part.kSkew * of_.context_.row_bytes);
+        before.bra = to->get() + part.kSkew * of_.context_.row_bytes;
+        std::swap(to, from);
+        before.psi = before.end();
+        of_.kernels_.product[true](of_.blocks_[p - 1].back.template as<Real>(), of_.size_, part.units, part.bra,
+                                   part.bra_stride, before.bra, before.bra_stride);
+      }
+    }
+
+   private:
+    const SharedBlocks& of_;
+    Worker& worker_;
+    std::vector<Execution<Real>> parts_;
+  };
+
+  // Sums over the samples of so many shares.
+  void reserve_shares(int shares) {
+    for (Block& block : blocks_) {
+      block.partial.reserve(std::size_t(shares) * numbers() * sizeof(Real));
+      block.total.reserve(std::size_t(shares) * numbers() * sizeof(double));
+    }
+  }
+
+  // Bundles of a share in their order: job(bundle) makes one's way forward and backward. A block of samples is in one
+  // share, so its units are added to its row in their order.
+  template <class Job> void each_of_share(const std::vector<Bundle>& all, int share, int shares, Job job) {
+    auto cut = [&](int i) {
+      std::size_t at = all.size() * std::size_t(i) / std::size_t(shares);
+      while (at > 0 && at < all.size() && all[at].unit[0].block == all[at - 1].unit[0].block) at--;
+      return at;
+    };
+    const std::size_t begin = cut(share), end = cut(share + 1);
+    for (Block& block : blocks_) {
+      std::fill_n(partial(block, share), numbers(), Real(0));
+      std::fill_n(total(block, share), numbers(), 0.0);
+    }
+    int units = 0;
+    for (std::size_t i = begin; i < end; i++) {
+      if (units + all[i].count > kSummed) flush(share), units = 0;
+      units += all[i].count;
+      job(all[i]);
+    }
+    flush(share);
+  }
+
+  // Of the raw sums, those that parts have rows of: first, count.
+  const std::vector<std::pair<std::size_t, std::size_t>>& rows_of_parts() const { return rows_; }
+
+  // Raw sums of the blocks over all samples, added to sums (R).
+  void backward(int shares, const std::function<void(bool)>& check, double* sums) {
+    for (std::size_t b = 0; b < blocks_.size(); b++)
+      for (int share = 1; share < shares; share++)
+        for (std::size_t i = 0; i < numbers(); i++) total(blocks_[b], 0)[i] += total(blocks_[b], share)[i];
+    const std::size_t R = std::size_t(context_.gate_runs.n_raw()), jobs = blocks_.size() * columns_.size();
+    raw_.assign(jobs * R, 0.0);
+    each_column([&](std::size_t b, const Bundle& bundle, Worker& worker, std::size_t job) {
+      Execution<Real> execution = of_columns(blocks_[b], bundle, worker, check);
+      if (blocks_[b].again) execution.forward();
+      worker.bra.reserve(execution.bra_stride * std::size_t(execution.units) + execution.kSkew * context_.row_bytes);
+      execution.psi = execution.end();
+      execution.bra = worker.bra.get() + execution.kSkew * context_.row_bytes;
+      write_columns(b, execution);
+      execution.backward({}, raw_.data() + R * job, 0, nullptr);
+    });
+    for (std::size_t job = 0; job < jobs; job++)
+      for (const auto& [first, count] : blocks_[job / columns_.size()].shape->raw_ranges)
+        for (std::size_t i = first; i < first + count; i++) sums[i] += raw_[R * job + i];
+  }
+
+ private:
+  static constexpr std::size_t kColumnBytes = 8 << 10;    // of the states of columns that go together
+  static constexpr std::size_t kStayingBytes = 6 << 20;  // of states of columns that are worth keeping: near the caches
+  static constexpr std::size_t kBundledBytes = 160 << 10;  // of the states of a bundle: in the second cache
+
+  struct Block {
+    std::unique_ptr<PreparedShape<Real>> shape;
+    bool complex = true;  // whether the states before it have imaginary parts
+    bool again = false;   // the states of the columns are made again going back
+    Buffer states, ends;  // of the columns: all that are stored; the last ones
+    Buffer forward, back;  // U and U^dagger between stored states, in tiles
+    Buffer partial, total;  // [share][row][re, im][padded]: Lambda, of a few units and so far
+  };
+
+  // Checkpoints are of one unit's states.
+  bool units_together() const {
+    return context_.settings.interval <= 0 && context_.settings.mode != Mode::kCheckpoint;
+  }
+  std::size_t numbers() const { return 2 * size_ * padded_; }
+  Real* partial(const Block& block, int share) const {
+    return block.partial.template as<Real>() + numbers() * std::size_t(share);
+  }
+  double* total(const Block& block, int share) const {
+    return block.total.template as<double>() + numbers() * std::size_t(share);
+  }
+
+  std::unique_ptr<PreparedShape<Real>> shape_of(const PlanData& plan, int first, int last, bool from_states,
+                                                bool followed) const {
+    PlanData part = plan;
+    part.is_part = true, part.followed = followed;
+    if (from_states) part.amplitude_encoded = true;
+    if (followed) part.strings.clear();
+    for (int o = 0; o < first; o++)
+      for (int i = 0; plan.operations[std::size_t(o)].diagonal && i < plan.operations[std::size_t(o)].count; i++)
+        part.terms_before += plan.terms[std::size_t(plan.operations[std::size_t(o)].first + i)].source == kSlot;
+    part.passes[0].first = first, part.passes[0].count = last - first;
+    return std::make_unique<PreparedShape<Real>>(context_, part, 0);
+  }
+
+  // job(block, bundle of its columns, worker, number)
+  template <class Job> void each_column(Job job) {
+    context_.team.do_jobs(int(blocks_.size() * columns_.size()), [&](int i, int thread) {
+      job(std::size_t(i) / columns_.size(), columns_[std::size_t(i) % columns_.size()],
+          context_.workers[std::size_t(thread)], std::size_t(i));
+    });
+  }
+  Execution<Real> of_columns(Block& block, const Bundle& bundle, Worker& worker,
+                             const std::function<void(bool)>& check) const {
+    const std::size_t unit = std::size_t(bundle.unit[0].first) / context_.lanes;
+    if (block.again) worker.states.reserve(block.shape->unit_bytes() * std::size_t(bundle.count));
+    char* states = block.again ? worker.states.get() : block.states.get() + block.shape->unit_bytes() * unit;
+    return {context_, *block.shape, bundle, inputs_, worker, true, states, check};
+  }
+
+  char* ends(const Block& block, std::size_t unit) const { return block.ends.get() + block.shape->state_bytes() * unit; }
+
+  bool wanted_first(bool samples) const {
+    const Shape& s = parts_[0]->shape;
+    return !s.raw_rows.empty() || (samples && !s.sample_rows.empty());
+  }
+
+  // What true states are of stored ones: psi_{z ^ flips} = scale (-1)^parity(z & signs) s_z.
+  static double sign(const PreparedShape<Real>& shape, std::size_t z) {
+    return parity_of(z & shape.final_signs) ? -1.0 : 1.0;
+  }
+  // What the bra that a part ends with, going back, is of the true one.
+  double bra_scale(std::size_t part) const { return parts_[part]->shape.passes.empty() ? 1.0 : parts_[part]->bra_end; }
+
+  // U and U^dagger of block b from its columns.
+  void pack(std::size_t b) {
+    Block& block = blocks_[b];
+    const PreparedShape<Real>&shape = *block.shape, &before = *parts_[b];
+    const std::size_t lanes = context_.lanes;
+    block.forward.reserve(numbers() * sizeof(Real)), block.back.reserve(numbers() * sizeof(Real));
+    Real *forward = block.forward.template as<Real>(), *back = block.back.template as<Real>();
+    const double into = shape.final_scale * before.final_scale, out = shape.final_scale * bra_scale(b + 1) / before.final_scale;
+    const bool goes_back = b > 0 || !before.shape.raw_rows.empty() || !before.shape.sample_rows.empty();
+    std::vector<double> signs(size_);
+    for (std::size_t y = 0; y < size_; y++) signs[y] = sign(before, y);
+    for (std::size_t z = 0; z < size_; z++) {
+      const std::size_t a = z ^ std::size_t(shape.final_flips);
+      const double into_row = into * sign(shape, z), out_of_row = out * sign(shape, z);
+      const char* row = block.ends.get() + context_.row_bytes * z;
+      for (std::size_t y = 0; y < size_; y++) {
+        const std::size_t k = y ^ std::size_t(before.final_flips);
+        const Real* column = reinterpret_cast<const Real*>(row + shape.state_bytes() * (k / lanes)) + k % lanes;
+        const double re = signs[y] * double(column[0]), im = signs[y] * double(column[lanes]);
+        Real* to = forward + place(a, y);
+        to[0] = Real(into_row * re), to[1] = Real(into_row * im);
+        if (!goes_back) continue;
+        to = back + place(y, a);
+        to[0] = Real(out_of_row * re), to[1] = Real(-out_of_row * im);
+      }
+    }
+  }
+  // Of an element of a matrix in tiles of rows.
+  std::size_t place(std::size_t row, std::size_t column) const {
+    const std::size_t rows = std::size_t(kernels_.rows), first = row / rows * rows;
+    return 2 * (first * size_ + column * std::min(rows, size_ - first) + row - first);
+  }
+
+  void add_outer(std::size_t b, const Execution<Real>& before, const Execution<Real>& after, Worker& worker,
+                 int share) const {
+    const Block& block = blocks_[b];
+    worker.by_sample.reserve(2 * padded_ * context_.lanes * std::size_t(before.units) * sizeof(Real));
+    Real* by_sample = worker.by_sample.template as<Real>();
+    kernels_.transpose[block.complex](size_, before.units, before.end(), before.psi_stride, by_sample);
+    kernels_.outer[block.complex](size_, before.units, after.bra, after.bra_stride, by_sample, partial(block, share));
+  }
+  void flush(int share) {
+    for (Block& block : blocks_) {
+      Real* from = partial(block, share);
+      double* to = total(block, share);
+      for (std::size_t i = 0; i < numbers(); i++) to[i] += double(from[i]);
+      std::fill_n(from, numbers(), Real(0));
+    }
+  }
+
+  // The bra of columns of block b: Lambda, as the block stores states.
+  void write_columns(std::size_t b, const Execution<Real>& execution) const {
+    const PreparedShape<Real>&shape = *blocks_[b].shape, &before = *parts_[b];
+    const double factor = bra_scale(b + 1) * before.final_scale / shape.final_scale;
+    const double* sums = total(blocks_[b], 0);
+    for (int u = 0; u < execution.units; u++) {
+      Real* bra = reinterpret_cast<Real*>(execution.bra + execution.bra_stride * std::size_t(u));
+      const std::size_t first = std::size_t(execution.bundle.unit[u].first);
+      for (std::size_t z = 0; z < size_; z++, bra += 2 * context_.lanes) {
+        const double* of_row = sums + 2 * padded_ * (z ^ std::size_t(shape.final_flips));
+        for (std::size_t lane = 0; lane < context_.lanes; lane++) {
+          const std::size_t y = (first + lane) ^ std::size_t(before.final_flips);
+          const bool used = first + lane < size_;
+          const double f = used ? factor * sign(shape, z) * sign(before, y) : 0.0;
+          bra[lane] = used ? Real(f * of_row[y]) : Real(0);
+          bra[context_.lanes + lane] = used ? Real(f * of_row[padded_ + y]) : Real(0);
+        }
+      }
+    }
+  }
+
+  const Context<Real>& context_;
+  const BlockKernels<Real>& kernels_;
+  std::size_t size_ = 0, padded_ = 0;                         // N, and N in whole vectors
+  std::vector<std::unique_ptr<PreparedShape<Real>>> parts_;  // one more than blocks
+  std::vector<Block> blocks_;
+  std::vector<Bundle> columns_;                              // of each block
+  std::vector<std::pair<std::size_t, std::size_t>> rows_;
+  std::vector<double> identity_, no_angles_, raw_;
+  Inputs inputs_{};
+  bool prepared_ = false;
+};
+
+}  // namespace qmltrain
