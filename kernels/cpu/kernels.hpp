@@ -188,7 +188,9 @@ struct StartRotation {
   Real cosine, sine;                  // of a shared rotation
   Real sign;                          // of a per-sample rotation's sine
   Real phase_cosine, phase_sine;
-  std::uint32_t accumulator;          // v_x, v_y, v_z (three vectors); 0: not wanted
+  std::uint32_t accumulator;          // v_x, v_y, v_z (three vectors)
+  // Whether v is wanted here, and at an earlier rotation of the bit: [with gradients of per-sample angles]
+  bool wanted[2], before[2];
 };
 
 // Row (h, l) lies at high[h] ^ low[l], l < 2^low_bits. Tables (complex vectors): the factors of the lanes' bits; the
@@ -257,8 +259,8 @@ struct Kernels {
                          const char* bra, Real* m, Real* n);
   void (*start_environments)(const StartRows& rows, const Real* factors, const Real* tables, Real* m, Real* n,
                              int sections, Real* environments);
-  void (*start_gradients)(const StartRotation<Real>* rotations, std::size_t n, const Real* cos_sin, Real* factors,
-                          Real* environments, Real* accumulators);
+  void (*start_gradients)(const StartRotation<Real>* rotations, std::size_t n, bool samples, const Real* cos_sin,
+                          Real* factors, Real* environments, Real* accumulators);
   void (*start_distances)(const StartRows& rows, const Real* tables, const char* state, double scale, int count,
                           double* out);
 };

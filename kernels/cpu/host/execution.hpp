@@ -60,6 +60,7 @@ template <class Real> struct Execution {
   IntegerAngle<Real>* term_angles = nullptr;  // [diagonal stages' per-sample terms][lane]
   Real* start_cos_sin = nullptr;              // the product start's per-sample pairs [pair][cos, sin][lane]
   Real* start_factors = nullptr;              // its factors, two complex vectors an address bit
+  Real* start_tables = nullptr;               // products of them, see StartRows
   std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0;
 
   char* start() const { return stored(prepared.keep ? 0 : prepared.n_checkpoints); }
@@ -107,6 +108,7 @@ template <class Real> struct Execution {
   void write_start(int u, char* state);
   void start_backward(int u, Real* accumulators, bool samples);
   std::size_t start_stride() const { return 2 * lanes * std::size_t(shape.start_pairs); }
+  std::size_t table_stride() const { return 2 * lanes * start_rows().table_size(); }
   std::size_t factor_stride() const { return 4 * lanes * std::size_t(shape.n_qubits); }
 
   // execution_forward.hpp

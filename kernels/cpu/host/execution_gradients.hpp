@@ -59,8 +59,8 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   const bool reversed = context.settings.interval <= 0 && !prepared.keep;
   double* drift = out.drift + (unit.first - out.first);
   if (reversed && !shape.start.empty()) {
-    kernels.start_distances(start_rows(), worker.start_sums.template as<Real>(), state, prepared.psi_end, unit.count,
-                            drift);
+    kernels.start_distances(start_rows(), start_tables + table_stride() * std::size_t(u), state, prepared.psi_end,
+                            unit.count, drift);
   } else if (reversed && product_start(u)) {
     Real* numbers = worker.observe.template as<Real>();
     kernels.product_distances(state, shape.row_bits, numbers, numbers + lanes, prepared.psi_end, lane_bits, unit.count,

@@ -16,21 +16,24 @@ template <class Real> int Execution<Real>::start_sections(const StartRows& at) c
   return shape.share_bits || !shape.resident ? std::min(1 << std::min(at.high_bits, 10), kSections) : 1;
 }
 
-// Factors of all units, for the angles of their samples.
+// Factors of all units, for the angles of their samples, and tables of their products.
 template <class Real> void Execution<Real>::load_start() {
   const std::size_t samples = lanes >> lane_bits, pairs = std::size_t(shape.start_pairs);
-  const std::size_t vectors = (pairs * samples + lanes - 1) / lanes, of_unit = start_stride() + factor_stride();
+  const std::size_t vectors = (pairs * samples + lanes - 1) / lanes, of_unit = start_stride() + factor_stride() + table_stride();
   worker.start.reserve((of_unit * std::size_t(units) + 2 * lanes * vectors) * sizeof(Real) +
                        lanes * vectors * sizeof(double));
   start_cos_sin = worker.start.template as<Real>();
   start_factors = start_cos_sin + start_stride() * std::size_t(units);
-  Real* packed = start_factors + factor_stride() * std::size_t(units);
+  start_tables = start_factors + factor_stride() * std::size_t(units);
+  Real* packed = start_tables + table_stride() * std::size_t(units);
   double* half = reinterpret_cast<double*>(packed + 2 * lanes * vectors);
   for (int u = 0; u < units; u++) {
     Real* cos_sin_of_unit = start_cos_sin + start_stride() * std::size_t(u);
     if (pairs) load_start(u, half, lane_bits ? packed : cos_sin_of_unit);
-    kernels.start_factors(prepared.start_rotations.data(), prepared.start_rotations.size(), shape.n_qubits, cos_sin_of_unit,
-                          start_factors + factor_stride() * std::size_t(u));
+    Real* factors = start_factors + factor_stride() * std::size_t(u);
+    kernels.start_factors(prepared.start_rotations.data(), prepared.start_rotations.size(), shape.n_qubits,
+                          cos_sin_of_unit, factors);
+    kernels.start_tables(start_rows(), factors, start_tables + table_stride() * std::size_t(u));
   }
 }
 
@@ -68,9 +71,7 @@ template <class Real> void Execution<Real>::load_start(int u, double* half, Real
 
 template <class Real> void Execution<Real>::write_start(int u, char* state) {
   const StartRows at = start_rows();
-  worker.start_sums.reserve(2 * lanes * at.table_size() * sizeof(Real));
-  Real* tables = worker.start_sums.template as<Real>();
-  kernels.start_tables(at, start_factors + factor_stride() * std::size_t(u), tables);
+  const Real* tables = start_tables + table_stride() * std::size_t(u);
   const std::size_t high = std::size_t(1) << at.high_bits;
   if (start_sections(at) == 1) return kernels.start_state(at, tables, 0, high, state);
   each_section(high, [&](int section, int n, Worker&) {
@@ -78,19 +79,17 @@ template <class Real> void Execution<Real>::write_start(int u, char* state) {
   });
 }
 
-// v of every one to its accumulators, where gradients are wanted; the tables stay for the drift.
+// v to its accumulators, where gradients are wanted.
 template <class Real> void Execution<Real>::start_backward(int u, Real* accumulators, bool samples) {
+  if (!shape.start_measured[samples]) return;
   const StartRows at = start_rows();
   const std::size_t high = std::size_t(1) << at.high_bits, low = std::size_t(1) << at.low_bits;
   const int sections = start_sections(at);
-  const std::size_t amplitudes = at.table_size() + high + low * std::size_t(sections);
-  worker.start_sums.reserve(2 * lanes * amplitudes * sizeof(Real) + factor_stride() * sizeof(Real));
-  Real* tables = worker.start_sums.template as<Real>();
-  Real *m = tables + 2 * lanes * at.table_size(), *n = m + 2 * lanes * high;
+  worker.start_sums.reserve((2 * lanes * (high + low * std::size_t(sections)) + factor_stride()) * sizeof(Real));
+  Real *m = worker.start_sums.template as<Real>(), *n = m + 2 * lanes * high;
   Real* environments = n + 2 * lanes * low * std::size_t(sections);
   Real* factors = start_factors + factor_stride() * std::size_t(u);
-  kernels.start_tables(at, factors, tables);
-  if (!shape.start_measured && !(samples && shape.start_sampled)) return;
+  const Real* tables = start_tables + table_stride() * std::size_t(u);
   const char* of_unit = bra + bra_stride * std::size_t(u);
   if (sections == 1) kernels.start_contract(at, tables, 0, high, of_unit, m, n);
   else each_section(high, [&](int section, int count, Worker&) {
@@ -98,7 +97,7 @@ template <class Real> void Execution<Real>::start_backward(int u, Real* accumula
                            n + 2 * lanes * low * std::size_t(section));
   });
   kernels.start_environments(at, factors, tables, m, n, sections, environments);
-  kernels.start_gradients(prepared.start_rotations.data(), prepared.start_rotations.size(),
+  kernels.start_gradients(prepared.start_rotations.data(), prepared.start_rotations.size(), samples,
                           start_cos_sin + start_stride() * std::size_t(u), factors, environments, accumulators);
 }
 

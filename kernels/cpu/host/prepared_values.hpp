@@ -108,6 +108,7 @@ template <class Real> void PreparedShape<Real>::prepare_start(const double* shar
     one.cosine = Real(runs.cosine[from.gate_run]), one.sine = Real(runs.sine[from.gate_run]) * one.sign;
     one.phase_cosine = Real(cosine[i]), one.phase_sine = Real(sine[i]);
     one.accumulator = std::uint32_t(from.accumulator);
+    std::copy_n(from.wanted, 2, one.wanted), std::copy_n(from.before, 2, one.before);
   }
 }
 

@@ -48,7 +48,7 @@ class Shape {
   bool plain_initial = true;       // their row masks are the address bits in order
   std::vector<StartRotationShape> start;   // the product start of a plan that has one; `initial` is then empty
   int start_pairs = 0;             // per-sample angles of it
-  bool start_measured = false, start_sampled = false;  // whether shared, per-sample gradients are wanted there
+  bool start_measured[2] = {};     // whether any v is wanted there: [with gradients of per-sample angles]
   int start_low_bits = 0;
   RowTable start_rows{};
   std::vector<RotationGroup> groups;

@@ -75,7 +75,8 @@ struct StartRotationShape {
   AngleData angle{};                            // of a per-sample rotation
   PhaseTerm phase;                              // shared
   std::vector<SampleTerm> sample_terms;
-  int accumulator = 0;                          // v_x, v_y, v_z; 0: no gradient wanted
+  int accumulator = 0;                          // v_x, v_y, v_z
+  bool wanted[2] = {}, before[2] = {};          // as in StartRotation
 };
 
 struct DiagonalShape {

@@ -17,24 +17,27 @@ void Shape::add_start(const PlanData& plan, const GateRuns& gate_runs) {
     one.bit = data.bit, one.gate_run = data.gate_run, one.flip = data.flip;
     const GateRunData& run = plan.gate_runs[data.gate_run];
     const bool trained = gate_runs.trainable(data.gate_run);
-    bool wanted = trained || data.sample_count;
+    one.wanted[0] = trained && !run.per_sample;
     if (run.per_sample) one.sample_rotation = start_pairs++, one.angle = plan.angles[run.first];
     if (data.sample_count) one.sample_phase = start_pairs++;
-    start_sampled = start_sampled || (run.per_sample && trained) || data.sample_count;
-    start_measured = start_measured || (trained && !run.per_sample);
     for (int i = data.first; i < data.first + data.count; i++) {
       const TermData& t = plan.terms[i];
       one.phase.constant += t.sign * t.offset;
       if (t.source == kConstant) continue;
       const int raw_row = t.source == kSlot ? row++ : -1;
       one.phase.sources.push_back({t.source, t.index, t.sign * t.coefficient, raw_row});
-      if (raw_row >= 0) wanted = start_measured = true;
+      if (raw_row >= 0) one.wanted[0] = true;
     }
     for (int i = data.sample_first; i < data.sample_first + data.sample_count; i++) {
       const TermData& t = plan.terms[i];
       one.sample_terms.push_back({PhaseTerm(t.mask), t.index, t.sign * t.coefficient, t.sign * t.offset});
     }
-    if (wanted) one.accumulator = n_accumulators, n_accumulators += 3;
+    one.wanted[1] = one.wanted[0] || trained || data.sample_count;
+    for (const bool samples : {false, true}) start_measured[samples] = start_measured[samples] || one.wanted[samples];
+    if (one.wanted[1]) one.accumulator = n_accumulators, n_accumulators += 3;
+    if (!start.empty() && start.back().bit == data.bit)
+      for (const bool samples : {false, true})
+        one.before[samples] = start.back().before[samples] || start.back().wanted[samples];
     const int v_y = one.accumulator + 1, v_z = one.accumulator + 2;
     const Measured flipped = data.flip ? Measured::kMinusStart : Measured::kStart;
     if (trained && run.per_sample) {

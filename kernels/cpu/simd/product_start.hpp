@@ -182,13 +182,15 @@ void start_environments(const qmltrain::StartRows& rows, const Real* factors, co
   }
 }
 
-// v of every rotation; factors and environments are un-applied.
+// v where it is wanted, with or without the gradients of per-sample angles; factors and environments are un-applied as
+// far as that takes.
 template <class Real>
-void start_gradients(const qmltrain::StartRotation<Real>* rotations, std::size_t n, const Real* cos_sin, Real* factors,
-                     Real* environments, Real* accumulators) {
+void start_gradients(const qmltrain::StartRotation<Real>* rotations, std::size_t n, bool samples, const Real* cos_sin,
+                     Real* factors, Real* environments, Real* accumulators) {
   constexpr int W = Vector<Real>::lanes;
   for (std::size_t i = n; i-- > 0;) {
     const qmltrain::StartRotation<Real>& rotation = rotations[i];
+    if (!rotation.wanted[samples] && !rotation.before[samples]) continue;
     Amp<Real>*u = amplitudes(factors) + 2 * rotation.bit, *e = amplitudes(environments) + 2 * rotation.bit;
     if (rotation.sample_phase >= 0) {
       const Vec<Real> c = load_vector(cos_sin + 2 * W * rotation.sample_phase);
@@ -199,12 +201,13 @@ void start_gradients(const qmltrain::StartRotation<Real>* rotations, std::size_t
       turn_phase<Real>(u, splat(rotation.phase_cosine), splat(-rotation.phase_sine));
       turn_phase<Real>(e, splat(rotation.phase_cosine), splat(rotation.phase_sine));
     }
-    if (rotation.accumulator) {
+    if (rotation.wanted[samples]) {
       Real* to = accumulators + std::size_t(W) * rotation.accumulator;
       const Amp<Real> a = times<Real>(e[0], u[1]), b = times<Real>(e[1], u[0]);
       store_vector(to, a.im + b.im), store_vector(to + W, b.re - a.re);
       store_vector(to + 2 * W, times<Real>(e[0], u[0]).im - times<Real>(e[1], u[1]).im);
     }
+    if (!rotation.before[samples]) continue;
     Vec<Real> c = splat(rotation.cosine), s = splat(rotation.sine);
     if (rotation.sample_rotation >= 0) sample_pair(rotation, rotation.sample_rotation, cos_sin, c, s);
     turn<Real>(u, c, -s), turn<Real>(e, c, -s);

@@ -20,14 +20,16 @@ START = 4 + 8
 ROTATION, V, DIAGONAL = 2 + 4, 4, 4 + 8 + 2
 # Of a unit of samples, in multiply-adds of its vectors: factors, tables and environments, whatever the state. Measured
 # (4 to 12 qubits): below it the gates themselves are as fast.
-FIXED = 2000
+FIXED = 1000
+AS_MATRIX = 5  # circuits of so few qubits may run as one matrix, which has the first gates in it
 LANES = 16  # samples of a unit, or qubits in the place of samples
 
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
     """The plan with its mark, where the start saves more than it costs."""
     vectors = min(setting.samples, LANES) / LANES * (1 << plan.n_qubits)
-    return replace(plan, product_start=vectors * _saved(plan) > FIXED)
+    worth = plan.n_qubits > AS_MATRIX and vectors * _saved(plan) > FIXED
+    return replace(plan, product_start=worth)
 
 
 def _saved(plan: Plan) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
+from itertools import product
 
 
 def load_extension(path: str) -> None:
@@ -31,11 +33,15 @@ def main() -> None:
     from qmltrain.engines.cpu import CpuEngine, metric_lines
     from qmltrain.engines.protocol import EngineOptions, GradientOptions
     from qmltrain.engines.reference import ReferenceEngine
+    from qmltrain.fusion.compile import compile_plan
     from qmltrain.runs import metrics_log
     from tests.circuit.strategies import random_inputs
     from tests.engines.cases import hea
     from tests.engines.comparison import assert_close, run
     from tests.training.step_cases import StepCase, check_equal, encoding_cases, head_and_loss_cases
+
+    def with_start(circuit, strings):
+        return replace(compile_plan(circuit, strings), product_start=True)
 
     quick = sys.argv[2:] == ["quick"]
     modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
@@ -50,8 +56,9 @@ def main() -> None:
                 expected = run(ReferenceEngine(), circuit, strings, theta, x)
                 for precision in ("complex64", "complex128"):
                     for overrides in ((), (2, 0), (2, 2), (None, 0, 4), (None, 2, 4)):  # the last two: rows shared out
-                        for gradient in modes[:2] if quick else modes:
-                            options = EngineOptions(threads=2)
+                        planners = (compile_plan, with_start) if batch == 3 else (compile_plan,)
+                        for gradient, planner in product(modes[:2] if quick else modes, planners):
+                            options = EngineOptions(threads=2, planner=planner)
                             found = run(
                                 CpuEngine(*overrides),
                                 circuit,
@@ -69,8 +76,8 @@ def main() -> None:
         strings = (PauliString(0, 1), PauliString(255, 1))
         theta, x = random_inputs(circuit, 3)
         expected = run(ReferenceEngine(), circuit, strings, theta, x)
-        options = EngineOptions(threads=2)
-        for gradient in (GradientOptions("reversible"), modes[1]):
+        for gradient, planner in product((GradientOptions("reversible"), modes[1]), (compile_plan, with_start)):
+            options = EngineOptions(threads=2, planner=planner)
             found = run(
                 CpuEngine(None, lanes, 4), circuit, strings, theta, x, gradient=gradient, engine_options=options
             )

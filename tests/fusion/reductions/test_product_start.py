@@ -21,7 +21,7 @@ def reduced(circuit: Circuit, samples: int = 16):
 
 
 def test_it_is_taken_where_states_are_long_enough():
-    one_sample = [n for n in (1, 8, 12) if reduced(hea(n, 3), 1).product_start]
+    one_sample = [n for n in (1, 7, 12) if reduced(hea(n, 3), 1).product_start]
     many = [n for n in (1, 2, 5, 6, 12) if reduced(hea(n, 3), 64).product_start]
     assert (one_sample, many) == ([12], [6, 12])
 
