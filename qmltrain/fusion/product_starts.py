@@ -32,7 +32,7 @@ def split(plan: Plan) -> tuple[tuple[StartRotation, ...], Plan]:
     found: dict[int, list[StartRotation]] = {}
     moments = [Moment((), None)]
     for moment in plan.moments[1:]:
-        starting = [one for one in moment.rotations if _of_one_bit(one) and not one.pair_mask & touched]
+        starting = [one for one in moment.rotations if _may_start(plan, one) and not one.pair_mask & touched]
         rest = tuple(one for one in moment.rotations if one not in starting)
         for rotation in rest:
             touched |= rotation.pair_mask | rotation.parity_mask
@@ -63,8 +63,11 @@ def split(plan: Plan) -> tuple[tuple[StartRotation, ...], Plan]:
     return ordered, replace(plan, moments=tuple(moments), product_start=False)
 
 
-def _of_one_bit(rotation: Rotation) -> bool:
-    return rotation.pair_mask == rotation.parity_mask and rotation.pair_mask.bit_count() == 1
+def _may_start(plan: Plan, rotation: Rotation) -> bool:
+    """Whether it is of one bit, by shared angles or one per-sample angle."""
+    gate_run = plan.gate_runs[rotation.gate_run]
+    of_one_bit = rotation.pair_mask == rotation.parity_mask and rotation.pair_mask.bit_count() == 1
+    return of_one_bit and not (gate_run.per_sample and len(gate_run.rotations) > 1)
 
 
 def _append(moments: list[Moment], rotations: Sequence[Rotation], diagonal: Diagonal | None) -> None:
