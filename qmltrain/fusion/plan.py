@@ -151,8 +151,8 @@ class Plan:
     observables' string k.
 
     `product_start`: engines that can may take the one-qubit gates before anything entangles as the start
-    (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then there
-    is no such start; None where nobody chose: an engine may then have a rule of its own.
+    (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then
+    there is no such start; None where nobody chose: an engine may then have a rule of its own.
     """
 
     n_qubits: int

@@ -39,6 +39,6 @@ class EngineConfig(ConfigGroup):
     fusion: bool = option(True, "false: one gate per pass, to compare")
     reductions: list[str] | None = option(
         None,
-        f"work that no answer needs is left out (null: all, []: none): {', '.join(REDUCTIONS)}",
+        f"null: all; []: none; some of {', '.join(REDUCTIONS)}",
         NAMES_OF_REDUCTIONS,
     )
