@@ -15,7 +15,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose, cuts_of_progress, states_in_flight
 from qmltrain.engines.host_step import HostStep, check_addresses
-from qmltrain.engines.plan_values import PlanValues, TermTable
+from qmltrain.engines.plan_values import PlanValues, SampleRun, TermTable
 from qmltrain.engines.protocol import (
     BLOCK,
     DEFAULT_GRADIENT,
@@ -136,7 +136,7 @@ class InterpreterTape:
         self.step, self.program, self.angles = step, step.program, step.angles
         self.per_sample_BS = per_sample_BS
         program = self.program
-        self.beta_BQ = program.plan_values.per_sample_beta(per_sample_BS)
+        self.sample_angles = program.plan_values.sample_angles(per_sample_BS, self.angles)
         self.start: State = np.zeros((len(per_sample_BS), len(program.address)), dtype=program.dtype)
         if initial_BN is None:
             self.start[:, 0] = 1
@@ -169,8 +169,9 @@ class InterpreterTape:
         """RY(beta): bit 0 gets cos x0 - sin x1, bit 1 gets cos x1 + sin x0, with x_other at z ^ pair_mask."""
         program = self.program
         program.count.multiply_adds += R_MULTIPLY_ADDS * state.size
-        column = program.plan_values.per_sample_position.get(rotation.gate_run)
-        half = (self.angles.beta[rotation.gate_run] if column is None else self.beta_BQ[:, column, None]) / 2
+        run = program.plan_values.sample_runs.get(rotation.gate_run)
+        own = run and self.sample_angles.beta_BQ[:, run.position, None]
+        half = (self.angles.beta[rotation.gate_run] if own is None else own) / 2
         real = program.dtype.char.lower()  # complex64 -> f, complex128 -> d
         cosine = np.asarray(np.cos(half)).astype(real)
         sine = np.asarray(np.sin(half) * (-1 if inverse else 1)).astype(real)
@@ -188,7 +189,7 @@ class InterpreterTape:
         phases = self._walsh(shared, (shared.coefficients * self.angles.sources[shared.source] + shared.offsets)[None])
         if operation.per_sample:
             table = plan_values.per_sample_terms[operation.moment]
-            values = table.coefficients * self.per_sample_BS[:, table.source] + table.offsets
+            values = table.coefficients * self.sample_angles.sources[:, table.source] + table.offsets
             phases = phases + self._walsh(table, values)
         return np.exp(-0.5j * phases).astype(self.program.dtype)
 
@@ -295,17 +296,27 @@ class InterpreterTape:
             sign = self._z_sign(rotation.parity_mask, rotation.flip)
             v_y = np.sum(paired.real * sign, axis=1, dtype=np.float64)
             program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
-            if gate_run.per_sample:
-                position = plan_values.per_sample_position[rotation.gate_run]
-                slot = plan_values.per_sample_slots[position]
-                per_sample_BS[:, slot] += plan_values.per_sample_coefficients[position] * v_y
-                continue
-            raw_BR[:, 3 * rotation.gate_run + 1] = v_y
+            v_3B = np.zeros((3, len(state)))
+            v_3B[1] = v_y
             if not gate_run.real:
                 program.count.multiply_adds += V_PAIR_MULTIPLY_ADDS * state.size
-                raw_BR[:, 3 * rotation.gate_run] = np.sum(paired.imag, axis=1, dtype=np.float64)
+                v_3B[0] = np.sum(paired.imag, axis=1, dtype=np.float64)
                 assert w_BN is not None
-                raw_BR[:, 3 * rotation.gate_run + 2] = np.sum(w_BN * sign, axis=1, dtype=np.float64)
+                v_3B[2] = np.sum(w_BN * sign, axis=1, dtype=np.float64)
+            if gate_run.per_sample:
+                self._sample_run_gradients(plan_values.sample_runs[rotation.gate_run], v_3B, raw_BR, per_sample_BS)
+            else:
+                raw_BR[:, 3 * rotation.gate_run : 3 * rotation.gate_run + 3] = v_3B.T
+
+    def _sample_run_gradients(
+        self, run: SampleRun, v_3B: FloatArray, raw_BR: FloatArray, per_sample_BS: FloatArray
+    ) -> None:
+        along_kB = self.program.plan_values.along_sample_run(run, self.sample_angles, v_3B)
+        for k, (column, row) in enumerate(zip(run.columns, run.raw_rows, strict=True)):
+            if row >= 0:
+                raw_BR[:, row] = along_kB[k]
+            elif column < per_sample_BS.shape[1]:
+                per_sample_BS[:, column] += run.coefficients[k] * along_kB[k]
 
     def _w(self, state: State, bra: State) -> FloatArray:
         self.program.count.multiply_adds += W_MULTIPLY_ADDS * state.size
@@ -324,5 +335,6 @@ class InterpreterTape:
             if row >= 0:
                 raw_BR[:, row] = sums_BN[:, mask]
         table = plan_values.per_sample_terms[operation.moment]
-        for k, mask in enumerate(table.masks):
-            per_sample_BS[:, table.source[k]] += table.coefficients[k] * sums_BN[:, mask]
+        for k, (mask, slot) in enumerate(zip(table.masks, table.slots, strict=True)):
+            if slot >= 0:
+                per_sample_BS[:, slot] += table.coefficients[k] * sums_BN[:, mask]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.fusion.plan import AffineAngle, EulerAngle, Plan, Term
+from qmltrain.fusion.plan import EulerAngle, GateRun, Plan, Term
 
 IntArray = NDArray[np.int64]
 _AXIS = {"x": 0, "y": 1, "z": 2}
@@ -50,6 +50,16 @@ class _Composed:
     quaternion: FloatArray
     gamma: FloatArray
 
+    @property
+    def alpha(self) -> FloatArray:
+        w, _, _, z = self.quaternion
+        return np.asarray(2 * np.arctan2(z, w) - self.gamma)
+
+    @property
+    def beta(self) -> FloatArray:
+        w, x, y, z = self.quaternion
+        return np.asarray(2 * np.arctan2(np.sqrt(x * x + y * y), np.sqrt(w * w + z * z)))
+
 
 @dataclass(frozen=True)
 class SharedAngles:
@@ -66,11 +76,36 @@ class SharedAngles:
 
 
 @dataclass(frozen=True)
+class SampleRun:
+    """A per-sample gate run of k rotations. `columns` (k,) of its angles in per_sample_BS, shared_S and a zero side by
+    side; `raw_rows` (k,) of its shared angles among the raw sums, else -1. `position`: its number among such runs."""
+
+    position: int
+    axes: tuple[int, ...]
+    columns: IntArray
+    coefficients: FloatArray
+    offsets: FloatArray
+    raw_rows: IntArray
+    real: bool
+
+
+@dataclass(frozen=True)
+class SampleAngles:
+    """Beta of every per-sample gate run (B, Q), and what the per-sample `TermTable`s index: per_sample_BS, alpha_BQ,
+    gamma_BQ side by side. `composed` has an entry per run, None where it is real."""
+
+    beta_BQ: FloatArray
+    sources: FloatArray
+    composed: tuple[_Composed | None, ...]
+
+
+@dataclass(frozen=True)
 class TermTable:
     """Terms of one D as arrays: angle = coefficient * sources[source] + offset, the sign included.
 
-    `sources` are shared_S, then alpha, then gamma of all gate runs, then one zero - or, for per-sample terms, the
-    columns of per_sample_BS. `gradient_rows` are rows of the raw sums (shared slot terms only, else -1).
+    `sources` are shared_S, then alpha, then gamma of all gate runs, then one zero - or, for per-sample terms, those of
+    `SampleAngles`. `gradient_rows` are rows of the raw sums (shared slot terms only, else -1). `slots`: columns of
+    per_sample_BS, -1 for alpha and gamma (per-sample terms only).
     """
 
     masks: IntArray
@@ -78,21 +113,19 @@ class TermTable:
     coefficients: FloatArray
     offsets: FloatArray
     gradient_rows: IntArray
+    slots: IntArray
 
 
 class PlanValues:
-    """Index arrays of a plan, made once; `n_raw` raw sums: 3 per gate run (v), then 1 per shared slot term of a D."""
+    """Index arrays of a plan, made once; `n_raw` raw sums: 3 per gate run (v), then 1 per shared slot term of a D, then
+    1 per shared angle of a per-sample gate run."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.n_gate_runs = len(plan.gate_runs)
         self.groups = self._groups()
-        per_sample = [(i, one.rotations[0].angle) for i, one in enumerate(plan.gate_runs) if one.per_sample]
-        self.per_sample_gate_runs = np.array([i for i, _ in per_sample], dtype=np.int64)
-        self.per_sample_slots = np.array([a.slot for _, a in per_sample], dtype=np.int64)
-        self.per_sample_coefficients = np.array([a.coefficient for _, a in per_sample])
-        self.per_sample_offsets = np.array([a.offset for _, a in per_sample])
-        self.per_sample_position = {int(i): k for k, i in enumerate(self.per_sample_gate_runs)}
+        per_sample = [number for number, one in enumerate(plan.gate_runs) if one.per_sample]
+        position = {number: k for k, number in enumerate(per_sample)}
         self.n_raw = 3 * self.n_gate_runs
         self._slot_rows: list[tuple[int, int, float]] = []  # raw row, slot, factor
         self.shared_terms: dict[int, TermTable] = {}  # by moment of the D
@@ -100,7 +133,8 @@ class PlanValues:
         for diagonal in (moment.diagonal for moment in plan.moments):
             if diagonal is not None:
                 self.shared_terms[diagonal.moment] = self._shared_table(diagonal.shared)
-                self.per_sample_terms[diagonal.moment] = _per_sample_table(diagonal.per_sample)
+                self.per_sample_terms[diagonal.moment] = self._per_sample_table(diagonal.per_sample, position)
+        self.sample_runs = {number: self._sample_run(k, plan.gate_runs[number]) for number, k in position.items()}
         rows = self._slot_rows
         self._term_rows = np.array([r for r, _, _ in rows], dtype=np.int64)
         self._term_slots = np.array([s for _, s, _ in rows], dtype=np.int64)
@@ -148,7 +182,25 @@ class PlanValues:
                     self._slot_rows.append((row, angle.slot, term.sign * angle.coefficient))
                     self.n_raw += 1
             gradient_rows.append(row)
-        return _table(terms, source, coefficients, offsets, gradient_rows)
+        return _table(terms, source, coefficients, offsets, gradient_rows, [-1] * len(terms))
+
+    def _per_sample_table(self, terms: tuple[Term, ...], position: dict[int, int]) -> TermTable:
+        n_slots, count = self.plan.n_per_sample_slots, len(position)
+        source, coefficients, offsets, slots = [], [], [], []
+        for term in terms:
+            angle = term.angle
+            if isinstance(angle, EulerAngle):
+                source.append(n_slots + position[angle.gate_run] + (count if angle.which == "gamma" else 0))
+                coefficients.append(float(term.sign))
+                offsets.append(0.0)
+                slots.append(-1)
+                continue
+            assert angle.slot is not None, "per-sample terms carry a slot"
+            source.append(angle.slot)
+            coefficients.append(term.sign * angle.coefficient)
+            offsets.append(term.sign * angle.offset)
+            slots.append(angle.slot)
+        return _table(terms, source, coefficients, offsets, [-1] * len(terms), slots)
 
     def shared_angles(self, shared_S: FloatArray) -> SharedAngles:
         """Everything that a step needs of its shared slots (S,)."""
@@ -162,17 +214,59 @@ class PlanValues:
                 composed.append(None)
                 continue
             one = _compose(group.axes, angles)
-            w, x, y, z = one.quaternion
-            alpha[group.gate_runs] = 2 * np.arctan2(z, w) - one.gamma
-            beta[group.gate_runs] = 2 * np.arctan2(np.sqrt(x * x + y * y), np.sqrt(w * w + z * z))
+            alpha[group.gate_runs], beta[group.gate_runs] = one.alpha, one.beta
             gamma[group.gate_runs] = one.gamma
             composed.append(one)
         sources = np.concatenate([shared_S, alpha, gamma, [0.0]])
         return SharedAngles(values[:-1], alpha, beta, gamma, sources, tuple(composed))
 
-    def per_sample_beta(self, per_sample_BS: FloatArray) -> FloatArray:
-        """(B, Q) angles of the per-sample R's, in the order of `per_sample_gate_runs`."""
-        return self.per_sample_coefficients * per_sample_BS[:, self.per_sample_slots] + self.per_sample_offsets
+    def _sample_run(self, position: int, gate_run: GateRun) -> SampleRun:
+        shared = self.plan.n_per_sample_slots
+        columns, rows = [], []
+        for angle in (rotation.angle for rotation in gate_run.rotations):
+            row = -1
+            if angle.slot is None:
+                columns.append(shared + self.plan.n_shared_slots)
+            elif angle.per_sample:
+                columns.append(angle.slot)
+            else:
+                columns.append(shared + angle.slot)
+                row = self.n_raw
+                self._slot_rows.append((row, angle.slot, angle.coefficient))
+                self.n_raw += 1
+            rows.append(row)
+        return SampleRun(
+            position,
+            tuple(_AXIS[rotation.axis] for rotation in gate_run.rotations),
+            np.array(columns, dtype=np.int64),
+            np.array([rotation.angle.coefficient for rotation in gate_run.rotations]),
+            np.array([rotation.angle.offset for rotation in gate_run.rotations]),
+            np.array(rows, dtype=np.int64),
+            gate_run.real,
+        )
+
+    def sample_angles(self, per_sample_BS: FloatArray, shared: SharedAngles) -> SampleAngles:
+        """Everything that a chunk needs of its per-sample slots (B, S')."""
+        batch, count = len(per_sample_BS), len(self.sample_runs)
+        alpha_BQ, beta_BQ, gamma_BQ = (np.zeros((batch, count)) for _ in range(3))
+        rows = np.broadcast_to(np.append(shared.shared_S, 0.0), (batch, self.plan.n_shared_slots + 1))
+        values = np.concatenate([per_sample_BS, rows], axis=1)
+        composed: list[_Composed | None] = []
+        for run in self.sample_runs.values():
+            angles_kB = (run.coefficients * values[:, run.columns] + run.offsets).T
+            if run.real:
+                beta_BQ[:, run.position] = angles_kB.sum(axis=0)
+                composed.append(None)
+                continue
+            one = _compose(run.axes, angles_kB)
+            alpha_BQ[:, run.position], beta_BQ[:, run.position] = one.alpha, one.beta
+            gamma_BQ[:, run.position] = one.gamma
+            composed.append(one)
+        return SampleAngles(beta_BQ, np.concatenate([per_sample_BS, alpha_BQ, gamma_BQ], axis=1), tuple(composed))
+
+    def along_sample_run(self, run: SampleRun, angles: SampleAngles, v_3B: FloatArray) -> FloatArray:
+        """(k, B): d energy / d angle of each rotation, from v of every sample."""
+        return _along_axes(run.axes, angles.composed[run.position], v_3B)
 
     def slot_gradient(self, raw_R: FloatArray, angles: SharedAngles) -> FloatArray:
         """Raw sums (n_raw,) or (B, n_raw) -> gradients of the shared slots (S,) or (B, S)."""
@@ -183,20 +277,9 @@ class PlanValues:
         gradient: FloatArray = np.bincount(self._term_slots, of_terms, minlength=slots).astype(np.float64)
         v_3R = np.ascontiguousarray(raw_R[: 3 * self.n_gate_runs].reshape(self.n_gate_runs, 3).T)
         for group, composed in zip(self.groups, angles.composed, strict=True):
-            along = _along_axes(group, composed, v_3R[:, group.gate_runs]) * group.coefficients
+            along = _along_axes(group.axes, composed, v_3R[:, group.gate_runs]) * group.coefficients
             gradient = gradient + np.bincount(group.slots.ravel(), along.ravel(), minlength=slots + 1)[:slots]
         return gradient
-
-
-def _per_sample_table(terms: tuple[Term, ...]) -> TermTable:
-    source, coefficients, offsets = [], [], []
-    for term in terms:
-        angle = term.angle
-        assert isinstance(angle, AffineAngle) and angle.slot is not None, "per-sample terms carry a slot"
-        source.append(angle.slot)
-        coefficients.append(term.sign * angle.coefficient)
-        offsets.append(term.sign * angle.offset)
-    return _table(terms, source, coefficients, offsets, [-1] * len(terms))
 
 
 def _table(
@@ -205,6 +288,7 @@ def _table(
     coefficients: Sequence[float],
     offsets: Sequence[float],
     gradient_rows: Sequence[int],
+    slots: Sequence[int],
 ) -> TermTable:
     return TermTable(
         np.array([term.mask for term in terms], dtype=np.int64),
@@ -212,6 +296,7 @@ def _table(
         np.array(coefficients, dtype=np.float64),
         np.array(offsets, dtype=np.float64),
         np.array(gradient_rows, dtype=np.int64),
+        np.array(slots, dtype=np.int64),
     )
 
 
@@ -238,19 +323,19 @@ def _compose(axes: tuple[int, ...], angles: FloatArray) -> _Composed:
     return _Composed(cosine, sine, q, np.arctan2(z, w) - np.arctan2(x, y))
 
 
-def _along_axes(group: _Group, composed: _Composed | None, v_3R: FloatArray) -> FloatArray:
+def _along_axes(axes: tuple[int, ...], composed: _Composed | None, v_3R: FloatArray) -> FloatArray:
     """(k, Q): axis_k . v for each rotation of each gate run.
 
     With W_k the rotations k, k+1, ... of the gate run, P_k stands as RZ(-gamma) W_k P_k W_k^dagger RZ(gamma) at the
     point where v was taken; so rotate v the other way, once per rotation, going back in time.
     """
     if composed is None:  # y rotations alone
-        return np.broadcast_to(v_3R[1], group.slots.shape)
+        return np.broadcast_to(v_3R[1], (len(axes), v_3R.shape[1]))
     result = np.empty_like(composed.cosine)
     v = _rotate(2, np.cos(composed.gamma), np.sin(composed.gamma), v_3R)  # v right after the last gate
     c, s = composed.cosine, composed.sine
-    for k in range(len(group.axes) - 1, -1, -1):
-        axis = group.axes[k]
+    for k in range(len(axes) - 1, -1, -1):
+        axis = axes[k]
         result[k] = v[axis]  # a rotation commutes with its own generator
         if k:
             v = _rotate(axis, 1 - 2 * s[k] * s[k], -2 * s[k] * c[k], v)

@@ -9,9 +9,10 @@ from qmltrain.fusion.lowering import lower
 from qmltrain.fusion.plan import PhysicalString, Plan
 
 
-def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
-    """The Plan of `circuit`, measured in `strings`. Deterministic; 20 qubits x 1,000 layers take a few seconds."""
-    lowered = lower(circuit)
+def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...], *, sample_angles: bool = False) -> Plan:
+    """The Plan of `circuit`, measured in `strings`. Deterministic; 20 qubits x 1,000 layers take a few seconds.
+    `sample_angles` as in Plan."""
+    lowered = lower(circuit, sample_angles)
     return Plan(
         n_qubits=circuit.n_qubits,
         amplitude_encoded=circuit.amplitude_encoded,
@@ -20,6 +21,7 @@ def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
         strings=tuple(physical_string(string, lowered.frame) for string in strings),
         n_shared_slots=len(circuit.slots.shared),
         n_per_sample_slots=len(circuit.slots.per_sample),
+        sample_angles=sample_angles,
     )
 
 

@@ -2,7 +2,8 @@
 
 CX, X and SWAP are absorbed into address masks. Consecutive one-qubit gates of shared angles become one gate run
 U = RZ(gamma) RY(beta) RZ(alpha); its RZs join the neighbouring D. A per-sample RX(x) is RZ(-pi/2) RY(x) RZ(pi/2) with
-constant RZs; a per-sample RZ is a phase term. Two items commute exactly when their Pauli operators X^m Z^r do, that is
+constant RZs; a per-sample RZ is a phase term. With `merges`, gate runs hold per-sample angles too, where that saves
+enough rotations. Two items commute exactly when their Pauli operators X^m Z^r do, that is
 when parity(m1 & r2) == parity(m2 & r1). So the CZ ring of a layer is one D.
 """
 
@@ -52,9 +53,9 @@ class Lowered:
     frame: Frame
 
 
-def lower(circuit: Circuit) -> Lowered:
-    """Lower `circuit`; gates keep their order wherever they do not commute."""
-    lowering = _Lowering(circuit.n_qubits)
+def lower(circuit: Circuit, merges: bool = False) -> Lowered:
+    """Lower `circuit`; gates keep their order wherever they do not commute. `merges`: of per-sample angles."""
+    lowering = _Lowering(circuit.n_qubits, merges)
     references = circuit.slots.reference
     for gate in circuit.gates:
         lowering.gate(gate, tuple(slot_angle(angle, references) for angle in gate.angles))
@@ -70,8 +71,9 @@ def slot_angle(angle: Angle, references: dict[Angle, SlotReference]) -> AffineAn
 
 
 class _Lowering:
-    def __init__(self, n_qubits: int) -> None:
+    def __init__(self, n_qubits: int, merges: bool) -> None:
         self.n_qubits = n_qubits
+        self.merges = merges
         self.frame = Frame(n_qubits)
         self.gate_runs: list[GateRun] = []
         self.moments = [_OpenMoment()]
@@ -93,18 +95,25 @@ class _Lowering:
         return Lowered(tuple(self.gate_runs), tuple(moments), self.frame)
 
     def _rotate(self, primitive: Rotate) -> None:
-        qubit, angle = primitive.qubit, primitive.angle
-        if not angle.per_sample:
-            self.open[qubit].append(AxisRotation(primitive.axis, angle))
-        elif primitive.axis == "z":
-            self._phase(Phase((qubit,), angle))
+        rotation = AxisRotation(primitive.axis, primitive.angle)
+        if self.merges or not primitive.angle.per_sample:
+            self.open[primitive.qubit].append(rotation)
         else:
-            if primitive.axis == "x":
-                self.open[qubit].append(AxisRotation("z", constant(pi / 2)))
+            self._rotate_apart(primitive.qubit, rotation)
+
+    def _rotate_apart(self, qubit: int, rotation: AxisRotation) -> None:
+        """A per-sample rotation as a gate run of its own."""
+        angle = rotation.angle
+        if rotation.axis == "z":
             self._close(qubit)
-            self._emit_rotation(qubit, GateRun(qubit, (AxisRotation("y", angle),), per_sample=True, real=True))
-            if primitive.axis == "x":
-                self.open[qubit].append(AxisRotation("z", constant(-pi / 2)))
+            self._emit_term(1 << qubit, angle)
+            return
+        if rotation.axis == "x":
+            self.open[qubit].append(AxisRotation("z", constant(pi / 2)))
+        self._close(qubit)
+        self._emit_rotation(qubit, GateRun(qubit, (AxisRotation("y", angle),), per_sample=True, real=True))
+        if rotation.axis == "x":
+            self.open[qubit].append(AxisRotation("z", constant(-pi / 2)))
 
     def _phase(self, primitive: Phase) -> None:
         logical = 0
@@ -138,13 +147,37 @@ class _Lowering:
             for rotation in rotations:
                 self._emit_term(1 << qubit, rotation.angle)
             return
+        if any(r.angle.per_sample for r in rotations):
+            self._close_samples(qubit, rotations)
+        else:
+            self._emit_run(qubit, rotations, per_sample=False)
+
+    def _close_samples(self, qubit: int, rotations: list[AxisRotation]) -> None:
+        """A gate run with per-sample angles: merged, but for z at its ends, or each of those angles by itself."""
+        turning = [k for k, r in enumerate(rotations) if r.axis != "z"]
+        first, last = turning[0], turning[-1] + 1
+        if _merging_pays(rotations[first:last]):
+            for rotation in rotations[:first]:
+                self._emit_term(1 << qubit, rotation.angle)
+            self._emit_run(qubit, rotations[first:last], per_sample=True)
+            for rotation in rotations[last:]:
+                self._emit_term(1 << qubit, rotation.angle)
+            return
+        for rotation in rotations:
+            if rotation.angle.per_sample:
+                self._rotate_apart(qubit, rotation)
+            else:
+                self.open[qubit].append(rotation)
+        self._close(qubit)
+
+    def _emit_run(self, qubit: int, rotations: list[AxisRotation], per_sample: bool) -> None:
         real = all(r.axis == "y" for r in rotations)
         number = len(self.gate_runs)
         if not real:
-            self._emit_term(1 << qubit, EulerAngle(number, "alpha"))
-        self._emit_rotation(qubit, GateRun(qubit, tuple(rotations), per_sample=False, real=real))
+            self._emit_term(1 << qubit, EulerAngle(number, "alpha"), per_sample)
+        self._emit_rotation(qubit, GateRun(qubit, tuple(rotations), per_sample, real))
         if not real:
-            self._emit_term(1 << qubit, EulerAngle(number, "gamma"))
+            self._emit_term(1 << qubit, EulerAngle(number, "gamma"), per_sample)
 
     def _emit_rotation(self, qubit: int, gate_run: GateRun) -> None:
         frame, moments = self.frame, self.moments
@@ -167,7 +200,7 @@ class _Lowering:
                 return index + 1
         return 1
 
-    def _emit_term(self, logical_mask: int, angle: AffineAngle | EulerAngle) -> None:
+    def _emit_term(self, logical_mask: int, angle: AffineAngle | EulerAngle, of_sample: bool = False) -> None:
         mask, flipped = self.frame.physical_parity(logical_mask)
         sign = -1 if flipped else 1
         moment = self.moments[0]
@@ -178,7 +211,26 @@ class _Lowering:
         moment.masks.add(mask)
         if isinstance(angle, AffineAngle) and angle.slot is None:
             moment.constants[mask] = moment.constants.get(mask, 0.0) + sign * angle.offset
-        elif isinstance(angle, AffineAngle) and angle.per_sample:
+        elif of_sample or (isinstance(angle, AffineAngle) and angle.per_sample):
             moment.per_sample.append(Term(mask, sign, angle))
         else:
             moment.shared.append(Term(mask, sign, angle))
+
+
+def _merging_pays(rotations: list[AxisRotation]) -> bool:
+    """Whether one per-sample R (and per-sample phases around it) is to take the place of those R that `rotations`,
+    which neither begin nor end with z, are else: one for each per-sample x or y, one for each stretch of shared ones
+    between per-sample angles. One of each is left as it is: a shared R costs less than what merging adds (measured).
+    """
+    own = shared = 0
+    in_stretch = False
+    for rotation in rotations:
+        if rotation.angle.per_sample:
+            own += rotation.axis != "z"
+            in_stretch = False
+        elif rotation.axis != "z" and not in_stretch:
+            shared += 1
+            in_stretch = True
+    if all(rotation.axis == "y" for rotation in rotations):
+        return own + shared > 1
+    return own + shared > 2 or own > 1

@@ -41,8 +41,9 @@ class GateRun:
     """Consecutive one-qubit gates, in time order, multiplied to U = RZ(gamma) RY(beta) RZ(alpha) up to a phase.
 
     A shared gate run holds any rotations of shared or constant angles. A per-sample one holds exactly one rotation,
-    about y: beta is its angle, alpha and gamma are zero. `real` (only y rotations): alpha and gamma are zero
-    whatever the angles, and no term of them is in the plan.
+    about y: beta is its angle, alpha and gamma are zero; where the plan has `sample_angles`, it may hold any rotations
+    of per-sample, shared or constant angles. `real` (only y rotations): alpha and gamma are zero whatever the angles,
+    and no term of them is in the plan.
     """
 
     qubit: int
@@ -57,7 +58,7 @@ class GateRun:
 
     @property
     def needs_v_z(self) -> bool:
-        """v_z is wanted for trainable gate runs that are not real (per-sample ones are)."""
+        """v_z is wanted for trainable gate runs that are not real."""
         return self.is_trainable and not self.real
 
 
@@ -81,7 +82,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class EulerAngle:
-    """alpha (before the R) or gamma (after it) of shared gate run `gate_run`."""
+    """alpha (before the R) or gamma (after it) of gate run `gate_run`; per-sample where the run is."""
 
     gate_run: int
     which: Literal["alpha", "gamma"]
@@ -153,6 +154,8 @@ class Plan:
     `product_start`: engines that can may take the one-qubit gates before anything entangles as the start
     (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then
     there is no such start; None where nobody chose: an engine may then have a rule of its own.
+    `sample_angles`: gate runs with per-sample angles may be merged, and engines may take what is faster for them but
+    rounds differently (`qmltrain.fusion.reductions.sample_angles`).
     """
 
     n_qubits: int
@@ -164,6 +167,7 @@ class Plan:
     n_per_sample_slots: int
     product_start: bool = False
     shared_blocks: tuple[SharedBlock, ...] | None = None
+    sample_angles: bool = False
 
     @property
     def depth(self) -> int:
