@@ -27,7 +27,7 @@ namespace qmltrain {
 using Offset = std::size_t;
 
 constexpr int kMaxGroup = 4;        // rotations of a group
-constexpr int kMaxSampleGroup = 3;  // of a group of per-sample rotations
+constexpr int kMaxSampleGroup = 3;  // of a group of per-sample rotations (kCosSin)
 constexpr int kMaxMeasured = 4;     // of a group whose v is measured: 1, 2, or 4 as two pairs
 constexpr int kMaxRotatedBack = 2;  // of a group that is measured and rotated back
 constexpr int kMaxLaneBits = 4;     // qubits in the lanes
@@ -57,6 +57,9 @@ struct Operands {
   std::size_t psi_stride, bra_stride, cos_sin_stride, accumulator_stride;
   bool fresh;                // accumulators are written, not added to
 };
+
+// How a rotation is done: with t alone; with c and s of each lane; with them as three shears.
+enum RotationKind { kShared, kCosSin, kSheared, kRotationKinds };
 
 // R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles, (c x0 - s x1, c x1 + s x0) for per-sample ones.
 template <class Real>
@@ -171,6 +174,7 @@ struct SumTarget {
   std::uint64_t tile_parity;        // parity of (the tile's number & this): minus
 };
 
+constexpr int kMostProductTableBits = 18;  // of product_table
 constexpr int kMostProductBits = 14;  // of product_distances
 constexpr int kDistanceBits = 8;  // rows that distances are added up over in the precision of the state
 constexpr std::size_t product_scratch(int bits) {  // see Kernels::product_distances
@@ -215,7 +219,7 @@ struct Kernels {
   int lanes;
   int max_group;
   int max_measured;  // of a group that is measured and not rotated: 4 (shared, none across lanes), else 2
-  Rotate rotate[kMaxGroup + 1][2][2];          // [K][per-sample][lanes]
+  Rotate rotate[kMaxGroup + 1][kRotationKinds][2];       // [K][kind][lanes]
   RotateBack rotate_back[kMaxRotatedBack + 1][2][2][2];  // [K][per-sample][lanes][with v_x]
   RotateBack measure[kMaxMeasured + 1][2][2];         // [K][lanes][with v_x]: v only
   Diagonal diagonal[kDiagonalKinds][kMaxLaneBits + 1];          // [kind][lane rotations, k of lane bit k]
@@ -239,6 +243,12 @@ struct Kernels {
   // phases e^{-2 pi i a / 2^bits} from integer angles a, see simd/tables.hpp
   void (*scalar_table)(void* angles, int bits, Real scale, Real* table);
   void (*vector_table)(void* angles, int bits, int lane_bits, Real scale, Real* table);
+  void (*product_table)(const void* angles, int bits, const Real* shared, Real* table);
+  // gate runs with per-sample angles, see simd/sample_runs.hpp
+  void (*sample_euler)(std::size_t n, int count, const std::uint8_t* axes, const Real* gates, Real* rotations,
+                       void* alpha, void* gamma);
+  void (*sample_chain)(std::size_t n, int count, const std::uint8_t* axes, const Real* gates, const void* gamma,
+                       Real* v, Real* along);
   // out[k] += factor[k] * (sum over the first valid_lanes lanes of accumulator index[k]), with lane signs (lane_mask
   // nullptr: none)
   void (*sum_lanes)(const Real* accumulators, const std::uint32_t* index, const std::uint8_t* lane_mask,

@@ -19,22 +19,24 @@ int lanes(const std::string& set_name, const std::string& precision) {
 }
 
 // columns as written by qmltrain.engines.cpu.plan_arrays
-PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per_sample, Ints gate_runs,
-                   Ints angle_ints, Numbers angle_numbers, Ints passes, Ints basis, Ints operations, Ints rotations,
-                   Ints term_ints, Numbers term_numbers, Ints strings, Ints start) {
-  const bool columns = gate_runs.shape(1) == 4 && angle_ints.shape(1) == 2 && angle_numbers.shape(1) == 2 &&
+PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per_sample, bool sample_angles,
+                   Ints gate_runs, Ints angle_ints, Numbers angle_numbers, Ints passes, Ints basis, Ints operations,
+                   Ints rotations, Ints term_ints, Numbers term_numbers, Ints strings, Ints start) {
+  const bool columns = gate_runs.shape(1) == 4 && angle_ints.shape(1) == 3 && angle_numbers.shape(1) == 2 &&
                        passes.shape(1) == 4 && basis.shape(1) == 1 && operations.shape(1) == 5 &&
                        rotations.shape(1) == 4 && term_ints.shape(1) == 4 && term_numbers.shape(1) == 2 &&
                        strings.shape(1) == 4 && start.shape(1) == 7;
   expect(columns, "plan arrays have the wrong number of columns");
   PlanData p;
   p.n_qubits = n_qubits, p.amplitude_encoded = amplitude_encoded, p.n_shared = n_shared, p.n_per_sample = n_per_sample;
+  p.sample_angles = sample_angles;
   for (std::size_t i = 0; i < gate_runs.shape(0); i++) {
     const auto at = [&](std::size_t column) { return gate_runs(i, column); };
     p.gate_runs.push_back({at(0) != 0, at(1) != 0, int(at(2)), int(at(3))});
   }
   for (std::size_t i = 0; i < angle_ints.shape(0); i++)
-    p.angles.push_back({int(angle_ints(i, 0)), int(angle_ints(i, 1)), angle_numbers(i, 0), angle_numbers(i, 1)});
+    p.angles.push_back({int(angle_ints(i, 0)), int(angle_ints(i, 1)), angle_numbers(i, 0), angle_numbers(i, 1),
+                        angle_ints(i, 2) != 0});
   for (std::size_t i = 0; i < passes.shape(0); i++) {
     PassData pass{{}, int(passes(i, 2)), int(passes(i, 3))};
     for (std::int64_t j = passes(i, 0); j < passes(i, 0) + passes(i, 1); j++)

@@ -15,6 +15,7 @@
 #include "execution_observe.hpp"
 #include "execution_product.hpp"
 #include "execution_shares.hpp"
+#include "execution_samples.hpp"
 #include "execution_start.hpp"
 #include "prepared_calls.hpp"
 #include "prepared_shape.hpp"

@@ -1,7 +1,8 @@
 // Execution: units of samples side by side through one prepared shape, forward and backward.
 //
 //   execution.hpp             the class: what it works on, sections of a pass
-//   execution_start.hpp       angles and initial states
+//   execution_samples.hpp     per-sample angles and their gradients
+//   execution_start.hpp       initial states
 //   execution_product.hpp     a product start: written as a product, and its gradients
 //   execution_forward.hpp     forward
 //   execution_calls.hpp       one kernel call: what changes from tile to tile and unit to unit
@@ -61,13 +62,37 @@ template <class Real> struct Execution {
   Real* start_cos_sin = nullptr;              // the product start's per-sample pairs [pair][cos, sin][lane]
   Real* start_factors = nullptr;              // its factors, two complex vectors an address bit
   Real* start_tables = nullptr;               // products of them, see StartRows
-  std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0;
+  Real* merged = nullptr;                     // merged runs: [group](gates, alpha, gamma), see MergedPlace
+  std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0, merged_stride = 0;
 
   char* start() const { return stored(prepared.keep ? 0 : prepared.n_checkpoints); }
   char* end() const { return stored(prepared.stored_states() - 1); }
   char* stored(int i) const { return states + prepared.state_stride() * std::size_t(i); }
   int sample_of_lane(const Unit& unit, std::size_t lane) const {
     return unit.first + std::min(int(lane >> lane_bits), unit.count - 1);
+  }
+
+  // Vectors of (run, sample) of merged runs.
+  std::size_t merged_vectors(const MergedRuns& m) const {
+    return (m.runs.size() * (lanes >> lane_bits) + lanes - 1) / lanes;
+  }
+  // Of merged runs of unit u: cosines and sines of gates [rotation of the run][vector](cos, sin)[lane], integer angles.
+  struct MergedPlace { std::size_t vectors; Real* gates; IntegerAngle<Real>*alpha, *gamma; };
+  MergedPlace merged_place(int u, std::size_t group) const {
+    Real* at = merged + merged_stride * std::size_t(u);
+    for (std::size_t i = 0;; i++) {
+      const MergedRuns& m = shape.merged[i];
+      const std::size_t vectors = merged_vectors(m), numbers = lanes * vectors;
+      Real* angles = at + 2 * numbers * m.axes.size();
+      auto* alpha = reinterpret_cast<IntegerAngle<Real>*>(angles);
+      if (i == group) return {vectors, at, alpha, alpha + numbers};
+      at = angles + 2 * numbers;
+    }
+  }
+  // Scratch behind the angles of all units.
+  double* half_angles() const {
+    IntegerAngle<Real>* end = term_angles + lanes * n_sample_terms * std::size_t(units);
+    return reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(end) + 63) & ~std::uintptr_t(63));
   }
 
   // Operands of a call that works on psi or on the bra, or on both.
@@ -92,9 +117,18 @@ template <class Real> struct Execution {
     }
   }
 
-  // execution_start.hpp
+  // execution_samples.hpp
   void load_angles();
   void load_angles(int u);
+  void load_half(const Unit& unit, int angle_index, bool add, double* half) const;
+  void load_runs(int u, Real* rotations);
+  void load_merged(int u, Real* rotations);
+  void load_terms(int u);
+  void spread_rotation(const Real* packed, std::size_t place, Real* to) const;
+  void collect_merged(int u, const Real* accumulators, const Gradients& out, double* unit_sums, double* raw);
+  void add_lanes(const Real* from, int lane_mask, double factor, Real* to) const;
+
+  // execution_start.hpp
   void write_initial(int u, char* state);
   void load_initial(int u, int rotation, Real* cosine, Real* sine) const;
   void rotate_first(int rotation, const Real* cosine, const Real* sine, Real* first) const;

@@ -42,6 +42,7 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
         const double sum = sample_sum(prepared.raw_accumulator[r], prepared.raw_lane[r], i);
         raw[std::size_t(unit.first + i) * R + r] = prepared.raw_factor[r] * sum;
       }
+  if (!shape.merged.empty()) collect_merged(u, accumulators, out, unit_sums, raw);
   if (out.initial) {
     auto* to = static_cast<std::complex<Real>*>(out.initial);
     for (int i = 0; i < unit.count; i++)

@@ -1,81 +1,8 @@
-// Execution: what forward starts from: per-sample angles and initial states.
+// Execution: the states that forward starts from.
 #pragma once
 #include "execution.hpp"
 
 namespace qmltrain {
-
-template <class Real> void Execution<Real>::load_angles() {
-  if (!shape.start.empty()) load_start();
-  n_sample_rotations = shape.sample_angles().size(), n_sample_terms = 0;
-  cos_sin_stride = 2 * lanes * n_sample_rotations;
-  for (const DiagonalStage& stage : shape.stages) n_sample_terms += stage.diagonal.sample_terms.size();
-  if (!n_sample_rotations && !n_sample_terms) return;
-  const std::size_t reals = lanes * (4 * n_sample_rotations + n_sample_terms) * std::size_t(units);
-  const std::size_t half_angles = (lanes >> lane_bits) * n_sample_rotations + lanes;  // and as many cosines and sines
-  worker.unit_angles.reserve(reals * sizeof(Real) + 128 + (8 + 2 * sizeof(Real)) * half_angles);
-  const std::size_t numbers = cos_sin_stride * std::size_t(units);
-  cos_sin = worker.unit_angles.template as<Real>();
-  lane_cos_sin = cos_sin + numbers;
-  term_angles = reinterpret_cast<IntegerAngle<Real>*>(lane_cos_sin + numbers);
-  for (int u = 0; u < units; u++) load_angles(u);
-}
-
-template <class Real> void Execution<Real>::load_angles(int u) {
-  const Unit& unit = bundle.unit[u];
-  const auto& angles = shape.sample_angles();
-  const std::size_t n_slots = std::size_t(context.plan.n_per_sample);
-  const std::size_t of_unit = cos_sin_stride * std::size_t(u);
-  Real *rotations = cos_sin + of_unit, *lane_rotations = lane_cos_sin + of_unit;
-  if (n_sample_rotations) {
-    // vectors of half angles, [rotation][sample]; where qubits lie in the lanes, what comes of them is spread over the
-    // lanes afterwards
-    const std::size_t samples = lanes >> lane_bits, vectors = (n_sample_rotations * samples + lanes - 1) / lanes;
-    IntegerAngle<Real>* end = term_angles + lanes * n_sample_terms * std::size_t(units);
-    double* half = reinterpret_cast<double*>((reinterpret_cast<std::uintptr_t>(end) + 63) & ~std::uintptr_t(63));
-    Real* packed = lane_bits ? reinterpret_cast<Real*>(half + lanes * vectors) : rotations;
-    const double* values = inputs.per_sample + std::size_t(unit.first - inputs.first) * n_slots;
-    for (std::size_t i = 0; i < n_sample_rotations; i++) {
-      const AngleData& angle = angles[i];
-      for (std::size_t sample = 0; sample < samples; sample++) {
-        const std::size_t row = std::min(sample, std::size_t(unit.count) - 1);
-        const double value = values[row * n_slots + std::size_t(angle.slot)];
-        half[i * samples + sample] = 0.5 * (angle.coefficient * value + angle.offset);
-      }
-    }
-    std::fill(half + n_sample_rotations * samples, half + lanes * vectors, 0.0);
-    kernels.cos_sin(vectors, half, packed);
-    for (std::size_t i = 0; lane_bits && i < n_sample_rotations; i++)
-      for (std::size_t lane = 0; lane < lanes; lane++) {
-        const std::size_t at = i * samples + (lane >> lane_bits), from = at / lanes * 2 * lanes + at % lanes;
-        rotations[2 * i * lanes + lane] = packed[from];
-        rotations[(2 * i + 1) * lanes + lane] = packed[from + lanes];
-      }
-  }
-  for (const DiagonalStage& stage : shape.stages)
-    for (const LaneRotationShape& l : stage.lanes) {
-      const ShapeRotation& r = shape.rotations[l.rotation];
-      if (r.sample_index < 0) continue;
-      const Real* from = rotations + 2 * std::size_t(r.sample_index) * lanes;
-      Real* to = lane_rotations + 2 * std::size_t(r.sample_index) * lanes;
-      for (std::size_t i = 0; i < lanes; i++) {
-        to[i] = from[i];
-        const Real sine = parity_of(i & Mask(l.lane_parity)) ? from[lanes + i] : -from[lanes + i];
-        to[lanes + i] = sine * prepared.tangent[l.rotation];
-      }
-    }
-  IntegerAngle<Real>* to = term_angles + lanes * n_sample_terms * std::size_t(u);
-  for (std::size_t i = 0; i < shape.stages.size(); i++)
-    for (const SampleTerm& t : shape.stages[i].diagonal.sample_terms) {
-      const bool minus = parity_of(t.where.mask & prepared.frame[i]);
-      for (std::size_t lane = 0; lane < lanes; lane++) {
-        const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
-        const double x = inputs.per_sample[sample * n_slots + std::size_t(t.slot)];
-        const IntegerAngle<Real> a = integer_angle<Real>(t.coefficient * x + t.offset);
-        to[lane] = minus ? IntegerAngle<Real>(0) - a : a;
-      }
-      to += lanes;
-    }
-}
 
 // The encoded input, or the product state that the first rotations make of |0...0>.
 template <class Real> void Execution<Real>::write_initial(int u, char* state) {

@@ -72,9 +72,19 @@ GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
       const TermData& t = plan.terms[i];
       if (t.source == kSlot) term_rows_.push_back({n_raw_++, t.index, t.sign * t.coefficient});
     }
+  sample_row_.assign(plan.angles.size(), -1);
+  for (const GateRunData& run : gate_runs_)
+    for (int k = run.first; run.per_sample && k < run.first + run.count; k++) {
+      const AngleData& a = plan.angles[k];
+      if (a.slot < 0 || a.per_sample) continue;
+      sample_row_[k] = n_raw_;
+      term_rows_.push_back({n_raw_++, a.slot, a.coefficient});
+    }
+  shared_.assign(std::size_t(plan.n_shared), 0);
 }
 
 void GateRuns::prepare(const double* shared) {
+  std::copy_n(shared, shared_.size(), shared_.data());
   std::size_t total = 0;
   for (const SameAxes& g : groups_) {
     const std::size_t n = g.axes.size() * g.padded;

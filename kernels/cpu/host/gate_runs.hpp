@@ -25,9 +25,11 @@ class GateRuns {
   int n_raw() const { return n_raw_; }
   bool trainable(int run) const { return trainable_[run]; }
   bool real(int run) const { return gate_runs_[run].real; }
+  int sample_row(int angle) const { return sample_row_[angle]; }  // raw row of a shared angle of a per-sample run, or -1
+  const std::vector<double>& shared() const { return shared_; }   // slots, after prepare
 
-  // raw sums (v_x, v_y, v_z of each gate run, then one of each shared slot term) -> gradient of the shared slots, added
-  // to
+  // raw sums (v_x, v_y, v_z of each gate run, then one of each shared slot term, then one of each shared angle of a
+  // per-sample gate run) -> gradient of the shared slots, added to
   void slot_gradient(const double* raw, double* gradient);
 
  private:
@@ -42,10 +44,12 @@ class GateRuns {
     double *half_sine, *half_cosine;            // in storage_
     std::size_t first;                          // its part of storage_
   };
-  struct TermRow { int row, slot; double factor; };  // of a shared slot term: its raw sum, slot and d angle / d slot
+  struct TermRow { int row, slot; double factor; };  // of one shared angle: its raw sum, slot and d angle / d slot
 
   std::vector<GateRunData> gate_runs_;
   std::vector<std::uint8_t> trainable_;
+  std::vector<int> sample_row_;
+  std::vector<double> shared_;
   std::vector<SameAxes> groups_;
   const Arithmetic& arithmetic_;
   int n_raw_;

@@ -20,7 +20,7 @@ enum AngleSource {
 };
 
 // `first`, `count`: a range of another array. Angles are coefficient * slot + offset.
-struct AngleData { int axis, slot; double coefficient, offset; };                   // slot -1: constant
+struct AngleData { int axis, slot; double coefficient, offset; bool per_sample; };  // slot -1: constant
 struct GateRunData { bool per_sample, real; int first, count; };                    // of angles; real: axes are all y
 struct RotationData { int gate_run; Mask pair, parity; bool flip; };
 struct TermData { Mask mask; int sign, source, index; double coefficient, offset; };  // index: slot or gate run
@@ -34,6 +34,7 @@ struct PlanData {
   int n_qubits = 0;
   bool amplitude_encoded = false;
   int n_shared = 0, n_per_sample = 0;
+  bool sample_angles = false;  // as in plan.py: what is faster and rounds differently may be taken
   std::vector<GateRunData> gate_runs;
   std::vector<AngleData> angles;
   std::vector<PassData> passes;

@@ -177,7 +177,7 @@ PreparedCall<Real> PreparedShape<Real>::diagonal_call(int index, bool back, bool
     lane.accumulator = std::uint32_t(std::max(r.accumulator, 0));
     lane.sine = stage.measure ? zeros() : lane_sine_.template as<Real>() + context_.lanes * std::size_t(l.rotation);
     if (r.tile_parity || (r.sample_index >= 0 && !stage.measure)) call.plain = false;
-    call.for_samples = stage.measure && (q == 0 || call.for_samples) && r.sample_index >= 0;
+    call.for_samples = stage.measure && (q == 0 || call.for_samples) && of_samples(r);
   }
   const bool exchange_only = stage.exchanges && stage.lanes.empty(), general = stage.general;
   if (stage.exchanges) {
@@ -212,11 +212,12 @@ template <class Real> PreparedCall<Real> PreparedShape<Real>::group_call(const C
     if (r.tile_parity) call.plain = false;
     c.sample_rotation[q] = std::uint32_t(std::max(r.sample_index, 0));
     if (q < kMaxMeasured) call.group.accumulator[q] = std::uint32_t(std::max(r.accumulator, 0));
-    with_x = with_x || (!g.per_sample && !context_.gate_runs.real(r.gate_run));
+    with_x = with_x || !context_.gate_runs.real(r.gate_run);
+    call.for_samples = call.kind == CallShape::kMeasure && (q == 0 || call.for_samples) && of_samples(r);
   }
-  call.for_samples = call.kind == CallShape::kMeasure && g.per_sample;
   const Kernels<Real>& k = context_.kernels;
-  call.rotate = k.rotate[g.count][g.per_sample][g.across_lanes];
+  const RotationKind kind = !g.per_sample ? kShared : shape.sheared ? kSheared : kCosSin;
+  call.rotate = k.rotate[g.count][kind][g.across_lanes];
   if (call.kind == CallShape::kRotateBack)
     call.rotate_back = k.rotate_back[g.count][g.per_sample][g.across_lanes][with_x];
   if (call.kind == CallShape::kMeasure) call.rotate_back = k.measure[g.count][g.across_lanes][with_x];

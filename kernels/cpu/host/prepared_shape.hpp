@@ -9,6 +9,7 @@
 // engine.cpp includes all four; each of the others needs this one alone.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -46,10 +47,10 @@ template <class Real> struct PreparedCall {
 template <class Real> class PreparedShape {
  public:
   PreparedShape(const Context<Real>& context, const PlanData& plan, int lane_bits)
-      : context_(context), shape(plan, context.gate_runs, shape_options(lane_bits, may_keep(plan, lane_bits))),
+      : context_(context), shape(plan, context.gate_runs, shape_options(plan, lane_bits, may_keep(plan, lane_bits))),
         keep(may_keep(plan, lane_bits) && shape.resident && shape.passes.size() <= 1) {
     if (may_keep(plan, lane_bits) && !keep) {
-      ShapeOptions options = shape_options(lane_bits, false);
+      ShapeOptions options = shape_options(plan, lane_bits, false);
       options.pass_per_diagonal = false;
       shape = Shape(plan, context.gate_runs, options);
     }
@@ -117,6 +118,7 @@ template <class Real> class PreparedShape {
   Mask final_flips = 0, final_signs = 0;
   // of each raw sum and each per-sample row: factor * (sum over lanes of an accumulator)
   std::vector<double> raw_factor, sample_factor;
+  std::vector<std::array<double, 3>> merged_factor;  // of each merged row: v_x, v_y, v_z
   std::vector<std::uint32_t> raw_accumulator;
   std::vector<std::uint8_t> raw_lane;
   struct Range { std::size_t first, count; };
@@ -134,7 +136,7 @@ template <class Real> class PreparedShape {
     return context_.settings.mode == Mode::kKeep && lane_bits == 0 && plan.passes.size() <= 1;
   }
 
-  ShapeOptions shape_options(int lane_bits, bool may_keep) const {
+  ShapeOptions shape_options(const PlanData& plan, int lane_bits, bool may_keep) const {
     ShapeOptions options;
     options.lane_bits = lane_bits;
     options.lanes = int(context_.lanes);
@@ -146,6 +148,7 @@ template <class Real> class PreparedShape {
     options.fusion = context_.settings.fusion;
     options.share_row_bits = context_.settings.share_row_bits;
     options.table_bytes = context_.settings.table_bytes;
+    options.sample_angles = plan.sample_angles;
     return options;
   }
 
@@ -202,12 +205,19 @@ template <class Real> class PreparedShape {
   PreparedCall<Real> diagonal_call(int index, bool back, bool one_tile) const;
   PreparedCall<Real> group_call(const CallShape& call_shape) const;
 
+  // Whether only gradients of per-sample angles come from a rotation.
+  bool of_samples(const ShapeRotation& r) const {
+    return r.sample_index >= 0 && !shape.sample_runs[r.sample_index].has_shared;
+  }
+
   static const Real* zeros() {
     alignas(64) static const Real zero[64 / sizeof(Real)] = {};
     return zero;
   }
 
-  static bool has_table(const DiagonalShape& d) { return d.kind == kScalar || d.kind == kFactor || d.whole_table; }
+  static bool has_table(const DiagonalShape& d) {
+    return d.kind == kScalar || d.kind == kFactor || d.whole_table || d.product;
+  }
 
   // prepared_tables.hpp
   void prepare_tables();

@@ -5,7 +5,7 @@
 namespace qmltrain {
 
 // One vector of phases for each row of a tile: many masks across the lanes, or per-sample phases, whose angles (a
-// vector a term) the caller gives. `a` is scratch of a number per lane.
+// vector a term) the caller gives. `a` is scratch of a number per lane, and one more vector.
 template <class Real>
 void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngle<Real>* a, Real* table,
                                         const IntegerAngle<Real>* term_angles) const {
@@ -13,6 +13,20 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
   const DiagonalShape& d = stage.diagonal;
   const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high), b = shape.lane_bits;
   const std::size_t W = context_.lanes;
+  if (d.product) {  // angles of the coordinates, then of the tile
+    std::memset(a, 0, W * (std::size_t(tile_bits) + 1) * sizeof(Real));
+    for (const SampleTerm& t : d.sample_terms) {
+      const std::uint32_t row = t.where.row_parity;
+      const bool minus = parity_of(tile & t.where.tile_parity);
+      IntegerAngle<Real>* to = a + W * std::size_t(row ? __builtin_ctz(row) : tile_bits);
+      for (std::size_t lane = 0; lane < W; lane++)
+        to[lane] += minus ? IntegerAngle<Real>(0) - term_angles[lane] : term_angles[lane];
+      term_angles += W;
+    }
+    const Real* shared = tables_.template as<Real>() + d.table + (std::size_t(2) * tile << tile_bits);
+    context_.kernels.product_table(a, tile_bits, shared, table);
+    return;
+  }
   std::memset(a, 0, (W << tile_bits) * sizeof(Real));
   const IntegerAngle<Real>* angle = angles.data() + first_angle[std::size_t(index)];
   for (std::size_t j = 0; j < d.terms.size(); j++) {
@@ -50,7 +64,7 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
   const IntegerAngle<Real>* angle = angles.data() + first_angle[std::size_t(index)];
   Real* table = tables_.template as<Real>() + d.table;
   const std::size_t W = context_.lanes;
-  if (d.kind == kScalar) {
+  if (d.kind == kScalar || d.product) {
     const std::size_t rows = std::size_t(1) << s.row_bits;
     const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high);
     worker.angles.reserve(std::max(rows, W) * sizeof(Real));

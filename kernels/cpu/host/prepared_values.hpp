@@ -189,6 +189,12 @@ void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, co
                                       : r.rotation >= 0 && negate_y[r.rotation];
     sample_factor.push_back(negated ? -factor : factor);
   }
+  merged_factor.clear();
+  for (const MergedRow& r : shape.merged_rows) {
+    const int stage = shape.rotations[r.rotation].z_stage;
+    const double x = at_rotation[r.rotation], y = r.minus_y ? -x : x, z = stage >= 0 ? at_stage[stage] : 0;
+    merged_factor.push_back({negate_x[r.rotation] ? -x : x, negate_y[r.rotation] ? -y : y, negate_z[r.rotation] ? -z : z});
+  }
 }
 
 }  // namespace qmltrain

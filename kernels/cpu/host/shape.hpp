@@ -29,6 +29,7 @@ struct ShapeOptions {
   bool fusion;             // else every rotation and every diagonal has a pass of its own
   int share_row_bits;      // a longer resident state is cut into shares of 2^share_row_bits rows
   std::size_t table_bytes; // most that whole tables take
+  bool sample_angles;      // as in PlanData
 };
 
 class Shape {
@@ -38,6 +39,7 @@ class Shape {
   int n_qubits, lane_bits, row_bits;
   std::size_t row_bytes;
   int n_accumulators = 0;
+  bool sheared;                    // per-sample rotations are done as three shears
   bool resident;                   // every tile is the whole state
   int share_bits = 0;              // a long resident state: every call is cut into 2^share_bits shares of its rows
   CacheSpread spread;
@@ -57,9 +59,12 @@ class Shape {
   std::vector<Pass> passes;
   std::vector<RawRow> raw_rows;
   std::vector<SampleRow> sample_rows;
+  std::vector<SampleRun> sample_runs;  // of the per-sample rotations
+  std::vector<int> sample_run_of;      // a gate run's place among them, or -1
+  std::vector<MergedRuns> merged;
+  std::vector<MergedRow> merged_rows;
   std::size_t table_size = 0;      // numbers of all tables of diagonals
 
-  const std::vector<AngleData>& sample_angles() const { return angles_; }  // of the per-sample rotations
   Offset lane_mask() const { return (Offset(1) << lane_bits) - 1; }
   Mask row_of(Mask m) const { return m >> lane_bits; }
   int lane_of(Mask m) const { return int(m & lane_mask()); }
@@ -100,6 +105,7 @@ class Shape {
   void add_share_sums(DiagonalStage& stage) const;
   void new_accumulators(int rotation);
   void add_rows(const GateRuns& gate_runs, int rotation, int lane_mask, bool minus);
+  void add_sample_run(const PlanData& plan, ShapeRotation& rotation);
 
   ShapeOptions options_;
   int max_group_;                  // rotations of a group
@@ -114,7 +120,7 @@ class Shape {
   int attachable_ = -1;            // diagonal stage that can take the next rotations of the lanes
   std::vector<int> since_diagonal_;  // rotations whose v_z the next diagonal takes
   int unscaled_ = 0;               // shared rotations since the last diagonal stage
-  std::vector<AngleData> angles_;
+  std::vector<AngleData> angles_;  // of the plan
   int operations_left_ = 0;
   std::map<std::vector<Offset>, std::size_t> interned_;
   std::size_t whole_table_bytes_ = 0;

@@ -50,15 +50,25 @@ void Shape::new_accumulators(int rotation) { rotations[rotation].accumulator = n
 // Raw rows of a rotation's v_x and v_y, or its row of a per-sample slot. `minus`: the accumulator holds -v_y.
 void Shape::add_rows(const GateRuns& gate_runs, int rotation, int lane_mask, bool minus) {
   const ShapeRotation& r = rotations[rotation];
+  const Measured y = minus ? Measured::kMinusVy : Measured::kVy;
   if (r.sample_index >= 0) {
-    const AngleData& angle = angles_[r.sample_index];
-    const double coefficient = (minus ? -1.0 : 1.0) * angle.coefficient;
-    sample_rows.push_back({r.accumulator + 1, lane_mask, angle.slot, coefficient, rotation, -1, 0});
+    const SampleRun& run = sample_runs[r.sample_index];
+    if (!run.real) {
+      merged_rows.push_back({rotation, lane_mask, minus});
+      return;
+    }
+    for (int k = run.first; k < run.first + run.count; k++) {
+      const AngleData& angle = angles_[k];
+      const double coefficient = (minus ? -1.0 : 1.0) * angle.coefficient;
+      if (angle.per_sample)
+        sample_rows.push_back({r.accumulator + 1, lane_mask, angle.slot, coefficient, rotation, -1, 0});
+      else if (angle.slot >= 0)
+        raw_rows.push_back({r.accumulator + 1, lane_mask, gate_runs.sample_row(k), y, rotation, -1, 0});
+    }
     return;
   }
   const int row = 3 * r.gate_run;
   if (!gate_runs.real(r.gate_run)) raw_rows.push_back({r.accumulator, 0, row, Measured::kVx, rotation, -1, 0});
-  const Measured y = minus ? Measured::kMinusVy : Measured::kVy;
   raw_rows.push_back({r.accumulator + 1, lane_mask, row + 1, y, rotation, -1, 0});
 }
 
@@ -129,15 +139,18 @@ void Shape::add_stage_back(Pass& pass, int index, const GateRuns& gate_runs) {
     return it->second;
   };
   for (int m : stage.v_z) {
-    const ShapeRotation& r = rotations[m];
-    raw_rows.push_back({sum_of(r.parity), lane_of(r.parity), 3 * r.gate_run + 2, Measured::kVz, m, index, 0});
+    ShapeRotation& r = rotations[m];
+    if (r.sample_index >= 0) r.z_accumulator = sum_of(r.parity), r.z_lane_mask = lane_of(r.parity), r.z_stage = index;
+    else raw_rows.push_back({sum_of(r.parity), lane_of(r.parity), 3 * r.gate_run + 2, Measured::kVz, m, index, 0});
   }
   for (const PhaseTerm& t : stage.diagonal.terms)
     for (const PhaseTerm::Source& source : t.sources)
       if (source.raw_row >= 0)
         raw_rows.push_back({sum_of(t.mask), t.lane_parity, source.raw_row, Measured::kPhase, -1, index, t.mask});
   for (const SampleTerm& t : stage.diagonal.sample_terms)
-    sample_rows.push_back({sum_of(t.where.mask), t.where.lane_parity, t.slot, t.coefficient, -1, index, t.where.mask});
+    if (t.source == kSampleSlot)
+      sample_rows.push_back(
+          {sum_of(t.where.mask), t.where.lane_parity, t.index, t.coefficient, -1, index, t.where.mask});
   add_share_sums(stage);
 }
 

@@ -53,10 +53,7 @@ void Shape::add_pass(const PlanData& plan, const GateRuns& gate_runs, const Pass
     for (int i = op.first; i < op.first + op.count; i++) {
       const RotationData& r = plan.rotations[i];
       ShapeRotation rotation{r.gate_run, lane_frame.pair(r.pair), lane_frame.parity(r.parity), r.flip};
-      if (plan.gate_runs[r.gate_run].per_sample) {
-        rotation.sample_index = int(angles_.size());
-        angles_.push_back(plan.angles[plan.gate_runs[r.gate_run].first]);
-      }
+      if (plan.gate_runs[r.gate_run].per_sample) add_sample_run(plan, rotation);
       rotation.tile_parity = tile_parity_of(geometries[geometry], row_of(rotation.parity));
       members.push_back(int(rotations.size()));
       rotations.push_back(rotation);
@@ -95,6 +92,27 @@ void Shape::add_pass(const PlanData& plan, const GateRuns& gate_runs, const Pass
     if (!in_rows.empty()) passes.back().items.push_back({-1, in_rows, false});
     if (!options_.fusion) open_pass(geometry);
   }
+}
+
+void Shape::add_sample_run(const PlanData& plan, ShapeRotation& rotation) {
+  const GateRunData& run = plan.gate_runs[rotation.gate_run];
+  rotation.sample_index = sample_run_of[std::size_t(rotation.gate_run)] = int(sample_runs.size());
+  SampleRun added{rotation.gate_run, run.first, run.count, run.real, false};
+  std::vector<std::uint8_t> axes;
+  for (int k = run.first; k < run.first + run.count; k++) {
+    const AngleData& angle = plan.angles[k];
+    axes.push_back(std::uint8_t(angle.axis));
+    added.has_shared = added.has_shared || (angle.slot >= 0 && !angle.per_sample);
+  }
+  if (!run.real) {
+    auto same = [&](const MergedRuns& m) { return m.axes == axes; };
+    const auto group = std::find_if(merged.begin(), merged.end(), same);
+    added.group = int(group - merged.begin());
+    if (group == merged.end()) merged.push_back({axes, {}});
+    added.place = int(merged[added.group].runs.size());
+    merged[added.group].runs.push_back(rotation.sample_index);
+  }
+  sample_runs.push_back(added);
 }
 
 // Where a diagonal comes right before, it may leave the lanes in a frame that suits the rotations up to the next one.
@@ -148,7 +166,7 @@ void Shape::add_diagonal(const PlanData& plan, const OperationData& op) {
     const TermData& t = plan.terms[i];
     const Mask mask = lane_frame.parity(t.mask);
     const PhaseTerm where(mask, lane_of(mask));
-    stage.diagonal.sample_terms.push_back({where, t.index, t.sign * t.coefficient, t.sign * t.offset});
+    stage.diagonal.sample_terms.push_back({where, t.source, t.index, t.sign * t.coefficient, t.sign * t.offset});
   }
   unscaled_ = 0;
   stage.v_z = since_diagonal_;

@@ -29,10 +29,21 @@ struct ShapeRotation {
   int gate_run;
   Mask pair, parity;      // whole addresses
   bool flip;              // the bit is parity(address & parity) ^ flip
-  int sample_index = -1;  // per-sample: its number among the per-sample rotations; else -1
+  int sample_index = -1;  // per-sample: its number among Shape::sample_runs; else -1
   Mask tile_parity = 0;   // of `parity`
   int accumulator = -1;   // v_x, then v_y (two vectors); -1: no gradient wanted
+  int z_accumulator = 0, z_lane_mask = 0, z_stage = -1;  // of merged runs: where v_z is; accumulator 0 is always zero
 };
+
+// A per-sample gate run: `count` angles of the plan from `first` on. Of a `real` one beta is their sum; else it is
+// merged, `place` in Shape::merged[group].
+struct SampleRun { int gate_run, first, count; bool real; bool has_shared; int group = -1, place = -1; };
+
+// Merged runs of one sequence of axes, worked out together.
+struct MergedRuns { std::vector<std::uint8_t> axes; std::vector<int> runs; };  // into Shape::sample_runs
+
+// A merged run whose angles want gradients; minus_y: the accumulator holds -v_y.
+struct MergedRow { int rotation, y_lane_mask; bool minus_y; };
 
 // Up to four rotations with linearly independent row masks, in registers together.
 struct RotationGroup {
@@ -64,8 +75,9 @@ struct PhaseTerm {
   std::uint32_t row_parity = 0;
   int lane_parity;
 };
-// A term whose angle is coefficient * (per-sample slot) + offset; `where` has its mask.
-struct SampleTerm { PhaseTerm where; int slot; double coefficient, offset; };
+// A term whose angle is coefficient * source + offset, the source a per-sample slot, or alpha or gamma of a per-sample
+// gate run; `where` has its mask.
+struct SampleTerm { PhaseTerm where; int source, index; double coefficient, offset; };  // AngleSource; slot or gate run
 
 // A rotation of the product start, and the phases after it (StartRotation in kernels.hpp).
 struct StartRotationShape {
@@ -86,7 +98,10 @@ struct DiagonalShape {
   // kFactor, indices into terms: whose parity depends on the low index (or the lanes) only, on the high one only, on
   // both. A `crossing` term has another sign for some h: there is one small table for each combination of their signs.
   std::vector<int> low, high, crossing;
-  std::size_t table = 0;                  // where its table starts among all of them (kScalar, kFactor, whole_table)
+  std::size_t table = 0;                  // where its table starts among all of them (if it has one)
+  // kVector: every sample term is of one coordinate or none, so that phases are products, times a number a row of the
+  // shared terms' table (product_table of simd/tables.hpp)
+  bool product = false;
   bool whole_table = false;               // kVector: the table of all tiles is made once per step
   // kFactor where the tile is the state: where the phases of the high indices start, and for each h which small table
   std::size_t high_table = 0;

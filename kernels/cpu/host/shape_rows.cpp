@@ -39,7 +39,8 @@ void Shape::set_rows(const TileGeometry& g, DiagonalStage& stage) {
   for (const PhaseTerm& t : d.terms)
     for (const PhaseTerm::Source& source : t.sources)
       if (source.raw_row >= 0) want(t.mask);
-  for (const SampleTerm& t : d.sample_terms) want(t.where.mask);
+  for (const SampleTerm& t : d.sample_terms)
+    if (t.source == kSampleSlot) want(t.where.mask);
   std::stable_sort(wanted.begin(), wanted.end(), [](Mask a, Mask b) {
     const int ca = __builtin_popcountll(a), cb = __builtin_popcountll(b);
     return ca != cb && (ca == 1 || cb == 1) ? ca < cb : a < b;
@@ -53,6 +54,8 @@ void Shape::set_rows(const TileGeometry& g, DiagonalStage& stage) {
   };
   for (Mask f : wanted)
     if (!try_add(f)) stage.walsh = true;
+  for (const SampleTerm& t : d.sample_terms)  // not wanted, but a product where they are coordinates
+    if (const Mask f = local_parity(g, row_of(t.where.mask)); f && t.source != kSampleSlot) try_add(f);
   for (int q = 0; q < g.tile_bits && int(functionals.size()) < g.tile_bits; q++) try_add(Mask(1) << q);
   std::sort(functionals.begin(), functionals.end(),
             [](Mask a, Mask b) { return (a & -a) != (b & -b) ? (a & -a) < (b & -b) : a < b; });
@@ -102,6 +105,13 @@ void Shape::choose_table(const TileGeometry& g, DiagonalStage& stage) {
   const std::size_t lanes = std::size_t(options_.lanes), all_rows = std::size_t(1) << row_bits;
   if (!d.sample_terms.empty()) {
     d.kind = kVector;
+    auto one_coordinate = [](const SampleTerm& t) { return __builtin_popcount(t.where.row_parity) <= 1; };
+    d.product = options_.sample_angles && lane_bits == 0 && int(stage.basis.size()) <= kMostProductTableBits &&
+                std::all_of(d.sample_terms.begin(), d.sample_terms.end(), one_coordinate);
+    if (d.product) {
+      d.table = table_size;
+      table_size += 2 * std::max(all_rows, lanes);
+    }
   } else if (lane_bits == 0) {
     d.kind = kScalar;
     d.table = table_size;
@@ -212,7 +222,7 @@ std::vector<int> Shape::make_groups(const TileGeometry& g, std::vector<int> memb
       if (a_lanes != b_lanes) return b_lanes;  // those that exchange lanes stay among themselves
       return local_row(g, row_of(rotations[a].pair)) < local_row(g, row_of(rotations[b].pair));
     });
-    const int limit = sample ? std::min(most, kMaxSampleGroup) : most;
+    const int limit = sample && !options_.sample_angles ? std::min(most, kMaxSampleGroup) : most;
     while (!rest.empty()) {
       const int left = int(rest.size()), want = group_size(left, limit);
       // Rows that differ in no bit of kNearRows lie on the same sets of a first cache, which has room for eight rows
@@ -244,15 +254,18 @@ std::vector<int> Shape::make_groups(const TileGeometry& g, std::vector<int> memb
 // pairs.
 std::vector<int> Shape::measured_groups(const TileGeometry& g, const std::vector<int>& members) {
   if (!options_.fusion) return make_groups(g, members, 1);
-  std::vector<int> fours, pairs;
+  std::vector<int> made, pairs, of_kind[2];
   for (int m : members) {
-    const bool fits = rotations[m].sample_index < 0 && !lane_of(rotations[m].pair);
-    (fits && g.tile_bits > kMaxGroup && options_.max_measured == 4 ? fours : pairs).push_back(m);
+    const bool sample = rotations[m].sample_index >= 0;
+    const bool fits = !lane_of(rotations[m].pair) && (!sample || options_.sample_angles);
+    (fits && g.tile_bits > kMaxGroup && options_.max_measured == 4 ? of_kind[sample] : pairs).push_back(m);
   }
-  std::sort(fours.begin(), fours.end(), [&](int a, int b) { return rotations[a].pair < rotations[b].pair; });
-  pairs.insert(pairs.end(), fours.begin() + std::ptrdiff_t(fours.size() / 4 * 4), fours.end());
-  fours.resize(fours.size() / 4 * 4);
-  std::vector<int> made = make_groups(g, fours, 4);
+  for (std::vector<int>& fours : of_kind) {
+    std::sort(fours.begin(), fours.end(), [&](int a, int b) { return rotations[a].pair < rotations[b].pair; });
+    pairs.insert(pairs.end(), fours.begin() + std::ptrdiff_t(fours.size() / 4 * 4), fours.end());
+    fours.resize(fours.size() / 4 * 4);
+    for (int group : make_groups(g, fours, 4)) made.push_back(group);
+  }
   for (int group : make_groups(g, pairs, 2)) made.push_back(group);
   return made;
 }

@@ -100,7 +100,8 @@ template <class Real> class SharedMatrix {
     if (s.lane_bits || !prepared.keep || s.passes.size() != 1 || !s.start.empty()) return false;
     for (std::size_t i = 0; i < s.rotations.size(); i++) {
       const bool initial = std::find(s.initial.begin(), s.initial.end(), int(i)) != s.initial.end();
-      if (initial != (s.rotations[i].sample_index >= 0)) return false;
+      const int run = s.rotations[i].sample_index;
+      if (initial != (run >= 0) || (run >= 0 && s.sample_runs[std::size_t(run)].has_shared)) return false;
     }
     for (const DiagonalStage& stage : s.stages)
       if (!stage.diagonal.sample_terms.empty() || stage.exchanges || !stage.lanes.empty()) return false;

@@ -17,7 +17,7 @@ INLINE void diagonal_rotate_plane(const Amp<Real>* in, Amp<Real>* out, const Rea
     if constexpr (Imaginary) a[j] = in[j].re * splat(phase[2 * j + 1]) + in[j].im * splat(phase[2 * j]);
     else a[j] = in[j].re * splat(phase[2 * j]) - in[j].im * splat(phase[2 * j + 1]);
   }
-  butterflies<Real, K, false, false>(a, t, nullptr);
+  butterflies<Real, K, kShared, false>(a, t, nullptr);
 #pragma GCC unroll 16
   for (int j = 0; j < 1 << K; j++) {
     if constexpr (Imaginary) out[j].im = a[j];
@@ -30,7 +30,7 @@ template <class Real, int K>
 void diagonal_rotate(const DiagonalCall<Real>& diagonal, const RotateCall<Real>& call,
                      const Operands<Real>& operands) {
   Vec<Real> t[K];
-  coefficients<Real, K, false, false>(call, nullptr, t, nullptr);
+  coefficients<Real, K, kShared, false>(call, nullptr, t, nullptr);
   const std::uint32_t n_groups = call.n_low * call.n_high;
   const char* in = operands.psi;
   char* out = operands.other_psi;

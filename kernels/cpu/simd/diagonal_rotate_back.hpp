@@ -73,12 +73,12 @@ INLINE void undo_rows(const Real* phase, const Vec<Real>* t, const Amp<Real>* a,
   constexpr int M = 1 << K;
 #pragma GCC unroll 16
   for (int j = 0; j < M; j++) w[j] = load(b[j].re);
-  butterflies<Real, K, false, kApart>(w, t, nullptr);
+  butterflies<Real, K, kShared, kApart>(w, t, nullptr);
 #pragma GCC unroll 16
   for (int j = 0; j < M; j++) b[j].re = w[j];
 #pragma GCC unroll 16
   for (int j = 0; j < M; j++) w[j] = load(b[j].im);
-  butterflies<Real, K, false, kApart>(w, t, nullptr);
+  butterflies<Real, K, kShared, kApart>(w, t, nullptr);
 #pragma GCC unroll 16
   for (int j = 0; j < M; j++) w[j] = undo_phase<Real>({load(b[j].re), w[j]}, phase + 2 * j, a + j, b + j);
 }
@@ -91,13 +91,13 @@ INLINE void undo_rows_in_halves(const Real* phase, const Vec<Real>* t, const Amp
   for (int half = 0; half < 2; half++) {
     Amp<Real>* p[H];
     for (int j = 0; j < H; j++) p[j] = b + H * half + j;
-    rotate_plane<Real, K - 1, false, false>(p, &Amp<Real>::re, t, nullptr, nullptr);
-    rotate_plane<Real, K - 1, false, false>(p, &Amp<Real>::im, t, nullptr, nullptr);
+    rotate_plane<Real, K - 1, kShared, false>(p, &Amp<Real>::re, t, nullptr, nullptr);
+    rotate_plane<Real, K - 1, kShared, false>(p, &Amp<Real>::im, t, nullptr, nullptr);
   }
   for (int j = 0; j < H; j++) {
     Vec<Real> re[2] = {load(b[j].re), load(b[j + H].re)}, im[2] = {load(b[j].im), load(b[j + H].im)};
-    butterflies<Real, 1, false, kApart>(re, t + K - 1, nullptr);
-    butterflies<Real, 1, false, kApart>(im, t + K - 1, nullptr);
+    butterflies<Real, 1, kShared, kApart>(re, t + K - 1, nullptr);
+    butterflies<Real, 1, kShared, kApart>(im, t + K - 1, nullptr);
     w[j] = undo_phase<Real>({re[0], im[0]}, phase + 2 * j, a + j, b + j);
     w[j + H] = undo_phase<Real>({re[1], im[1]}, phase + 2 * (j + H), a + j + H, b + j + H);
   }

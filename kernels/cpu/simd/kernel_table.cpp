@@ -10,6 +10,7 @@
 #include "observe.hpp"
 #include "product_start.hpp"
 #include "rotate_back.hpp"
+#include "sample_runs.hpp"
 
 namespace {
 
@@ -21,9 +22,9 @@ template <int N> using Count = std::make_integer_sequence<int, N>;
 // The order in which kernels are first named is the order in which GCC compiles them, and its code for those that
 // exchange lanes depends on that (some per cent of their instructions either way): time them after a change here.
 
-template <class Real, bool PerSample, bool Lanes, int... I>
+template <class Real, RotationKind Kind, bool Lanes, int... I>
 constexpr void fill_rotate(Kernels<Real>& k, Indices<I...>) {
-  ((k.rotate[I + 1][PerSample][Lanes] = rotate<Real, I + 1, PerSample, Lanes>), ...);
+  ((k.rotate[I + 1][Kind][Lanes] = rotate<Real, I + 1, Kind, Lanes>), ...);
 }
 template <class Real, int... I> constexpr void fill_diagonal_rotate(Kernels<Real>& k, Indices<I...>) {
   ((k.diagonal_rotate[I + 1] = diagonal_rotate<Real, I + 1>), ...);
@@ -32,7 +33,7 @@ template <class Real, int... I> constexpr void fill_diagonal_rotate_back(Kernels
   ((k.diagonal_rotate_back[I + 1] = diagonal_rotate_back<Real, I + 1>), ...);
 }
 
-// rotate_back<Real, K, per-sample, lanes, with v_x, undo>. Per-sample rotations are RY: no v_x of theirs is wanted.
+// rotate_back<Real, K, per-sample, lanes, with v_x, undo>
 template <class Real, int K> constexpr void fill_rotate_back(Kernels<Real>& k) {
   k.rotate_back[K][false][false][false] = rotate_back<Real, K, false, false, false, true>;
   k.rotate_back[K][false][false][true] = rotate_back<Real, K, false, false, true, true>;
@@ -88,16 +89,29 @@ template <class Real> constexpr void fill_others(Kernels<Real>& k) {
   k.start_distances = start_distances<Real>;
 }
 
+// What plans with `sample_angles` take; after all else, see above.
+template <class Real, int... I> constexpr void fill_sample_runs(Kernels<Real>& k, Indices<I...> up_to) {
+  fill_rotate<Real, kSheared, false>(k, up_to);
+  fill_rotate<Real, kSheared, true>(k, up_to);
+  k.rotate_back[1][true][false][true] = rotate_back<Real, 1, true, false, true, true>;
+  k.rotate_back[1][true][true][true] = rotate_back<Real, 1, true, true, true, true>;
+  k.rotate_back[2][true][false][true] = rotate_back<Real, 2, true, false, true, true>;
+  k.rotate_back[2][true][true][true] = rotate_back<Real, 2, true, true, true, true>;
+  k.product_table = product_table<Real>;
+  k.sample_euler = sample_euler<Real>;
+  k.sample_chain = sample_chain<Real>;
+}
+
 template <class Real> constexpr Kernels<Real> make_kernels() {
   constexpr int group = kRegisters == 32 ? 4 : 3;
   Kernels<Real> k{};
   k.lanes = Vector<Real>::lanes;
   k.max_group = group;
   k.max_measured = 2;
-  fill_rotate<Real, false, false>(k, Count<kMaxGroup>{});
-  fill_rotate<Real, false, true>(k, Count<kMaxGroup>{});
-  fill_rotate<Real, true, false>(k, Count<kMaxSampleGroup>{});
-  fill_rotate<Real, true, true>(k, Count<kMaxSampleGroup>{});
+  fill_rotate<Real, kShared, false>(k, Count<kMaxGroup>{});
+  fill_rotate<Real, kShared, true>(k, Count<kMaxGroup>{});
+  fill_rotate<Real, kCosSin, false>(k, Count<kMaxSampleGroup>{});
+  fill_rotate<Real, kCosSin, true>(k, Count<kMaxSampleGroup>{});
   fill_diagonal_rotate(k, Count<group>{});
   fill_diagonal_rotate_back(k, Count<kMaxGroup>{});
   fill_rotate_back<Real, 1>(k);
@@ -111,6 +125,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
 #endif
   fill_kinds(k, Count<kDiagonalKinds>{});
   fill_others(k);
+  fill_sample_runs(k, Count<group>{});
   return k;
 }
 

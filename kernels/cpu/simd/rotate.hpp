@@ -8,8 +8,10 @@
 
 namespace {
 
+using qmltrain::kCosSin, qmltrain::kShared, qmltrain::kSheared;
 using qmltrain::Operands;
 using qmltrain::RotateCall;
+using qmltrain::RotationKind;
 
 constexpr int kRegisters = VB == 64 ? 32 : 16;
 // Zen 4 reads the third operand of a multiply-add through a port that stores and additions use too: eight multiply-adds
@@ -17,9 +19,12 @@ constexpr int kRegisters = VB == 64 ? 32 : 16;
 // vectors of 32 bytes twice the instructions have to be fetched, which costs more than it gains.
 constexpr bool kApart = VB == 64;
 
+// Shears (c >= 0, so that p <= 1): [[c, -s], [s, c]] = [[1, -p], [0, 1]] [[1, 0], [s, 1]] [[1, -p], [0, 1]] with
+// p = s / (1 + c) = tan(beta / 4), three multiply-adds a pair instead of two and two multiplications; c[k] holds p.
+//
 // In registers j and j | 2^k stand bit 0 and bit 1 of qubit k. Apart: one of the two multiply-adds of a pair is a
 // multiplication and an addition.
-template <class Real, int K, bool PerSample, bool Apart>
+template <class Real, int K, RotationKind Kind, bool Apart>
 INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
 #pragma GCC unroll 4
   for (int k = 0; k < K; k++)
@@ -27,7 +32,11 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
     for (int j = 0; j < 1 << K; j++)
       if (!(j >> k & 1)) {
         Vec<Real>&x = a[j], &y = a[j | 1 << k];
-        if constexpr (PerSample) {
+        if constexpr (Kind == kSheared) {
+          x -= c[k] * y;
+          y += t[k] * x;
+          x -= c[k] * y;
+        } else if constexpr (Kind == kCosSin) {
           const Vec<Real> u = c[k] * x - t[k] * y;
           y = c[k] * y + t[k] * x;
           x = u;
@@ -40,11 +49,11 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
       }
 }
 
-template <class Real, int K, bool PerSample, bool Lanes>
+template <class Real, int K, RotationKind Kind, bool Lanes>
 INLINE void coefficients(const RotateCall<Real>& call, const Real* cos_sin, Vec<Real>* t, Vec<Real>* c) {
   constexpr int W = Vector<Real>::lanes;
   for (int k = 0; k < K; k++) {
-    if constexpr (PerSample) {
+    if constexpr (Kind != kShared) {
       const Real* of_rotation = cos_sin + 2 * W * call.sample_rotation[k];
       c[k] = load_vector(of_rotation);
       t[k] = load_vector(of_rotation + W) * call.t[k];
@@ -52,6 +61,7 @@ INLINE void coefficients(const RotateCall<Real>& call, const Real* cos_sin, Vec<
       t[k] = splat(call.t[k]);
     }
     t[k] *= lane_sign<Real>(call.parity_lane[k]);
+    if constexpr (Kind == kSheared) c[k] = t[k] / (c[k] + splat(Real(1)));
   }
 }
 
@@ -77,30 +87,30 @@ template <class Real, bool Lanes> INLINE void put(Vec<Real>& m, Vec<Real> v, con
 }
 
 // Butterflies of one plane of a coset's rows p.
-template <class Real, int K, bool PerSample, bool Lanes>
+template <class Real, int K, RotationKind Kind, bool Lanes>
 INLINE void rotate_plane(Amp<Real>* const* p, Plane<Real> plane, const Vec<Real>* t, const Vec<Real>* c,
                          const std::uint8_t* lane) {
   Vec<Real> a[1 << K];
 #pragma GCC unroll 16
   for (int j = 0; j < 1 << K; j++) a[j] = fetch<Real, Lanes>(p[j]->*plane, lane, j);
-  butterflies<Real, K, PerSample, kApart>(a, t, c);
+  butterflies<Real, K, Kind, kApart>(a, t, c);
 #pragma GCC unroll 16
   for (int j = 0; j < 1 << K; j++) put<Real, Lanes>(p[j]->*plane, a[j], lane, j);
 }
 
-template <class Real, int K, bool PerSample, bool Lanes>
+template <class Real, int K, RotationKind Kind, bool Lanes>
 void rotate(const RotateCall<Real>& call, const Operands<Real>& operands) {
   constexpr int M = 1 << K;
-  constexpr bool together = 2 * M + (PerSample ? 2 * K : K) + 2 <= kRegisters;
+  constexpr bool together = 2 * M + (Kind == kShared ? K : 2 * K) + 2 <= kRegisters;
   Vec<Real> t[K], c[K];
-  if constexpr (!PerSample) coefficients<Real, K, PerSample, Lanes>(call, nullptr, t, c);
+  if constexpr (Kind == kShared) coefficients<Real, K, Kind, Lanes>(call, nullptr, t, c);
   const std::uint32_t n_low = call.n_low, n_high = call.n_high;
   const qmltrain::Rows rows = call.rows;
   char* state = operands.psi;
   for (int unit = 0; unit < operands.units; unit++, state += operands.psi_stride) {
-    if constexpr (PerSample) {
+    if constexpr (Kind != kShared) {
       const Real* cos_sin = operands.cos_sin + operands.cos_sin_stride * std::size_t(unit);
-      coefficients<Real, K, PerSample, Lanes>(call, cos_sin, t, c);
+      coefficients<Real, K, Kind, Lanes>(call, cos_sin, t, c);
     }
     for (std::uint32_t h = 0; h < n_high; h++) {
       const Offset high = operands.base ^ rows.high[h];
@@ -117,8 +127,8 @@ void rotate(const RotateCall<Real>& call, const Operands<Real>& operands) {
               im[j] = xor_lanes<Real>(im[j], call.member_lane[j]);
             }
           }
-          butterflies<Real, K, PerSample, kApart>(re, t, c);
-          butterflies<Real, K, PerSample, kApart>(im, t, c);
+          butterflies<Real, K, Kind, kApart>(re, t, c);
+          butterflies<Real, K, Kind, kApart>(im, t, c);
 #pragma GCC unroll 16
           for (int j = 0; j < M; j++) {
             if constexpr (Lanes) {
@@ -134,8 +144,8 @@ void rotate(const RotateCall<Real>& call, const Operands<Real>& operands) {
             if constexpr (M <= 8) p[j] = pinned<Real>(state, at ^ rows.member[j]);
             else p[j] = row<Real>(state, at ^ rows.member[j]);  // too many to pin
           }
-          rotate_plane<Real, K, PerSample, Lanes>(p, &Amp<Real>::re, t, c, call.member_lane);
-          rotate_plane<Real, K, PerSample, Lanes>(p, &Amp<Real>::im, t, c, call.member_lane);
+          rotate_plane<Real, K, Kind, Lanes>(p, &Amp<Real>::re, t, c, call.member_lane);
+          rotate_plane<Real, K, Kind, Lanes>(p, &Amp<Real>::im, t, c, call.member_lane);
         }
       }
     }

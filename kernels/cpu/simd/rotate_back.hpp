@@ -130,10 +130,11 @@ INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* q, const std::uint8_t* 
 template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
 void rotate_back(const RotateBackCall<Real>& call, const Operands<Real>& operands) {
   constexpr int M = 1 << K, W = Vector<Real>::lanes;
+  constexpr RotationKind kind = PerSample ? kCosSin : kShared;
   const RotateCall<Real>& g = call.rotate;
   Vec<Real> t[2]{}, c[2]{};
   auto inverse = [&](const Real* cos_sin) {
-    coefficients<Real, K, PerSample, Lanes>(g, cos_sin, t, c);
+    coefficients<Real, K, kind, Lanes>(g, cos_sin, t, c);
     for (int k = 0; k < K; k++) t[k] = -t[k];
   };
   constexpr bool in_bell = Undo && K == 2 && kRegisters == 32;  // else a coset does not fit the registers
@@ -160,10 +161,10 @@ void rotate_back(const RotateBackCall<Real>& call, const Operands<Real>& operand
         if constexpr (Undo && !in_bell) {
           // read the amplitudes again (they are in L1) rather than keep 16 more registers alive
           asm volatile("" ::: "memory");
-          rotate_plane<Real, K, PerSample, Lanes>(p, &Amp<Real>::re, t, c, g.member_lane);
-          rotate_plane<Real, K, PerSample, Lanes>(p, &Amp<Real>::im, t, c, g.member_lane);
-          rotate_plane<Real, K, PerSample, Lanes>(q, &Amp<Real>::re, t, c, g.member_lane);
-          rotate_plane<Real, K, PerSample, Lanes>(q, &Amp<Real>::im, t, c, g.member_lane);
+          rotate_plane<Real, K, kind, Lanes>(p, &Amp<Real>::re, t, c, g.member_lane);
+          rotate_plane<Real, K, kind, Lanes>(p, &Amp<Real>::im, t, c, g.member_lane);
+          rotate_plane<Real, K, kind, Lanes>(q, &Amp<Real>::re, t, c, g.member_lane);
+          rotate_plane<Real, K, kind, Lanes>(q, &Amp<Real>::im, t, c, g.member_lane);
         }
       }
     v.finish();

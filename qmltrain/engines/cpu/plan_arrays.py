@@ -53,8 +53,11 @@ def plan_data(
         plan.amplitude_encoded,
         plan.n_shared_slots,
         plan.n_per_sample_slots,
+        plan.sample_angles,
         _integers([(r.per_sample, r.real, starts[i], len(r.rotations)) for i, r in enumerate(plan.gate_runs)], 4),
-        _integers([(_AXIS[r.axis], -1 if r.angle.slot is None else r.angle.slot) for r in angles], 2),
+        _integers(
+            [(_AXIS[r.axis], -1 if r.angle.slot is None else r.angle.slot, r.angle.per_sample) for r in angles], 3
+        ),
         _numbers([(r.angle.coefficient, r.angle.offset) for r in angles]),
         _integers(passes, 4),
         _integers([(mask,) for mask in basis], 1),
