@@ -83,7 +83,7 @@ class CpuEngine:
         memory = options.memory_bytes or available_bytes()
         state_bytes = (8 if precision == "complex64" else 16) << n
         lanes = self.extension.lanes(self.instruction_set, precision)
-        unit = most_in_unit(n, lanes)
+        unit = most_in_unit(n, lanes, plan.sample_angles)
         mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, plural(unit, "sample"))
         kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode
         kept = kept_states(plan)

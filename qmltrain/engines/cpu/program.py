@@ -93,7 +93,7 @@ class CpuProgram:
             interval = kernels.interval
             stored = 1 + (ceil(max(1, plan.depth) / interval) if interval else 0)
             working = 1 + (interval if kernels.mode == "checkpoint" else 0)
-        unit = most_in_unit(plan.n_qubits, kernels.lanes)
+        unit = most_in_unit(plan.n_qubits, kernels.lanes, plan.sample_angles)
         of_all = self.dtype.itemsize * (plan.depth + 1) << plan.n_qubits
         tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + min(TABLE_BYTES, of_all)
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw

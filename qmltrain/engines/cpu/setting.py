@@ -20,6 +20,9 @@ TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take
 # made masks of many bits, qubits in the lanes cost shuffles at every rotation and a phase of its own for every
 # amplitude: there they are worth it later.
 ROW_BITS, ROW_BITS_ENTANGLED = 10, 12
+# Where plans have `sample_angles`: of a rotation within the lanes c and s differ from lane to lane, and phases are products
+# only where no qubit lies in the lanes (12 to 16 qubits, 16 samples: 1.2 to 1.6 times faster than with 1 to 4 in them).
+ROW_BITS_SAMPLED = 14
 SHARE_ROW_BITS = 10  # rows of a share of a long state: enough work for a thread to be called to it
 # as host/shared_blocks.hpp has them: states of columns that are kept, shares of the samples of a step, at most
 STAYING_BYTES, SHARES = 6 << 20, 16
@@ -63,9 +66,10 @@ def kept_states(plan: Plan) -> int:
     return 2 + sum(bool(moment.rotations) + (moment.diagonal is not None) for moment in plan.moments)
 
 
-def most_in_unit(n_qubits: int, lanes: int) -> int:
+def most_in_unit(n_qubits: int, lanes: int, sample_angles: bool = False) -> int:
     """Most samples that one unit of work may hold: its lanes, less those that hold qubits whatever the circuit."""
-    return lanes >> max(0, min(n_qubits - ROW_BITS_ENTANGLED, lanes.bit_length() - 1))
+    row_bits = ROW_BITS_SAMPLED if sample_angles else ROW_BITS_ENTANGLED
+    return lanes >> max(0, min(n_qubits - row_bits, lanes.bit_length() - 1))
 
 
 def entangled(plan: Plan) -> bool:
@@ -80,6 +84,8 @@ def choose_lane_bits(samples: int, plan: Plan, lanes: int, override: int | None 
     if override is not None:
         return min(override, most)
     row_bits = ROW_BITS_ENTANGLED if entangled(plan) else ROW_BITS
+    if plan.sample_angles:
+        row_bits = ROW_BITS_SAMPLED
     bits = 0
     while bits < most and (lanes >> (bits + 1) >= samples or plan.n_qubits - bits > row_bits):
         bits += 1

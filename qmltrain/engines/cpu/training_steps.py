@@ -129,7 +129,8 @@ def joint_steps(
 def states_at_once(program: Any) -> int:
     """Units of samples whose states fit into memory together; every thread may work on one of its own where as many
     do."""
-    forecast, unit = program.forecast, most_in_unit(program.plan.n_qubits, program.kernels.lanes)
+    plan, forecast = program.plan, program.forecast
+    unit = most_in_unit(plan.n_qubits, program.kernels.lanes, plan.sample_angles)
     of_unit = forecast.block_bytes * unit // BLOCK
     return (forecast.memory_bytes - forecast.fixed_bytes) // max(1, of_unit)
 
