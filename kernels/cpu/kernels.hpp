@@ -58,8 +58,8 @@ struct Operands {
   bool fresh;                // accumulators are written, not added to
 };
 
-// How a rotation is done: with t alone; with c and s of each lane; with them as three shears.
-enum RotationKind { kShared, kCosSin, kSheared, kRotationKinds };
+// How a rotation is done: with t alone; with c and s of each lane; with the cosines of a group in its first rotation.
+enum RotationKind { kShared, kCosSin, kFactored, kRotationKinds };
 
 // R on K qubits: (x0, x1) -> (x0 - t x1, x1 + t x0) for shared angles, (c x0 - s x1, c x1 + s x0) for per-sample ones.
 template <class Real>

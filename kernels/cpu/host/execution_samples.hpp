@@ -92,13 +92,6 @@ template <class Real> void Execution<Real>::load_runs(int u, Real* rotations) {
   std::size_t place = 0;
   for (std::size_t i = 0; !in_place && i < n_sample_rotations; i++)
     if (shape.sample_runs[i].real) spread_rotation(packed, place++, rotations + 2 * i * lanes);
-  if (!shape.sheared) return;
-  for (std::size_t i = 0; i < n_sample_rotations; i++)  // a full turn is a sign of the whole state; shears want c >= 0
-    for (std::size_t lane = 0; lane < lanes; lane++) {
-      Real &c = rotations[2 * i * lanes + lane], &s = rotations[(2 * i + 1) * lanes + lane];
-      const Real sign = c < 0 ? Real(-1) : Real(1);
-      c *= sign, s *= sign;
-    }
 }
 
 // Cosines and sines of rotation `place` of packed ones, to the lanes.

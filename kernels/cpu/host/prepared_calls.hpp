@@ -216,7 +216,7 @@ template <class Real> PreparedCall<Real> PreparedShape<Real>::group_call(const C
     call.for_samples = call.kind == CallShape::kMeasure && (q == 0 || call.for_samples) && of_samples(r);
   }
   const Kernels<Real>& k = context_.kernels;
-  const RotationKind kind = !g.per_sample ? kShared : shape.sheared ? kSheared : kCosSin;
+  const RotationKind kind = !g.per_sample ? kShared : shape.factored ? kFactored : kCosSin;
   call.rotate = k.rotate[g.count][kind][g.across_lanes];
   if (call.kind == CallShape::kRotateBack)
     call.rotate_back = k.rotate_back[g.count][g.per_sample][g.across_lanes][with_x];

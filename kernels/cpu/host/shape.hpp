@@ -39,7 +39,7 @@ class Shape {
   int n_qubits, lane_bits, row_bits;
   std::size_t row_bytes;
   int n_accumulators = 0;
-  bool sheared;                    // per-sample rotations are done as three shears
+  bool factored;                   // how per-sample rotations are done: kFactored, not kCosSin
   bool resident;                   // every tile is the whole state
   int share_bits = 0;              // a long resident state: every call is cut into 2^share_bits shares of its rows
   CacheSpread spread;

@@ -91,8 +91,8 @@ template <class Real> constexpr void fill_others(Kernels<Real>& k) {
 
 // What plans with `sample_angles` take; after all else, see above.
 template <class Real, int... I> constexpr void fill_sample_runs(Kernels<Real>& k, Indices<I...> up_to) {
-  fill_rotate<Real, kSheared, false>(k, up_to);
-  fill_rotate<Real, kSheared, true>(k, up_to);
+  fill_rotate<Real, kFactored, false>(k, up_to);
+  fill_rotate<Real, kFactored, true>(k, up_to);
   k.rotate_back[1][true][false][true] = rotate_back<Real, 1, true, false, true, true>;
   k.rotate_back[1][true][true][true] = rotate_back<Real, 1, true, true, true, true>;
   k.rotate_back[2][true][false][true] = rotate_back<Real, 2, true, false, true, true>;

@@ -8,7 +8,7 @@
 
 namespace {
 
-using qmltrain::kCosSin, qmltrain::kShared, qmltrain::kSheared;
+using qmltrain::kCosSin, qmltrain::kFactored, qmltrain::kShared;
 using qmltrain::Operands;
 using qmltrain::RotateCall;
 using qmltrain::RotationKind;
@@ -19,8 +19,9 @@ constexpr int kRegisters = VB == 64 ? 32 : 16;
 // vectors of 32 bytes twice the instructions have to be fetched, which costs more than it gains.
 constexpr bool kApart = VB == 64;
 
-// Shears (c >= 0, so that p <= 1): [[c, -s], [s, c]] = [[1, -p], [0, 1]] [[1, 0], [s, 1]] [[1, -p], [0, 1]] with
-// p = s / (1 + c) = tan(beta / 4), three multiply-adds a pair instead of two and two multiplications; c[k] holds p.
+// Factored: of the rotations of a group all but the first are scaled, (x0 - t x1, x1 + t x0) with t = s / c of each lane,
+// and the first takes their cosines: c[0], t[0] hold c and s times those. (4 + 2 (K - 1)) / K products a pair instead of
+// 4; however long a lane grows on the way, its errors do with it.
 //
 // In registers j and j | 2^k stand bit 0 and bit 1 of qubit k. Apart: one of the two multiply-adds of a pair is a
 // multiplication and an addition.
@@ -32,11 +33,7 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
     for (int j = 0; j < 1 << K; j++)
       if (!(j >> k & 1)) {
         Vec<Real>&x = a[j], &y = a[j | 1 << k];
-        if constexpr (Kind == kSheared) {
-          x -= c[k] * y;
-          y += t[k] * x;
-          x -= c[k] * y;
-        } else if constexpr (Kind == kCosSin) {
+        if (Kind == kCosSin || (Kind == kFactored && k == 0)) {
           const Vec<Real> u = c[k] * x - t[k] * y;
           y = c[k] * y + t[k] * x;
           x = u;
@@ -47,6 +44,12 @@ INLINE void butterflies(Vec<Real>* a, const Vec<Real>* t, const Vec<Real>* c) {
           x -= ty;
         }
       }
+}
+
+// A cosine that t = s / c and products of four of them bear: an angle is changed by far less than it is rounded.
+template <class V> INLINE V away_from_zero(V c) {
+  const V least = V{} + (sizeof(c[0]) == 4 ? 1e-9f : 1e-30), magnitude = c < 0 ? -c : c;
+  return magnitude < least ? least : c;
 }
 
 template <class Real, int K, RotationKind Kind, bool Lanes>
@@ -61,8 +64,13 @@ INLINE void coefficients(const RotateCall<Real>& call, const Real* cos_sin, Vec<
       t[k] = splat(call.t[k]);
     }
     t[k] *= lane_sign<Real>(call.parity_lane[k]);
-    if constexpr (Kind == kSheared) c[k] = t[k] / (c[k] + splat(Real(1)));
   }
+  if constexpr (Kind == kFactored)
+    for (int k = 1; k < K; k++) {
+      const Vec<Real> cosine = away_from_zero(c[k]);
+      t[k] /= cosine;
+      c[0] *= cosine, t[0] *= cosine;
+    }
 }
 
 // One register per row, for both planes: GCC would otherwise compute an address per plane and park them in vector

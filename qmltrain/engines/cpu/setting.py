@@ -20,8 +20,8 @@ TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take
 # made masks of many bits, qubits in the lanes cost shuffles at every rotation and a phase of its own for every
 # amplitude: there they are worth it later.
 ROW_BITS, ROW_BITS_ENTANGLED = 10, 12
-# Where plans have `sample_angles`: of a rotation within the lanes c and s differ from lane to lane, and phases are products
-# only where no qubit lies in the lanes (12 to 16 qubits, 16 samples: 1.2 to 1.6 times faster than with 1 to 4 in them).
+# Where plans have `sample_angles`: of a rotation within the lanes c and s differ from lane to lane, and phases are
+# products only where no qubit lies in the lanes (12 to 16 qubits, 16 samples: 1.2 to 1.6 times faster so).
 ROW_BITS_SAMPLED = 14
 SHARE_ROW_BITS = 10  # rows of a share of a long state: enough work for a thread to be called to it
 # as host/shared_blocks.hpp has them: states of columns that are kept, shares of the samples of a step, at most

@@ -3,7 +3,8 @@
 Data re-uploading, feature maps and batches of parameter vectors give many rotations an angle of their own for every
 sample. Their gate runs are merged where that saves enough rotations (`qmltrain.fusion.lowering`), and engines may take
 what is faster for such angles and rounds differently: phases as products instead of a transform and a sine for every
-amplitude, rotations as three shears. A plan whose samples enter in the initial product state alone stays as it is.
+amplitude, rotations whose cosines are multiplied in once for several. A plan whose samples enter in the initial product
+state alone stays as it is.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ def line(plan: Plan) -> str:
     merged = [run for run in plan.gate_runs if run.per_sample and len(run.rotations) > 1]
     own = sum(run.per_sample for run in plan.gate_runs)
     if not merged:
-        return f"{own} rotations per sample as shears, phases as products"
+        return f"{own} rotations per sample, their cosines multiplied in once a group; phases as products"
     gates = sum(len(run.rotations) for run in merged)
-    return f"{gates} gates merged to {len(merged)} of {own} rotations per sample; as shears, phases as products"
+    return f"{gates} gates merged to {len(merged)} of {own} rotations per sample, phases as products"
 
 
 def _sampled(plan: Plan) -> bool:
