@@ -14,6 +14,7 @@ from qmltrain.engines.cuda.schedule import Schedule
 from qmltrain.engines.cuda.unfused.unfused_schedule import UnfusedSchedule
 from qmltrain.engines.protocol import DEFAULT_GRADIENT, DEFAULT_OPTIONS, EngineOptions, GradientOptions, Precision
 from qmltrain.errors import InputError
+from qmltrain.fusion.compile import compile_plan
 
 MAX_QUBITS = 30
 LOW_BITS = {"complex64": 3, "complex128": 2}  # 64 contiguous bytes
@@ -74,6 +75,8 @@ class CudaEngine:
         schedule: Schedule
         if options.fusion:
             plan = options.planner(circuit, strings)
+            if plan.sample_angles:  # merged runs want Euler angles and v of every sample: not here
+                plan = compile_plan(circuit, strings)
             low_bits = LOW_BITS[precision] if self.low_bits is None else self.low_bits
             tile_bits = self.tile_bits or self._tile_bits(n, precision)
             interval = gradient.checkpoint_interval

@@ -13,7 +13,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
-from qmltrain.fusion.reductions.planner import Setting
+from qmltrain.fusion.reductions.setting import Setting
 
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
@@ -29,7 +29,7 @@ def line(plan: Plan) -> str:
     if not merged:
         return f"{own} rotations per sample, their cosines multiplied in once a group; phases as products"
     gates = sum(len(run.rotations) for run in merged)
-    return f"{gates} gates merged to {len(merged)} of {own} rotations per sample, phases as products"
+    return f"{gates} gates merged to {len(merged)} of {own} rotations per sample; phases as products"
 
 
 def _sampled(plan: Plan) -> bool:
