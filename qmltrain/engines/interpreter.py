@@ -170,8 +170,8 @@ class InterpreterTape:
         program = self.program
         program.count.multiply_adds += R_MULTIPLY_ADDS * state.size
         run = program.plan_values.sample_runs.get(rotation.gate_run)
-        own = run and self.sample_angles.beta_BQ[:, run.position, None]
-        half = (self.angles.beta[rotation.gate_run] if own is None else own) / 2
+        own_beta = self.sample_angles.beta_BQ
+        half = (self.angles.beta[rotation.gate_run] if run is None else own_beta[:, run.position, None]) / 2
         real = program.dtype.char.lower()  # complex64 -> f, complex128 -> d
         cosine = np.asarray(np.cos(half)).astype(real)
         sine = np.asarray(np.sin(half) * (-1 if inverse else 1)).astype(real)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,6 +171,19 @@ class Step(Protocol):
 
     def results(self) -> list[tuple[FloatArray, ...]]:
         """What the function gave for each chunk since the last call, on the host. Waits once for all of it."""
+        ...
+
+
+@runtime_checkable
+class GradientInOneCall(Protocol):
+    """What a Step may offer beside: forward and backward in one call, for cotangents known beforehand, so that only a
+    few states exist at a time. The same bits as forward and backward."""
+
+    def expectation_gradient(
+        self, per_sample_BS: FloatArray, cotangent: FloatArray, initial_BN: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Expectations (B, M), gradients of the shared slots (S,) and of the per-sample slots (B, S') of
+        ``sum_bm cotangent_bm * expectation_bm``; `cotangent` (M,) or (B, M)."""
         ...
 
 
