@@ -240,6 +240,8 @@ struct Kernels {
   void (*string)(const StringCall<Real>&);
   // cosines and sines of n vectors of half angles, see simd/arithmetic.hpp
   void (*cos_sin)(std::size_t n, const double* half, Real* out);
+  // integer angles of n vectors of half angles, two vectors of doubles a vector in single precision
+  void (*integer_angles)(std::size_t n, const double* half, void* out);
   // phases e^{-2 pi i a / 2^bits} from integer angles a, see simd/tables.hpp
   void (*scalar_table)(void* angles, int bits, Real scale, Real* table);
   void (*vector_table)(void* angles, int bits, int lane_bits, Real scale, Real* table);

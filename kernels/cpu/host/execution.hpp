@@ -63,7 +63,7 @@ template <class Real> struct Execution {
   Real* start_factors = nullptr;              // its factors, two complex vectors an address bit
   Real* start_tables = nullptr;               // products of them, see StartRows
   Real* merged = nullptr;                     // merged runs: [group](gates, alpha, gamma), see MergedPlace
-  std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0, merged_stride = 0;
+  std::size_t n_sample_rotations = 0, n_sample_terms = 0, cos_sin_stride = 0;
 
   char* start() const { return stored(prepared.keep ? 0 : prepared.n_checkpoints); }
   char* end() const { return stored(prepared.stored_states() - 1); }
@@ -72,22 +72,13 @@ template <class Real> struct Execution {
     return unit.first + std::min(int(lane >> lane_bits), unit.count - 1);
   }
 
-  // Vectors of (run, sample) of merged runs.
-  std::size_t merged_vectors(const MergedRuns& m) const {
-    return (m.runs.size() * (lanes >> lane_bits) + lanes - 1) / lanes;
-  }
   // Of merged runs of unit u: cosines and sines of gates [rotation of the run][vector](cos, sin)[lane], integer angles.
   struct MergedPlace { std::size_t vectors; Real* gates; IntegerAngle<Real>*alpha, *gamma; };
   MergedPlace merged_place(int u, std::size_t group) const {
-    Real* at = merged + merged_stride * std::size_t(u);
-    for (std::size_t i = 0;; i++) {
-      const MergedRuns& m = shape.merged[i];
-      const std::size_t vectors = merged_vectors(m), numbers = lanes * vectors;
-      Real* angles = at + 2 * numbers * m.axes.size();
-      auto* alpha = reinterpret_cast<IntegerAngle<Real>*>(angles);
-      if (i == group) return {vectors, at, alpha, alpha + numbers};
-      at = angles + 2 * numbers;
-    }
+    const MergedRuns& m = shape.merged[group];
+    Real* gates = merged + shape.merged_numbers * std::size_t(u) + m.first;
+    auto* alpha = reinterpret_cast<IntegerAngle<Real>*>(gates + 2 * lanes * m.vectors * m.axes.size());
+    return {m.vectors, gates, alpha, alpha + lanes * m.vectors};
   }
   // Scratch behind the angles of all units.
   double* half_angles() const {
@@ -124,6 +115,7 @@ template <class Real> struct Execution {
   void load_runs(int u, Real* rotations);
   void load_merged(int u, Real* rotations);
   void load_terms(int u);
+  void load_terms_at_once(int u, IntegerAngle<Real>* to);
   void spread_rotation(const Real* packed, std::size_t place, Real* to) const;
   void collect_merged(int u, const Real* accumulators, const Gradients& out, double* unit_sums, double* raw);
   void add_lanes(const Real* from, int lane_mask, double factor, Real* to) const;

@@ -31,6 +31,12 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   for (std::size_t r = 0; out.per_sample && r < shape.sample_rows.size(); r++) {
     const SampleRow& row = shape.sample_rows[r];
     double* to = out.per_sample + std::size_t(unit.first - out.first) * n_slots + row.slot;
+    if (!lane_bits) {  // a sample a lane
+      const Real* from = accumulators + lanes * std::size_t(row.accumulator);
+      const double factor = prepared.sample_factor[r];
+      for (int i = 0; i < unit.count; i++) to[std::size_t(i) * n_slots] += factor * (0.0 + double(from[i]));
+      continue;
+    }
     for (int i = 0; i < unit.count; i++) {
       const double sum = sample_sum(std::size_t(row.accumulator), std::size_t(row.lane_mask), i);
       to[std::size_t(i) * n_slots] += prepared.sample_factor[r] * sum;

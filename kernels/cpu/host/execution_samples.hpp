@@ -13,19 +13,17 @@ template <class Real> void Execution<Real>::load_angles() {
   cos_sin_stride = 2 * lanes * n_sample_rotations;
   for (const DiagonalStage& stage : shape.stages) n_sample_terms += stage.diagonal.sample_terms.size();
   if (!n_sample_rotations && !n_sample_terms) return;
-  merged_stride = 0;
-  std::size_t longest = (lanes >> lane_bits) * n_sample_rotations + lanes;  // half angles worked out at once
-  for (const MergedRuns& m : shape.merged) {
-    merged_stride += lanes * merged_vectors(m) * (2 * m.axes.size() + 2);
-    longest = std::max(longest, lanes * merged_vectors(m) * m.axes.size());
-  }
-  const std::size_t reals = (lanes * (4 * n_sample_rotations + n_sample_terms) + merged_stride) * std::size_t(units);
+  // half angles worked out at once
+  std::size_t longest = std::max((lanes >> lane_bits) * n_sample_rotations + lanes, lanes * n_sample_terms);
+  for (const MergedRuns& m : shape.merged) longest = std::max(longest, lanes * m.vectors * m.axes.size());
+  const std::size_t of_unit = lanes * (4 * n_sample_rotations + n_sample_terms) + shape.merged_numbers;
+  const std::size_t reals = of_unit * std::size_t(units);
   worker.unit_angles.reserve(reals * sizeof(Real) + 128 + (8 + 2 * sizeof(Real)) * longest);
   const std::size_t numbers = cos_sin_stride * std::size_t(units);
   cos_sin = worker.unit_angles.template as<Real>();
   lane_cos_sin = cos_sin + numbers;
   merged = lane_cos_sin + numbers;
-  term_angles = reinterpret_cast<IntegerAngle<Real>*>(merged + merged_stride * std::size_t(units));
+  term_angles = reinterpret_cast<IntegerAngle<Real>*>(merged + shape.merged_numbers * std::size_t(units));
   for (int u = 0; u < units; u++) load_angles(u);
 }
 
@@ -130,27 +128,58 @@ template <class Real> void Execution<Real>::load_merged(int u, Real* rotations) 
 
 template <class Real> void Execution<Real>::load_terms(int u) {
   const Unit& unit = bundle.unit[u];
-  const std::size_t n_slots = std::size_t(context.plan.n_per_sample), samples = lanes >> lane_bits;
+  const std::size_t n_slots = std::size_t(context.plan.n_per_sample);
   IntegerAngle<Real>* to = term_angles + lanes * n_sample_terms * std::size_t(u);
+  if (shape.factored) return load_terms_at_once(u, to);
   for (std::size_t i = 0; i < shape.stages.size(); i++)
     for (const SampleTerm& t : shape.stages[i].diagonal.sample_terms) {
       const bool minus = parity_of(t.where.mask & prepared.frame[i]);
+      for (std::size_t lane = 0; lane < lanes; lane++) {
+        const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
+        const double x = inputs.per_sample[sample * n_slots + std::size_t(t.index)];
+        const IntegerAngle<Real> a = integer_angle<Real>(t.coefficient * x + t.offset);
+        to[lane] = minus ? IntegerAngle<Real>(0) - a : a;
+      }
+      to += lanes;
+    }
+}
+
+// The same by a kernel, which may round the last bit of an angle otherwise; and those of merged runs, which are there.
+template <class Real> void Execution<Real>::load_terms_at_once(int u, IntegerAngle<Real>* to) {
+  const Unit& unit = bundle.unit[u];
+  const std::size_t n_slots = std::size_t(context.plan.n_per_sample), samples = lanes >> lane_bits;
+  const double* values = inputs.per_sample + std::size_t(unit.first - inputs.first) * n_slots;
+  const std::size_t count = std::size_t(unit.count);
+  double *half = half_angles(), *next = half;
+  for (std::size_t i = 0; i < shape.stages.size(); i++)
+    for (const SampleTerm& t : shape.stages[i].diagonal.sample_terms) {
+      if (t.source != kSampleSlot) continue;
+      const double sign = parity_of(t.where.mask & prepared.frame[i]) ? -0.5 : 0.5;
+      const double *from = values + t.index, coefficient = sign * t.coefficient, offset = sign * t.offset;
+      for (std::size_t lane = 0; lane < lanes; lane++)
+        next[lane] = coefficient * from[std::min(lane >> lane_bits, count - 1) * n_slots] + offset;
+      next += lanes;
+    }
+  const std::size_t vectors = std::size_t(next - half) / lanes;
+  auto* packed = reinterpret_cast<IntegerAngle<Real>*>(next);
+  kernels.integer_angles(vectors, half, packed);
+  for (std::size_t i = 0; i < shape.stages.size(); i++)
+    for (const SampleTerm& t : shape.stages[i].diagonal.sample_terms) {
       if (t.source == kSampleSlot) {
-        for (std::size_t lane = 0; lane < lanes; lane++) {
-          const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
-          const double x = inputs.per_sample[sample * n_slots + std::size_t(t.index)];
-          const IntegerAngle<Real> a = integer_angle<Real>(t.coefficient * x + t.offset);
-          to[lane] = minus ? IntegerAngle<Real>(0) - a : a;
-        }
+        std::copy_n(packed, lanes, to);
+        packed += lanes;
       } else {  // a whole angle, its coefficient +-1
         const SampleRun& run = shape.sample_runs[std::size_t(shape.sample_run_of[std::size_t(t.index)])];
         const MergedPlace place = merged_place(u, std::size_t(run.group));
-        const IntegerAngle<Real>* from = (t.source == kAlpha ? place.alpha : place.gamma) + samples * std::size_t(run.place);
-        const bool negative = minus != (t.coefficient < 0);
-        for (std::size_t lane = 0; lane < lanes; lane++) {
-          const IntegerAngle<Real> a = from[lane >> lane_bits];
-          to[lane] = negative ? IntegerAngle<Real>(0) - a : a;
-        }
+        const IntegerAngle<Real>* from =
+            (t.source == kAlpha ? place.alpha : place.gamma) + samples * std::size_t(run.place);
+        const bool minus = parity_of(t.where.mask & prepared.frame[i]) != (t.coefficient < 0);
+        const IntegerAngle<Real> flip = minus ? ~IntegerAngle<Real>(0) : 0;  // -a is ~a + 1
+        const IntegerAngle<Real> one = minus ? 1 : 0;
+        if (lane_bits == 0)
+          for (std::size_t lane = 0; lane < lanes; lane++) to[lane] = (from[lane] ^ flip) + one;
+        else
+          for (std::size_t lane = 0; lane < lanes; lane++) to[lane] = (from[lane >> lane_bits] ^ flip) + one;
       }
       to += lanes;
     }

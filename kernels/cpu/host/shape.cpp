@@ -27,6 +27,7 @@ Shape::Shape(const PlanData& plan, const GateRuns& gate_runs, const ShapeOptions
     if (int(p.basis.size()) < n_qubits) spread = CacheSpread(lane_bits, row_bits);
   lane_frame = LaneFrame(lane_bits, row_bits);
   for (const PassData& p : plan.passes) add_pass(plan, gate_runs, p);
+  place_merged();
   resident = true;
   for (const TileGeometry& g : geometries)
     if (g.number_bits) resident = false;

@@ -63,6 +63,7 @@ class Shape {
   std::vector<int> sample_run_of;      // a gate run's place among them, or -1
   std::vector<MergedRuns> merged;
   std::vector<MergedRow> merged_rows;
+  std::size_t merged_numbers = 0;      // of a unit
   std::size_t table_size = 0;      // numbers of all tables of diagonals
 
   Offset lane_mask() const { return (Offset(1) << lane_bits) - 1; }
@@ -106,6 +107,7 @@ class Shape {
   void new_accumulators(int rotation);
   void add_rows(const GateRuns& gate_runs, int rotation, int lane_mask, bool minus);
   void add_sample_run(const PlanData& plan, ShapeRotation& rotation);
+  void place_merged();
 
   ShapeOptions options_;
   int max_group_;                  // rotations of a group

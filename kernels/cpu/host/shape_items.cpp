@@ -108,11 +108,20 @@ void Shape::add_sample_run(const PlanData& plan, ShapeRotation& rotation) {
     auto same = [&](const MergedRuns& m) { return m.axes == axes; };
     const auto group = std::find_if(merged.begin(), merged.end(), same);
     added.group = int(group - merged.begin());
-    if (group == merged.end()) merged.push_back({axes, {}});
+    if (group == merged.end()) merged.push_back({axes, {}, 0, 0});
     added.place = int(merged[added.group].runs.size());
     merged[added.group].runs.push_back(rotation.sample_index);
   }
   sample_runs.push_back(added);
+}
+
+// Of each: cosines and sines of its gates, alpha, gamma.
+void Shape::place_merged() {
+  const std::size_t lanes = std::size_t(options_.lanes), samples = lanes >> lane_bits;
+  for (MergedRuns& m : merged) {
+    m.vectors = (m.runs.size() * samples + lanes - 1) / lanes, m.first = merged_numbers;
+    merged_numbers += lanes * m.vectors * (2 * m.axes.size() + 2);
+  }
 }
 
 // Where a diagonal comes right before, it may leave the lanes in a frame that suits the rotations up to the next one.

@@ -39,8 +39,13 @@ struct ShapeRotation {
 // merged, `place` in Shape::merged[group].
 struct SampleRun { int gate_run, first, count; bool real; bool has_shared; int group = -1, place = -1; };
 
-// Merged runs of one sequence of axes, worked out together.
-struct MergedRuns { std::vector<std::uint8_t> axes; std::vector<int> runs; };  // into Shape::sample_runs
+// Merged runs of one sequence of axes, worked out together: `runs` are indices into Shape::sample_runs. They take
+// `vectors` vectors of (run, sample), the first of a unit's numbers for them at `first`.
+struct MergedRuns {
+  std::vector<std::uint8_t> axes;
+  std::vector<int> runs;
+  std::size_t vectors = 0, first = 0;
+};
 
 // A merged run whose angles want gradients; minus_y: the accumulator holds -v_y.
 struct MergedRow { int rotation, y_lane_mask; bool minus_y; };

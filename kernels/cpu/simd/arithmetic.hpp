@@ -99,6 +99,22 @@ void half_angle_cos_sin(std::size_t n, const double* half, float* out) {
   }
 }
 
+// n vectors of half angles to integer angles.
+void integer_angles_single(std::size_t n, const double* half, void* out) {
+  constexpr int W = Vector<float>::lanes;
+  for (std::size_t i = 0; i < n; i++)
+    static_cast<VecBits<float>*>(out)[i] =
+        evens(integer_angle(at(half + W * i)), integer_angle(at(half + W * i + kDoubles)));
+}
+void integer_angles_dual(std::size_t n, const double* half, void* out) {
+  const VD big = VD{} + 6755399441055744.0;
+  for (std::size_t i = 0; i < n; i++) {
+    const VD cycles = at(half + kDoubles * i) * 0.15915494309189533577;
+    const VD fraction = cycles - ((cycles + big) - big);
+    static_cast<VU*>(out)[i] = (VU)__builtin_convertvector(fraction * 9223372036854775808.0, VL) * 2;
+  }
+}
+
 // n gate runs of one sequence of axes, rotation k in row k of half_sine and half_cosine: the product as a quaternion
 // w - i (x X + y Y + z Z), and from it U = RZ(gamma) RY(beta) RZ(alpha); cos_half, sin_half are of beta / 2.
 void euler(std::size_t n, int n_rotations, const std::uint8_t* axes, const double* half_sine, const double* half_cosine,
