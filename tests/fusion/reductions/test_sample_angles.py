@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from qmltrain.engines.cpu.extension import VARIABLE
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.fusion import lowering
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, forward_cost
 from qmltrain.fusion.plan import Plan
@@ -37,7 +40,13 @@ N_PARAMETERS, N_FEATURES = 4, 3
 
 
 def merged(circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
-    return compile_plan(circuit, strings, sample_angles=True)
+    """Whatever can be merged is, worth it or not."""
+    with patch.object(lowering, "_merging_pays", lambda rotations, n_qubits: True):
+        return compile_plan(circuit, strings, sample_angles=True)
+
+
+def planned(circuit: Circuit) -> Plan:
+    return compile_plan(circuit, (), sample_angles=True)
 
 
 def options(threads: int = 1) -> EngineOptions:
@@ -94,7 +103,7 @@ def reuploading(n: int, layers: int) -> Circuit:
 
 
 def test_what_is_merged():
-    plan = merged(own_hea(3, 2), ())
+    plan = planned(own_hea(3, 2))
     assert [len(one.rotations) for one in plan.gate_runs] == [
         3,
         3,
@@ -104,19 +113,31 @@ def test_what_is_merged():
         2,
     ]  # RZ before CZ and at the end are phases
     assert all(one.per_sample for one in plan.gate_runs)
-    assert plan.depth == 2 and merged(own_hea(3, 2, "cx"), ()).depth == 2
+    assert plan.depth == 2 and planned(own_hea(3, 2, "cx")).depth == 2
     assert compile_plan(own_hea(3, 2), ()).depth == 5
 
 
 def test_an_encoding_before_a_shared_run_is_left_alone():
     gates = (Gate("ry", (0,), (feature(0),)), Gate("rx", (0,), (parameter(0),)), Gate("ry", (0,), (parameter(1),)))
-    plan = merged(Circuit(1, gates, ("a", "b"), n_features=1), ())
+    plan = planned(Circuit(1, gates, ("a", "b"), n_features=1))
     assert [one.per_sample for one in plan.gate_runs] == [True, False]
+
+
+@pytest.mark.parametrize("n_qubits, runs", [(5, 2 * 5 + 5), (6, 6)])
+def test_shared_angles_are_merged_where_states_are_long(n_qubits, runs):
+    """RX(x) RY(x) RX(theta): one run a qubit, or two rotations per sample and a shared one."""
+    gates = [
+        Gate(name, (q,), (angle,))
+        for name, angle in (("rx", feature(0)), ("ry", feature(1)), ("rx", parameter(0)))
+        for q in range(n_qubits)
+    ]
+    plan = planned(Circuit(n_qubits, tuple(gates), ("a",), n_features=2))
+    assert len(plan.gate_runs) == runs
 
 
 def test_y_rotations_are_added_up():
     gates = (Gate("ry", (0,), (feature(0),)), Gate("ry", (0,), (parameter(0),)), Gate("ry", (0,), (constant(0.3),)))
-    (run_,) = merged(Circuit(1, gates, ("a",), n_features=1), ()).gate_runs
+    (run_,) = planned(Circuit(1, gates, ("a",), n_features=1)).gate_runs
     assert run_.real and run_.per_sample and len(run_.rotations) == 3
 
 
