@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qmltrain.fusion.plan import Diagonal, Moment, Plan, Rotation, Term
+from qmltrain.fusion.plan import Diagonal, EulerAngle, Moment, Plan, Rotation, Term
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ def split(plan: Plan) -> tuple[tuple[StartRotation, ...], Plan]:
             for mask in inside:
                 last = found[mask][-1]
                 shared = tuple(term for term in diagonal.shared if term.mask == mask)
-                per_sample = tuple(term for term in diagonal.per_sample if term.mask == mask)
+                per_sample = tuple(term for term in diagonal.per_sample if term.mask == mask and not _of_run(term))
                 found[mask][-1] = replace(
                     last, shared=(*last.shared, *shared), per_sample=(*last.per_sample, *per_sample)
                 )
             diagonal = Diagonal(
                 diagonal.moment,
                 tuple(term for term in diagonal.shared if term.mask not in inside),
-                tuple(term for term in diagonal.per_sample if term.mask not in inside),
+                tuple(term for term in diagonal.per_sample if term.mask not in inside or _of_run(term)),
             )
             for term in (*diagonal.shared, *diagonal.per_sample):
                 touched |= term.mask
@@ -68,6 +68,11 @@ def _may_start(plan: Plan, rotation: Rotation) -> bool:
     gate_run = plan.gate_runs[rotation.gate_run]
     of_one_bit = rotation.pair_mask == rotation.parity_mask and rotation.pair_mask.bit_count() == 1
     return of_one_bit and not (gate_run.per_sample and len(gate_run.rotations) > 1)
+
+
+def _of_run(term: Term) -> bool:
+    """Whether it is alpha or gamma of a gate run: per-sample ones stay where the run's rotation is."""
+    return isinstance(term.angle, EulerAngle)
 
 
 def _append(moments: list[Moment], rotations: Sequence[Rotation], diagonal: Diagonal | None) -> None:

@@ -54,7 +54,7 @@ template <class Real> void Execution<Real>::load_start(int u, double* half, Real
     if (one.sample_phase >= 0)
       for (std::size_t sample = 0; sample < samples; sample++) {
         double sum = 0;
-        for (const SampleTerm& t : one.sample_terms) sum += t.coefficient * row_of_sample(sample)[t.slot] + t.offset;
+        for (const SampleTerm& t : one.sample_terms) sum += t.coefficient * row_of_sample(sample)[t.index] + t.offset;
         half[std::size_t(one.sample_phase) * samples + sample] = 0.5 * sum;
       }
   }

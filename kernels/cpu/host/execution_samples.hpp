@@ -9,6 +9,7 @@
 namespace qmltrain {
 
 template <class Real> void Execution<Real>::load_angles() {
+  if (!shape.start.empty()) load_start();
   n_sample_rotations = shape.sample_runs.size(), n_sample_terms = 0;
   cos_sin_stride = 2 * lanes * n_sample_rotations;
   for (const DiagonalStage& stage : shape.stages) n_sample_terms += stage.diagonal.sample_terms.size();

@@ -161,6 +161,9 @@ template <class Real> class PreparedShape {
     }
     std::vector<std::size_t> rows;
     for (const RawRow& r : shape.raw_rows) rows.push_back(std::size_t(r.row));
+    for (const SampleRun& run : shape.sample_runs)
+      for (int k = run.first; k < run.first + run.count; k++)
+        if (const int row = context_.gate_runs.sample_row(k); row >= 0) rows.push_back(std::size_t(row));
     std::sort(rows.begin(), rows.end());
     for (std::size_t row : rows) {
       if (raw_ranges.empty() || row >= raw_ranges.back().first + raw_ranges.back().count + gap)

@@ -106,7 +106,7 @@ class Shape {
   void add_share_sums(DiagonalStage& stage) const;
   void new_accumulators(int rotation);
   void add_rows(const GateRuns& gate_runs, int rotation, int lane_mask, bool minus);
-  void add_sample_run(const PlanData& plan, ShapeRotation& rotation);
+  int sample_run(const PlanData& plan, int gate_run);
   void place_merged();
 
   ShapeOptions options_;

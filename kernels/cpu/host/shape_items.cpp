@@ -53,7 +53,7 @@ void Shape::add_pass(const PlanData& plan, const GateRuns& gate_runs, const Pass
     for (int i = op.first; i < op.first + op.count; i++) {
       const RotationData& r = plan.rotations[i];
       ShapeRotation rotation{r.gate_run, lane_frame.pair(r.pair), lane_frame.parity(r.parity), r.flip};
-      if (plan.gate_runs[r.gate_run].per_sample) add_sample_run(plan, rotation);
+      if (plan.gate_runs[r.gate_run].per_sample) rotation.sample_index = sample_run(plan, r.gate_run);
       rotation.tile_parity = tile_parity_of(geometries[geometry], row_of(rotation.parity));
       members.push_back(int(rotations.size()));
       rotations.push_back(rotation);
@@ -94,10 +94,13 @@ void Shape::add_pass(const PlanData& plan, const GateRuns& gate_runs, const Pass
   }
 }
 
-void Shape::add_sample_run(const PlanData& plan, ShapeRotation& rotation) {
-  const GateRunData& run = plan.gate_runs[rotation.gate_run];
-  rotation.sample_index = sample_run_of[std::size_t(rotation.gate_run)] = int(sample_runs.size());
-  SampleRun added{rotation.gate_run, run.first, run.count, run.real, false};
+// A per-sample gate run's place in sample_runs. Its phases may be here while its R is in another part of the circuit.
+int Shape::sample_run(const PlanData& plan, int gate_run) {
+  int& place = sample_run_of[std::size_t(gate_run)];
+  if (place >= 0) return place;
+  place = int(sample_runs.size());
+  const GateRunData& run = plan.gate_runs[gate_run];
+  SampleRun added{gate_run, run.first, run.count, run.real, false};
   std::vector<std::uint8_t> axes;
   for (int k = run.first; k < run.first + run.count; k++) {
     const AngleData& angle = plan.angles[k];
@@ -110,9 +113,10 @@ void Shape::add_sample_run(const PlanData& plan, ShapeRotation& rotation) {
     added.group = int(group - merged.begin());
     if (group == merged.end()) merged.push_back({axes, {}, 0, 0});
     added.place = int(merged[added.group].runs.size());
-    merged[added.group].runs.push_back(rotation.sample_index);
+    merged[added.group].runs.push_back(place);
   }
   sample_runs.push_back(added);
+  return place;
 }
 
 // Of each: cosines and sines of its gates, alpha, gamma.
@@ -175,6 +179,7 @@ void Shape::add_diagonal(const PlanData& plan, const OperationData& op) {
     const TermData& t = plan.terms[i];
     const Mask mask = lane_frame.parity(t.mask);
     const PhaseTerm where(mask, lane_of(mask));
+    if (t.source != kSampleSlot) sample_run(plan, t.index);
     stage.diagonal.sample_terms.push_back({where, t.source, t.index, t.sign * t.coefficient, t.sign * t.offset});
   }
   unscaled_ = 0;

@@ -30,7 +30,7 @@ void Shape::add_start(const PlanData& plan, const GateRuns& gate_runs) {
     }
     for (int i = data.sample_first; i < data.sample_first + data.sample_count; i++) {
       const TermData& t = plan.terms[i];
-      one.sample_terms.push_back({PhaseTerm(t.mask), t.index, t.sign * t.coefficient, t.sign * t.offset});
+      one.sample_terms.push_back({PhaseTerm(t.mask), t.source, t.index, t.sign * t.coefficient, t.sign * t.offset});
     }
     one.wanted[1] = one.wanted[0] || trained || data.sample_count;
     for (const bool samples : {false, true}) start_measured[samples] = start_measured[samples] || one.wanted[samples];
@@ -51,7 +51,7 @@ void Shape::add_start(const PlanData& plan, const GateRuns& gate_runs) {
     for (const PhaseTerm::Source& source : one.phase.sources)
       if (source.raw_row >= 0) raw_rows.push_back({v_z, 0, source.raw_row, Measured::kStart, -1, -1, 0});
     for (const SampleTerm& t : one.sample_terms)
-      sample_rows.push_back({v_z, 0, t.slot, t.coefficient, -1, -1, 0});
+      sample_rows.push_back({v_z, 0, t.index, t.coefficient, -1, -1, 0});
     start.push_back(std::move(one));
   }
   start_low_bits = row_bits > kMostTiledStart ? row_bits / 2 : std::min((row_bits + 1) / 2, kLowStartBits);

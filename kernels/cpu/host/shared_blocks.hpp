@@ -58,9 +58,15 @@ template <class Real> class SharedBlocks {
       first = range.last;
     }
     parts_.push_back(shape_of(plan, first, n, first > 0, false));
-    rows_.clear();
+    std::vector<std::pair<std::size_t, std::size_t>> ranges_of_parts;  // first, end; those of two parts may overlap
     for (const auto& part : parts_)
-      for (const auto& [from, count] : part->raw_ranges) rows_.push_back({from, count});
+      for (const auto& [from, count] : part->raw_ranges) ranges_of_parts.push_back({from, from + count});
+    std::sort(ranges_of_parts.begin(), ranges_of_parts.end());
+    rows_.clear();
+    for (const auto& [from, end] : ranges_of_parts) {
+      if (rows_.empty() || from > rows_.back().first + rows_.back().second) rows_.push_back({from, 0});
+      rows_.back().second = std::max(rows_.back().first + rows_.back().second, end) - rows_.back().first;
+    }
     identity_.assign(size_ * size_, 0);
     for (std::size_t k = 0; k < size_; k++) identity_[k * size_ + k] = 1;
     no_angles_.assign(size_ * std::size_t(plan.n_per_sample), 0);
@@ -220,7 +226,7 @@ template <class Real> class SharedBlocks {
     flush(share);
   }
 
-  // Of the raw sums, those that parts have rows of: first, count.
+  // Of the raw sums, those that parts have rows of: first, count; each once.
   const std::vector<std::pair<std::size_t, std::size_t>>& rows_of_parts() const { return rows_; }
 
   // Raw sums of the blocks over all samples, added to sums (R).
@@ -302,7 +308,9 @@ template <class Real> class SharedBlocks {
 
   bool wanted_first(bool samples) const {
     const Shape& s = parts_[0]->shape;
-    return !s.raw_rows.empty() || (samples && !s.sample_rows.empty());
+    const auto has_shared = [](const SampleRun& run) { return run.has_shared; };
+    return !s.raw_rows.empty() || std::any_of(s.sample_runs.begin(), s.sample_runs.end(), has_shared) ||
+           (samples && !(s.sample_rows.empty() && s.merged_rows.empty()));
   }
 
   // What true states are of stored ones: psi_{z ^ flips} = scale (-1)^parity(z & signs) s_z.
@@ -320,7 +328,8 @@ template <class Real> class SharedBlocks {
     block.forward.reserve(numbers() * sizeof(Real)), block.back.reserve(numbers() * sizeof(Real));
     Real *forward = block.forward.template as<Real>(), *back = block.back.template as<Real>();
     const double into = shape.final_scale * before.final_scale, out = shape.final_scale * bra_scale(b + 1) / before.final_scale;
-    const bool goes_back = b > 0 || !before.shape.raw_rows.empty() || !before.shape.sample_rows.empty();
+    const bool goes_back = b > 0 || !before.shape.raw_rows.empty() || !before.shape.sample_rows.empty() ||
+                           !before.shape.merged_rows.empty();
     std::vector<double> signs(size_);
     for (std::size_t y = 0; y < size_; y++) signs[y] = sign(before, y);
     for (std::size_t z = 0; z < size_; z++) {

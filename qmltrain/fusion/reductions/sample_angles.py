@@ -9,6 +9,8 @@ state alone stays as it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
@@ -18,7 +20,9 @@ from qmltrain.fusion.reductions.setting import Setting
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
     """The plan with merged gate runs, or the same one where no sample acts after the initial product state."""
-    return compile_plan(circuit, strings, sample_angles=True) if _sampled(plan) else plan
+    if not _sampled(plan):
+        return plan
+    return replace(compile_plan(circuit, strings, sample_angles=True), shared_blocks=plan.shared_blocks)
 
 
 def line(plan: Plan) -> str:

@@ -25,6 +25,7 @@ from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.state import TrainingState
 from tests.circuit.strategies import circuits
 from tests.engines.comparison import TOLERANCE, begin
+from tests.fusion.reductions.merged_plans import dense_runs, merged
 from tests.training.step_cases import LOSS, StepCase, check_equal, encoding_cases, first_parameters, rows_of, run
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
@@ -34,13 +35,14 @@ pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++
 class Blocks:
     """A planner that makes matrices of the stretches of at least `fewest` operations, or of a part of each: without
     `off` moments at its beginning and end. Rotations and the diagonal after them, which takes their v_z, stay
-    together."""
+    together. `merges`: of a plan whose gate runs with per-sample angles are merged."""
 
     fewest: int = 1
     off: int = 0
+    merges: bool = False
 
     def __call__(self, circuit, strings):
-        plan = compile_plan(circuit, strings)
+        plan = merged(circuit, strings) if self.merges else compile_plan(circuit, strings)
         operations, chosen = whole_pass(plan).operations, []
         for first, last in shared_stretches(plan):
             starts = [k for k in range(first + 1, last) if isinstance(operations[k], Rotations)]
@@ -81,8 +83,8 @@ def native_step(case: StepCase, model: Model, **options):
 
 @settings(max_examples=120, deadline=None)
 @given(
-    circuits(1, 5, 24) | circuits(2, 4, 20, amplitude_encoded=True),
-    st.sampled_from([Blocks(), Blocks(1, 1), Blocks(3)]),
+    circuits(1, 5, 24) | circuits(2, 4, 20, amplitude_encoded=True) | dense_runs(4, 3),
+    st.sampled_from([Blocks(), Blocks(1, 1), Blocks(3), Blocks(1, 0, True), Blocks(1, 1, True)]),
     st.sampled_from([1, 3, 16, 17, 40]),
     st.sampled_from(["complex64", "complex128"]),
     st.sampled_from([GradientOptions(), GradientOptions("reversible"), GradientOptions("checkpoint", 2)]),
@@ -100,7 +102,11 @@ def test_random_circuits_agree_with_the_reference(circuit, blocks, batch, precis
 
 
 @settings(max_examples=60, deadline=None)
-@given(circuits(1, 6, 24), st.sampled_from([Blocks(), Blocks(1, 1)]), st.sampled_from([1, 15, 33]))
+@given(
+    circuits(1, 6, 24) | dense_runs(4, 3),
+    st.sampled_from([Blocks(), Blocks(1, 1), Blocks(1, 0, True)]),
+    st.sampled_from([1, 15, 33]),
+)
 def test_evaluations_agree_with_the_reference(circuit, blocks, batch):
     strings = strings_of(circuit.n_qubits)
     generator = np.random.default_rng(1)
@@ -123,7 +129,7 @@ TRAINABLE = [
 
 
 @pytest.mark.parametrize("case", [*encoding_cases(), *TRAINABLE], ids=lambda case: f"{case.encoding}-{case.n_qubits}")
-@pytest.mark.parametrize("blocks", [Blocks(), Blocks(1, 1)])
+@pytest.mark.parametrize("blocks", [Blocks(), Blocks(1, 1), Blocks(1, 0, True)])
 def test_native_steps_of_every_encoding_equal_array_steps(case: StepCase, blocks: Blocks) -> None:
     check_equal(replace(case, layers=3, sizes=(37, 16, 21)), 3, planner=blocks)
 

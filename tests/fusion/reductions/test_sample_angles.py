@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,61 +17,32 @@ from qmltrain.engines.cpu.extension import VARIABLE
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
-from qmltrain.fusion import lowering
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.cost import backward_cost, forward_cost
 from qmltrain.fusion.plan import Plan
 from qmltrain.fusion.reductions.sample_angles import line, reduce
 from qmltrain.fusion.reductions.setting import Setting
 from qmltrain.training.reduction import tree_sum
-from tests.circuit.strategies import angles, circuits, gates, random_inputs, random_states
+from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
+from tests.fusion.reductions.merged_plans import dense_runs, merged
 
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 SETTING = Setting(16, "complex64")
-MODES = [
-    GradientOptions(),
-    GradientOptions("reversible"),
-    GradientOptions("reversible", 2),
-    GradientOptions("checkpoint", 1),
-    GradientOptions("checkpoint", 3),
-]
-N_PARAMETERS, N_FEATURES = 4, 3
 
 
-def merged(circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
-    """Whatever can be merged is, worth it or not."""
-    with patch.object(lowering, "_merging_pays", lambda rotations, n_qubits: True):
-        return compile_plan(circuit, strings, sample_angles=True)
+def with_start(circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
+    """As its start the gates of one bit before anything entangles that are not of merged runs."""
+    return replace(merged(circuit, strings), product_start=True)
 
 
 def planned(circuit: Circuit) -> Plan:
     return compile_plan(circuit, (), sample_angles=True)
 
 
-def options(threads: int = 1) -> EngineOptions:
-    return EngineOptions(threads=threads, planner=merged)
-
-
-def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
-    full = (1 << n_qubits) - 1
-    return tuple(PauliString(x, z) for x, z in sorted({(0, 0), (0, 1), (0, full), (1, 0), (full, 1)}))
-
-
-@st.composite
-def dense_runs(draw: st.DrawFn, max_qubits: int, max_layers: int) -> Circuit:
-    """Layers of up to four rotations on each qubit, about any axes by any angles, then any gates: runs of every mix."""
-    n = draw(st.integers(1, max_qubits))
-    sequence: list[Gate] = []
-    for _ in range(draw(st.integers(1, max_layers))):
-        for q in range(n):
-            axes = draw(st.lists(st.sampled_from(["ry", "rx", "rz", "rz", "h", "x"]), max_size=4))
-            sequence += [Gate(axis, (q,), (draw(angles()),) if axis[0] == "r" else ()) for axis in axes]
-        sequence += [draw(gates(n)) for _ in range(draw(st.integers(0, 2)))]
-        if n > 1 and draw(st.booleans()):
-            sequence += [Gate(draw(st.sampled_from(["cz", "cx"])), (q, (q + 1) % n)) for q in range(n if n > 2 else 1)]
-    names = tuple(f"theta.{k}" for k in range(N_PARAMETERS))
-    return Circuit(n, tuple(sequence), names, n_features=N_FEATURES)
+def options(threads: int = 1, planner=merged) -> EngineOptions:
+    return EngineOptions(threads=threads, planner=planner)
 
 
 def own_hea(n: int, layers: int, entangler: str = "cz") -> Circuit:
@@ -180,16 +151,26 @@ def test_counted_work_equals_the_cost_model(circuit):
     st.one_of(dense_runs(max_qubits=5, max_layers=3), circuits(min_qubits=1, max_qubits=6, max_gates=20)),
     st.sampled_from(MODES),
     st.sampled_from([1, 3, 16, 17]),
-    st.sampled_from([None, 0, 1, 2, 3, 4]),
-    st.sampled_from([None, 1, 2, 3]),
+    LANES,
+    TILES,
     st.sampled_from(["complex64", "complex128"]),
+    st.sampled_from([merged, with_start]),
 )
-def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lanes, tile, precision):
+def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lanes, tile, precision, planner):
     theta, x = random_inputs(circuit, batch)
     strings = some_strings(circuit.n_qubits)
     expected = run(ReferenceEngine(), circuit, strings, theta, x)
     engine = CpuEngine(tile, lanes)
-    found = run(engine, circuit, strings, theta, x, precision=precision, gradient=gradient, engine_options=options())
+    found = run(
+        engine,
+        circuit,
+        strings,
+        theta,
+        x,
+        precision=precision,
+        gradient=gradient,
+        engine_options=options(planner=planner),
+    )
     assert_close(found, expected, precision, factor=4)
 
 
@@ -209,14 +190,6 @@ def test_amplitude_encoded_states(circuit, gradient, lanes, tile):
     engine = CpuEngine(tile, lanes)
     found = run(engine, circuit, strings, theta, x, initial, gradient=gradient, engine_options=options())
     assert_close(found, expected, "complex128")
-
-
-def available_sets() -> list[str]:
-    if unavailable_reason() is not None:
-        return []
-    from qmltrain.engines.cpu.extension import load
-
-    return list(load().instruction_sets())
 
 
 @pytest.mark.parametrize("name", available_sets())
