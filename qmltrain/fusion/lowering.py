@@ -52,9 +52,10 @@ class Lowered:
     frame: Frame
 
 
-def lower(circuit: Circuit) -> Lowered:
-    """Lower `circuit`; gates keep their order wherever they do not commute."""
-    lowering = _Lowering(circuit.n_qubits)
+def lower(circuit: Circuit, real: bool = False) -> Lowered:
+    """Lower `circuit`; gates keep their order wherever they do not commute. `real`: with as many real gate runs as there
+    can be, rotations about z being phases, never parts of a run."""
+    lowering = _Lowering(circuit.n_qubits, real)
     references = circuit.slots.reference
     for gate in circuit.gates:
         lowering.gate(gate, tuple(slot_angle(angle, references) for angle in gate.angles))
@@ -70,15 +71,16 @@ def slot_angle(angle: Angle, references: dict[Angle, SlotReference]) -> AffineAn
 
 
 class _Lowering:
-    def __init__(self, n_qubits: int) -> None:
+    def __init__(self, n_qubits: int, real: bool) -> None:
         self.n_qubits = n_qubits
+        self.real = real
         self.frame = Frame(n_qubits)
         self.gate_runs: list[GateRun] = []
         self.moments = [_OpenMoment()]
         self.open: list[list[AxisRotation]] = [[] for _ in range(n_qubits)]  # gate runs not yet closed, one per qubit
 
     def gate(self, gate: Gate, angles: tuple[AffineAngle, ...]) -> None:
-        for primitive in decompose(gate, angles):
+        for primitive in decompose(gate, angles, self.real):
             if isinstance(primitive, Rotate):
                 self._rotate(primitive)
             elif isinstance(primitive, Phase):
@@ -94,7 +96,10 @@ class _Lowering:
 
     def _rotate(self, primitive: Rotate) -> None:
         qubit, angle = primitive.qubit, primitive.angle
-        if not angle.per_sample:
+        if self.real and primitive.axis == "z":
+            if angle.slot is not None or abs(remainder(angle.offset, tau)) > _NEGLIGIBLE:
+                self._phase(Phase((qubit,), angle))
+        elif not angle.per_sample:
             self.open[qubit].append(AxisRotation(primitive.axis, angle))
         elif primitive.axis == "z":
             self._phase(Phase((qubit,), angle))

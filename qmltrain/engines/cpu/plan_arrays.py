@@ -51,6 +51,7 @@ def plan_data(
     return extension.plan_data(
         plan.n_qubits,
         plan.amplitude_encoded,
+        plan.real,
         plan.n_shared_slots,
         plan.n_per_sample_slots,
         _integers([(r.per_sample, r.real, starts[i], len(r.rotations)) for i, r in enumerate(plan.gate_runs)], 4),
