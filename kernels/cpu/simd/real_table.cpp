@@ -72,6 +72,7 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   return k;
 }
 
+[[maybe_unused]] constexpr Arithmetic kArithmetic{sine_cosine_array, euler, chain};  // of kernel_table.cpp
 constexpr Kernels<float> kSingle = make_kernels<float>();
 constexpr Kernels<double> kDual = make_kernels<double>();
 

@@ -19,7 +19,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
-from qmltrain.fusion.reductions import product_start, shared_blocks
+from qmltrain.fusion.reductions import product_start, real_states, shared_blocks
 from qmltrain.fusion.reductions.setting import Setting
 
 
@@ -31,8 +31,12 @@ class PlanReduction(Protocol):
     def line(self, plan: Plan) -> str: ...
 
 
-# shared_blocks names operations of the plan: it comes last
-PLAN_REDUCTIONS: dict[str, PlanReduction] = {"product_start": product_start, "shared_blocks": shared_blocks}
+# real_states may lower the circuit anew: it comes first; shared_blocks names operations of the plan: it comes last
+PLAN_REDUCTIONS: dict[str, PlanReduction] = {
+    "real_states": real_states,
+    "product_start": product_start,
+    "shared_blocks": shared_blocks,
+}
 REDUCTIONS = ("light_cones", *PLAN_REDUCTIONS)
 
 
