@@ -53,8 +53,8 @@ class Lowered:
 
 
 def lower(circuit: Circuit, real: bool = False) -> Lowered:
-    """Lower `circuit`; gates keep their order wherever they do not commute. `real`: with as many real gate runs as there
-    can be, rotations about z being phases, never parts of a run, and the phases of a gate in one diagonal."""
+    """Lower `circuit`; gates keep their order wherever they do not commute. `real`: with as many real gate runs as
+    there can be, rotations about z being phases, never parts of a run, and the phases of a gate in one diagonal."""
     lowering = _Lowering(circuit.n_qubits, real)
     references = circuit.slots.reference
     for gate in circuit.gates:
