@@ -111,7 +111,7 @@ struct DiagonalCall {
   const std::uint8_t* variant;      // kFactor: which of the small tables goes with each h
   Real scale;                       // kNone, kSigns: the factor
   // kSigns: lane i of row (h, l) is negative where bit i ^ sign_lane of signs[sign_index ^ (h * n_low + l)] is 1
-  const std::uint16_t* signs;
+  const std::uint32_t* signs;
   std::uint32_t sign_index;
   std::uint8_t sign_lane;
   // General and exchange kernels only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^

@@ -90,8 +90,8 @@ inline void Execution<Real>::fill_stage(DiagonalCall<Real>& call, const Prepared
         call.signs += n * at;
         break;
       }
-      scratch.variant.reserve(n * sizeof(std::uint16_t)), scratch.angles.reserve((n << lane_bits) * sizeof(std::uint16_t));
-      std::uint16_t* words = scratch.variant.template as<std::uint16_t>();
+      scratch.variant.reserve(n * sizeof(std::uint32_t)), scratch.angles.reserve((n << lane_bits) * sizeof(std::uint16_t));
+      std::uint32_t* words = scratch.variant.template as<std::uint32_t>();
       shape.tile_signs(stage, at, scratch.angles.template as<std::uint16_t>(), words);
       call.signs = words;
       break;

@@ -59,14 +59,14 @@ class Shape {
   std::vector<RawRow> raw_rows;
   std::vector<SampleRow> sample_rows;
   std::size_t table_size = 0;      // numbers of all tables of diagonals
-  std::vector<std::uint16_t> signs;  // of kSigns diagonals: a word a row, bit i the sign of lane i; equal ones once
+  std::vector<std::uint32_t> signs;  // of kSigns diagonals: a word a row, bit i the sign of lane i; equal ones once
 
   const std::vector<AngleData>& sample_angles() const { return angles_; }  // of the per-sample rotations
   Offset lane_mask() const { return (Offset(1) << lane_bits) - 1; }
   Mask row_of(Mask m) const { return m >> lane_bits; }
   int lane_of(Mask m) const { return int(m & lane_mask()); }
   // Words of a tile of a kSigns diagonal to `words`; scratch has a number for every amplitude of the tile.
-  void tile_signs(const DiagonalStage& stage, std::size_t tile, std::uint16_t* scratch, std::uint16_t* words) const;
+  void tile_signs(const DiagonalStage& stage, std::size_t tile, std::uint16_t* scratch, std::uint32_t* words) const;
 
  private:
   // shape.cpp

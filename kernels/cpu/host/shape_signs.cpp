@@ -35,7 +35,7 @@ void Shape::choose_signs(const TileGeometry& g, DiagonalStage& stage) {
   const std::size_t n = std::size_t(1) << g.tile_bits, tiles = std::size_t(1) << g.number_bits;
   auto known = interned_signs_.find(key);
   if (known == interned_signs_.end()) {
-    const std::size_t bytes = n * tiles * sizeof(std::uint16_t);
+    const std::size_t bytes = n * tiles * sizeof(std::uint32_t);
     if (whole_table_bytes_ + bytes > options_.table_bytes) return;
     whole_table_bytes_ += bytes;
     known = interned_signs_.emplace(key, signs.size()).first;
@@ -50,7 +50,7 @@ void Shape::choose_signs(const TileGeometry& g, DiagonalStage& stage) {
 // sum_S phi_S / 2 (-1)^parity(z & S) of all z of the tile, less that of address 0: a half circle where the sign is
 // minus. Angles wrap around exactly.
 void Shape::tile_signs(const DiagonalStage& stage, std::size_t tile, std::uint16_t* scratch,
-                       std::uint16_t* words) const {
+                       std::uint32_t* words) const {
   const DiagonalShape& d = stage.diagonal;
   const std::size_t rows = std::size_t(stage.n_low) * stage.n_high, n = rows << lane_bits;
   std::memset(scratch, 0, n * sizeof(std::uint16_t));
@@ -64,11 +64,11 @@ void Shape::tile_signs(const DiagonalStage& stage, std::size_t tile, std::uint16
       }
   const std::size_t low = std::size_t(1) << lane_bits;
   for (std::size_t r = 0; r < rows; r++) {
-    unsigned word = 0;
+    std::uint32_t word = 0;
     for (std::size_t i = 0; i < low; i++)
-      word |= unsigned(std::uint16_t(scratch[r << lane_bits | i] - d.origin) >> 15) << i;
-    for (std::size_t bits = low; bits < std::size_t(options_.lanes); bits *= 2) word |= word << bits;
-    words[r] = std::uint16_t(word);
+      word |= std::uint32_t(std::uint16_t(scratch[r << lane_bits | i] - d.origin) >> 15) << i;
+    for (std::size_t bits = low; bits < 32; bits *= 2) word |= word << bits;
+    words[r] = word;
   }
 }
 

@@ -12,26 +12,30 @@ namespace {
 
 using qmltrain::kSigns;
 
-// scale times the signs of a row (kNone: times one)
+// Scale times the signs of a row (kNone: times one). A row's word is read into every 32 bits of a vector, then shifted so
+// that each lane's bit comes to the place of its sign.
 template <class Real, int Kind> struct SignedScale {
   using Bits = typename Int<Real>::bits;
   static constexpr int top = 8 * int(sizeof(Real)) - 1;
   Vec<Real> scale;
-  VecBits<Real> lane_bit;  // how far its bit of the word is from the sign's place; the bit itself without such shifts
+  VecBits<Real> lane_bit;  // how far to shift; without such shifts the bit itself
   explicit SignedScale(const DiagonalCall<Real>& call) : scale(splat(call.scale)) {
     if constexpr (Kind == kSigns)
       for (int i = 0; i < Vector<Real>::lanes; i++) {
         const int bit = i ^ int(call.sign_lane);
-        lane_bit[i] = VB > 16 ? Bits(top - bit) : Bits(1) << bit;
+        lane_bit[i] = VB > 16 ? Bits(31 - bit) : Bits(1) << bit;
       }
   }
-  INLINE_MEMBER Vec<Real> operator()([[maybe_unused]] std::uint16_t word, Vec<Real> a) const {
+  INLINE_MEMBER Vec<Real> operator()([[maybe_unused]] std::uint32_t word, Vec<Real> a) const {
     a *= scale;
     if constexpr (Kind == kSigns) {
-      const VecBits<Real> words = Bits(word) - VecBits<Real>{};
       VecBits<Real> sign;
-      if constexpr (VB > 16) sign = words << lane_bit;
-      else sign = (VecBits<Real>)((words & lane_bit) != 0);
+      if constexpr (VB > 16) {
+        const VecBits<float> words = word - VecBits<float>{};
+        sign = (VecBits<Real>)words << lane_bit;
+      } else {
+        sign = (VecBits<Real>)(((Bits(word) - VecBits<Real>{}) & lane_bit) != 0);
+      }
       a = (Vec<Real>)((VecBits<Real>)a ^ (sign & (Bits(1) << top)));
     }
     return a;
@@ -39,7 +43,7 @@ template <class Real, int Kind> struct SignedScale {
 };
 
 template <class Real, int Kind>
-INLINE std::uint16_t signs_of(const DiagonalCall<Real>& call, std::uint32_t h, std::uint32_t l) {
+INLINE std::uint32_t signs_of(const DiagonalCall<Real>& call, std::uint32_t h, std::uint32_t l) {
   if constexpr (Kind == kSigns) return call.signs[call.sign_index ^ (h * call.n_low + l)];
   return 0;
 }
@@ -121,7 +125,7 @@ void real_diagonal_back(const DiagonalCall<Real>& call, const Operands<Real>& op
 #pragma GCC unroll 2
       for (std::uint32_t l = 0; l < n_low; l++) {
         const Offset at = high ^ call.low[l];
-        const std::uint16_t word = signs_of<Real, Kind>(call, h, l);
+        const std::uint32_t word = signs_of<Real, Kind>(call, h, l);
         Vec<Real> b = load(*plane<Real>(bra, at));
         if constexpr (!Kept) {
           Vec<Real> a = load(*plane<Real>(psi, at));

@@ -21,7 +21,7 @@ from qmltrain.fusion.reductions.setting import Setting
 from tests.circuit.real_circuits import real_circuits
 from tests.circuit.strategies import random_inputs, random_states
 from tests.engines.comparison import assert_close, begin, random_cotangents, run
-from tests.engines.cpu.test_kernels import LANES, MODES, TILES, available_sets, some_strings
+from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
 from tests.engines.real_cases import layered
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
