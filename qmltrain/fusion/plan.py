@@ -151,10 +151,10 @@ class Plan:
     observables' string k.
 
     `product_start`: engines that can may take the one-qubit gates before anything entangles as the start
-    (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then there
-    is no such start; None where nobody chose: an engine may then have a rule of its own. `real`: from a real start
-    all states stay real but for one phase, which no one sees: gate runs are real, and every diagonal is that phase times
-    signs. An engine may then do without imaginary parts; strings of an odd number of Y are 0.
+    (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then
+    there is no such start; None where nobody chose: an engine may then have a rule of its own. `real`: from a real
+    start all states stay real but for one phase, which no one sees: gate runs are real, and every diagonal is that
+    phase times signs. An engine may then do without imaginary parts; strings of an odd number of Y are 0.
     """
 
     n_qubits: int

@@ -26,7 +26,7 @@ LANES = 16  # samples of a unit, or qubits in the place of samples
 
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
-    """The plan with its mark, where the start saves more than it costs. Never of a real one: a phase alone is no sign."""
+    """The plan with its mark, where the start saves more than it costs. Not of a real one: its phases are no signs."""
     if plan.real:
         return plan
     vectors = min(setting.samples, LANES) / LANES * (1 << plan.n_qubits)
