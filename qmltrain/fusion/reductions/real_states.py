@@ -52,7 +52,7 @@ def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setti
 def line(plan: Plan) -> str:
     if plan.real:
         return "states stay real: half the memory, about half the time"
-    instead = "matrices of shared blocks save more" if plan.shared_blocks else "it would take more rotations than it saves"
+    instead = "matrices of shared blocks save more" if plan.shared_blocks else "more rotations than it saves"
     return f"no: {_obstacle(plan) or instead}"
 
 
