@@ -5,7 +5,8 @@
 // the linker could pick for the whole program.
 //
 // Words and letters used throughout
-//   row       one vector amplitude: VB bytes of real parts, then VB bytes of imaginary parts, one number per lane
+//   row       one vector amplitude: VB bytes of real parts, then VB bytes of imaginary parts, one number per lane; of
+//             real states (Plan.real) the real parts alone
 //   lane      sample * 2^b + (the b low qubits); b = 0: sixteen samples side by side, b = 4: one sample
 //   W         lanes of a vector
 //   offset    a row's position in bytes. Every set of rows is given by XOR of offsets: row sets are cosets over GF(2)
@@ -98,6 +99,7 @@ enum DiagonalKind {
   kScalar,         // one complex number per row: samples in the lanes, shared angles
   kFactor,         // a small table of vectors times a number for each h: qubits in the lanes
   kVector,         // one vector of complex numbers per row
+  kSigns,          // real states: a sign for each lane of each row
   kDiagonalKinds,  // how many there are
 };
 
@@ -110,7 +112,11 @@ struct DiagonalCall {
   const Real* table;                // kScalar: re, im of each row; kFactor: vectors [variant][l]; kVector: rows
   const Real* high_phase;           // kFactor: re, im of each h
   const std::uint8_t* variant;      // kFactor: which of the small tables goes with each h
-  Real scale;                       // kNone: the factor
+  Real scale;                       // kNone, kSigns: the factor
+  // kSigns: lane i of row (h, l) is negative where bit i ^ sign_lane of signs[sign_index ^ (h * n_low + l)] is 1
+  const std::uint32_t* signs;
+  std::uint32_t sign_index;
+  std::uint8_t sign_lane;
   // General and exchange kernels only: the lanes of row (h, l) are exchanged by exchange_high[h] ^ exchange_low[l] ^
   // exchange, between the diagonal and the rotations; nullptr: not at all.
   const std::uint8_t *exchange_low, *exchange_high;
@@ -294,5 +300,14 @@ struct InstructionSet {
 };
 
 extern const InstructionSet kBaseline, kAvx2, kAvx512;
+
+// The kernels of real states: rows of one plane, diagonals kNone and kSigns, v_y alone, no w.
+struct RealKernelSet {
+  const char* name;  // as InstructionSet::name
+  const Kernels<float>* single;
+  const Kernels<double>* dual;
+};
+
+extern const RealKernelSet kRealBaseline, kRealAvx2, kRealAvx512;
 
 }  // namespace qmltrain

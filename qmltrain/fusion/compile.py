@@ -12,7 +12,7 @@ from qmltrain.fusion.plan import PhysicalString, Plan
 def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...], *, sample_angles: bool = False) -> Plan:
     """The Plan of `circuit`, measured in `strings`. Deterministic; 20 qubits x 1,000 layers take a few seconds.
     `sample_angles` as in Plan."""
-    lowered = lower(circuit, sample_angles)
+    lowered = lower(circuit, merges=sample_angles)
     return Plan(
         n_qubits=circuit.n_qubits,
         amplitude_encoded=circuit.amplitude_encoded,

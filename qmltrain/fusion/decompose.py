@@ -146,6 +146,13 @@ def _cry(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[P
     yield Rotate("x", qubits[1], constant(-pi / 2))
 
 
+def _real_cry(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
+    """X turns RY(-angle/2) round."""
+    for factor in (0.5, -0.5):
+        yield Rotate("y", qubits[1], scaled(angles[0], factor))
+        yield Permute("cx", qubits)
+
+
 def _cu(qubits: tuple[int, ...], angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
     """Controlled e^{i gamma} U = e^{i gamma + i (phi+lam)/2} A X B X C on the target, its phase on the control."""
     control, target = qubits
@@ -252,8 +259,14 @@ DECOMPOSITIONS: dict[str, Decomposition] = {
 }
 
 
-def decompose(gate: Gate, angles: tuple[AffineAngle, ...]) -> Iterator[Primitive]:
-    """The primitives of `gate` in time order; `angles` are its angles as slots."""
+# gates that are real, though what they are made of above is not
+REAL_DECOMPOSITIONS: dict[str, Decomposition] = {"cry": _real_cry}
+
+
+def decompose(gate: Gate, angles: tuple[AffineAngle, ...], real: bool = False) -> Iterator[Primitive]:
+    """The primitives of `gate` in time order; `angles` are its angles as slots. `real`: real ones where the gate is."""
+    if real and gate.name in REAL_DECOMPOSITIONS:
+        return REAL_DECOMPOSITIONS[gate.name](gate.qubits, angles)
     if gate.name == "pauli_rot":
         return pauli_rotation(gate.qubits, gate.pauli, angles[0])
     return DECOMPOSITIONS[gate.name](gate.qubits, angles)

@@ -53,9 +53,11 @@ class Lowered:
     frame: Frame
 
 
-def lower(circuit: Circuit, merges: bool = False) -> Lowered:
-    """Lower `circuit`; gates keep their order wherever they do not commute. `merges`: of per-sample angles."""
-    lowering = _Lowering(circuit.n_qubits, merges)
+def lower(circuit: Circuit, *, merges: bool = False, real: bool = False) -> Lowered:
+    """Lower `circuit`; gates keep their order wherever they do not commute. `merges`: of per-sample angles. `real`:
+    with as many real gate runs as there can be, rotations about z being phases, never parts of a run, and the phases of
+    a gate in one diagonal."""
+    lowering = _Lowering(circuit.n_qubits, merges, real)
     references = circuit.slots.reference
     for gate in circuit.gates:
         lowering.gate(gate, tuple(slot_angle(angle, references) for angle in gate.angles))
@@ -71,22 +73,29 @@ def slot_angle(angle: Angle, references: dict[Angle, SlotReference]) -> AffineAn
 
 
 class _Lowering:
-    def __init__(self, n_qubits: int, merges: bool) -> None:
+    def __init__(self, n_qubits: int, merges: bool, real: bool) -> None:
         self.n_qubits = n_qubits
-        self.merges = merges
+        self.merges, self.real = merges, real
         self.frame = Frame(n_qubits)
         self.gate_runs: list[GateRun] = []
         self.moments = [_OpenMoment()]
         self.open: list[list[AxisRotation]] = [[] for _ in range(n_qubits)]  # gate runs not yet closed, one per qubit
 
     def gate(self, gate: Gate, angles: tuple[AffineAngle, ...]) -> None:
-        for primitive in decompose(gate, angles):
+        together: list[Phase] = []
+        for primitive in decompose(gate, angles, self.real):
+            if isinstance(primitive, Phase) and self.real:
+                together.append(primitive)
+                continue
+            self._phases_together(together)
+            together = []
             if isinstance(primitive, Rotate):
                 self._rotate(primitive)
             elif isinstance(primitive, Phase):
                 self._phase(primitive)
             else:
                 self._permute(primitive)
+        self._phases_together(together)
 
     def finish(self) -> Lowered:
         for qubit in range(self.n_qubits):
@@ -95,8 +104,11 @@ class _Lowering:
         return Lowered(tuple(self.gate_runs), tuple(moments), self.frame)
 
     def _rotate(self, primitive: Rotate) -> None:
-        rotation = AxisRotation(primitive.axis, primitive.angle)
-        if self.merges or not primitive.angle.per_sample:
+        rotation, angle = AxisRotation(primitive.axis, primitive.angle), primitive.angle
+        if self.real and primitive.axis == "z":
+            if angle.slot is not None or abs(remainder(angle.offset, tau)) > _NEGLIGIBLE:
+                self._phase(Phase((primitive.qubit,), angle))
+        elif self.merges or not angle.per_sample:
             self.open[primitive.qubit].append(rotation)
         else:
             self._rotate_apart(primitive.qubit, rotation)
@@ -121,6 +133,16 @@ class _Lowering:
             self._close(qubit)
             logical |= 1 << qubit
         self._emit_term(logical, primitive.angle)
+
+    def _phases_together(self, phases: list[Phase]) -> None:
+        """Phases that are signs all together, not each of them: at the earliest moment of the last."""
+        for phase in phases:
+            for qubit in phase.qubits:
+                self._close(qubit)
+        masks = [sum(1 << qubit for qubit in phase.qubits) for phase in phases]
+        at = max((self._term_moment(self.frame.physical_parity(mask)[0]) for mask in masks), default=0)
+        for mask, phase in zip(masks, phases, strict=True):
+            self._emit_term(mask, phase.angle, at=at)
 
     def _permute(self, primitive: Permute) -> None:
         qubits = primitive.qubits
@@ -200,14 +222,19 @@ class _Lowering:
                 return index + 1
         return 1
 
-    def _emit_term(self, logical_mask: int, angle: AffineAngle | EulerAngle, of_sample: bool = False) -> None:
-        mask, flipped = self.frame.physical_parity(logical_mask)
-        sign = -1 if flipped else 1
-        moment = self.moments[0]
+    def _term_moment(self, mask: int) -> int:
+        """The last moment with a rotation that does not commute with a phase of this mask, else the first of all."""
         for index in range(len(self.moments) - 1, 0, -1):
             if any(parity(mask & rotation.pair_mask) for rotation in self.moments[index].rotations):
-                moment = self.moments[index]
-                break
+                return index
+        return 0
+
+    def _emit_term(
+        self, logical_mask: int, angle: AffineAngle | EulerAngle, of_sample: bool = False, at: int | None = None
+    ) -> None:
+        mask, flipped = self.frame.physical_parity(logical_mask)
+        sign = -1 if flipped else 1
+        moment = self.moments[self._term_moment(mask) if at is None else at]
         moment.masks.add(mask)
         if isinstance(angle, AffineAngle) and angle.slot is None:
             moment.constants[mask] = moment.constants.get(mask, 0.0) + sign * angle.offset

@@ -153,9 +153,11 @@ class Plan:
 
     `product_start`: engines that can may take the one-qubit gates before anything entangles as the start
     (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then
-    there is no such start; None where nobody chose: an engine may then have a rule of its own.
-    `sample_angles`: gate runs with per-sample angles may be merged, and engines may take what is faster for them but
-    rounds differently (`qmltrain.fusion.reductions.sample_angles`).
+    there is no such start; None where nobody chose: an engine may then have a rule of its own. `sample_angles`: gate
+    runs with per-sample angles may be merged, and engines may take what is faster for them but rounds differently
+    (`qmltrain.fusion.reductions.sample_angles`). `real`: from a real start all states stay real but for one phase,
+    which no one sees: gate runs are real, and every diagonal is that phase times signs. An engine may then do without
+    imaginary parts; strings of an odd number of Y are 0.
     """
 
     n_qubits: int
@@ -168,6 +170,7 @@ class Plan:
     product_start: bool = False
     shared_blocks: tuple[SharedBlock, ...] | None = None
     sample_angles: bool = False
+    real: bool = False
 
     @property
     def depth(self) -> int:

@@ -67,7 +67,9 @@ def _may_start(plan: Plan, rotation: Rotation) -> bool:
     """Whether it is of one bit, by shared angles or RY of one per-sample angle."""
     gate_run = plan.gate_runs[rotation.gate_run]
     of_one_bit = rotation.pair_mask == rotation.parity_mask and rotation.pair_mask.bit_count() == 1
-    return of_one_bit and (not gate_run.per_sample or (gate_run.real and len(gate_run.rotations) == 1))
+    first = gate_run.rotations[0]
+    of_sample = gate_run.real and len(gate_run.rotations) == 1 and first.angle.per_sample
+    return of_one_bit and (of_sample if gate_run.per_sample else True)
 
 
 def _of_run(term: Term) -> bool:

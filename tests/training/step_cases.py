@@ -100,7 +100,7 @@ class StepCase:
     def model(self) -> Model:
         """Raises InputError where head, loss and observables do not go together."""
         loss = call_builder(LOSSES, "loss", self.loss, self.loss_options, self.n_classes)
-        options = {"layers": self.layers} if self.ansatz == "hea" else {}
+        options = {"layers": self.layers} if self.ansatz in ("hea", "real_amplitudes") else {}
         circuit = assemble(self.n_qubits, self.n_features, self.encoding, self.encoding_options, self.ansatz, options)
         observables = assemble_observables(self.n_qubits, self.observable, self.observable_options)
         head = HEADS[self.head](observables.n_observables, loss.n_outputs)

@@ -10,6 +10,8 @@ import pytest
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.protocol import GradientOptions
 from qmltrain.errors import NonFiniteError
+from qmltrain.fusion.reductions.planner import ReducedPlanner
+from qmltrain.fusion.reductions.setting import Setting
 from qmltrain.training import native_steps
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.heads import HEADS, Linear
@@ -154,6 +156,34 @@ def test_what_is_not_one_matrix(changes: dict, options: dict) -> None:
     steps = case.steps(model, case.program(model, **options), True)
     assert not steps._steps.as_matrix(case.sizes[0])
     check_equal(case, 2, **options)
+
+
+REAL = [
+    StepCase(ansatz="real_amplitudes"),
+    StepCase(n_qubits=9, n_features=9, ansatz="real_amplitudes", sizes=(40,) * 3),
+    StepCase(n_qubits=5, n_features=20, encoding="amplitude", ansatz="real_amplitudes", sizes=(17,) * 3),
+    StepCase(
+        ansatz="ttn",
+        n_qubits=4,
+        n_features=4,
+        encoding="reuploading",
+        encoding_options={"repeats": 2, "trainable": "weights_and_biases"},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REAL, ids=case_name)
+@pytest.mark.parametrize("lane_bits", [None, 2])
+@pytest.mark.parametrize("mode", [None, GradientOptions("reversible"), GradientOptions("checkpoint", 2)])
+def test_real_states(case: StepCase, lane_bits: int | None, mode: GradientOptions | None) -> None:
+    planner = ReducedPlanner(("real_states",), Setting(16, "complex64"))
+    model = case.model()
+    assert case.program(model, planner=planner).plan.real
+    check_equal(case, 3, lane_bits=lane_bits, mode=mode, planner=planner)
+    whole = rows_of(case, [3], precision="complex64", lane_bits=lane_bits, mode=mode, planner=planner)
+    for threads in (2, 3):
+        options = {"precision": "complex64", "lane_bits": lane_bits, "mode": mode, "planner": planner}
+        assert rows_of(case, [3], threads=threads, **options) == whole
 
 
 def test_the_last_batch_may_be_shorter() -> None:

@@ -19,7 +19,7 @@ int lanes(const std::string& set_name, const std::string& precision) {
 }
 
 // columns as written by qmltrain.engines.cpu.plan_arrays
-PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per_sample, bool sample_angles,
+PlanData plan_data(int n_qubits, bool amplitude_encoded, bool real, int n_shared, int n_per_sample, bool sample_angles,
                    Ints gate_runs, Ints angle_ints, Numbers angle_numbers, Ints passes, Ints basis, Ints operations,
                    Ints rotations, Ints term_ints, Numbers term_numbers, Ints strings, Ints start) {
   const bool columns = gate_runs.shape(1) == 4 && angle_ints.shape(1) == 3 && angle_numbers.shape(1) == 2 &&
@@ -27,9 +27,10 @@ PlanData plan_data(int n_qubits, bool amplitude_encoded, int n_shared, int n_per
                        rotations.shape(1) == 4 && term_ints.shape(1) == 4 && term_numbers.shape(1) == 2 &&
                        strings.shape(1) == 4 && start.shape(1) == 7;
   expect(columns, "plan arrays have the wrong number of columns");
+  expect(!real || start.shape(0) == 0, "a real plan has no product start");
   PlanData p;
-  p.n_qubits = n_qubits, p.amplitude_encoded = amplitude_encoded, p.n_shared = n_shared, p.n_per_sample = n_per_sample;
-  p.sample_angles = sample_angles;
+  p.n_qubits = n_qubits, p.amplitude_encoded = amplitude_encoded, p.real = real;
+  p.n_shared = n_shared, p.n_per_sample = n_per_sample, p.sample_angles = sample_angles;
   for (std::size_t i = 0; i < gate_runs.shape(0); i++) {
     const auto at = [&](std::size_t column) { return gate_runs(i, column); };
     p.gate_runs.push_back({at(0) != 0, at(1) != 0, int(at(2)), int(at(3))});

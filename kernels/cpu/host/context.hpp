@@ -33,6 +33,7 @@ template <class Real> struct Context {
   Team& team;
   std::vector<Worker>& workers;
   std::size_t lanes;  // of a vector
+  int planes;         // of a row: 1 of real states
   std::size_t row_bytes;
 };
 

@@ -31,7 +31,22 @@ namespace {
 // Units go through the kernels together while their states are no longer than this.
 constexpr std::size_t kBundleBytes = 8 << 10;
 
-template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set) {
+const RealKernelSet& real_kernels(const std::string& name) {
+  const RealKernelSet* sets[] = {
+#if defined(QMLTRAIN_X86)
+      &kRealAvx512, &kRealAvx2,
+#endif
+      &kRealBaseline};
+  for (const RealKernelSet* set : sets)
+    if (name == set->name) return *set;
+  throw std::invalid_argument("no instruction set is called " + name);
+}
+
+template <class Real> const Kernels<Real>& kernels_of(const InstructionSet& set, bool real) {
+  if (real) {
+    if constexpr (sizeof(Real) == 4) return *real_kernels(set.name).single;
+    else return *real_kernels(set.name).dual;
+  }
   if constexpr (sizeof(Real) == 4) return *set.single;
   else return *set.dual;
 }
@@ -76,8 +91,9 @@ template <class Real> class Engine final : public EngineBase {
   Engine(const PlanData& plan, const InstructionSet& set, const Settings& settings)
       : plan_(plan), settings_(settings), gate_runs_(plan_, *set.arithmetic), team_(settings.threads),
         workers_(std::size_t(team_.threads())),
-        context_{plan_, kernels_of<Real>(set), *set.arithmetic, settings_, gate_runs_, team_, workers_,
-                 std::size_t(kernels_of<Real>(set).lanes), 2 * std::size_t(kernels_of<Real>(set).lanes) * sizeof(Real)},
+        context_{plan_, kernels_of<Real>(set, plan.real), *set.arithmetic, settings_, gate_runs_, team_, workers_,
+                 std::size_t(kernels_of<Real>(set, plan.real).lanes), plan.real ? 1 : 2,
+                 std::size_t(kernels_of<Real>(set, plan.real).lanes) * sizeof(Real) * (plan.real ? 1 : 2)},
         matrix_(context_, matrix_kernels_of<Real>(step_kernels(set.name))),
         blocks_(context_, block_kernels_of<Real>(step_kernels(set.name))),
         check_([this](bool calling) { check(calling); }) {

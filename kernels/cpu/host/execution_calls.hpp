@@ -84,6 +84,18 @@ inline void Execution<Real>::fill_stage(DiagonalCall<Real>& call, const Prepared
       if (stage.diagonal.whole_table) call.table += 2 * lanes * tile * stage.n_low * stage.n_high;
       else vector_tile(call, stage, prepared_call.index, u, tile, scratch);
       break;
+    case kSigns: {
+      const std::size_t at = tile ^ prepared.sign_tile(prepared_call.index), n = std::size_t(stage.n_low) * stage.n_high;
+      if (stage.diagonal.whole_table) {
+        call.signs += n * at;
+        break;
+      }
+      scratch.variant.reserve(n * sizeof(std::uint32_t)), scratch.angles.reserve((n << lane_bits) * sizeof(std::uint16_t));
+      std::uint32_t* words = scratch.variant.template as<std::uint32_t>();
+      shape.tile_signs(stage, at, scratch.angles.template as<std::uint16_t>(), words);
+      call.signs = words;
+      break;
+    }
     default: break;
   }
 }

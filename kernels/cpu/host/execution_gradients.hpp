@@ -57,7 +57,8 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
         for (std::size_t low = 0; low < per_sample; low++) {
           const std::size_t lane = std::size_t(i) * per_sample + low;
           to[(std::size_t(unit.first + i) << shape.n_qubits) + (r << lane_bits | low)] = {
-              Real(p[lane] * prepared.bra_end), Real(p[lanes + lane] * prepared.bra_end)};
+              Real(p[lane] * prepared.bra_end),
+              context.planes == 2 ? Real(p[lanes + lane] * prepared.bra_end) : Real(0)};
         }
       }
   }

@@ -96,6 +96,7 @@ void Execution<Real>::observe_units(int first_unit, int count, bool same_weights
     for (std::size_t u = 0; u < std::size_t(count); u++)
       for (std::size_t r = D; r < M; r++) {
         const StringData& t = prepared.strings[prepared.observed[r]];
+        if (context.plan.real && t.n_y % 2) continue;  // i times a real number: 0, and so are its gradients
         StringCall<Real> string{};
         string.psi = state + psi_stride * u, string.bra = bra_state ? bra_state + bra_stride * u : nullptr;
         string.first_row = first << bits, string.n_rows = (last - first) << bits;

@@ -16,7 +16,7 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
         const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
         const double* of_sample = inputs.initial + (sample << shape.n_qubits);
         p[lane] = Real(of_sample[r << lane_bits | (lane & low)]);
-        p[lanes + lane] = 0;
+        if (context.planes == 2) p[lanes + lane] = 0;
       }
     }
     return;
@@ -24,7 +24,7 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
   Real* first = reinterpret_cast<Real*>(state);
   for (std::size_t lane = 0; lane < lanes; lane++) {
     first[lane] = lane & ((std::size_t(1) << lane_bits) - 1) ? Real(0) : Real(1);
-    first[lanes + lane] = 0;
+    if (context.planes == 2) first[lanes + lane] = 0;
   }
   alignas(64) Real cosine[kMaxLanes], sine[kMaxLanes];
   std::size_t n_rows = 1;

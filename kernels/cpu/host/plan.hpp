@@ -33,6 +33,7 @@ struct StartData { int bit, gate_run; bool flip; int first, count, sample_first,
 struct PlanData {
   int n_qubits = 0;
   bool amplitude_encoded = false;
+  bool real = false;  // states stay real: gate runs of y, diagonals of signs
   int n_shared = 0, n_per_sample = 0;
   bool sample_angles = false;  // as in plan.py: what is faster and rounds differently may be taken
   std::vector<GateRunData> gate_runs;

@@ -23,6 +23,10 @@ template <class Real> void PreparedShape<Real>::prepare_calls() {
       for (auto& call : calls) {
         if (call.kind == CallShape::kDiagonal) {
           call.diagonal.scale = Real(scale[call.index]);
+          if (s.stages[call.index].diagonal.kind == kSigns) {
+            call.diagonal.sign_index = sign_number(call.index);
+            call.diagonal.sign_lane = std::uint8_t(s.lane_of(frame[call.index]));
+          }
           if (!call.diagonal_rotate && !call.diagonal_rotate_back) continue;
         }
         if (call.diagonal_rotate_back) {
@@ -81,7 +85,7 @@ template <class Real> bool PreparedShape<Real>::plain_diagonal(const PreparedCal
   const DiagonalStage& stage = shape.stages[call.index];
   for (std::size_t i = 0; i < stage.basis.size(); i++)
     if (stage.basis[i] != Mask(1) << i) return false;
-  return stage.diagonal.kind == kScalar && stage.lanes.empty();
+  return (stage.diagonal.kind == kScalar || stage.diagonal.kind == kSigns) && stage.lanes.empty();
 }
 
 // Shared rotations of the lowest address bits, rotation k of bit k in both its masks.
@@ -117,7 +121,7 @@ template <class Real>
 bool PreparedShape<Real>::join_backward(std::vector<PreparedCall<Real>>& calls,
                                         const PreparedCall<Real>& call) const {
   const int n = shape.row_bits;
-  if (n > kMaxGroup || !plain_diagonal(call) || shape.stages[call.index].walsh) return false;
+  if (n > kMaxGroup || !context_.kernels.diagonal_rotate_back[n] || !plain_diagonal(call) || shape.stages[call.index].walsh) return false;
   // the calls before it, from the last: inverse rotations, then v in pairs, as the kernel takes them
   std::size_t first = calls.size();
   std::vector<int> undone, measured;
@@ -165,6 +169,7 @@ PreparedCall<Real> PreparedShape<Real>::diagonal_call(int index, bool back, bool
   c.n_lane = int(stage.lanes.size());
   if (has_table(stage.diagonal)) c.table = tables_.template as<Real>() + stage.diagonal.table;
   call.plain = kind == kNone || (one_tile && (kind == kScalar || kind == kFactor || stage.diagonal.whole_table));
+  if (kind == kSigns) c.signs = s.signs.data() + stage.diagonal.table;
   if (one_tile && kind == kFactor) {
     c.high_phase = tables_.template as<Real>() + stage.diagonal.high_table;
     c.variant = stage.diagonal.variant.data();

@@ -84,6 +84,20 @@ template <class Real> class PreparedShape {
   void vector_phases(int index, std::size_t tile, IntegerAngle<Real>* a, Real* table,
                      const IntegerAngle<Real>* term_angles) const;
 
+  // Where a kSigns diagonal of the stored state has address 0: the frame moves it. Of a stage: number of the row, tile.
+  std::uint32_t sign_number(int index) const {
+    std::uint32_t number = 0;
+    for (int q = 0; q < shape.row_bits; q++)
+      if (shape.row_of(frame[index]) >> q & 1) number ^= shape.stages[index].diagonal.number_of_bit[q];
+    return number;
+  }
+  Mask sign_tile(int index) const {
+    Mask tile = 0;
+    for (int q = 0; q < shape.row_bits; q++)
+      if (shape.row_of(frame[index]) >> q & 1) tile ^= shape.stages[index].diagonal.tile_of_bit[q];
+    return tile;
+  }
+
   // States are stored one after the other; the last one is the current state.
   std::size_t state_bytes() const { return context_.row_bytes << shape.row_bits; }
   std::size_t state_stride() const { return state_bytes() + 5 * context_.row_bytes; }
@@ -219,7 +233,7 @@ template <class Real> class PreparedShape {
   }
 
   static bool has_table(const DiagonalShape& d) {
-    return d.kind == kScalar || d.kind == kFactor || d.whole_table || d.product;
+    return d.kind != kSigns && (d.kind == kScalar || d.kind == kFactor || d.whole_table || d.product);
   }
 
   // prepared_tables.hpp

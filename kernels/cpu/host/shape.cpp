@@ -15,7 +15,7 @@ constexpr int kMostShareBits = 4;
 Shape::Shape(const PlanData& plan, const GateRuns& gate_runs, const ShapeOptions& options)
     : n_qubits(plan.n_qubits), lane_bits(options.lane_bits), row_bits(plan.n_qubits - options.lane_bits),
       row_bytes(options.row_bytes), factored(options.sample_angles), options_(options),
-      max_group_(options.fusion ? options.max_group : 1), amplitude_encoded_(plan.amplitude_encoded),
+      max_group_(options.fusion ? options.max_group : 1), amplitude_encoded_(plan.amplitude_encoded), real_(plan.real),
       absorbing_(!plan.amplitude_encoded && plan.start.empty()), started_(!plan.start.empty()), angles_(plan.angles) {
   sample_run_of.assign(plan.gate_runs.size(), -1);
   term_row_ = 3 * int(plan.gate_runs.size()) + plan.terms_before;

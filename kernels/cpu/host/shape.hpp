@@ -4,6 +4,7 @@
 //   shape.cpp         tiles and rows
 //   shape_items.cpp   the plan's operations to items of passes
 //   shape_rows.cpp    rows of diagonal stages and of groups of rotations
+//   shape_signs.cpp   diagonals of real states
 //   shape_calls.cpp   items to kernel calls, and where their sums go
 //   shape_start.cpp   the product start
 #pragma once
@@ -65,10 +66,13 @@ class Shape {
   std::vector<MergedRow> merged_rows;
   std::size_t merged_numbers = 0;      // of a unit
   std::size_t table_size = 0;      // numbers of all tables of diagonals
+  std::vector<std::uint32_t> signs;  // of kSigns diagonals: a word a row, bit i the sign of lane i; equal ones once
 
   Offset lane_mask() const { return (Offset(1) << lane_bits) - 1; }
   Mask row_of(Mask m) const { return m >> lane_bits; }
   int lane_of(Mask m) const { return int(m & lane_mask()); }
+  // Words of a tile of a kSigns diagonal to `words`; scratch has a number for every amplitude of the tile.
+  void tile_signs(const DiagonalStage& stage, std::size_t tile, std::uint16_t* scratch, std::uint32_t* words) const;
 
  private:
   // shape.cpp
@@ -97,6 +101,9 @@ class Shape {
   int make_group(const TileGeometry& g, const std::vector<int>& members);
   std::vector<int> measured_groups(const TileGeometry& g, const std::vector<int>& members);
 
+  // shape_signs.cpp
+  void choose_signs(const TileGeometry& g, DiagonalStage& stage);
+
   // shape_calls.cpp
   void add_calls(const GateRuns& gate_runs);
   void add_forward_calls(Pass& pass);
@@ -111,7 +118,7 @@ class Shape {
 
   ShapeOptions options_;
   int max_group_;                  // rotations of a group
-  bool amplitude_encoded_;
+  bool amplitude_encoded_, real_;
   bool absorbing_;                 // rotations so far make a product state
   bool started_;                   // a rotation was there
   bool diagonal_strings_ = true;   // no X or Y is measured, and nothing follows
@@ -126,6 +133,7 @@ class Shape {
   int operations_left_ = 0;
   std::map<std::vector<Offset>, std::size_t> interned_;
   std::size_t whole_table_bytes_ = 0;
+  std::map<std::vector<Mask>, std::size_t> interned_signs_;  // by tile bits and terms
 };
 
 }  // namespace qmltrain

@@ -96,6 +96,10 @@ struct StartRotationShape {
   bool wanted[2] = {}, before[2] = {};          // as in StartRotation
 };
 
+// A term of a kSigns diagonal: its half angle, 2^16 of which are a full circle, at the place of its mask among the rows
+// and lanes of a tile.
+struct SignTerm { Mask tile_parity; std::uint32_t place; std::uint16_t angle; };
+
 struct DiagonalShape {
   DiagonalKind kind = kNone;
   std::vector<PhaseTerm> terms;           // shared
@@ -111,6 +115,12 @@ struct DiagonalShape {
   // kFactor where the tile is the state: where the phases of the high indices start, and for each h which small table
   std::size_t high_table = 0;
   std::vector<std::uint8_t> variant;
+  // kSigns: terms; the angle at address 0, where the sign is plus; what a bit of a row's address is of the number of the
+  // row, of the tile. With whole_table the words of all tiles start at Shape::signs[table].
+  std::vector<SignTerm> sign_terms;
+  std::uint16_t origin = 0;
+  std::vector<std::uint32_t> number_of_bit;
+  std::vector<Mask> tile_of_bit;
 };
 
 // A diagonal, then an exchange of lanes, then lane rotations: all that needs no other row, in one kernel call.

@@ -101,6 +101,7 @@ std::uint32_t Shape::row_parity_of(const TileGeometry& g, const DiagonalStage& s
 
 // How the phases of a diagonal are given, and where their table lies.
 void Shape::choose_table(const TileGeometry& g, DiagonalStage& stage) {
+  if (real_) return choose_signs(g, stage);
   DiagonalShape& d = stage.diagonal;
   const std::size_t lanes = std::size_t(options_.lanes), all_rows = std::size_t(1) << row_bits;
   if (!d.sample_terms.empty()) {

@@ -35,7 +35,7 @@ template <class Real> class SharedMatrix {
   // factors are those of measured times; what decides must not depend on the day.
   bool worth(const PreparedShape<Real>& prepared, int units) {
     const Shape& s = prepared.shape;
-    if (s.n_qubits > kMostQubits) return false;
+    if (s.n_qubits > kMostQubits || context_.plan.real) return false;
     if (looked_at_ != &prepared) looked_at_ = &prepared, possible_ = possible(prepared);
     if (!possible_) return false;
     const double N = double(std::size_t(1) << s.n_qubits), columns = double(column_units(std::size_t(N)));

@@ -100,13 +100,13 @@ void half_angle_cos_sin(std::size_t n, const double* half, float* out) {
 }
 
 // n vectors of half angles to integer angles.
-void integer_angles_single(std::size_t n, const double* half, void* out) {
+[[maybe_unused]] void integer_angles_single(std::size_t n, const double* half, void* out) {
   constexpr int W = Vector<float>::lanes;
   for (std::size_t i = 0; i < n; i++)
     static_cast<VecBits<float>*>(out)[i] =
         evens(integer_angle(at(half + W * i)), integer_angle(at(half + W * i + kDoubles)));
 }
-void integer_angles_dual(std::size_t n, const double* half, void* out) {
+[[maybe_unused]] void integer_angles_dual(std::size_t n, const double* half, void* out) {
   const VD big = VD{} + 6755399441055744.0;
   for (std::size_t i = 0; i < n; i++) {
     const VD cycles = at(half + kDoubles * i) * 0.15915494309189533577;

@@ -27,7 +27,7 @@ template <class Real> struct SignedSums {
   }
 };
 
-template <class Real> void observe(const qmltrain::ObserveCall<Real>& call) {
+template <class Real, int Planes = 2> void observe(const qmltrain::ObserveCall<Real>& call) {
   constexpr int W = Vector<Real>::lanes;
   const std::size_t n = std::size_t(1) << call.bits;
   Vec<Real>* table = reinterpret_cast<Vec<Real>*>(call.work);      // sum_m c_m (-1)^parity of each row
@@ -46,10 +46,16 @@ template <class Real> void observe(const qmltrain::ObserveCall<Real>& call) {
       walsh_rows(table, int(call.bits));
     }
     for (std::size_t i = 0; i < n; i++) {
-      const Amp<Real>* p = row<Real>(psi, i * 2 * VB);
-      const Vec<Real> re = p->re, im = p->im;
-      if (bra) *row<Real>(bra, i * 2 * VB) = {table[i] * re, table[i] * im};
-      values[i] = re * re + im * im;
+      const Vec<Real>* p = plane<Real>(psi, i * Planes * VB);
+      if constexpr (Planes == 2) {
+        const Vec<Real> re = p[0], im = p[1];
+        if (bra) *row<Real>(bra, i * 2 * VB) = {table[i] * re, table[i] * im};
+        values[i] = re * re + im * im;
+      } else {
+        const Vec<Real> re = *p;
+        if (bra) *plane<Real>(bra, i * VB) = table[i] * re;
+        values[i] = re * re;
+      }
     }
     if (expectation) {
       const Vec<Real>* sums = signed_sums(values);
@@ -62,7 +68,22 @@ template <class Real> void observe(const qmltrain::ObserveCall<Real>& call) {
   }
 }
 
-// (O psi)[z] = i^n_y sign (-1)^parity((z ^ x) & z_mask) psi[z ^ x]
+// (O psi)[z] = i^n_y sign (-1)^parity((z ^ x) & z_mask) psi[z ^ x]; of real states n_y is even.
+template <class Real> void real_string(const qmltrain::StringCall<Real>& call) {
+  const Vec<Real> lanes = xor_lanes<Real>(lane_sign<Real>(call.z_lane), call.x_lane) *
+                          (call.n_y & 2 ? -call.sign : call.sign);
+  const Vec<Real> weight = call.weight ? load_vector(call.weight) : Vec<Real>{};
+  Vec<Real> total{};
+  for (std::size_t i = call.first_row; i < call.first_row + call.n_rows; i++) {
+    const std::size_t j = i ^ call.x_row;
+    const Vec<Real> s = parity(j & call.z_row) ? -lanes : lanes;
+    const Vec<Real> image = xor_lanes<Real>(*plane<Real>(call.psi, j * VB), call.x_lane) * s;
+    if (call.expectation) total += *plane<Real>(call.psi, i * VB) * image;
+    if (call.bra) *plane<Real>(call.bra, i * VB) += weight * image;
+  }
+  if (call.expectation) add_to(call.expectation, total);
+}
+
 template <class Real> void string(const qmltrain::StringCall<Real>& call) {
   constexpr int W = Vector<Real>::lanes;
   const Vec<Real> lanes = xor_lanes<Real>(lane_sign<Real>(call.z_lane), call.x_lane) * call.sign;

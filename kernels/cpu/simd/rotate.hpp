@@ -12,6 +12,7 @@ using qmltrain::kCosSin, qmltrain::kFactored, qmltrain::kShared;
 using qmltrain::Operands;
 using qmltrain::RotateCall;
 using qmltrain::RotationKind;
+template <bool PerSample> constexpr RotationKind kKind = PerSample ? kCosSin : kShared;
 
 constexpr int kRegisters = VB == 64 ? 32 : 16;
 // Zen 4 reads the third operand of a multiply-add through a port that stores and additions use too: eight multiply-adds

@@ -130,7 +130,7 @@ INLINE void v_one(Amp<Real>* const* p, Amp<Real>* const* q, const std::uint8_t* 
 template <class Real, int K, bool PerSample, bool Lanes, bool WithX, bool Undo>
 void rotate_back(const RotateBackCall<Real>& call, const Operands<Real>& operands) {
   constexpr int M = 1 << K, W = Vector<Real>::lanes;
-  constexpr RotationKind kind = PerSample ? kCosSin : kShared;
+  constexpr RotationKind kind = kKind<PerSample>;
   const RotateCall<Real>& g = call.rotate;
   Vec<Real> t[2]{}, c[2]{};
   auto inverse = [&](const Real* cos_sin) {

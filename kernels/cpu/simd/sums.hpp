@@ -114,8 +114,9 @@ void sum_lanes(const Real* accumulators, const std::uint32_t* index, const std::
   }
 }
 
-// out = sum over rows and the sample's lanes of |a * scale - b|^2, for `count` samples of 2^lane_bits lanes.
-template <class Real>
+// out = sum over rows and the sample's lanes of |a * scale - b|^2, for `count` samples of 2^lane_bits lanes. Planes: of
+// a row, 1 of real states.
+template <class Real, int Planes = 2>
 void distances(const char* a, const char* b, std::size_t rows, double scale, int lane_bits, int count, double* out) {
   constexpr int W = Vector<Real>::lanes;
   for (int i = 0; i < count; i++) out[i] = 0;
@@ -124,9 +125,14 @@ void distances(const char* a, const char* b, std::size_t rows, double scale, int
   for (std::size_t first = 0; first < rows; first += together) {
     Vec<Real> sum{};
     for (std::size_t r = first; r < rows && r < first + together; r++) {
-      const Amp<Real>*p = row<Real>(a, r * 2 * VB), *q = row<Real>(b, r * 2 * VB);
-      const Vec<Real> re = p->re * s - q->re, im = p->im * s - q->im;
-      sum += re * re + im * im;
+      const Vec<Real>*p = plane<Real>(a, r * Planes * VB), *q = plane<Real>(b, r * Planes * VB);
+      const Vec<Real> re = p[0] * s - q[0];
+      if constexpr (Planes == 2) {
+        const Vec<Real> im = p[1] * s - q[1];
+        sum += re * re + im * im;
+      } else {
+        sum += re * re;
+      }
     }
     for (int i = 0; i < count; i++) {
       Vec<Real> of_sample{};
@@ -139,7 +145,7 @@ void distances(const char* a, const char* b, std::size_t rows, double scale, int
 // Blocks of 2^kDistanceBits rows, depth first: rows of level j have the factors of bits 0 .. kDistanceBits + j - 1, so
 // that every row is multiplied in the order of `product`, and a block takes one multiplication a row from the level
 // above. Blocks come in another order than their rows; their sums are added in the order of the rows.
-template <class Real>
+template <class Real, int Planes = 2>
 void product_distances(const char* a, int bits, const Real* first, const Real* cos_sin, double scale, int lane_bits,
                        int count, Real* scratch, double* out) {
   constexpr int W = Vector<Real>::lanes, low = qmltrain::kDistanceBits;
@@ -169,14 +175,19 @@ void product_distances(const char* a, int bits, const Real* first, const Real* c
     const Vec<Real> f = levels ? factor(bits - 1, number >> (levels - 1) & 1) : Vec<Real>{};
     Vec<Real> sum{};
     for (std::size_t r = 0; r < block; r++) {
-      const Amp<Real>* p = row<Real>(a, (number * block + r) * 2 * VB);
+      const Vec<Real>* p = plane<Real>(a, (number * block + r) * Planes * VB);
       Vec<Real> b = load_vector(above + W * r);
       if (levels) {
         b *= f;
         keep_apart(b);
       }
-      const Vec<Real> re = p->re * s - b, im = p->im * s;
-      sum += re * re + im * im;
+      const Vec<Real> re = p[0] * s - b;
+      if constexpr (Planes == 2) {
+        const Vec<Real> im = p[1] * s;
+        sum += re * re + im * im;
+      } else {
+        sum += re * re;
+      }
     }
     for (int i = 0; i < count; i++) {
       Vec<Real> of_sample{};
@@ -191,14 +202,15 @@ void product_distances(const char* a, int bits, const Real* first, const Real* c
 }
 
 // One more qubit of a product state: rows z and z ^ mask for z < rows get c and s times what z holds (real planes).
-template <class Real>
+template <class Real, int Planes = 2>
 void product(char* state, std::size_t rows, std::size_t mask, const Real* cosine, const Real* sine) {
   const Vec<Real> c = load_vector(cosine), s = load_vector(sine);
   for (std::size_t i = 0; i < rows; i++) {
-    Amp<Real>*p = row<Real>(state, i * 2 * VB), *q = row<Real>(state, (i ^ mask) * 2 * VB);
-    const Vec<Real> a = p->re;
-    q->re = s * a, q->im = Vec<Real>{};
-    p->re = c * a;
+    Vec<Real>*p = plane<Real>(state, i * Planes * VB), *q = plane<Real>(state, (i ^ mask) * Planes * VB);
+    const Vec<Real> a = p[0];
+    q[0] = s * a;
+    if constexpr (Planes == 2) q[1] = Vec<Real>{};
+    p[0] = c * a;
   }
 }
 

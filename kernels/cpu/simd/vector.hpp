@@ -63,6 +63,10 @@ template <class Real> INLINE const Amp<Real>* row(const char* p, Offset o) {
   return reinterpret_cast<const Amp<Real>*>(p + o);
 }
 template <class Real> INLINE Amp<Real>* row(char* p, Offset o) { return reinterpret_cast<Amp<Real>*>(p + o); }
+template <class Real> INLINE const Vec<Real>* plane(const char* p, Offset o) {
+  return reinterpret_cast<const Vec<Real>*>(p + o);
+}
+template <class Real> INLINE Vec<Real>* plane(char* p, Offset o) { return reinterpret_cast<Vec<Real>*>(p + o); }
 
 // (-1)^parity(lane & mask) and the 32-bit indices i ^ m
 template <class Real> struct LaneTables {

@@ -8,7 +8,7 @@ from qmltrain.config.option import ConfigGroup, option
 from qmltrain.config.rules import Rule, between, is_number, one_of
 
 # as qmltrain/fusion/reductions has them
-REDUCTIONS = ("light_cones", "sample_angles", "product_start", "shared_blocks")
+REDUCTIONS = ("light_cones", "real_states", "sample_angles", "product_start", "shared_blocks")
 NAMES_OF_REDUCTIONS = Rule(
     lambda value: isinstance(value, list) and all(value.count(name) == 1 and name in REDUCTIONS for name in value),
     f"a list [a, b, ...] of different values, or []: {', '.join(REDUCTIONS)}",

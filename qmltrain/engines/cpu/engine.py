@@ -9,7 +9,14 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose
 from qmltrain.engines.cpu.extension import chosen_set, load
 from qmltrain.engines.cpu.program import CpuProgram
-from qmltrain.engines.cpu.setting import KernelSetting, Overrides, Reported, kept_states, most_in_unit
+from qmltrain.engines.cpu.setting import (
+    KernelSetting,
+    Overrides,
+    Reported,
+    amplitude_bytes,
+    kept_states,
+    most_in_unit,
+)
 from qmltrain.engines.cpu.training_steps import CpuTrainingSteps, joint_steps
 from qmltrain.engines.protocol import (
     DEFAULT_GRADIENT,
@@ -81,7 +88,7 @@ class CpuEngine:
         plan = options.planner(circuit, strings)
         self._threads = options.threads
         memory = options.memory_bytes or available_bytes()
-        state_bytes = (8 if precision == "complex64" else 16) << n
+        state_bytes = amplitude_bytes(plan, precision) << n
         lanes = self.extension.lanes(self.instruction_set, precision)
         unit = most_in_unit(n, lanes, plan.sample_angles)
         mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, plural(unit, "sample"))

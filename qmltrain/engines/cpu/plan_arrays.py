@@ -51,6 +51,7 @@ def plan_data(
     return extension.plan_data(
         plan.n_qubits,
         plan.amplitude_encoded,
+        plan.real,
         plan.n_shared_slots,
         plan.n_per_sample_slots,
         plan.sample_angles,

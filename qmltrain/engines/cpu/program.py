@@ -19,6 +19,7 @@ from qmltrain.engines.cpu.setting import (
     KernelSetting,
     Overrides,
     Reported,
+    amplitude_bytes,
     choose_lane_bits,
     kept_states,
     most_in_unit,
@@ -50,6 +51,7 @@ class CpuProgram:
         # what the passes do, and the product start that they find
         starts = plan.product_start and kernels.fusion and not plan.shared_blocks
         self._start, self._rest = split(plan) if starts else ((), plan)
+        self.amplitude_bytes = amplitude_bytes(plan, kernels.precision)
         self.kernel = extension.Program(
             plan_data(extension, plan, schedule(self._rest), self._start),
             instruction_set=kernels.instruction_set,
@@ -86,7 +88,7 @@ class CpuProgram:
     def _bytes(self) -> tuple[int, int, tuple[int, int] | None]:
         """Fixed bytes, those of a block of 16 samples, and `Forecast.few`, where a sample is a unit of its own."""
         plan, kernels = self.plan, self.kernels
-        state = self.dtype.itemsize << plan.n_qubits
+        state = self.amplitude_bytes << plan.n_qubits
         if kernels.mode == "keep":
             stored, working = kept_states(plan) - 1, 1
         else:
@@ -94,8 +96,8 @@ class CpuProgram:
             stored = 1 + (ceil(max(1, plan.depth) / interval) if interval else 0)
             working = 1 + (interval if kernels.mode == "checkpoint" else 0)
         unit = most_in_unit(plan.n_qubits, kernels.lanes, plan.sample_angles)
-        of_all = self.dtype.itemsize * (plan.depth + 1) << plan.n_qubits
-        tables = (self.dtype.itemsize * (plan.depth + 1) << min(plan.n_qubits, 13)) + min(TABLE_BYTES, of_all)
+        of_all = self.amplitude_bytes * (plan.depth + 1) << plan.n_qubits
+        tables = (self.amplitude_bytes * (plan.depth + 1) << min(plan.n_qubits, 13)) + min(TABLE_BYTES, of_all)
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
         few = (tables + sums, (stored + working) * state) if unit == 1 else None  # not more threads than samples work
         fixed = tables + kernels.threads * unit * working * state + sums + self._bytes_of_blocks()
@@ -113,7 +115,7 @@ class CpuProgram:
 
     def _schedule(self, lane_bits: int) -> tuple[int, tuple[Pass, ...]]:
         """Bits of a tile, and the passes, of states with so many qubits in the lanes."""
-        row_bytes = self.kernels.lanes * self.dtype.itemsize
+        row_bytes = self.kernels.lanes * self.amplitude_bytes
         rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits)
         return rows + lane_bits, schedule(self._rest, rows + lane_bits, lane_bits)
 

@@ -61,6 +61,11 @@ class Reported:
     memory_bytes: int
 
 
+def amplitude_bytes(plan: Plan, precision: Precision) -> int:
+    """Of one number of a state; real states have no imaginary parts."""
+    return (8 if precision == "complex64" else 16) >> plan.real
+
+
 def kept_states(plan: Plan) -> int:
     """States of a sample when psi after every set of rotations is kept, and the bra; an upper bound."""
     return 2 + sum(bool(moment.rotations) + (moment.diagonal is not None) for moment in plan.moments)

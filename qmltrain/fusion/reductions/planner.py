@@ -19,7 +19,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
-from qmltrain.fusion.reductions import product_start, sample_angles, shared_blocks
+from qmltrain.fusion.reductions import product_start, real_states, sample_angles, shared_blocks
 from qmltrain.fusion.reductions.setting import Setting
 
 
@@ -31,8 +31,10 @@ class PlanReduction(Protocol):
     def line(self, plan: Plan) -> str: ...
 
 
-# sample_angles makes the plan anew: it comes first; shared_blocks names operations of the plan: it comes last
+# real_states and sample_angles may lower the circuit anew: they come first; shared_blocks names operations of the
+# plan: it comes last
 PLAN_REDUCTIONS: dict[str, PlanReduction] = {
+    "real_states": real_states,
     "sample_angles": sample_angles,
     "product_start": product_start,
     "shared_blocks": shared_blocks,

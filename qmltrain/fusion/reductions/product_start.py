@@ -26,7 +26,9 @@ LANES = 16  # samples of a unit, or qubits in the place of samples
 
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
-    """The plan with its mark, where the start saves more than it costs."""
+    """The plan with its mark, where the start saves more than it costs. Not of a real one: its phases are no signs."""
+    if plan.real:
+        return plan
     vectors = min(setting.samples, LANES) / LANES * (1 << plan.n_qubits)
     worth = plan.n_qubits > AS_MATRIX and vectors * _saved(plan) > FIXED
     return replace(plan, product_start=worth)
@@ -50,6 +52,8 @@ def line(plan: Plan) -> str:
     """What it does to this plan."""
     if plan.amplitude_encoded:
         return "does not apply: samples are amplitudes"
+    if plan.real:
+        return "does not apply: states are real"
     start, rest = split(plan)
     what = f"{len(start)} of {len(plan.gate_runs)} rotations come before anything entangles"
     if not plan.product_start:

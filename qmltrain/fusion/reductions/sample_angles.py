@@ -19,13 +19,16 @@ from qmltrain.fusion.reductions.setting import Setting
 
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
-    """The plan with merged gate runs, or the same one where no sample acts after the initial product state."""
-    if not _sampled(plan):
+    """The plan with merged gate runs, or the same one where no sample acts after the initial product state, or
+    states are real."""
+    if plan.real or not _sampled(plan):
         return plan
     return replace(compile_plan(circuit, strings, sample_angles=True), shared_blocks=plan.shared_blocks)
 
 
 def line(plan: Plan) -> str:
+    if plan.real:
+        return "states are real: RY of every sample as it is"
     if not plan.sample_angles:
         return "no angle per sample after the initial product state"
     merged = [run for run in plan.gate_runs if run.per_sample and len(run.rotations) > 1]

@@ -36,6 +36,8 @@ ELEMENT_NS, LARGE_ELEMENT_NS, ROW_NS = 0.075, 0.105, 1.2
 # A step: of an element (taken from the columns, sums of the samples to columns), and whatever the size
 MATRIX_NS, BLOCK_NS = 9.0, 1500.0
 DOUBLE = 2.0  # complex128 beside complex64
+# Gates on real states beside the same on complex ones, which matrices are of; the second over rows
+REAL, REAL_FEW = 0.5, 3.5
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,30 @@ class Costs:
 
 
 def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setting: Setting) -> Plan:
-    """Mark the stretches that cost less as a matrix."""
+    """Mark the stretches that cost less as a matrix; of a real plan only where that saves more than real states do."""
     if plan.n_qubits > MOST_QUBITS:
         return plan
     trainable_encoding = any(one.weight is not None or one.bias is not None for one in circuit.slots.per_sample)
-    chosen = []
+    chosen, saved = [], 0.0
     for first, last in shared_stretches(plan):
         costs = costs_of(plan, (first, last), setting, trainable_encoding)
         if costs.matrix < WORTH * costs.gates:
             chosen.append(SharedBlock(first, last, costs.gates / costs.matrix))
+            saved += costs.gates - costs.matrix
+    real = REAL + REAL_FEW / (1 << plan.n_qubits)
+    if plan.real and saved < (1 - WORTH * real) * _gates_ns(plan, setting):
+        return replace(plan, shared_blocks=())
     # the raw sums of a product start are in another order
-    return replace(plan, shared_blocks=tuple(chosen), product_start=plan.product_start and not chosen)
+    product_start = plan.product_start and not chosen
+    return replace(plan, real=False, shared_blocks=tuple(chosen), product_start=product_start)
 
 
 def line(plan: Plan) -> str:
     blocks = plan.shared_blocks
     if plan.n_qubits > MOST_QUBITS:
         return f"none: more than {MOST_QUBITS} qubits"
+    if plan.real:
+        return "none: real states save more"
     if not blocks:
         return "none: no stretch of gates without features is deep enough for so few samples"
     operations = whole_pass(plan).operations
@@ -84,7 +93,7 @@ def costs_of(plan: Plan, stretch: tuple[int, int], setting: Setting, trainable_e
     before, inside = operations[: stretch[0]], operations[stretch[0] : stretch[1]]
     if before and isinstance(before[0], Diagonal) and not plan.amplitude_encoded:
         before = before[1:]  # a phase of |0...0>
-    of_state = size * sum(_amplitude_ns(plan, one) for one in inside) + FEW_NS * len(inside)
+    of_state = _state_ns(plan, inside)
     element = ELEMENT_NS if n < MOST_QUBITS else LARGE_ELEMENT_NS
     # as much again for complex states, and to carry the bra on
     products = 1 + (not _starts_real(before)) + _has_gradient(plan, before, trainable_encoding)
@@ -94,8 +103,21 @@ def costs_of(plan: Plan, stretch: tuple[int, int], setting: Setting, trainable_e
         + samples * products * (element * size**2 + ROW_NS * size)
         + MATRIX_NS * size**2
     )
-    scale = 1.0 if setting.precision == "complex64" else DOUBLE
+    scale = _scale(setting)
     return Costs(scale * setting.samples * of_state, scale * matrix + BLOCK_NS)
+
+
+def _gates_ns(plan: Plan, setting: Setting) -> float:
+    """Of all gates in a step, one by one."""
+    return _scale(setting) * setting.samples * _state_ns(plan, whole_pass(plan).operations)
+
+
+def _scale(setting: Setting) -> float:
+    return 1.0 if setting.precision == "complex64" else DOUBLE
+
+
+def _state_ns(plan: Plan, operations: Sequence[Operation]) -> float:
+    return (1 << plan.n_qubits) * sum(_amplitude_ns(plan, one) for one in operations) + FEW_NS * len(operations)
 
 
 def _amplitude_ns(plan: Plan, operation: Operation) -> float:

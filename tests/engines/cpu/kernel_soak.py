@@ -34,21 +34,30 @@ def main() -> None:
     from qmltrain.engines.protocol import EngineOptions, GradientOptions
     from qmltrain.engines.reference import ReferenceEngine
     from qmltrain.fusion.compile import compile_plan
+    from qmltrain.fusion.reductions import real_states
+    from qmltrain.fusion.reductions.setting import Setting
     from qmltrain.runs import metrics_log
     from tests.circuit.strategies import random_inputs
     from tests.engines.cases import hea
     from tests.engines.comparison import assert_close, run
+    from tests.engines.real_cases import layered
     from tests.training.step_cases import StepCase, check_equal, encoding_cases, head_and_loss_cases
 
     def with_start(circuit, strings):
         return replace(compile_plan(circuit, strings), product_start=True)
 
+    def real(circuit, strings):
+        plan = real_states.reduce(compile_plan(circuit, strings), circuit, strings, Setting(16, "complex64"))
+        assert plan.real
+        return plan
+
     quick = sys.argv[2:] == ["quick"]
     modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
     count = 0
     for n_qubits in (1, 4, 5) if quick else (1, 2, 3, 4, 6):
-        for entangler in ("cz", "cx"):
-            circuit = hea(n_qubits, 2, entangler)
+        circuits = [(hea(n_qubits, 2, entangler), (compile_plan, with_start)) for entangler in ("cz", "cx")]
+        circuits += [(layered(n_qubits, 2, entangler), (real,)) for entangler in ("cz", "cx", "ccx")]
+        for circuit, all_planners in circuits:
             full = (1 << n_qubits) - 1
             strings = (PauliString(0, 1), PauliString(0, full), PauliString(full, 1))
             for batch in (3, 17) if quick else (1, 3, 33):
@@ -56,7 +65,7 @@ def main() -> None:
                 expected = run(ReferenceEngine(), circuit, strings, theta, x)
                 for precision in ("complex64", "complex128"):
                     for overrides in ((), (2, 0), (2, 2), (None, 0, 4), (None, 2, 4)):  # the last two: rows shared out
-                        planners = (compile_plan, with_start) if batch == 3 else (compile_plan,)
+                        planners = all_planners if batch == 3 else all_planners[:1]
                         for gradient, planner in product(modes[:2] if quick else modes, planners):
                             options = EngineOptions(threads=2, planner=planner)
                             found = run(
@@ -71,12 +80,12 @@ def main() -> None:
                             )
                             assert_close(found, expected, precision, factor=4)
                             count += 1
-    for lanes in (0, 2):  # long enough for shares
-        circuit = hea(8, 2, "cx")
+    long_enough = [(hea(8, 2, "cx"), (compile_plan, with_start)), (layered(8, 2, "ccx"), (real,))]
+    for lanes, (circuit, all_planners) in product((0, 2), long_enough):  # for shares
         strings = (PauliString(0, 1), PauliString(255, 1))
         theta, x = random_inputs(circuit, 3)
         expected = run(ReferenceEngine(), circuit, strings, theta, x)
-        for gradient, planner in product((GradientOptions("reversible"), modes[1]), (compile_plan, with_start)):
+        for gradient, planner in product((GradientOptions("reversible"), modes[1]), all_planners):
             options = EngineOptions(threads=2, planner=planner)
             found = run(
                 CpuEngine(None, lanes, 4), circuit, strings, theta, x, gradient=gradient, engine_options=options
