@@ -142,6 +142,10 @@ template <class Real> class PreparedShape {
 
  private:
   std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state
+  struct ListedTerm { double constant; Mask mask; int stage, last_source; };
+  struct ListedSource { double coefficient; int source, index; };
+  std::vector<ListedTerm> terms_;        // of `angles`
+  std::vector<ListedSource> sources_;    // of terms_, one after the other
   Buffer lane_sine_;                     // [rotation][lane]
   Buffer tables_;
   Buffer start_angles_;                  // half angles of the start's shared phases, their sines, cosines
@@ -206,6 +210,8 @@ template <class Real> class PreparedShape {
 
   // prepared_values.hpp
   double term_angle(const PhaseTerm& term, const double* shared) const;
+  void list_terms();
+  void set_angles(const double* shared);
   void prepare_values(const double* shared);
   void prepare_start(const double* shared);
   void backward_scales(double end, const std::vector<double>& before, const std::vector<double>& stored_scale);

@@ -25,14 +25,46 @@ template <class Real> double PreparedShape<Real>::term_angle(const PhaseTerm& te
   return angle;
 }
 
+// Shared terms of all diagonal stages in the order of `angles`, in one piece: a step of a small circuit notices.
+template <class Real> void PreparedShape<Real>::list_terms() {
+  first_angle.assign(shape.stages.size(), 0);
+  for (const Pass& pass : shape.passes)
+    for (const CallShape& call : pass.forward) {
+      if (call.kind == CallShape::kRotate) continue;
+      first_angle[call.index] = terms_.size();
+      for (const PhaseTerm& term : shape.stages[call.index].diagonal.terms) {
+        for (const PhaseTerm::Source& s : term.sources) sources_.push_back({s.coefficient, s.source, s.index});
+        terms_.push_back({term.constant, term.mask, call.index, int(sources_.size())});
+      }
+    }
+  angles.resize(terms_.size());
+}
+
+// As term_angle, of all.
+template <class Real> void PreparedShape<Real>::set_angles(const double* shared) {
+  const GateRuns& runs = context_.gate_runs;
+  const double* values[kSampleSlot] = {};
+  values[kSlot] = shared, values[kAlpha] = runs.alpha.data(), values[kGamma] = runs.gamma.data();
+  const ListedSource* source = sources_.data();
+  for (std::size_t i = 0; i < terms_.size(); i++) {
+    const ListedTerm& term = terms_[i];
+    double angle = term.constant;
+    for (const ListedSource* end = sources_.data() + term.last_source; source < end; source++)
+      angle += source->coefficient * values[source->source][source->index];
+    const IntegerAngle<Real> a = integer_angle<Real>(angle);
+    const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(parity_of(term.mask & frame[term.stage]));
+    angles[i] = (a ^ minus) - minus;
+  }
+}
+
 // In time order.
 template <class Real> void PreparedShape<Real>::prepare_values(const double* shared) {
   const Shape& s = shape;
   const GateRuns& runs = context_.gate_runs;
   const std::size_t n_rotations = s.rotations.size(), n_stages = s.stages.size();
   tangent.assign(n_rotations + 1, 0), negate_y.assign(n_rotations, 0), negate_x = negate_y, negate_z = negate_y;
-  scale.assign(n_stages, 1), frame.assign(n_stages, 0), first_angle.assign(n_stages, 0);
-  angles.clear();
+  scale.assign(n_stages, 1), frame.assign(n_stages, 0);
+  if (first_angle.size() != n_stages) list_terms();
   lane_sine_.reserve((n_rotations + 1) * context_.lanes * sizeof(Real));
   Mask F = 0, G = 0;
   double now = 1;  // the scale: true = now * stored
@@ -73,13 +105,9 @@ template <class Real> void PreparedShape<Real>::prepare_values(const double* sha
         for (std::size_t lane = 0; lane < context_.lanes; lane++)
           sine[lane] = parity_of(lane & Mask(l.lane_parity)) ? tangent[l.rotation] : -tangent[l.rotation];
       }
-      first_angle[call.index] = angles.size();
-      for (const PhaseTerm& term : stage.diagonal.terms) {
-        const IntegerAngle<Real> a = integer_angle<Real>(term_angle(term, shared));
-        angles.push_back(parity_of(term.mask & frame[call.index]) ? IntegerAngle<Real>(0) - a : a);
-      }
     }
   }
+  set_angles(shared);
   before[s.passes.size()] = now;
   expectation_factor = now * now;
   final_scale = now, final_flips = F, final_signs = G;
