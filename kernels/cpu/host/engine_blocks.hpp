@@ -7,7 +7,7 @@ namespace qmltrain {
 template <class Real>
 void Engine<Real>::step_with_blocks(const std::shared_ptr<const StepAngles>& angles, int first, int count,
                                     const SampleChain& chain, double* block_sums) {
-  blocks_.prepare(angles, check_);
+  blocks_.prepare(angles, chain.wants_sample_gradients(), check_);
   const std::vector<Bundle> bundles = blocks_.bundles(count);
   const std::size_t R = std::size_t(n_raw()), n = R + chain.n_sums();
   const int rows = (count + kBlock - 1) / kBlock;
@@ -45,7 +45,7 @@ void Engine<Real>::step_with_blocks(const std::shared_ptr<const StepAngles>& ang
 }
 
 template <class Real> void Engine<Real>::evaluate_with_blocks(const Inputs& in, double* expectations) {
-  blocks_.prepare(in.angles, check_);
+  blocks_.prepare(in.angles, false, check_);
   const std::vector<Bundle> bundles = blocks_.bundles(in.batch);
   begin_jobs();
   team_.do_jobs(int(bundles.size()), [&](int i, int thread) {

@@ -46,7 +46,7 @@ template <class Real> class SharedBlocks {
   void set(const PlanData& plan, const std::vector<OperationRange>& ranges) {
     size_ = std::size_t(1) << plan.n_qubits;
     padded_ = (size_ + context_.lanes - 1) / context_.lanes * context_.lanes;
-    parts_.clear(), blocks_.clear(), columns_.clear();
+    parts_.clear(), blocks_.clear(), columns_.clear(), places_.clear();
     const int n = plan.passes.at(0).count;
     int first = 0;
     for (const OperationRange& range : ranges) {
@@ -66,6 +66,11 @@ template <class Real> class SharedBlocks {
     for (const auto& [from, end] : ranges_of_parts) {
       if (rows_.empty() || from > rows_.back().first + rows_.back().second) rows_.push_back({from, 0});
       rows_.back().second = std::max(rows_.back().first + rows_.back().second, end) - rows_.back().first;
+    }
+    const std::size_t rows = std::size_t(kernels_.rows);
+    for (std::size_t row = 0; row < size_; row++) {
+      const std::size_t begin = row / rows * rows;
+      places_.push_back({2 * (begin * size_ + row - begin), 2 * std::min(rows, size_ - begin)});
     }
     identity_.assign(size_ * size_, 0);
     for (std::size_t k = 0; k < size_; k++) identity_[k * size_ + k] = 1;
@@ -88,9 +93,9 @@ template <class Real> class SharedBlocks {
   }
 
   // The matrices, for angles that the gate runs are prepared for. The columns' states stay for `backward`, or are made
-  // again there, where they are many.
-  void prepare(const std::shared_ptr<const StepAngles>& angles, const std::function<void(bool)>& check) {
-    if (prepared_) return;
+  // again there, where they are many. samples: gradients of the samples' angles are wanted.
+  void prepare(const std::shared_ptr<const StepAngles>& angles, bool samples, const std::function<void(bool)>& check) {
+    if (prepared_ && (for_samples_ || !samples)) return;
     for (auto& part : parts_) part->prepare(angles->shared.data());
     inputs_ = {int(size_), angles, no_angles_.data(), identity_.data()};
     for (Block& block : blocks_) {
@@ -107,8 +112,8 @@ template <class Real> class SharedBlocks {
         std::memcpy(ends(blocks_[b], std::size_t(bundle.unit[u].first) / context_.lanes),
                     execution.end() + execution.psi_stride * std::size_t(u), blocks_[b].shape->state_bytes());
     });
-    for (std::size_t b = 0; b < blocks_.size(); b++) pack(b);
-    prepared_ = true;
+    for (std::size_t b = 0; b < blocks_.size(); b++) pack(b, samples);
+    prepared_ = true, for_samples_ = samples;
   }
 
   // Bundles of the samples of a chunk: whole blocks of kBlock, or one unit, where states are recomputed.
@@ -313,45 +318,41 @@ template <class Real> class SharedBlocks {
            (samples && !(s.sample_rows.empty() && s.merged_rows.empty()));
   }
 
-  // What true states are of stored ones: psi_{z ^ flips} = scale (-1)^parity(z & signs) s_z.
-  static double sign(const PreparedShape<Real>& shape, std::size_t z) {
-    return parity_of(z & shape.final_signs) ? -1.0 : 1.0;
-  }
   // What the bra that a part ends with, going back, is of the true one.
   double bra_scale(std::size_t part) const { return parts_[part]->shape.passes.empty() ? 1.0 : parts_[part]->bra_end; }
 
-  // U and U^dagger of block b from its columns.
-  void pack(std::size_t b) {
+  // U of block b from its columns, and U^dagger where a bra goes on. psi_{z ^ flips} = scale (-1)^parity(z & signs) s_z
+  // are the true states of stored ones.
+  void pack(std::size_t b, bool samples) {
     Block& block = blocks_[b];
     const PreparedShape<Real>&shape = *block.shape, &before = *parts_[b];
     const std::size_t lanes = context_.lanes;
     block.forward.reserve(numbers() * sizeof(Real)), block.back.reserve(numbers() * sizeof(Real));
     Real *forward = block.forward.template as<Real>(), *back = block.back.template as<Real>();
     const double into = shape.final_scale * before.final_scale, out = shape.final_scale * bra_scale(b + 1) / before.final_scale;
-    const bool goes_back = b > 0 || !before.shape.raw_rows.empty() || !before.shape.sample_rows.empty() ||
-                           !before.shape.merged_rows.empty();
-    std::vector<double> signs(size_);
-    for (std::size_t y = 0; y < size_; y++) signs[y] = sign(before, y);
+    const bool goes_back = b > 0 || wanted_first(samples);
+    const std::vector<double> signs = signs_of(before), row_signs = signs_of(shape);
     for (std::size_t z = 0; z < size_; z++) {
       const std::size_t a = z ^ std::size_t(shape.final_flips);
-      const double into_row = into * sign(shape, z), out_of_row = out * sign(shape, z);
+      const double into_row = into * row_signs[z], out_of_row = out * row_signs[z];
       const char* row = block.ends.get() + context_.row_bytes * z;
+      Real* to_row = forward + places_[a].first;
       for (std::size_t y = 0; y < size_; y++) {
         const std::size_t k = y ^ std::size_t(before.final_flips);
         const Real* column = reinterpret_cast<const Real*>(row + shape.state_bytes() * (k / lanes)) + k % lanes;
         const double re = signs[y] * double(column[0]), im = signs[y] * double(column[lanes]);
-        Real* to = forward + place(a, y);
+        Real* to = to_row + places_[a].stride * y;
         to[0] = Real(into_row * re), to[1] = Real(into_row * im);
         if (!goes_back) continue;
-        to = back + place(y, a);
+        to = back + places_[y].first + places_[y].stride * a;
         to[0] = Real(out_of_row * re), to[1] = Real(-out_of_row * im);
       }
     }
   }
-  // Of an element of a matrix in tiles of rows.
-  std::size_t place(std::size_t row, std::size_t column) const {
-    const std::size_t rows = std::size_t(kernels_.rows), first = row / rows * rows;
-    return 2 * (first * size_ + column * std::min(rows, size_ - first) + row - first);
+  std::vector<double> signs_of(const PreparedShape<Real>& shape) const {
+    std::vector<double> signs(size_);
+    for (std::size_t z = 0; z < size_; z++) signs[z] = parity_of(z & shape.final_signs) ? -1.0 : 1.0;
+    return signs;
   }
 
   void add_outer(std::size_t b, const Execution<Real>& before, const Execution<Real>& after, Worker& worker,
@@ -375,19 +376,20 @@ template <class Real> class SharedBlocks {
   void write_columns(std::size_t b, const Execution<Real>& execution) const {
     const PreparedShape<Real>&shape = *blocks_[b].shape, &before = *parts_[b];
     const double factor = bra_scale(b + 1) * before.final_scale / shape.final_scale;
+    const std::vector<double> signs = signs_of(before), row_signs = signs_of(shape);
     const double* sums = total(blocks_[b], 0);
     for (int u = 0; u < execution.units; u++) {
       Real* bra = reinterpret_cast<Real*>(execution.bra + execution.bra_stride * std::size_t(u));
-      const std::size_t first = std::size_t(execution.bundle.unit[u].first);
+      const std::size_t first = std::size_t(execution.bundle.unit[u].first), used = std::min(context_.lanes, size_ - first);
       for (std::size_t z = 0; z < size_; z++, bra += 2 * context_.lanes) {
         const double* of_row = sums + 2 * padded_ * (z ^ std::size_t(shape.final_flips));
-        for (std::size_t lane = 0; lane < context_.lanes; lane++) {
+        const double f = factor * row_signs[z];
+        for (std::size_t lane = 0; lane < used; lane++) {
           const std::size_t y = (first + lane) ^ std::size_t(before.final_flips);
-          const bool used = first + lane < size_;
-          const double f = used ? factor * sign(shape, z) * sign(before, y) : 0.0;
-          bra[lane] = used ? Real(f * of_row[y]) : Real(0);
-          bra[context_.lanes + lane] = used ? Real(f * of_row[padded_ + y]) : Real(0);
+          bra[lane] = Real(f * signs[y] * of_row[y]), bra[context_.lanes + lane] = Real(f * signs[y] * of_row[padded_ + y]);
         }
+        std::fill(bra + used, bra + context_.lanes, Real(0));
+        std::fill(bra + context_.lanes + used, bra + 2 * context_.lanes, Real(0));
       }
     }
   }
@@ -401,7 +403,9 @@ template <class Real> class SharedBlocks {
   std::vector<std::pair<std::size_t, std::size_t>> rows_;
   std::vector<double> identity_, no_angles_, raw_;
   Inputs inputs_{};
-  bool prepared_ = false;
+  struct Place { std::size_t first, stride; };
+  std::vector<Place> places_;                                // of each row in a matrix in tiles, and of its columns
+  bool prepared_ = false, for_samples_ = false;
 };
 
 }  // namespace qmltrain
