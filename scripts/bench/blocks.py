@@ -36,7 +36,7 @@ from qmltrain.fusion.stretches import shared_stretches
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import CrossEntropy
 from qmltrain.training.model import Model
-from qmltrain.training.native_recipe import step_recipe
+from qmltrain.training.native_recipe import feature_columns, step_recipe
 from qmltrain.training.optimizers import Adam
 from qmltrain.training.state import TrainingPlan
 
@@ -92,7 +92,7 @@ def steps_of(case: Case, planner: Callable[[Circuit, tuple[PauliString, ...]], P
     steps = program.training_steps(step_recipe(model, optimizer, TRAINING))
     generator = np.random.default_rng(0)
     rows = max(case.batch, 2048)
-    columns_NF = np.ascontiguousarray(generator.uniform(-1, 1, (rows, case.qubits)))
+    columns_NF = np.ascontiguousarray(feature_columns(model, generator.uniform(-1, 1, (rows, case.qubits))))
     targets_N = generator.integers(0, 2, rows).astype(float)
     theta_P = generator.uniform(-1, 1, model.n_parameters)
     moments = [np.zeros(model.n_parameters), np.zeros(model.n_parameters)]

@@ -13,7 +13,12 @@ from qmltrain.fusion.reductions import planner
 from qmltrain.models import reductions
 from qmltrain.models.build import build_model, compile_model
 from qmltrain.models.reductions import reductions_of
-from tests.small_configs import ising_chain
+from qmltrain.training.native_recipe import step_recipe
+from qmltrain.training.optimizers import Adam
+from qmltrain.training.state import TrainingPlan
+from tests.small_configs import ising_chain, moons
+
+PLAN = TrainingPlan(1, 1, None, "train/loss", None, None, lambda step: 0.01)
 
 
 def config(asked: list[str] | None) -> Config:
@@ -42,6 +47,33 @@ def test_without_the_wing_there_are_none(monkeypatch):
     assert reductions_of(config(None), None, 16).names == ()
     with pytest.raises(InputError, match=r"engine.reductions: light_cones is not part of this installation"):
         reductions_of(config(["light_cones"]), None, 16)
+
+
+def test_who_chooses_the_matrices_of_shared_gates(tmp_path):
+    """The planner; the engine itself where a run began before there was one; nobody, where none are asked for."""
+    options = {
+        "engine__name": "cpu",
+        "ansatz__layers": 60,
+        "encoding__name": "angle",
+        "encoding__repeats": None,
+    }
+    deep = moons(tmp_path, **options)
+    model = build_model(deep, 2, 2)
+    began = compile_model(deep, model, samples=256)
+    (block,) = began.program.plan.shared_blocks
+    assert block.gain > 2
+    again = compile_model(deep, model, began.choices(), samples=256)
+    assert again.program.plan == began.program.plan
+    before = {name: value for name, value in began.choices().items() if name != "reductions"}
+    older = compile_model(deep, model, before, samples=256)
+    assert older.program.plan.shared_blocks is None
+    assert "reductions" not in older.choices()
+    without = compile_model(moons(tmp_path, engine__reductions=[], **options), model, samples=256)
+    assert without.program.plan.shared_blocks == ()
+    found = {}
+    for name, one in (("planner", began), ("engine", older), ("nobody", without)):
+        found[name] = one.program.training_steps(step_recipe(model, Adam(model.n_parameters), PLAN)).as_matrix(256)
+    assert found == {"planner": True, "engine": True, "nobody": False}
 
 
 @pytest.mark.parametrize("layers", [1, 2])

@@ -22,6 +22,7 @@
 #include "prepared_tables.hpp"
 #include "prepared_values.hpp"
 #include "shared_blocks.hpp"
+#include "shared_blocks_matrices.hpp"
 #include "shared_matrix.hpp"
 
 namespace qmltrain {

@@ -24,17 +24,17 @@ from qmltrain.wording import plural
 
 MOST_QUBITS = 8  # a matrix of 256 x 256 numbers fits the second cache
 COLUMNS = 16  # columns that go together
-WORTH = 0.95  # of the time of the gates: chosen below
+LARGE = 7  # qubits of a matrix that leaves the first cache
+WORTH = 0.98  # of the time of the gates: chosen below
 
 # Forward and back, of an amplitude
 ROTATION_NS, REAL_ROTATION_NS, DIAGONAL_NS = 0.15, 0.11, 0.3
-FEW_NS = 1.0  # beside them, of an operation on each sample of small states
-COLUMN_FACTOR = 1.25  # columns go one unit at a time, and their states leave the caches
-# A sample: of an element of the matrix, forward and for the outer product, and of a row; where the matrix leaves the
-# first cache and its samples do
-ELEMENT_NS, LARGE_ELEMENT_NS, ROW_NS = 0.075, 0.105, 1.2
+FEW_NS = 1.2  # beside them, of an operation on each sample of small states
+COLUMN_FACTOR = 1.15  # columns go one unit at a time, and their states leave the caches
+# A sample: of an element of the matrix, forward and for the outer product, of one of a large matrix; and beside them
+ELEMENT_NS, LARGE_ELEMENT_NS, SAMPLE_NS = 0.068, 0.095, 3.0
 # A step: of an element (taken from the columns, sums of the samples to columns), and whatever the size
-MATRIX_NS, BLOCK_NS = 9.0, 1500.0
+MATRIX_NS, BLOCK_NS = 4.0, 700.0
 DOUBLE = 2.0  # complex128 beside complex64
 # Gates on real states beside the same on complex ones, which matrices are of; the second over rows
 REAL, REAL_FEW = 0.5, 3.5
@@ -94,13 +94,13 @@ def costs_of(plan: Plan, stretch: tuple[int, int], setting: Setting, trainable_e
     if before and isinstance(before[0], Diagonal) and not plan.amplitude_encoded:
         before = before[1:]  # a phase of |0...0>
     of_state = _state_ns(plan, inside)
-    element = ELEMENT_NS if n < MOST_QUBITS else LARGE_ELEMENT_NS
+    element = ELEMENT_NS if n < LARGE else LARGE_ELEMENT_NS
     # as much again for complex states, and to carry the bra on
     products = 1 + (not _starts_real(before)) + _has_gradient(plan, before, trainable_encoding)
     samples = -(-setting.samples // COLUMNS) * COLUMNS
     matrix = (
         COLUMN_FACTOR * max(size, COLUMNS) * of_state
-        + samples * products * (element * size**2 + ROW_NS * size)
+        + samples * products * (element * size**2 + SAMPLE_NS)
         + MATRIX_NS * size**2
     )
     scale = _scale(setting)
