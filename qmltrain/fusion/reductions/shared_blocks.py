@@ -138,9 +138,10 @@ def _has_gradient(plan: Plan, before: Sequence[Operation], trainable_encoding: b
             if (one.per_sample and trainable_encoding) or any(term.has_gradient for term in one.shared):
                 return True
             continue
-        runs = [plan.gate_runs[rotation.gate_run] for rotation in one.rotations]
-        if any(run.is_trainable and (trainable_encoding or not run.per_sample) for run in runs):
-            return True
+        for rotation in one.rotations:
+            angles = [turn.angle for turn in plan.gate_runs[rotation.gate_run].rotations]
+            if any(a.slot is not None and (trainable_encoding or not a.per_sample) for a in angles):
+                return True
     return False
 
 
