@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qmltrain.fusion.plan import Diagonal, EulerAngle, Moment, Plan, Rotation, Term
+from qmltrain.fusion.plan import Diagonal, EulerAngle, GateRun, Moment, Plan, Rotation, Term
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,17 @@ def _may_start(plan: Plan, rotation: Rotation) -> bool:
     """Whether it is of one bit, by shared angles or RY of one per-sample angle."""
     gate_run = plan.gate_runs[rotation.gate_run]
     of_one_bit = rotation.pair_mask == rotation.parity_mask and rotation.pair_mask.bit_count() == 1
-    first = gate_run.rotations[0]
-    of_sample = gate_run.real and len(gate_run.rotations) == 1 and first.angle.per_sample
-    return of_one_bit and (of_sample if gate_run.per_sample else True)
+    return of_one_bit and (not gate_run.per_sample or _is_one_of_a_sample(gate_run))
 
 
 def _of_run(term: Term) -> bool:
     """Whether it is alpha or gamma of a gate run: per-sample ones stay where the run's rotation is."""
     return isinstance(term.angle, EulerAngle)
+
+
+def _is_one_of_a_sample(gate_run: GateRun) -> bool:
+    """Whether it is one RY of a per-sample angle: a merged run whose phases are elsewhere may have a shared one."""
+    return gate_run.real and len(gate_run.rotations) == 1 and gate_run.rotations[0].angle.per_sample
 
 
 def _append(moments: list[Moment], rotations: Sequence[Rotation], diagonal: Diagonal | None) -> None:
