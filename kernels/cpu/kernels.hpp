@@ -189,7 +189,8 @@ constexpr std::size_t product_scratch(int bits) {  // see Kernels::product_dista
 
 // The product start (simd/product_start.hpp): what one-qubit gates make of |0...0> before anything entangles.
 // A rotation of one bit's factor, and the phases of the bit after it:
-// (u0, u1) -> (c u0 - s u1, c u1 + s u0) -> (e^{-i p} u0, e^{i p} u1), p half of the angle.
+// (u0, u1) -> (c u0 - s u1, c u1 + s u0) -> (e^{-i p} u0, e^{i p} u1), p half of the angle; of real states phases are
+// signs of u1, in phase_cosine.
 template <class Real>
 struct StartRotation {
   int bit;                            // of the address

@@ -25,42 +25,58 @@ class StartRotation:
 
 def split(plan: Plan) -> tuple[tuple[StartRotation, ...], Plan]:
     """The rotations of the start, for each bit in time order, and the rest as a plan without the mark. Phases before
-    all rotations are of |0...0> and in neither."""
+    all rotations are of |0...0> and in neither. Of a real plan, phases after a bit's last rotation stay in the rest:
+    they are signs only together with others there."""
     if plan.amplitude_encoded:
         return (), replace(plan, product_start=False)
-    touched = rotated = 0  # bits of what is not in the start
+    last = _last_rotations(plan)
+    rotated = 0  # bits of rotations outside of the start
     found: dict[int, list[StartRotation]] = {}
     moments = [Moment((), None)]
-    for moment in plan.moments[1:]:
-        starting = [one for one in moment.rotations if _may_start(plan, one) and not one.pair_mask & touched]
+    for number, moment in enumerate(plan.moments[1:], 1):
+        starting = [one for one in moment.rotations if number <= last.get(one.pair_mask, 0) and _may_start(plan, one)]
         rest = tuple(one for one in moment.rotations if one not in starting)
         for rotation in rest:
-            touched |= rotation.pair_mask | rotation.parity_mask
             rotated |= rotation.pair_mask | rotation.parity_mask
         for rotation in starting:
-            found.setdefault(rotation.pair_mask, []).append(
-                StartRotation(rotation.pair_mask.bit_length() - 1, rotation, (), ())
-            )
+            bit = rotation.pair_mask.bit_length() - 1
+            found.setdefault(rotation.pair_mask, []).append(StartRotation(bit, rotation, (), ()))
         diagonal = moment.diagonal
         if diagonal is not None:
-            inside = {mask for mask in found if not mask & rotated}
+            inside = {mask for mask in found if not mask & rotated and not (plan.real and number >= last[mask])}
             for mask in inside:
-                last = found[mask][-1]
+                before = found[mask][-1]
                 shared = tuple(term for term in diagonal.shared if term.mask == mask)
                 per_sample = tuple(term for term in diagonal.per_sample if term.mask == mask and not _of_run(term))
                 found[mask][-1] = replace(
-                    last, shared=(*last.shared, *shared), per_sample=(*last.per_sample, *per_sample)
+                    before, shared=(*before.shared, *shared), per_sample=(*before.per_sample, *per_sample)
                 )
             diagonal = Diagonal(
                 diagonal.moment,
                 tuple(term for term in diagonal.shared if term.mask not in inside),
                 tuple(term for term in diagonal.per_sample if term.mask not in inside or _of_run(term)),
             )
-            for term in (*diagonal.shared, *diagonal.per_sample):
-                touched |= term.mask
         _append(moments, rest, diagonal)
     ordered = tuple(one for mask in sorted(found) for one in found[mask])
     return ordered, replace(plan, moments=tuple(moments), product_start=False)
+
+
+def _last_rotations(plan: Plan) -> dict[int, int]:
+    """The moment of each bit's last rotation in the start, by the bit's mask."""
+    touched = rotated = 0  # bits of what is not in the start
+    last: dict[int, int] = {}
+    for number, moment in enumerate(plan.moments[1:], 1):
+        for rotation in moment.rotations:
+            if _may_start(plan, rotation) and not rotation.pair_mask & touched:
+                last[rotation.pair_mask] = number
+            else:
+                rotated |= rotation.pair_mask | rotation.parity_mask
+        touched |= rotated
+        if moment.diagonal is not None:
+            for term in (*moment.diagonal.shared, *moment.diagonal.per_sample):
+                if term.mask not in last or term.mask & rotated:
+                    touched |= term.mask
+    return last
 
 
 def _may_start(plan: Plan, rotation: Rotation) -> bool:

@@ -134,8 +134,9 @@ template <class Real> struct Execution {
   void write_start(int u, char* state);
   void start_backward(int u, Real* accumulators, bool samples);
   std::size_t start_stride() const { return 2 * lanes * std::size_t(shape.start_pairs); }
-  std::size_t table_stride() const { return 2 * lanes * start_rows().table_size(); }
-  std::size_t factor_stride() const { return 4 * lanes * std::size_t(shape.n_qubits); }
+  std::size_t start_value() const { return lanes * std::size_t(context.planes); }  // numbers of one value of it
+  std::size_t table_stride() const { return start_value() * start_rows().table_size(); }
+  std::size_t factor_stride() const { return 2 * start_value() * std::size_t(shape.n_qubits); }
 
   // execution_forward.hpp
   void forward();

@@ -85,16 +85,16 @@ template <class Real> void Execution<Real>::start_backward(int u, Real* accumula
   const StartRows at = start_rows();
   const std::size_t high = std::size_t(1) << at.high_bits, low = std::size_t(1) << at.low_bits;
   const int sections = start_sections(at);
-  worker.start_sums.reserve((2 * lanes * (high + low * std::size_t(sections)) + factor_stride()) * sizeof(Real));
-  Real *m = worker.start_sums.template as<Real>(), *n = m + 2 * lanes * high;
-  Real* environments = n + 2 * lanes * low * std::size_t(sections);
+  worker.start_sums.reserve((start_value() * (high + low * std::size_t(sections)) + factor_stride()) * sizeof(Real));
+  Real *m = worker.start_sums.template as<Real>(), *n = m + start_value() * high;
+  Real* environments = n + start_value() * low * std::size_t(sections);
   Real* factors = start_factors + factor_stride() * std::size_t(u);
   const Real* tables = start_tables + table_stride() * std::size_t(u);
   const char* of_unit = bra + bra_stride * std::size_t(u);
   if (sections == 1) kernels.start_contract(at, tables, 0, high, of_unit, m, n);
   else each_section(high, [&](int section, int count, Worker&) {
     kernels.start_contract(at, tables, section * high / count, (section + 1) * high / count, of_unit, m,
-                           n + 2 * lanes * low * std::size_t(section));
+                           n + start_value() * low * std::size_t(section));
   });
   kernels.start_environments(at, factors, tables, m, n, sections, environments);
   kernels.start_gradients(prepared.start_rotations.data(), prepared.start_rotations.size(), samples,

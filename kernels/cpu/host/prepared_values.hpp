@@ -11,6 +11,8 @@
 // a mask has angle -> -angle where parity(F & mask). Likewise v_x, v_z, v_y of a rotation as measured on the stored
 // states change sign with parity(G & pair), parity(F & parity), and both.
 #pragma once
+#include <cmath>
+
 #include "prepared_shape.hpp"
 
 namespace qmltrain {
@@ -135,6 +137,7 @@ template <class Real> void PreparedShape<Real>::prepare_start(const double* shar
     one.sign = from.flip ? Real(-1) : Real(1);
     one.cosine = Real(runs.cosine[from.gate_run]), one.sine = Real(runs.sine[from.gate_run]) * one.sign;
     one.phase_cosine = Real(cosine[i]), one.phase_sine = Real(sine[i]);
+    if (context_.planes == 1) one.phase_cosine = std::fabs(cosine[i]) > std::fabs(sine[i]) ? Real(1) : Real(-1);
     one.accumulator = std::uint32_t(from.accumulator);
     std::copy_n(from.wanted, 2, one.wanted), std::copy_n(from.before, 2, one.before);
   }

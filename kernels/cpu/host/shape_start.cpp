@@ -44,9 +44,11 @@ void Shape::add_start(const PlanData& plan, const GateRuns& gate_runs) {
       const double coefficient = data.flip ? -one.angle.coefficient : one.angle.coefficient;
       sample_rows.push_back({v_y, 0, one.angle.slot, coefficient, -1, -1, 0});
     } else if (trained) {
-      raw_rows.push_back({one.accumulator, 0, 3 * data.gate_run, Measured::kStart, -1, -1, 0});
       raw_rows.push_back({v_y, 0, 3 * data.gate_run + 1, flipped, -1, -1, 0});
-      raw_rows.push_back({v_z, 0, 3 * data.gate_run + 2, flipped, -1, -1, 0});
+      if (!run.real) {
+        raw_rows.push_back({one.accumulator, 0, 3 * data.gate_run, Measured::kStart, -1, -1, 0});
+        raw_rows.push_back({v_z, 0, 3 * data.gate_run + 2, flipped, -1, -1, 0});
+      }
     }
     for (const PhaseTerm::Source& source : one.phase.sources)
       if (source.raw_row >= 0) raw_rows.push_back({v_z, 0, source.raw_row, Measured::kStart, -1, -1, 0});

@@ -5,6 +5,7 @@
 
 #include "arithmetic.hpp"
 #include "observe.hpp"
+#include "product_start.hpp"
 #include "real_diagonal.hpp"
 #include "real_rotate.hpp"
 
@@ -69,6 +70,13 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.distances = distances<Real, 1>;
   k.product = product<Real, 1>;
   k.product_distances = product_distances<Real, 1>;
+  k.start_factors = start_factors<Real, 1>;
+  k.start_tables = start_tables<Real, 1>;
+  k.start_state = start_state<Real, 1>;
+  k.start_contract = start_contract<Real, 1>;
+  k.start_environments = start_environments<Real, 1>;
+  k.start_gradients = start_gradients<Real, 1>;
+  k.start_distances = start_distances<Real, 1>;
   return k;
 }
 

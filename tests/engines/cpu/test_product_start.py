@@ -20,7 +20,10 @@ from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.product_starts import split
+from qmltrain.fusion.reductions import real_states
+from qmltrain.fusion.reductions.setting import Setting
 from qmltrain.training.reduction import tree_sum
+from tests.circuit.real_circuits import real_circuits
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_close, begin, random_cotangents, run
@@ -80,6 +83,63 @@ def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lane
     engine = CpuEngine(tile, lanes)
     found = run(engine, circuit, strings, theta, x, precision=precision, gradient=gradient, engine_options=options())
     assert_close(found, expected, precision, factor=4)
+
+
+def real_and_marked(circuit, strings):
+    plan = real_states.reduce(compile_plan(circuit, strings), circuit, strings, Setting(16, "complex64"))
+    return replace(plan, product_start=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    real_circuits(min_qubits=1, max_qubits=6),
+    st.sampled_from(MODES),
+    st.sampled_from([1, 3, 17]),
+    LANES,
+    TILES,
+    st.sampled_from([None, 4]),
+    st.sampled_from(["complex64", "complex128"]),
+)
+def test_real_states(circuit, gradient, batch, lanes, tile, shares, precision):
+    """RY and H, several on a qubit: phases between them are signs, those after the last one only with others."""
+    gates = []
+    for q in range(circuit.n_qubits - 1):
+        gates += [Gate("h", (q,)), Gate("ry", (q,), (feature(q % 3),))]
+    gates += [Gate("ry", (q,), (parameter(q % 4),)) for q in range(1, circuit.n_qubits)]
+    circuit = replace(circuit, gates=(*gates, *circuit.gates))
+    theta, x = random_inputs(circuit, batch)
+    strings = some_strings(circuit.n_qubits)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    engine = CpuEngine(tile, lanes, shares)
+    for threads in (1, 2):
+        found = run(
+            engine, circuit, strings, theta, x, precision=precision, gradient=gradient,
+            engine_options=EngineOptions(threads=threads, planner=real_and_marked),
+        )  # fmt: skip
+        assert_close(found, expected, precision, factor=4)
+
+
+@pytest.mark.parametrize("name", available_sets())
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+def test_real_states_on_each_instruction_set(monkeypatch, name, precision):
+    monkeypatch.setenv(VARIABLE, name)
+    for n in (2, 5, 9):
+        gates = [Gate("ry", (q,), (feature(q % 3),)) for q in range(n)]
+        for layer in range(3):
+            gates += [Gate("ry", (q,), (parameter(layer * n + q),)) for q in range(n)]
+            gates += [Gate("cz" if layer % 2 else "cx", (q, q + 1)) for q in range(n - 1)]
+        circuit = Circuit(n, tuple(gates), tuple(f"t{k}" for k in range(3 * n)), n_features=3)
+        theta, x = random_inputs(circuit, 17)
+        strings = some_strings(n)
+        assert real_and_marked(circuit, strings).real
+        expected = run(ReferenceEngine(), circuit, strings, theta, x)
+        for lanes in (None, 0, 2):
+            for gradient in MODES[:4]:
+                found = run(
+                    CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision=precision, gradient=gradient,
+                    engine_options=EngineOptions(threads=1, planner=real_and_marked),
+                )  # fmt: skip
+                assert_close(found, expected, precision, factor=4)
 
 
 @settings(max_examples=60, deadline=None)
