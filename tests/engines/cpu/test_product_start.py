@@ -257,6 +257,12 @@ def test_native_steps_are_array_steps(encoding):
             check_equal(case, 4, planner=marked, mode=mode, threads=3, **sizes)
 
 
+def test_native_steps_of_real_states():
+    case = StepCase(n_qubits=5, n_features=5, ansatz="real_amplitudes")
+    for mode in (GradientOptions(), GradientOptions("reversible")):
+        check_equal(case, 4, planner=real_and_marked, mode=mode, threads=2)
+
+
 def test_a_circuit_that_would_be_one_matrix_goes_gate_by_gate():
     case = StepCase(n_qubits=4, n_features=4, layers=12, sizes=(250,))
     model = case.model()
