@@ -124,7 +124,7 @@ template <class Real> struct Execution {
   void write_initial(int u, char* state);
   void load_initial(int u, int rotation, Real* cosine, Real* sine) const;
   void rotate_first(int rotation, const Real* cosine, const Real* sine, Real* first) const;
-  bool product_start(int u);
+  bool initial_product(int u);
 
   // execution_product.hpp
   StartRows start_rows() const;

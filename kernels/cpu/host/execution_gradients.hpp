@@ -69,7 +69,7 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   if (reversed && !shape.start.empty()) {
     kernels.start_distances(start_rows(), start_tables + table_stride() * std::size_t(u), state, prepared.psi_end,
                             unit.count, drift);
-  } else if (reversed && product_start(u)) {
+  } else if (reversed && initial_product(u)) {
     Real* numbers = worker.observe.template as<Real>();
     kernels.product_distances(state, shape.row_bits, numbers, numbers + lanes, prepared.psi_end, lane_bits, unit.count,
                               numbers + lanes * (1 + 2 * std::size_t(shape.row_bits)), drift);

@@ -84,7 +84,7 @@ void Execution<Real>::rotate_first(int rotation, const Real* cosine, const Real*
 
 // What Kernels::product_distances takes of unit u, into worker.observe: the first row, cosines and sines of the rows'
 // bits. False where the start is no such product over all rows.
-template <class Real> bool Execution<Real>::product_start(int u) {
+template <class Real> bool Execution<Real>::initial_product(int u) {
   if (inputs.initial || !shape.plain_initial || shape.row_bits > kMostProductBits || shape.spread.on()) return false;
   const std::size_t vectors = 1 + 2 * std::size_t(shape.row_bits) + product_scratch(shape.row_bits);
   worker.observe.reserve(vectors * lanes * sizeof(Real) + 64);

@@ -51,12 +51,15 @@ def main() -> None:
         assert plan.real
         return plan
 
+    def real_with_start(circuit, strings):
+        return replace(real(circuit, strings), product_start=True)
+
     quick = sys.argv[2:] == ["quick"]
     modes = [GradientOptions(), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
     count = 0
     for n_qubits in (1, 4, 5) if quick else (1, 2, 3, 4, 6):
         circuits = [(hea(n_qubits, 2, entangler), (compile_plan, with_start)) for entangler in ("cz", "cx")]
-        circuits += [(layered(n_qubits, 2, entangler), (real,)) for entangler in ("cz", "cx", "ccx")]
+        circuits += [(layered(n_qubits, 2, entangler), (real, real_with_start)) for entangler in ("cz", "cx", "ccx")]
         for circuit, all_planners in circuits:
             full = (1 << n_qubits) - 1
             strings = (PauliString(0, 1), PauliString(0, full), PauliString(full, 1))
@@ -80,7 +83,7 @@ def main() -> None:
                             )
                             assert_close(found, expected, precision, factor=4)
                             count += 1
-    long_enough = [(hea(8, 2, "cx"), (compile_plan, with_start)), (layered(8, 2, "ccx"), (real,))]
+    long_enough = [(hea(8, 2, "cx"), (compile_plan, with_start)), (layered(8, 2, "ccx"), (real, real_with_start))]
     for lanes, (circuit, all_planners) in product((0, 2), long_enough):  # for shares
         strings = (PauliString(0, 1), PauliString(255, 1))
         theta, x = random_inputs(circuit, 3)
