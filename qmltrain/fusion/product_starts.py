@@ -73,8 +73,9 @@ def _last_rotations(plan: Plan) -> dict[int, int]:
                 rotated |= rotation.pair_mask | rotation.parity_mask
         touched |= rotated
         if moment.diagonal is not None:
+            own = {term for term in moment.diagonal.per_sample if _of_run(term)}
             for term in (*moment.diagonal.shared, *moment.diagonal.per_sample):
-                if term.mask not in last or term.mask & rotated:
+                if term.mask not in last or term.mask & rotated or term in own:
                     touched |= term.mask
     return last
 
