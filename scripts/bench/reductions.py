@@ -16,7 +16,7 @@ import platform
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from qmltrain.config.groups.engine import REDUCTIONS
 TOLERANCE = 1e-4
 COMPARED_STEPS = 10
 FIRST_STEPS = 24
+MOST_NUMBERS = 1 << 23  # of the features
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,11 @@ class Case:
     alone: tuple[str, ...] = ()
     n_features: int | None = None
     whole: bool = True
-    batches: int = field(default=64)
+
+    @property
+    def batches(self) -> int:
+        """Of an epoch: 512 as in training.py, fewer where samples are large."""
+        return max(8, min(512, MOST_NUMBERS // (self.batch * (self.n_features or 1))))
 
     def settings(self, data: Path, steps: int, reductions: str) -> list[str]:
         common = [f"circuit.n_qubits={self.qubits}", f"engine.reductions={reductions}", *self.words]
@@ -76,6 +81,24 @@ CASES = [
     hea(1000, 3, 16, "light_cones", whole=False),
     Case("ising 64, simplified_two_design 2", 64, 1,
          ("observable=ising", "ansatz=simplified_two_design", "ansatz.layers=2"), ("light_cones",), whole=False),
+    *(real(8, 20, 16, encoding) for encoding in ("angle", "amplitude")),
+    *(real(8, 20, 64, encoding) for encoding in ("angle", "amplitude")),
+    *(real(12, 20, 2, encoding) for encoding in ("angle", "amplitude")),
+    *(real(12, 20, 16, encoding) for encoding in ("angle", "amplitude")),
+    *(real(16, 20, 2, encoding) for encoding in ("angle", "amplitude")),
+    hea(4, 100, 256, "shared_blocks"),
+    hea(6, 50, 512, "shared_blocks"),
+    hea(4, 10, 256, "shared_blocks"),
+    Case("real_amplitudes angle 4,10,256", 4, 256, ("encoding=angle", "ansatz=real_amplitudes", "ansatz.layers=10"),
+         ("real_states", "shared_blocks"), 4),
+    Case("real_amplitudes angle 6,20,256", 6, 256, ("encoding=angle", "ansatz=real_amplitudes", "ansatz.layers=20"),
+         ("real_states", "shared_blocks"), 6),
+    Case("re-uploading 8,6,64", 8, 64,
+         ("encoding=reuploading", "encoding.repeats=6", "ansatz=hea", "ansatz.layers=6"), ("sample_angles",), 8),
+    hea(8, 3, 64, "product_start"),
+    hea(8, 5, 32, "product_start"),
+    hea(12, 20, 16, "product_start"),
+    hea(16, 20, 2, "product_start"),
 ]  # fmt: skip
 
 
