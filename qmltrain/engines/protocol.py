@@ -95,10 +95,11 @@ class Forecast:
 @dataclass(frozen=True)
 class Traffic:
     """How the states of a full block go through memory: `passes` forward and as many back, each over tiles of
-    2^tile_bits amplitudes."""
+    2^tile_bits amplitudes, of one real number each where `real`."""
 
     passes: int
     tile_bits: int
+    real: bool = False
 
 
 ChunkFunction = Callable[..., tuple[Array, ...]]  # (tape, *inputs) -> arrays of float64, see Step.chunk

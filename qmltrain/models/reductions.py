@@ -68,8 +68,13 @@ class Reductions:
 
     @property
     def plans(self) -> tuple[Any, ...] | None:
-        """Plans of the circuit's parts; None where it was not cut."""
-        return None if self._cut is None else tuple(self._planner.plans)
+        """Plans of the circuit, or of its parts; None where no planner was asked (no fusion, the reference) and it is
+        whole."""
+        if self._planner is not None and self._planner.plans:
+            return tuple(self._planner.plans)
+        if self._cut is None:
+            return None
+        return tuple(self._planner(part.circuit, part.strings) for part in self._cut.parts)
 
     def lines(self) -> list[tuple[str, str]]:
         """What became of each, for `qmltrain plan`."""
@@ -78,6 +83,8 @@ class Reductions:
             found.append(("light_cones", self._cut.line if self._cut is not None else f"none: {self._cones.why_whole}"))
         if self._planner is not None:
             found += self._planner.lines
+        if self._cut is not None and "shared_blocks" in (self.names or ()):
+            found.append(("shared_blocks", "none: not beside light cones"))
         return found
 
     def idle_parameters(self) -> tuple[int, ...]:

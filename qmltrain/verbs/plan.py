@@ -29,10 +29,11 @@ def run(config: Config, context: CommandContext) -> int:
     reductions, forecast, traffic = compiled.reductions, compiled.program.forecast, compiled.program.traffic()
     plans = reductions.plans or (compile_plan(model.measured_circuit, model.observables.strings),)
     every = [composition(plan) for plan in plans]
-    amplitude = 8 if config.engine.precision == "complex64" else 16
+    amplitude = (8 if config.engine.precision == "complex64" else 16) >> traffic.real
     once = [(plan, schedule(plan)) for plan in plans]  # a state as one tile: all operations, and the bytes of one pass
     forward = sum((forward_cost(plan, passes, amplitude) for plan, passes in once), Cost(0, 0))
     backward = sum((backward_cost(plan, passes, amplitude) for plan, passes in once), Cost(0, 0))
+    forward, backward = (Cost(one.multiply_adds >> traffic.real, one.bytes) for one in (forward, backward))
     gates, n = len(circuit.gates), max(plan.n_qubits for plan in plans)
     depth = max(one.depth for one in every)
     _print(

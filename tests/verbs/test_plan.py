@@ -35,11 +35,43 @@ def test_plan_says_what_light_cones_leave_out(tmp_path, capsys):
     assert whole["light cones"] == "none: the light cone of Z0 has 4 of 4 qubits"
 
 
+def test_qubits_of_large_circuits_can_be_measured(tmp_path, capsys):
+    one = ising_chain(tmp_path, circuit__n_qubits=900, observable__name="z", observable__qubits=[899])
+    assert lines_of_plan(one, capsys)["one state"] != ""
+
+
+def test_plan_counts_what_the_reduced_plan_does(tmp_path, capsys):
+    merged = {"circuit__n_qubits": 8, "encoding__gates": ["rx", "ry", "rz"], "encoding__trainable": "none"}
+    changes = {**merged, "ansatz__name": "real_amplitudes", "engine__name": "interpreter"}
+    lines = lines_of_plan(moons(tmp_path, **changes), capsys)
+    whole = lines_of_plan(moons(tmp_path, **changes, engine__reductions=[]), capsys)
+    assert "gates merged to" in lines["sample angles"]
+    assert int(lines["fused to"].split()[0]) < int(whole["fused to"].split()[0])
+
+
+def test_plan_of_cones_on_the_reference(tmp_path, capsys):
+    lines = lines_of_plan(ising_chain(tmp_path, circuit__n_qubits=60, engine__name="reference"), capsys)
+    assert "TiB" not in lines["bytes moved"] and lines["one state"].endswith(f"of {lines['light cones'].split()[0]}")
+    assert lines["shared blocks"] == "none: not beside light cones"
+
+
+@pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
+def test_real_states_are_half_as_large_where_the_engine_has_them(tmp_path, capsys):
+    changes = {"ansatz__name": "real_amplitudes", "circuit__n_qubits": 8, "ansatz__layers": 9}
+    size = {
+        engine: lines_of_plan(ising_chain(tmp_path, **changes, engine__name=engine), capsys)["one state"]
+        for engine in ("cpu", "interpreter")
+    }
+    assert size == {"cpu": "2 KiB", "interpreter": "4 KiB"}  # complex128
+
+
 def test_plan_refuses_a_cone_that_does_not_fit(tmp_path):
     config = ising_chain(tmp_path, circuit__n_qubits=500, ansatz__entangler="cx_ring")
     line = r": 500 qubits; at most 40 are possible; the light cone of Z0 Z1 has 500 of 500 qubits$"
     with pytest.raises(InputError, match=line):
         plan.run(config, CONTEXT)
+    with pytest.raises(InputError, match=r"the light cone of Z0 Z1 [^;]{70,80}\.\.\. has 500 of 500 qubits$"):
+        plan.run(ising_chain(tmp_path, circuit__n_qubits=500, observable__name="parity"), CONTEXT)
     deep = ising_chain(tmp_path, circuit__n_qubits=500, ansatz__layers=30)
     with pytest.raises(InputError, match=r"^the light cone of .* has 6\d qubits \(.*\): .* at most 40 are possible$"):
         plan.run(deep, CONTEXT)

@@ -14,7 +14,7 @@ OUTCOME = Rule(
     ),
     "an integer of 0 or more, or a bit string as '0110'",
 )
-QUBIT = between(0, 39)
+QUBIT = between(0, 999)  # as `circuit.n_qubits` allows
 
 
 @dataclass

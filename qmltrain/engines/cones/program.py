@@ -32,7 +32,7 @@ from qmltrain.engines.step_recipe import IntArray, JointPart, StepRecipe, Traini
 from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.fusion.reductions.light_cones import Cut, Part
 from qmltrain.job_limits import usable_cpus
-from qmltrain.wording import plural
+from qmltrain.wording import plural, shortened
 
 SHARED_OUT_FROM = 1_000  # angles of samples: fewer are sooner done by one thread
 PARTS_WITH_THREADS = 12  # qubits of the largest part from which on a part has all threads, one after the other
@@ -70,7 +70,7 @@ def describe(part: Part) -> str:
     n, shown = len(part.qubits), ", ".join(map(str, part.qubits[:4]))
     qubits = f"{plural(n, 'qubit')} ({shown}{', ...' * (n > 4)})"
     others = f" and {len(part.strings) - 1} others" * (len(part.strings) > 1)
-    return f"the light cone of {part.text}{others} has {qubits}"
+    return f"the light cone of {shortened(part.text)}{others} has {qubits}"
 
 
 class ConesProgram:
@@ -112,7 +112,8 @@ class ConesProgram:
     def traffic(self) -> Traffic:
         """Passes of all parts; tiles as large as the largest of a part."""
         every = [program.traffic() for program in self.programs]
-        return Traffic(sum(one.passes for one in every), max(one.tile_bits for one in every))
+        real = all(one.real for one in every)
+        return Traffic(sum(one.passes for one in every), max(one.tile_bits for one in every), real)
 
     def begin_step(self, shared_S: FloatArray) -> ConesStep:
         return ConesStep(self, shared_S)

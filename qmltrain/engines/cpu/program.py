@@ -121,7 +121,7 @@ class CpuProgram:
 
     def traffic(self) -> Traffic:
         tile_bits, passes = self._schedule(self._lane_bits(BLOCK))
-        return Traffic(len(passes), tile_bits)
+        return Traffic(len(passes), tile_bits, self.plan.real)
 
     def prepare(self, batch: int) -> None:
         """Make the shapes of a chunk's blocks."""

@@ -21,6 +21,7 @@ from functools import cached_property
 from qmltrain.circuit.angle import Angle, Feature
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
+from qmltrain.wording import shortened
 
 # of which letter a gate is a function, on each of its qubits
 _LETTERS = {
@@ -291,7 +292,7 @@ class LightCones:
             return "nothing is measured"
         largest = max(self.cones, key=lambda one: len(one.qubits))
         return (
-            f"the light cone of {self.strings[largest.members[0]].text} has {len(largest.qubits)} of "
+            f"the light cone of {shortened(self.strings[largest.members[0]].text)} has {len(largest.qubits)} of "
             f"{circuit.n_qubits} qubits"
         )
 

@@ -12,6 +12,7 @@ engine that knows the mark does less work. Light cones cut the circuit before th
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -40,17 +41,17 @@ PLAN_REDUCTIONS: dict[str, PlanReduction] = {
     "shared_blocks": shared_blocks,
 }
 REDUCTIONS = ("light_cones", *PLAN_REDUCTIONS)
+MOST_SAID = 3  # different lines of one reduction
 
 
 @dataclass
 class ReducedPlanner:
     """compile_plan, then the reductions of `names` in the order of `PLAN_REDUCTIONS`. `plans`: those it made, one for
-    equal circuits; `lines`: names and lines of what was done to the last one."""
+    equal circuits."""
 
     names: tuple[str, ...]
     setting: Setting
     plans: list[Plan] = field(default_factory=list)
-    lines: list[tuple[str, str]] = field(default_factory=list)
     _known: dict[tuple[Circuit, tuple[PauliString, ...]], Plan] = field(default_factory=dict)
 
     def __call__(self, circuit: Circuit, strings: tuple[PauliString, ...]) -> Plan:
@@ -64,5 +65,18 @@ class ReducedPlanner:
         for name, reduction in PLAN_REDUCTIONS.items():
             if name in self.names:
                 plan = reduction.reduce(plan, circuit, strings, self.setting)
-        self.lines = [(name, one.line(plan)) for name, one in PLAN_REDUCTIONS.items() if name in self.names]
         return plan
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Names of the reductions and what each did; where it did not do the same to all plans, what to how many."""
+        found = []
+        for name, one in PLAN_REDUCTIONS.items():
+            said = Counter(one.line(plan) for plan in self.plans) if name in self.names else Counter()
+            kinds = said.most_common()
+            if len(kinds) > 1:
+                kinds = [(f"{times} of {len(self.plans)} circuits: {text}", times) for text, times in kinds]
+            if kinds:
+                more = f"; ... {len(kinds) - MOST_SAID} more" * (len(kinds) > MOST_SAID)
+                found.append((name, "; ".join(text for text, _ in kinds[:MOST_SAID]) + more))
+        return found

@@ -36,3 +36,10 @@ def test_reductions_are_applied_in_order_and_say_what_they_did(monkeypatch):
     reduced(hea(3, 2), ())
     assert done == [("a", 8), ("c", 8)]
     assert reduced.lines == [("a", "a of 3"), ("c", "c of 3")]
+    reduced(hea(3, 2), ())
+    assert reduced.lines == [("a", "a of 3"), ("c", "c of 3")]
+    reduced(hea(4, 2), ())
+    assert reduced.lines[0] == ("a", "2 of 3 circuits: a of 3; 1 of 3 circuits: a of 4")
+    for n_qubits in (1, 2):
+        reduced(hea(n_qubits, 2), ())
+    assert reduced.lines[1][1].startswith("2 of 5 circuits: c of 3; ") and reduced.lines[1][1].endswith("; ... 1 more")
