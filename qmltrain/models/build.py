@@ -94,7 +94,7 @@ class Compiled:
             "checkpoint_interval": forecast.checkpoint_interval,
             "chunk": self.evaluator.chunk,
             "training_step": self.training_step,
-            **({} if self.reductions.names is None else {"reductions": list(self.reductions.names)}),
+            **self.reductions.choices(),
         }
 
 

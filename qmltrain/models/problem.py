@@ -54,7 +54,7 @@ class Problem:
         """Samples that the optimiser takes at a time: all of the training split where it takes the full batch."""
         optimizer = call_builder(OPTIMIZERS, "optimizer", self.config.optimizer.name, {}, 1)
         every = optimizer.full_batch or not self.has_data
-        return len(self.split.train) if every else self.config.train.batch_size
+        return len(self.split.train) if every else min(self.config.train.batch_size, len(self.split.train))
 
     def held_out(self) -> list[tuple[str, np.ndarray]]:
         """Names and rows of the splits that are evaluated at the end; without data, of its one evaluation."""

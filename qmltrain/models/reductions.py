@@ -66,6 +66,10 @@ class Reductions:
                 raise
             raise type(error)(f"{error}; {self._cones.why_whole}") from None
 
+    def choices(self) -> dict[str, Any]:
+        """What is stored with a run, by which it goes on and its model is loaded with the same plans."""
+        return {} if self.names is None else {"reductions": list(self.names), "reductions_samples": self.samples}
+
     @property
     def plans(self) -> tuple[Any, ...] | None:
         """Plans of the circuit, or of its parts; None where no planner was asked (no fusion, the reference) and it is
@@ -100,7 +104,7 @@ def reductions_of(config: Config, choices: Mapping[str, Any] | None, samples: in
     if choices is not None:
         if "reductions" not in choices:
             return Reductions(None, samples)
-        asked = choices["reductions"]
+        asked, samples = choices["reductions"], choices.get("reductions_samples", samples)
     missing = [name for name in asked or () if name not in known]
     if missing:
         raise InputError(f"engine.reductions: {missing[0]} is not part of this installation; choose null or []")

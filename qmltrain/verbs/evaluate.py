@@ -79,7 +79,7 @@ def run(
     config, directory = stored_config(path)
     config.engine = dataclasses.replace(config.engine, **engine)
     snapshot = best_snapshot(directory)
-    same_engine = not {"name", "precision"} & engine.keys()
+    same_engine = not {"name", "precision", "reductions"} & engine.keys()
     with with_stored_files(config, directory, snapshot.arrays) as own:
         trained = build_trained(own, directory, snapshot, snapshot.state["choices"] if same_engine else None)
         problem = None if dataset else build_problem(with_data_found(own, directory), snapshot.arrays)

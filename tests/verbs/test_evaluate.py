@@ -10,6 +10,7 @@ import pytest
 
 from qmltrain.cli import main
 from qmltrain.errors import InputError
+from qmltrain.models.build import compile_model
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.verbs import evaluate
@@ -59,6 +60,18 @@ def test_the_engine_may_be_another(whole, capsys):
     assert main(["evaluate", str(whole), "engine.name=reference"]) == 0
     accuracy = summary_of(open_run(whole).attributes)["test/accuracy"]
     assert f"{accuracy:.4f}" in capsys.readouterr().out
+
+
+def test_reductions_may_be_others(whole, monkeypatch):
+    asked = []
+
+    def compiled(config, model, choices, **options):
+        asked.append((config.engine.reductions, choices))
+        return compile_model(config, model, choices, **options)
+
+    monkeypatch.setattr("qmltrain.models.trained.compile_model", compiled)
+    assert main(["evaluate", str(whole), "engine.reductions=[real_states]"]) == 0
+    assert asked == [(["real_states"], None)]
 
 
 def test_classes_are_matched_by_name(flowers, tmp_path):
