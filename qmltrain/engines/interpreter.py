@@ -52,7 +52,7 @@ class InterpreterEngine:
 
     name = "interpreter"
     has_baseline = False
-    on_host = True
+    reductions: tuple[str, ...] = ("light_cones", "sample_angles")
     joint_training_steps = None
 
     def __init__(self, tile_bits: int = 64, low_bits: int = 0) -> None:

@@ -210,14 +210,14 @@ class Program(Protocol):
 
 class Engine(Protocol):
     """`name` is what `engine.name` selects; `describe()` is one line on device, threads and instruction set.
-    `has_baseline`: users may ask for a pass per gate (`engine.fusion=false`), to compare. `on_host`: states are NumPy
-    arrays. `joint_training_steps` makes `TrainingSteps` of programs that are parts of one circuit, from the parts
-    (`qmltrain.engines.step_recipe.JointPart`), the circuit's numbers of shared slots, per-sample slots and strings, the
-    forecast of all, and a recipe; None where the engine does not."""
+    `has_baseline`: users may ask for a pass per gate (`engine.fusion=false`), to compare. `reductions`: those
+    that save this engine work (`qmltrain.fusion.reductions`). `joint_training_steps` makes `TrainingSteps` of programs
+    that are parts of one circuit, from the parts (`qmltrain.engines.step_recipe.JointPart`), the circuit's numbers of
+    shared slots, per-sample slots and strings, the forecast of all, and a recipe; None where the engine does not."""
 
     name: str
     has_baseline: bool
-    on_host: bool
+    reductions: tuple[str, ...]
     joint_training_steps: Callable[..., Any] | None
 
     def describe(self) -> str: ...

@@ -42,7 +42,7 @@ class ReferenceEngine:
 
     name = "reference"
     has_baseline = False
-    on_host = True
+    reductions: tuple[str, ...] = ("light_cones",)
     joint_training_steps = None
 
     def describe(self) -> str:

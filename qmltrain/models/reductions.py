@@ -33,6 +33,7 @@ class Reductions:
     _planner: Any = field(default=None, repr=False)
     _cones: Any = field(default=None, repr=False)
     _cut: Any = field(default=None, repr=False)
+    _useless: tuple[tuple[str, str], ...] = ()
 
     def compile(
         self,
@@ -47,23 +48,33 @@ class Reductions:
         planner = _module(f"{WING}.planner")
         if planner is None or self.names is None or not options.fusion:
             return engine.compile(circuit, strings, precision, gradient, options)
-        self._planner = planner.ReducedPlanner(self.names, planner.Setting(self.samples, precision))
+        names = tuple(name for name in self.names if name in engine.reductions)
+        self._useless = tuple(
+            (name, f"none: not with engine.name={engine.name}") for name in self.names if name not in names
+        )
+        self._planner = planner.ReducedPlanner(names, planner.Setting(self.samples, precision))
         options = replace(options, planner=self._planner)
-        if "light_cones" in self.names and engine.on_host:
+        if "light_cones" in names:
             cones, programs = _module(f"{WING}.light_cones"), _module(CONES)
             assert cones is not None and programs is not None
             self._cones = cones.LightCones(circuit, strings, self.samples)
             self._cut = self._cones.cut()
             if self._cut is not None:
                 # steps of parts keep their states on tapes, which know of no matrices
-                self._planner.names = tuple(name for name in self.names if name != "shared_blocks")
+                self._planner.names = tuple(name for name in names if name != "shared_blocks")
                 program: Program = programs.compile_cones(engine, self._cut, circuit, precision, gradient, options)
                 return program
         try:
             return engine.compile(circuit, strings, precision, gradient, options)
         except (InputError, MemoryLimitError) as error:
-            if self._cones is None or circuit.amplitude_encoded:
+            if circuit.amplitude_encoded or "light_cones" not in engine.reductions:
                 raise
+            if self._cones is None:
+                cut = _module(f"{WING}.light_cones").LightCones(circuit, strings, self.samples).cut()  # type: ignore[union-attr]
+                hint = (
+                    "" if cut is None else f"; with light_cones in engine.reductions {cut.n_qubits} qubits are enough"
+                )
+                raise type(error)(f"{error}{hint}") from None
             raise type(error)(f"{error}; {self._cones.why_whole}") from None
 
     def choices(self) -> dict[str, Any]:
@@ -89,7 +100,7 @@ class Reductions:
             found += self._planner.lines
         if self._cut is not None and "shared_blocks" in (self.names or ()):
             found.append(("shared_blocks", "none: not beside light cones"))
-        return found
+        return list({**dict(found), **dict(self._useless)}.items())
 
     def idle_parameters(self) -> tuple[int, ...]:
         """Parameters of the circuit that no expectation depends on, as far as the light cones say."""

@@ -90,3 +90,22 @@ def test_the_energy_of_64_spins_has_the_gradient_of_its_differences(tmp_path, la
         direction = generator.normal(size=len(theta))
         up, down = (evaluator.outputs(theta + sign * 1e-4 * direction, none)[0, 0] for sign in (1, -1))
         assert (up - down) / 2e-4 == pytest.approx(gradient @ direction, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("engine", "taken"), [("interpreter", False), ("reference", False), ("cpu", True)])
+def test_an_engine_gets_what_saves_it_work(tmp_path, engine, taken):
+    changes = {"circuit__n_qubits": 6, "ansatz__name": "real_amplitudes", "ansatz__layers": 2, "engine__name": engine}
+    config = ising_chain(tmp_path, **changes)
+    reductions = compile_model(config, build_model(config, 0, None), samples=1).reductions
+    said = dict(reductions.lines())["real_states"]
+    assert (said == f"none: not with engine.name={engine}") != taken
+    if reductions.plans is not None:
+        assert all(plan.real == taken for plan in reductions.plans)
+
+
+def test_what_does_not_fit_says_that_light_cones_would(tmp_path):
+    config = ising_chain(tmp_path, circuit__n_qubits=60, engine__name="cpu", engine__reductions=[], ansatz__layers=1)
+    with pytest.raises(
+        InputError, match=r"at most 32 are possible; with light_cones in engine\.reductions \d+ qubits are"
+    ):
+        compile_model(config, build_model(config, 0, None), samples=1)

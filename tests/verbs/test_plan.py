@@ -52,7 +52,7 @@ def test_plan_counts_what_the_reduced_plan_does(tmp_path, capsys):
 def test_plan_of_cones_on_the_reference(tmp_path, capsys):
     lines = lines_of_plan(ising_chain(tmp_path, circuit__n_qubits=60, engine__name="reference"), capsys)
     assert "TiB" not in lines["bytes moved"] and lines["one state"].endswith(f"of {lines['light cones'].split()[0]}")
-    assert lines["shared blocks"] == "none: not beside light cones"
+    assert lines["shared blocks"] == "none: not with engine.name=reference"
 
 
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")

@@ -50,7 +50,7 @@ class CpuEngine:
 
     name = "cpu"
     has_baseline = False
-    on_host = True
+    reductions = ("light_cones", "real_states", "sample_angles", "product_start", "shared_blocks")
 
     def __init__(
         self, tile_row_bits: int | None = None, lane_bits: int | None = None, share_row_bits: int | None = None

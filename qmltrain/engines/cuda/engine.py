@@ -46,7 +46,7 @@ class CudaEngine:
 
     name = "cuda"
     has_baseline = True
-    on_host = False
+    reductions: tuple[str, ...] = ()
     joint_training_steps = None
 
     def __init__(self, device: Device | None = None, tile_bits: int | None = None, low_bits: int | None = None) -> None:
