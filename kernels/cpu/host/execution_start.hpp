@@ -9,14 +9,20 @@ template <class Real> void Execution<Real>::write_initial(int u, char* state) {
   const Unit& unit = bundle.unit[u];
   if (!shape.start.empty()) return write_start(u, state);
   if (inputs.initial) {
+    // Samples lie a power of two apart, where a few of them fill a set of the first cache: a line of each at a time.
+    constexpr std::size_t kLine = 64 / sizeof(double);
     const std::size_t low = (std::size_t(1) << lane_bits) - 1;
-    for (std::size_t r = 0; r < rows; r++) {
-      Real* p = reinterpret_cast<Real*>(state + shape.spread.row(r) * row_bytes);
+    Real* row[kLine];
+    for (std::size_t first = 0; first < rows; first += kLine) {
+      const std::size_t n = std::min(kLine, rows - first);
+      for (std::size_t j = 0; j < n; j++) {
+        row[j] = reinterpret_cast<Real*>(state + shape.spread.row(first + j) * row_bytes);
+        if (context.planes == 2) std::fill_n(row[j] + lanes, lanes, Real(0));
+      }
       for (std::size_t lane = 0; lane < lanes; lane++) {
         const std::size_t sample = std::size_t(sample_of_lane(unit, lane) - inputs.first);
-        const double* of_sample = inputs.initial + (sample << shape.n_qubits);
-        p[lane] = Real(of_sample[r << lane_bits | (lane & low)]);
-        if (context.planes == 2) p[lanes + lane] = 0;
+        const double* of_sample = inputs.initial + (sample << shape.n_qubits) + (first << lane_bits) + (lane & low);
+        for (std::size_t j = 0; j < n; j++) row[j][lane] = Real(of_sample[j << lane_bits]);
       }
     }
     return;
