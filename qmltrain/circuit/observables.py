@@ -28,7 +28,7 @@ class PauliString:
 
     @property
     def text(self) -> str:
-        """ "Z0 X3"."""
+        """In words: ``Z0 X3``; ``I`` without letters."""
         qubits = range((self.x_mask | self.z_mask).bit_length())
         letters = [(" XZY"[(self.x_mask >> q & 1) + 2 * (self.z_mask >> q & 1)], q) for q in qubits]
         return " ".join(f"{letter}{q}" for letter, q in letters if letter != " ") or "I"

@@ -12,9 +12,9 @@ void Engine<Real>::step_with_blocks(const std::shared_ptr<const StepAngles>& ang
   const std::size_t R = std::size_t(n_raw()), n = R + chain.n_sums();
   const int rows = (count + kBlock - 1) / kBlock;
   double* sums = block_sums;
-  // of all rows but the first, only what parts and the chain have is looked at
+  // of all rows but the first, only what passages and the chain have is looked at
   auto each_range = [&](auto job) {
-    for (const auto& [from, numbers] : blocks_.rows_of_parts()) job(from, numbers);
+    for (const auto& [from, numbers] : blocks_.rows_of_passages()) job(from, numbers);
     job(R, chain.n_sums());
   };
   std::fill_n(sums, n, 0.0);

@@ -44,9 +44,9 @@ struct PlanData {
   std::vector<TermData> terms;
   std::vector<StringData> strings;
   std::vector<StartData> start;  // in time order for each bit; not empty: all before the passes
-  // Of a part of a circuit, whose operations are those of its passes alone (shared_blocks.hpp): whether another part
+  // Of a passage of a circuit, whose operations are those of its passes alone (shared_blocks.hpp): whether another one
   // follows, and shared slot terms of the operations before it.
-  bool is_part = false, followed = false;
+  bool is_passage = false, followed = false;
   int terms_before = 0;
 };
 

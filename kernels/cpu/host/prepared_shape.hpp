@@ -170,10 +170,10 @@ template <class Real> class PreparedShape {
     return options;
   }
 
-  // A part of a circuit has few of the raw sums: gaps are left out.
+  // A passage of a circuit has few of the raw sums: gaps are left out.
   void choose_raw_ranges(const PlanData& plan) {
     const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw()), gap = 2 * context_.lanes;
-    if (!plan.is_part) {
+    if (!plan.is_passage) {
       raw_ranges.push_back({0, n_raw});
       return;
     }

@@ -1,16 +1,16 @@
 // SharedBlocks: stretches of shared gates as matrices, applied to the samples instead of their gates.
 //
-// A circuit is cut into parts and blocks in turn: part 0, block 0, part 1, ..., the last part. A block is a stretch of
-// operations whose angles are all shared, so it is one matrix U for all samples; its columns are the N = 2^n basis
-// states taken through it as if they were samples. Parts have what is left: encodings, a few gates, or nothing.
+// A circuit is passages and blocks in turn: passage 0, block 0, passage 1, ..., the last passage. A block is a stretch
+// of operations whose angles are all shared, so it is one matrix U for all samples; its columns are the N = 2^n basis
+// states taken through it as if they were samples. Passages have what is left: encodings, a few gates, or nothing.
 //
 //   forward    U of every block; of each sample, psi = U psi in place of the block's gates
 //   backward   Lambda = sum over samples of lambda psi^dagger, of the states behind and before the block, is dE/dU: its
 //              column k is the bra that goes with basis state k, and going back through the block with these N states
 //              gives the block's raw sums over all samples. lambda goes on as U^dagger lambda where it is wanted.
 //
-// Stored states are scale X^F Z^G psi (kernels/README.md). What a part's final states and a block's columns have of
-// these goes into the matrices: a part begins with true states, and Lambda is of true states.
+// Stored states are scale X^F Z^G psi (kernels/README.md). What a passage's final states and a block's columns have of
+// these goes into the matrices: a passage begins with true states, and Lambda is of true states.
 //
 // States of two samples meet in no sum but Lambda. It is taken in shares of consecutive bundles of units, at most
 //   kShares, whatever the number of threads: in the precision of the states over kSummed units, then in float64; then
@@ -40,30 +40,30 @@ template <class Real> class SharedBlocks {
       : context_(context), kernels_(kernels) {}
 
   bool on() const { return !blocks_.empty(); }
-  const PreparedShape<Real>& last() const { return *parts_.back(); }
+  const PreparedShape<Real>& last() const { return *passages_.back(); }
 
   // The plan has one pass; ranges of its operations are blocks, in order.
   void set(const PlanData& plan, const std::vector<OperationRange>& ranges) {
     size_ = std::size_t(1) << plan.n_qubits;
     padded_ = (size_ + context_.lanes - 1) / context_.lanes * context_.lanes;
-    parts_.clear(), blocks_.clear(), columns_.clear(), places_.clear();
+    passages_.clear(), blocks_.clear(), columns_.clear(), places_.clear();
     const int n = plan.passes.at(0).count;
     int first = 0;
     for (const OperationRange& range : ranges) {
-      parts_.push_back(shape_of(plan, first, range.first, first > 0, true));
+      passages_.push_back(shape_of(plan, first, range.first, first > 0, true));
       blocks_.push_back({});
       blocks_.back().shape = shape_of(plan, range.first, range.last, true, true);
       // an initial state is real
-      blocks_.back().complex = first > 0 || !parts_.back()->shape.stages.empty();
+      blocks_.back().complex = first > 0 || !passages_.back()->shape.stages.empty();
       first = range.last;
     }
-    parts_.push_back(shape_of(plan, first, n, first > 0, false));
-    std::vector<std::pair<std::size_t, std::size_t>> ranges_of_parts;  // first, end; those of two parts may overlap
-    for (const auto& part : parts_)
-      for (const auto& [from, count] : part->raw_ranges) ranges_of_parts.push_back({from, from + count});
-    std::sort(ranges_of_parts.begin(), ranges_of_parts.end());
+    passages_.push_back(shape_of(plan, first, n, first > 0, false));
+    std::vector<std::pair<std::size_t, std::size_t>> ranges_of_passages;  // first, end; two may overlap
+    for (const auto& passage : passages_)
+      for (const auto& [from, count] : passage->raw_ranges) ranges_of_passages.push_back({from, from + count});
+    std::sort(ranges_of_passages.begin(), ranges_of_passages.end());
     rows_.clear();
-    for (const auto& [from, end] : ranges_of_parts) {
+    for (const auto& [from, end] : ranges_of_passages) {
       if (rows_.empty() || from > rows_.back().first + rows_.back().second) rows_.push_back({from, 0});
       rows_.back().second = std::max(rows_.back().first + rows_.back().second, end) - rows_.back().first;
     }
@@ -88,7 +88,7 @@ template <class Real> class SharedBlocks {
 
   void forget() {
     prepared_ = false;
-    for (auto& part : parts_) part->forget();
+    for (auto& passage : passages_) passage->forget();
     for (Block& block : blocks_) block.shape->forget();
   }
 
@@ -96,7 +96,7 @@ template <class Real> class SharedBlocks {
   // again there, where they are many. samples: gradients of the samples' angles are wanted.
   void prepare(const std::shared_ptr<const StepAngles>& angles, bool samples, const std::function<void(bool)>& check) {
     if (prepared_ && (for_samples_ || !samples)) return;
-    for (auto& part : parts_) part->prepare(angles->shared.data());
+    for (auto& passage : passages_) passage->prepare(angles->shared.data());
     inputs_ = {int(size_), angles, no_angles_.data(), identity_.data()};
     for (Block& block : blocks_) {
       block.shape->prepare(angles->shared.data());
@@ -118,11 +118,11 @@ template <class Real> class SharedBlocks {
 
   // Bundles of the samples of a chunk: whole blocks of kBlock, or one unit, where states are recomputed.
   std::vector<Bundle> bundles(int batch) const {
-    std::size_t bytes = 3 * parts_.back()->state_bytes();  // both bras, states by sample
+    std::size_t bytes = 3 * passages_.back()->state_bytes();  // both bras, states by sample
     bool together = units_together();
-    for (const auto& part : parts_) {
-      bytes += part->unit_bytes();
-      together = together && part->shape.resident && !part->shape.share_bits;
+    for (const auto& passage : passages_) {
+      bytes += passage->unit_bytes();
+      together = together && passage->shape.resident && !passage->shape.share_bits;
     }
     const int in_block = kBlock / int(context_.lanes), least = std::max(2, in_block);
     const int fitting = int(std::min<std::size_t>(kBundledBytes / bytes, kMostBundled)) / least * least;
@@ -142,30 +142,30 @@ template <class Real> class SharedBlocks {
     return std::clamp(units / kShareUnits, 1, std::min<int>(kShares, int(all.size())));
   }
 
-  // A bundle's way through parts and blocks.
+  // A bundle's way through passages and blocks.
   class Path {
    public:
     Path(const SharedBlocks& of, const Bundle& bundle, const Inputs& inputs, Worker& worker,
          const std::function<void(bool)>& check)
         : of_(of), worker_(worker) {
       std::size_t bytes = 0;
-      for (const auto& part : of.parts_) bytes += part->unit_bytes();
+      for (const auto& passage : of.passages_) bytes += passage->unit_bytes();
       worker.states.reserve(bytes * std::size_t(bundle.count));
       char* states = worker.states.get();
-      parts_.reserve(of.parts_.size());
-      for (const auto& part : of.parts_) {
-        parts_.push_back(Execution<Real>{of.context_, *part, bundle, inputs, worker, true, states, check});
-        states += part->unit_bytes() * std::size_t(bundle.count);
+      passages_.reserve(of.passages_.size());
+      for (const auto& passage : of.passages_) {
+        passages_.push_back(Execution<Real>{of.context_, *passage, bundle, inputs, worker, true, states, check});
+        states += passage->unit_bytes() * std::size_t(bundle.count);
       }
     }
 
-    Execution<Real>& last() { return parts_.back(); }
+    Execution<Real>& last() { return passages_.back(); }
 
     void forward() {
-      parts_[0].forward();
+      passages_[0].forward();
       for (std::size_t b = 0; b < of_.blocks_.size(); b++) {
-        const Execution<Real>& before = parts_[b];
-        Execution<Real>& after = parts_[b + 1];
+        const Execution<Real>& before = passages_[b];
+        Execution<Real>& after = passages_[b + 1];
         of_.kernels_.product[of_.blocks_[b].complex](of_.blocks_[b].forward.template as<Real>(), of_.size_, before.units,
                                                      before.end(), before.psi_stride, after.start(), after.psi_stride);
         after.load_angles();
@@ -173,32 +173,32 @@ template <class Real> class SharedBlocks {
       }
     }
 
-    // From the bra of the last part: raw sums of the parts, and what the blocks sum up over samples into a share.
+    // From the bra of the last passage: raw sums of the passages, and what the blocks sum up over samples into a share.
     void backward(const Gradients& out, double* sums, std::size_t n_sums, int share) {
       Buffer *to = &worker_.bra_before, *from = &worker_.bra;
-      for (std::size_t p = parts_.size(); p-- > 0;) {
-        Execution<Real>& part = parts_[p];
-        if (!part.shape.passes.empty()) {
-          if (p + 1 < parts_.size()) part.load_angles();  // of this part again
-          part.backward(out, sums, n_sums, nullptr);
+      for (std::size_t p = passages_.size(); p-- > 0;) {
+        Execution<Real>& passage = passages_[p];
+        if (!passage.shape.passes.empty()) {
+          if (p + 1 < passages_.size()) passage.load_angles();  // of this passage again
+          passage.backward(out, sums, n_sums, nullptr);
         }
         if (p == 0) break;
-        Execution<Real>& before = parts_[p - 1];
-        of_.add_outer(p - 1, before, part, worker_, share);
+        Execution<Real>& before = passages_[p - 1];
+        of_.add_outer(p - 1, before, passage, worker_, share);
         if (p == 1 && !of_.wanted_first(out.per_sample != nullptr)) break;
-        to->reserve(part.bra_stride * std::size_t(part.units) + part.kSkew * of_.context_.row_bytes);
-        before.bra = to->get() + part.kSkew * of_.context_.row_bytes;
+        to->reserve(passage.bra_stride * std::size_t(passage.units) + passage.kSkew * of_.context_.row_bytes);
+        before.bra = to->get() + passage.kSkew * of_.context_.row_bytes;
         std::swap(to, from);
         before.psi = before.end();
-        of_.kernels_.product[true](of_.blocks_[p - 1].back.template as<Real>(), of_.size_, part.units, part.bra,
-                                   part.bra_stride, before.bra, before.bra_stride);
+        of_.kernels_.product[true](of_.blocks_[p - 1].back.template as<Real>(), of_.size_, passage.units, passage.bra,
+                                   passage.bra_stride, before.bra, before.bra_stride);
       }
     }
 
    private:
     const SharedBlocks& of_;
     Worker& worker_;
-    std::vector<Execution<Real>> parts_;
+    std::vector<Execution<Real>> passages_;
   };
 
   // Sums over the samples of so many shares.
@@ -231,8 +231,8 @@ template <class Real> class SharedBlocks {
     flush(share);
   }
 
-  // Of the raw sums, those that parts have rows of: first, count; each once.
-  const std::vector<std::pair<std::size_t, std::size_t>>& rows_of_parts() const { return rows_; }
+  // Of the raw sums, those that passages have rows of: first, count; each once.
+  const std::vector<std::pair<std::size_t, std::size_t>>& rows_of_passages() const { return rows_; }
 
   // Raw sums of the blocks over all samples, added to sums (R).
   void backward(int shares, const std::function<void(bool)>& check, double* sums);
@@ -244,7 +244,7 @@ template <class Real> class SharedBlocks {
 
   struct Block {
     std::unique_ptr<PreparedShape<Real>> shape;
-    bool complex = true;  // whether the states before it have imaginary parts
+    bool complex = true;  // whether the states before it have imaginary passages
     bool again = false;   // the states of the columns are made again going back
     Buffer states, ends;  // of the columns: all that are stored; the last ones
     Buffer forward, back;  // U and U^dagger between stored states, in tiles
@@ -265,15 +265,15 @@ template <class Real> class SharedBlocks {
 
   std::unique_ptr<PreparedShape<Real>> shape_of(const PlanData& plan, int first, int last, bool from_states,
                                                 bool followed) const {
-    PlanData part = plan;
-    part.is_part = true, part.followed = followed;
-    if (from_states) part.amplitude_encoded = true;
-    if (followed) part.strings.clear();
+    PlanData passage = plan;
+    passage.is_passage = true, passage.followed = followed;
+    if (from_states) passage.amplitude_encoded = true;
+    if (followed) passage.strings.clear();
     for (int o = 0; o < first; o++)
       for (int i = 0; plan.operations[std::size_t(o)].diagonal && i < plan.operations[std::size_t(o)].count; i++)
-        part.terms_before += plan.terms[std::size_t(plan.operations[std::size_t(o)].first + i)].source == kSlot;
-    part.passes[0].first = first, part.passes[0].count = last - first;
-    return std::make_unique<PreparedShape<Real>>(context_, part, 0);
+        passage.terms_before += plan.terms[std::size_t(plan.operations[std::size_t(o)].first + i)].source == kSlot;
+    passage.passes[0].first = first, passage.passes[0].count = last - first;
+    return std::make_unique<PreparedShape<Real>>(context_, passage, 0);
   }
 
   // job(block, bundle of its columns, worker, number)
@@ -294,14 +294,16 @@ template <class Real> class SharedBlocks {
   char* ends(const Block& block, std::size_t unit) const { return block.ends.get() + block.shape->state_bytes() * unit; }
 
   bool wanted_first(bool samples) const {
-    const Shape& s = parts_[0]->shape;
+    const Shape& s = passages_[0]->shape;
     const auto has_shared = [](const SampleRun& run) { return run.has_shared; };
     return !s.raw_rows.empty() || std::any_of(s.sample_runs.begin(), s.sample_runs.end(), has_shared) ||
            (samples && !(s.sample_rows.empty() && s.merged_rows.empty()));
   }
 
-  // What the bra that a part ends with, going back, is of the true one.
-  double bra_scale(std::size_t part) const { return parts_[part]->shape.passes.empty() ? 1.0 : parts_[part]->bra_end; }
+  // What the bra that a passage ends with, going back, is of the true one.
+  double bra_scale(std::size_t passage) const {
+    return passages_[passage]->shape.passes.empty() ? 1.0 : passages_[passage]->bra_end;
+  }
 
   // shared_blocks_matrices.hpp
   void pack(std::size_t b, bool samples);
@@ -314,7 +316,7 @@ template <class Real> class SharedBlocks {
   const Context<Real>& context_;
   const BlockKernels<Real>& kernels_;
   std::size_t size_ = 0, padded_ = 0;                         // N, and N in whole vectors
-  std::vector<std::unique_ptr<PreparedShape<Real>>> parts_;  // one more than blocks
+  std::vector<std::unique_ptr<PreparedShape<Real>>> passages_;  // one more than blocks
   std::vector<Block> blocks_;
   std::vector<Bundle> columns_;                              // of each block
   std::vector<std::pair<std::size_t, std::size_t>> rows_;

@@ -8,7 +8,7 @@ namespace qmltrain {
 // are the true states of stored ones.
 template <class Real> void SharedBlocks<Real>::pack(std::size_t b, bool samples) {
   Block& block = blocks_[b];
-  const PreparedShape<Real>&shape = *block.shape, &before = *parts_[b];
+  const PreparedShape<Real>&shape = *block.shape, &before = *passages_[b];
   const std::size_t lanes = context_.lanes;
   block.forward.reserve(numbers() * sizeof(Real)), block.back.reserve(numbers() * sizeof(Real));
   Real *forward = block.forward.template as<Real>(), *back = block.back.template as<Real>();
@@ -62,7 +62,7 @@ template <class Real> void SharedBlocks<Real>::flush(int share) {
 
 // The bra of columns of block b: Lambda, as the block stores states.
 template <class Real> void SharedBlocks<Real>::write_columns(std::size_t b, const Execution<Real>& execution) const {
-  const PreparedShape<Real>&shape = *blocks_[b].shape, &before = *parts_[b];
+  const PreparedShape<Real>&shape = *blocks_[b].shape, &before = *passages_[b];
   const double factor = bra_scale(b + 1) * before.final_scale / shape.final_scale;
   const std::vector<double> signs = signs_of(before), row_signs = signs_of(shape);
   const double* sums = total(blocks_[b], 0);
