@@ -23,6 +23,7 @@ from qmltrain.config.groups.observable import ObservableConfig
 from qmltrain.config.groups.optimizer import OptimizerConfig
 from qmltrain.config.groups.preprocess import PreprocessConfig
 from qmltrain.config.groups.run import RunConfig
+from qmltrain.config.groups.scan import ScanConfig
 from qmltrain.config.groups.schedule import ScheduleConfig
 from qmltrain.config.groups.study import StudyConfig
 from qmltrain.config.groups.train import TrainConfig
@@ -47,6 +48,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     run: RunConfig = field(default_factory=RunConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    scan: ScanConfig = field(default_factory=ScanConfig)
 
 
 GROUPS: tuple[str, ...] = tuple(item.name for item in dataclasses.fields(Config))
