@@ -34,8 +34,8 @@ HOMES = {
     "pyarrow": ("data",),
     "openqasm3": ("circuit/interchange",),
     "sklearn": ("data", "training"),
-    "scipy": ("data", "training", "verbs"),
-    "threadpoolctl": ("data", "training"),
+    "scipy": ("data", "studies", "training", "verbs"),
+    "threadpoolctl": ("data", "studies", "training"),
     "tqdm": ("training",),
 }
 # Own modules that are imported inside a function: they bring NumPy in, and `--help` or `info` must do without.
