@@ -44,6 +44,11 @@ class HostStep(ABC):
         return self.forward(per_sample_BS, initial_BN).expectations_BM
 
     @abstractmethod
+    def states(
+        self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None
+    ) -> NDArray[np.complexfloating]: ...
+
+    @abstractmethod
     def slot_gradient(self, total_R: FloatArray) -> FloatArray: ...
 
     def chunk(

@@ -27,6 +27,7 @@ from qmltrain.engines.protocol import (
     GradientOptions,
     Precision,
     Traffic,
+    check_states,
 )
 from qmltrain.fusion.cost import D_MULTIPLY_ADDS, R_MULTIPLY_ADDS, V_PAIR_MULTIPLY_ADDS, W_MULTIPLY_ADDS
 from qmltrain.fusion.passes import Operation, Pass, Rotations, schedule
@@ -126,6 +127,11 @@ class InterpreterStep(HostStep):
 
     def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> InterpreterTape:
         return InterpreterTape(self, per_sample_BS, initial_BN)
+
+    def states(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> State:
+        plan = self.program.plan
+        check_states(len(plan.strings))
+        return np.take(self.forward(per_sample_BS, initial_BN).state, plan.readout.addresses(), axis=1)
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         return self.program.plan_values.slot_gradient(total_R, self.angles)

@@ -7,6 +7,8 @@ S' per-sample slots, R raw gradient sums (in the engine's own order), G blocks o
     tape.expectations_BM; tape.backward(cotangent_BM) -> Backward               once per chunk
     step.slot_gradient(total_R) -> gradient_S                                   once per step
 
+A program compiled without strings is one for its states: `step.states(per_sample_BS, initial_BN) -> states_BN`.
+
 Training takes `step.chunk(function, ...)` and `step.results()` instead of `forward`: what the function does to a tape
 stays where the states are, on NumPy arrays (`qmltrain.engines.host_step`) or on a device's.
 
@@ -122,6 +124,12 @@ class Backward:
     initial_BN: NDArray[np.complexfloating] | None = None
 
 
+def check_states(n_strings: int) -> None:
+    """Raise ValueError where a program was compiled for strings: `Step.states` may not be asked of it."""
+    if n_strings:
+        raise ValueError("states are of programs compiled without strings")
+
+
 class Tape(Protocol):
     """The states of one chunk on the way back; `backward` may be called once."""
 
@@ -145,6 +153,12 @@ class Step(Protocol):
     def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> Tape:
         """`per_sample_BS` (float64, radians) are the angles of a chunk of B samples. `initial_BN` (real, float64) for
         amplitude-encoded circuits, normalised by the caller; else None."""
+        ...
+
+    def states(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> NDArray[np.complexfloating]:
+        """Final states (B, N), complex of the program's precision, amplitudes by basis index (qubit q is bit q), each
+        up to a phase. Of programs compiled without strings alone (ValueError), in which nothing is left out that
+        strings do not see. A sample's bits depend on its place in the batch alone: not on chunks, nor on threads."""
         ...
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:

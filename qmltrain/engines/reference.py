@@ -25,6 +25,7 @@ from qmltrain.engines.protocol import (
     GradientOptions,
     Precision,
     Traffic,
+    check_states,
 )
 from qmltrain.errors import InputError
 from qmltrain.job_limits import available_bytes
@@ -99,6 +100,10 @@ class ReferenceStep(HostStep):
 
     def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> ReferenceTape:
         return ReferenceTape(self.program, self.shared_S, per_sample_BS, initial_BN)
+
+    def states(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> State:
+        check_states(len(self.program.strings))
+        return self.forward(per_sample_BS, initial_BN).state
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         return total_R

@@ -6,7 +6,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.frame import Frame
 from qmltrain.fusion.lowering import lower
-from qmltrain.fusion.plan import PhysicalString, Plan
+from qmltrain.fusion.plan import PhysicalString, Plan, Readout
 
 
 def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...], *, sample_angles: bool = False) -> Plan:
@@ -19,10 +19,16 @@ def compile_plan(circuit: Circuit, strings: tuple[PauliString, ...], *, sample_a
         gate_runs=lowered.gate_runs,
         moments=lowered.moments,
         strings=tuple(physical_string(string, lowered.frame) for string in strings),
+        readout=readout(lowered.frame),
         n_shared_slots=len(circuit.slots.shared),
         n_per_sample_slots=len(circuit.slots.per_sample),
         sample_angles=sample_angles,
     )
+
+
+def readout(frame: Frame) -> Readout:
+    """Where basis states lie in this frame: flipping bit q of an index moves by its mask."""
+    return Readout(frame.address_of_zero(), tuple(frame.masks))
 
 
 def physical_string(string: PauliString, frame: Frame) -> PhysicalString:

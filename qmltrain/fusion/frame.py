@@ -29,6 +29,10 @@ class Frame:
         for column in (self.rows, self.masks, self.offsets):
             column[a], column[b] = column[b], column[a]
 
+    def address_of_zero(self) -> int:
+        """Where the basis state lies whose logical bits are all 0."""
+        return self.physical_flip(sum(offset << q for q, offset in enumerate(self.offsets)))
+
     def physical_parity(self, logical_mask: int) -> tuple[int, int]:
         """(mask, sign bit): parity of the logical bits in `logical_mask` is parity(z & mask) ^ sign bit."""
         mask = sign = 0

@@ -13,6 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qmltrain.gf2 import parity
 
 Axis = Literal["x", "y", "z"]
@@ -137,6 +140,21 @@ class PhysicalString:
 
 
 @dataclass(frozen=True, slots=True)
+class Readout:
+    """Where the final state's basis states lie: the one of index i at `start` ^ (masks[q] of every bit q of i)."""
+
+    start: int
+    masks: tuple[int, ...]
+
+    def addresses(self) -> NDArray[np.int64]:
+        """(N,) of each index."""
+        found = np.array([self.start], dtype=np.int64)
+        for mask in self.masks:
+            found = np.concatenate([found, found ^ mask])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class SharedBlock:
     """Operations `first` to `last` - 1 of `qmltrain.fusion.stretches.whole_pass`, all angles shared: one matrix.
     `gain`: how many times as fast they are so, as predicted."""
@@ -149,7 +167,8 @@ class SharedBlock:
 @dataclass(frozen=True)
 class Plan:
     """`moments[0]` has no rotations: its diagonal, if any, precedes all. `strings[k]` is the physical form of the
-    observables' string k.
+    observables' string k; without any it is the final states that are wanted, in the order of `readout`, so that a
+    last diagonal counts, too.
 
     `product_start`: engines that can may take the one-qubit gates before anything entangles as the start
     (`qmltrain.fusion.product_starts`). `shared_blocks`: what an engine may execute as matrices, in order, and then
@@ -165,6 +184,7 @@ class Plan:
     gate_runs: tuple[GateRun, ...]
     moments: tuple[Moment, ...]
     strings: tuple[PhysicalString, ...]
+    readout: Readout
     n_shared_slots: int
     n_per_sample_slots: int
     product_start: bool = False

@@ -40,7 +40,8 @@ def shared_stretches(plan: Plan) -> tuple[tuple[int, int], ...]:
         with_rotations = bool(is_shared) and isinstance(operations[len(is_shared) - 1], Rotations)
         parted = with_rotations and not is_shared[-1] and _needs_v_z(plan, operations[len(is_shared) - 1])
         is_shared.append(not operation.per_sample and not parted)
-    if operations and isinstance(operations[-1], Diagonal) and not any(string.x_mask for string in plan.strings):
+    diagonal_strings = bool(plan.strings) and not any(string.x_mask for string in plan.strings)
+    if operations and isinstance(operations[-1], Diagonal) and diagonal_strings:
         is_shared[-1] = False
     found, at = [], 0
     for shared, group in groupby(is_shared):

@@ -9,6 +9,8 @@ With `axes` the one-qubit rotations RX, RY, RZ of the circuit turn about axes th
 ansaetze), on one plan for all: RX(v) = RZ(-pi/2) RY(v) RZ(pi/2) and RZ(v) = RZ(0) RY(0) RZ(v) differ from RY(v) in
 angles alone.
 
+Without strings it is the final states that can be asked for.
+
 Shape letters: B vectors, P parameters, F features, M Pauli strings, N amplitudes, G rotation gates, A distinct angles,
 S slots of the engine.
 """
@@ -38,12 +40,14 @@ from qmltrain.engines.protocol import (
     Precision,
     Program,
     Tape,
+    check_states,
 )
 from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.fusion.plan import Plan
 from qmltrain.training.angles import AngleColumns, feature_value
 from qmltrain.training.gradients import PENDING_BYTES, chunk_size
+from qmltrain.training.states import states_chunk
 
 IntArray = NDArray[np.int64]
 Role = Literal["whole", "first z", "y", "last z"]  # of a slot: an angle, or one of three that stand for a rotation
@@ -123,6 +127,51 @@ class ParameterVectors:
             np.concatenate([found for found, _ in chunks]), np.concatenate([gradient for _, gradient in chunks])
         )
 
+    def states(
+        self,
+        theta_BP: ArrayLike,
+        x: ArrayLike | None = None,
+        *,
+        axes: ArrayLike | None = None,
+        initial: ArrayLike | None = None,
+    ) -> NDArray[np.complexfloating]:
+        """(B, N) final states, complex of the precision, amplitudes by basis index; each up to a phase. Of vectors
+        without `strings` (ValueError): their program leaves nothing out that strings do not see."""
+        check_states(len(self.strings))
+        given = self._given(theta_BP, x, axes, initial)
+        variant = self._variant(axes is not None)
+        step = variant.program.begin_step(np.zeros(0))
+        chunks = _chunks(len(given.theta_BP), states_chunk(variant.program.forecast, self.circuit.n_qubits))
+        found = [
+            step.states(slots_bS, initial_bN) for slots_bS, initial_bN, _, _ in self._inputs(given, variant, chunks)
+        ]
+        return np.concatenate(found)
+
+    def _given(
+        self, theta_BP: ArrayLike, x: ArrayLike | None, axes: ArrayLike | None, initial: ArrayLike | None
+    ) -> _Given:
+        theta = np.asarray(theta_BP, dtype=np.float64)
+        if theta.ndim != 2 or theta.shape[1] != self.circuit.n_parameters or not len(theta):
+            raise InputError(
+                f"parameter vectors of shape {theta.shape}: rows of {self.circuit.n_parameters} parameters are needed"
+            )
+        batch = len(theta)
+        x_BF = _rows("features", x, batch, self.circuit.n_features)
+        initial_BN = _rows("initial states", initial, batch, 2**self.circuit.n_qubits * self.circuit.amplitude_encoded)
+        return _Given(theta, x_BF, None if axes is None else self._axes(axes, batch), initial_BN)
+
+    def _inputs(
+        self, given: _Given, variant: _Variant, chunks: Iterator[slice]
+    ) -> Iterator[tuple[FloatArray, FloatArray | None, FloatArray, IntArray | None]]:
+        """Of each chunk: slots and initial states for the engine, then factors of the angles and axes."""
+        for rows in chunks:
+            factors_bA = self._factors(given.x_BF[rows])
+            values_bA = self._values(given.theta_BP[rows], factors_bA)
+            _require_finite(values_bA, rows.start)
+            axes_bG = None if given.axes_BG is None else given.axes_BG[rows]
+            initial_bN = np.ascontiguousarray(given.initial_BN[rows]) if self.circuit.amplitude_encoded else None
+            yield np.ascontiguousarray(variant.slots(values_bA, axes_bG)), initial_bN, factors_bA, axes_bG
+
     def _evaluate(
         self,
         theta_BP: ArrayLike,
@@ -132,15 +181,8 @@ class ParameterVectors:
         cotangent: FloatArray | None,
     ) -> list[tuple[FloatArray, ...]]:
         """Expectations of each chunk, and gradients (b, P) where there is a cotangent."""
-        theta = np.asarray(theta_BP, dtype=np.float64)
-        if theta.ndim != 2 or theta.shape[1] != self.circuit.n_parameters or not len(theta):
-            raise InputError(
-                f"parameter vectors of shape {theta.shape}: rows of {self.circuit.n_parameters} parameters are needed"
-            )
-        batch = len(theta)
-        x_BF = _rows("features", x, batch, self.circuit.n_features)
-        initial_BN = _rows("initial states", initial, batch, 2**self.circuit.n_qubits * self.circuit.amplitude_encoded)
-        axes_BG = None if axes is None else self._axes(axes, batch)
+        given = self._given(theta_BP, x, axes, initial)
+        batch = len(given.theta_BP)
         cotangent_BM = None if cotangent is None else _rows("cotangents", cotangent, batch, len(self.strings))
         variant = self._variant(axes is not None)
         step = variant.program.begin_step(np.zeros(0))
@@ -153,14 +195,10 @@ class ParameterVectors:
                 found.append((expectations_bM, *(self._chain_rule(one_bA, factors_bA) for one_bA in slots)))
             factors.clear()
 
-        for rows in _chunks(batch, variant.chunk):
-            theta_bP, x_bF = theta[rows], x_BF[rows]
-            factors_bA = self._factors(x_bF)
-            values_bA = self._values(theta_bP, factors_bA)
-            _require_finite(values_bA, rows.start)
-            axes_bG = None if axes_BG is None else axes_BG[rows]
-            slots_bS = np.ascontiguousarray(variant.slots(values_bA, axes_bG))
-            initial_bN = np.ascontiguousarray(initial_BN[rows]) if self.circuit.amplitude_encoded else None
+        inputs = self._inputs(given, variant, _chunks(batch, variant.chunk))
+        for rows, (slots_bS, initial_bN, factors_bA, axes_bG) in zip(
+            _chunks(batch, variant.chunk), inputs, strict=True
+        ):
             if cotangent_BM is not None and isinstance(step, GradientInOneCall):
                 cotangent_bM = np.ascontiguousarray(cotangent_BM[rows])
                 expectations_bM, _, gradient_bS = step.expectation_gradient(slots_bS, cotangent_bM, initial_bN)
@@ -252,6 +290,16 @@ class ParameterVectors:
         )
         program = self.engine.compile(circuit, self.strings, self.precision, self.gradient_options, self.options)
         return _Variant(program, chunk_size(program.forecast, len(self.strings)), slots, len(self.angles))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the caller gave, a row for each vector."""
+
+    theta_BP: FloatArray
+    x_BF: FloatArray
+    axes_BG: IntArray | None
+    initial_BN: FloatArray
 
 
 class _Variant:

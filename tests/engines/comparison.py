@@ -61,6 +61,21 @@ def run(engine, circuit: Circuit, strings: tuple[PauliString, ...], theta, x, in
     )
 
 
+def states(engine, circuit: Circuit, theta, x, initial=None, precision="complex128", gradient=None, **options):
+    """Final states (B, N); `options` of the engine."""
+    program = engine.compile(circuit, (), precision, gradient or GradientOptions(), EngineOptions(**options))
+    step, per_sample = begin(program, circuit, theta, x)
+    return step.states(per_sample, initial)
+
+
+def assert_same_states(found: np.ndarray, expected: np.ndarray, precision: str = "complex128") -> None:
+    """Each up to a phase: the distance after the one that brings them closest."""
+    assert found.shape == expected.shape
+    overlap = np.sum(expected.conj() * found, axis=1, keepdims=True)
+    nearest = expected * overlap / np.abs(overlap)
+    np.testing.assert_allclose(found, nearest, rtol=0, atol=TOLERANCE[precision])
+
+
 def assert_close(found: Outputs, expected: Outputs, precision: str, factor: float = 1.0) -> None:
     """Every output within the table's tolerance, scaled by `factor` (depth, batch)."""
     tolerance = TOLERANCE[precision] * factor

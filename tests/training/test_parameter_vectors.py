@@ -22,6 +22,7 @@ from qmltrain.training.angles import AngleMap
 from qmltrain.training.parameter_vectors import ROTATIONS, ParameterVectors
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
+from tests.engines.comparison import assert_same_states, states
 
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
@@ -132,12 +133,12 @@ def test_axes_are_those_of_circuits_written_so(circuit, seed):
 def test_amplitude_encoded_circuits(one):
     circuit = replace(hea(3, 2), gates=hea(3, 2).gates[3:], amplitude_encoded=True)
     theta, x = vectors(circuit, 4), np.zeros((4, 3))
-    states = random_states(3, 1 if one else 4)
+    initial = random_states(3, 1 if one else 4)
     cotangent = np.ones((4, 3))
-    expected = one_at_a_time(circuit, some_strings(3), theta, x, cotangent, np.broadcast_to(states, (4, 8)))
+    expected = one_at_a_time(circuit, some_strings(3), theta, x, cotangent, np.broadcast_to(initial, (4, 8)))
     for engine in engines():
         found = ParameterVectors(circuit, some_strings(3), engine, "complex128").gradients(
-            theta, None, x, initial=states
+            theta, None, x, initial=initial
         )
         np.testing.assert_allclose(found.expectations_BM, expected[0], atol=1e-10)
         np.testing.assert_allclose(found.gradient_BP, expected[1], atol=1e-9)
@@ -154,6 +155,41 @@ def test_chunks_and_threads_change_no_bit(monkeypatch, n_qubits):
         many = ParameterVectors(circuit, strings, CpuEngine(), options=EngineOptions(threads=threads))
         found = many.gradients(theta, None, x)
         results.append((found.expectations_BM.tobytes(), found.gradient_BP.tobytes()))
+    assert len(set(results)) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(circuits(min_qubits=1, max_qubits=4, max_gates=16), st.sampled_from([1, 3, 17]), st.booleans())
+def test_states_are_those_of_one_vector_after_the_other(circuit, batch, axes):
+    theta, x = vectors(circuit, batch), random_inputs(circuit, batch)[1]
+    for engine in engines()[1:]:
+        many = ParameterVectors(circuit, (), engine, "complex128")
+        chosen = np.random.default_rng(4).integers(0, 3, (batch, many.n_rotations)) if axes else None
+        found = many.states(theta, x, axes=chosen)
+        for row in range(batch):
+            gates = list(circuit.gates)
+            for position, axis in zip(many.rotations, chosen[row] if chosen is not None else (), strict=axes):
+                gates[position] = replace(gates[position], name=ROTATIONS[axis])
+            one = replace(circuit, gates=tuple(gates))
+            expected = states(ReferenceEngine(), one, theta[row], x[row : row + 1])
+            assert_same_states(found[row : row + 1], expected)
+
+
+def test_states_of_vectors_that_are_measured_are_refused():
+    with pytest.raises(ValueError, match="without strings"):
+        ParameterVectors(hea(2, 1), some_strings(2), InterpreterEngine()).states(vectors(hea(2, 1), 3), np.zeros(2))
+
+
+@needs_cpu
+@pytest.mark.parametrize("n_qubits", [4, 9])
+def test_chunks_and_threads_change_no_bit_of_states(monkeypatch, n_qubits):
+    circuit = hea(n_qubits, 2)
+    theta, x = vectors(circuit, 70), random_inputs(circuit, 70)[1]
+    results = []
+    for threads, chunk in ((1, 4096), (1, 16), (2, 32), (3, 48)):
+        monkeypatch.setattr(parameter_vectors, "states_chunk", lambda forecast, n_qubits, chunk=chunk: chunk)
+        many = ParameterVectors(circuit, (), CpuEngine(), options=EngineOptions(threads=threads))
+        results.append(many.states(theta, x).tobytes())
     assert len(set(results)) == 1
 
 

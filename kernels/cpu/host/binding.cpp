@@ -93,7 +93,7 @@ nb::bytes lines_of_columns(const std::vector<std::string>& before,
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 13;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 14;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
@@ -115,6 +115,7 @@ NB_MODULE(_cpu, m) {
       .def("begin_step", &Program::begin_step, "shared"_a)
       .def("forward", &Program::forward, "step"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
       .def("evaluate", &Program::evaluate, "step"_a, "per_sample"_a, "initial"_a.none(), "expectations"_a)
+      .def("states", &Program::states, "step"_a, "per_sample"_a, "initial"_a.none(), "start"_a, "masks"_a, "states"_a)
       .def("backward", &Program::backward, "tape"_a, "cotangents"_a, "block_sums"_a, "per_sample"_a, "drift"_a,
            "shared"_a.none(), "initial"_a.none())
       .def("expectation_gradient", &Program::expectation_gradient, "step"_a, "per_sample"_a, "initial"_a.none(),

@@ -165,6 +165,20 @@ class Program final : public StepsProgram {
     guarded([&] { engine_->evaluate(in, expectations.data()); });
   }
 
+  // masks, start: qmltrain.fusion.plan.Readout.
+  void states(const StepHandle& step, Numbers per_sample, std::optional<Numbers> initial, Mask start,
+              const std::vector<Mask>& masks, nb::ndarray<nb::c_contig, nb::device::cpu> states) {
+    const Inputs in = inputs(step, per_sample, initial);
+    expect(n_strings_ == 0, "states are of programs compiled without strings");
+    expect(states.size() == std::size_t(in.batch) << n_qubits_ && states.itemsize() == (dual_ ? 16u : 8u),
+           "states have the wrong shape");
+    Readout readout{start, masks};
+    expect(masks.size() == std::size_t(n_qubits_), "a readout has a mask for each qubit");
+    for (Mask mask : masks) start |= mask;
+    expect(start >> n_qubits_ == 0, "a readout is of addresses");
+    guarded([&] { engine_->states(in, readout, states.data()); });
+  }
+
   void backward(TapeHandle& tape, Numbers cotangents, Out block_sums, Out per_sample, Out drift,
                 std::optional<Out> shared, nb::object initial) {
     expect(bool(tape.tape), "backward was called already");

@@ -17,6 +17,7 @@
 #include "execution_shares.hpp"
 #include "execution_samples.hpp"
 #include "execution_start.hpp"
+#include "execution_states.hpp"
 #include "prepared_calls.hpp"
 #include "prepared_shape.hpp"
 #include "prepared_tables.hpp"
@@ -144,16 +145,13 @@ template <class Real> class Engine final : public EngineBase {
   }
 
   void evaluate(const Inputs& in, double* expectations) override {
-    prepare(in.angles);
-    if (blocks_.on()) return evaluate_with_blocks(in, expectations);
-    const Lent lent(workers_, *pool_);
-    each_bundle(make_bundles(in.batch), [&](const Bundle& bundle, int thread, bool one_thread) {
-      const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
-      Worker& worker = workers_[std::size_t(thread)];
-      worker.states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
-      Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
-      execution.forward();
+    each_final(in, [&](Execution<Real>& execution) {
       execution.observe({}, StringValues::rows(expectations, plan_.strings.size()));
+    });
+  }
+  void states(const Inputs& in, const Readout& readout, void* states) override {
+    each_final(in, [&](Execution<Real>& execution) {
+      execution.read_states(readout, static_cast<std::complex<Real>*>(states));
     });
   }
 
@@ -268,6 +266,21 @@ template <class Real> class Engine final : public EngineBase {
     }
   }
 
+  // look(execution) at the final states of every bundle; nothing is kept of them.
+  template <class Look> void each_final(const Inputs& in, Look look) {
+    prepare(in.angles);
+    if (blocks_.on()) return each_final_of_blocks(in, look);
+    const Lent lent(workers_, *pool_);
+    each_bundle(make_bundles(in.batch), [&](const Bundle& bundle, int thread, bool one_thread) {
+      const PreparedShape<Real>& shape = *shapes_[std::size_t(bundle.lane_bits)];
+      Worker& worker = workers_[std::size_t(thread)];
+      worker.states.reserve(shape.unit_bytes() * std::size_t(bundle.count));
+      Execution<Real> execution{context_, shape, bundle, in, worker, one_thread, worker.states.get(), check_};
+      execution.forward();
+      look(execution);
+    });
+  }
+
   void begin_jobs() {
     cancelled_ = false;
     last_check_ = std::chrono::steady_clock::now();
@@ -339,7 +352,7 @@ template <class Real> class Engine final : public EngineBase {
   // engine_blocks.hpp
   void step_with_blocks(const std::shared_ptr<const StepAngles>& angles, int first, int count,
                         const SampleChain& chain, double* block_sums);
-  void evaluate_with_blocks(const Inputs& in, double* expectations);
+  template <class Look> void each_final_of_blocks(const Inputs& in, Look look);
 
   // engine_step.hpp
   OfSamples inputs_of(const Bundle& bundle, Worker& worker, int first, const SampleChain& chain);

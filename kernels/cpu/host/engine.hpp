@@ -43,6 +43,8 @@ class EngineBase : public StepEngine {
   virtual void use_shape(int samples, int lane_bits) = 0;           // for blocks of so many samples
   virtual std::unique_ptr<Tape> forward(const Inputs& inputs, double* expectations) = 0;
   virtual void evaluate(const Inputs& inputs, double* expectations) = 0;  // no tape: a bundle's states a thread
+  // Final states (B, N) of the precision in the order of basis states, of a plan without strings; no tape.
+  virtual void states(const Inputs& inputs, const Readout& readout, void* states) = 0;
   virtual void backward(Tape& tape, const double* cotangents, const Gradients& out) = 0;
   virtual void expectation_gradient(const Inputs& inputs, const double* cotangents, bool per_row, double* expectations,
                                     const Gradients& out, double* gradient) = 0;

@@ -44,14 +44,14 @@ void Engine<Real>::step_with_blocks(const std::shared_ptr<const StepAngles>& ang
   blocks_.backward(shares, check_, sums);
 }
 
-template <class Real> void Engine<Real>::evaluate_with_blocks(const Inputs& in, double* expectations) {
+template <class Real> template <class Look> void Engine<Real>::each_final_of_blocks(const Inputs& in, Look look) {
   blocks_.prepare(in.angles, false, check_);
   const std::vector<Bundle> bundles = blocks_.bundles(in.batch);
   begin_jobs();
   team_.do_jobs(int(bundles.size()), [&](int i, int thread) {
     typename SharedBlocks<Real>::Path path(blocks_, bundles[std::size_t(i)], in, workers_[std::size_t(thread)], check_);
     path.forward();
-    path.last().observe({}, StringValues::rows(expectations, plan_.strings.size()));
+    look(path.last());
     check(thread == 0);
   });
 }

@@ -8,16 +8,18 @@
 //   execution_calls.hpp       one kernel call: what changes from tile to tile and unit to unit
 //   execution_shares.hpp      long resident states: calls cut into shares of their rows
 //   execution_observe.hpp     expectations, and the bra
+//   execution_states.hpp      final states, by basis index
 //   execution_backward.hpp    backward
 //   execution_gradients.hpp   accumulators to raw sums and gradients
 //
 // engine.cpp includes all of them; each of the others needs this one alone. An execution is used once:
-// forward(), observe(), backward(); or, on a tape's states, load_angles(), observe(), backward().
+// forward(), observe(), backward(); forward(), read_states(); or, on a tape's states, load_angles(), observe(), backward().
 //
 // A unit is what fits the lanes. Where states are small, several units go through every kernel call together (a
 // bundle), so that a call's fixed cost is shared; each has accumulators of its own, so its numbers do not depend on its
 // neighbours.
 #pragma once
+#include <complex>
 #include <cstring>
 #include <functional>
 #include <vector>
@@ -172,6 +174,9 @@ template <class Real> struct Execution {
   void observe_units(int first_unit, int count, bool same_weights, const StringValues& expectations);
   void add_expectations(int first_unit, int count, const Real* sums, std::size_t sections,
                         const StringValues& expectations) const;
+
+  // execution_states.hpp
+  void read_states(const Readout& readout, std::complex<Real>* states) const;
 
   // execution_backward.hpp
   void backward(const Gradients& out, double* unit_sums, std::size_t sums_stride, double* raw);

@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "plan.hpp"
+
 namespace qmltrain {
 
 // The shared angles of a training step, in a copy of its own. The engine keeps what it worked out for one such object:
@@ -41,6 +43,13 @@ struct StringValues {
   double* at(int first, std::size_t u) const {
     return base + (of_unit ? of_unit * u : of_sample * std::size_t(first));
   }
+};
+
+// Where basis states lie at the end of a plan, as its readout says: the one of index i at start ^ (masks[q] of every bit
+// q of i), addresses of the plan.
+struct Readout {
+  Mask start;
+  std::vector<Mask> masks;
 };
 
 struct Gradients {

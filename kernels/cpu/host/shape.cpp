@@ -19,7 +19,7 @@ Shape::Shape(const PlanData& plan, const GateRuns& gate_runs, const ShapeOptions
       absorbing_(!plan.amplitude_encoded && plan.start.empty()), started_(!plan.start.empty()), angles_(plan.angles) {
   sample_run_of.assign(plan.gate_runs.size(), -1);
   term_row_ = 3 * int(plan.gate_runs.size()) + plan.terms_before;
-  if (plan.followed) diagonal_strings_ = false;
+  if (plan.followed || plan.strings.empty()) diagonal_strings_ = false;
   for (const StringData& s : plan.strings)
     if (s.x) diagonal_strings_ = false;
   for (const PassData& p : plan.passes) operations_left_ += p.count;

@@ -121,7 +121,7 @@ class Shape {
   bool amplitude_encoded_, real_;
   bool absorbing_;                 // rotations so far make a product state
   bool started_;                   // a rotation was there
-  bool diagonal_strings_ = true;   // no X or Y is measured, and nothing follows
+  bool diagonal_strings_ = true;   // strings without X or Y are measured, and nothing follows
   // shape_start.cpp
   void add_start(const PlanData& plan, const GateRuns& gate_runs);
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.engines.host_step import HostStep
@@ -27,6 +28,7 @@ from qmltrain.engines.protocol import (
     Step,
     Tape,
     Traffic,
+    check_states,
 )
 from qmltrain.engines.step_recipe import IntArray, JointPart, StepRecipe, TrainingSteps
 from qmltrain.errors import InputError, MemoryLimitError
@@ -148,6 +150,11 @@ class ConesStep(HostStep):
             with ThreadPoolExecutor(self.program.workers) as pool:
                 list(pool.map(of_part, every))
         return found_BM
+
+    def states(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> NDArray[np.complexfloating]:
+        """None of the whole: a circuit without strings is not cut."""
+        check_states(self.program.n_strings)
+        raise ValueError("a circuit in parts has no state")
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         gradient_S, first = np.zeros(self.program.n_shared), 0

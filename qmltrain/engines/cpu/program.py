@@ -27,7 +27,7 @@ from qmltrain.engines.cpu.setting import (
 )
 from qmltrain.engines.cpu.training_steps import CpuTrainingSteps, states_at_once
 from qmltrain.engines.host_step import HostStep
-from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Traffic
+from qmltrain.engines.protocol import BLOCK, Backward, FloatArray, Forecast, Traffic, check_states
 from qmltrain.engines.step_recipe import StepRecipe
 from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.fusion.passes import Pass, schedule
@@ -206,6 +206,19 @@ class CpuStep(HostStep):
         program.kernel.evaluate(self.handle, per_sample_BS, _optional(initial_BN), expectations_BM)
         program.require_finite(expectations_BM, "an expectation")
         return expectations_BM
+
+    def states(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> NDArray[np.complexfloating]:
+        program, batch = self.program, len(per_sample_BS)
+        check_states(program.n_strings)
+        per_sample_BS, initial_BN = _contiguous(per_sample_BS), _optional(initial_BN)
+        program.require_finite(per_sample_BS, "a sample's angle")
+        if initial_BN is not None:
+            program.require_finite(initial_BN, "an amplitude")
+        program.prepare(batch)
+        states_BN = np.empty((batch, 1 << program.plan.n_qubits), dtype=program.dtype)
+        order = program.plan.readout
+        program.kernel.states(self.handle, per_sample_BS, initial_BN, order.start, list(order.masks), states_BN)
+        return states_BN
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         gradient_S = np.empty(self.program.plan.n_shared_slots)

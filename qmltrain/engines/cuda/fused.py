@@ -103,6 +103,7 @@ class FusedSchedule:
             for tile, one in zip(tiles, program.passes, strict=True)
         )
         self.strings = tuple(program.placement.string(string) for string in plan.strings)
+        self.readout = program.placement.readout(plan.readout)
         self.column_map = _column_map(program, plan, self.plan_values, self.angles)
         self._upload_tables()
         self._index_angles()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qmltrain.engines.cuda.device import Buffer, View
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import Array, FloatArray
-from qmltrain.fusion.plan import PhysicalString, Plan
+from qmltrain.fusion.plan import PhysicalString, Plan, Readout
 
 IntArray = NDArray[np.int64]
 
@@ -87,6 +87,7 @@ class Schedule(Protocol):
     plan: Plan
     tile_bits: int  # a pass is over tiles of 2^tile_bits amplitudes
     strings: tuple[PhysicalString, ...]  # the plan's, on places in memory after the last pass
+    readout: Readout  # the plan's, likewise
     plan_values: PlanValues
     address_bits: int
     passes: tuple[Launches, ...]

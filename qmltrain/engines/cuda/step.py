@@ -21,8 +21,8 @@ from qmltrain.engines.cuda.device_plan import DevicePlan
 from qmltrain.engines.cuda.execution import Execution
 from qmltrain.engines.cuda.geometry import blocks
 from qmltrain.engines.cuda.staging import Staged, Staging
-from qmltrain.engines.cuda.tapes import DeviceTape, HostTape
-from qmltrain.engines.protocol import BLOCK, ChunkFunction, FloatArray, Forecast
+from qmltrain.engines.cuda.tapes import DeviceTape, HostTape, states
+from qmltrain.engines.protocol import BLOCK, ChunkFunction, FloatArray, Forecast, check_states
 from qmltrain.errors import InputError
 
 _GRAPHS = 16  # kept at most, the oldest is dropped
@@ -106,13 +106,20 @@ class CudaStep:
         return (*self.shared_arrays, *self.plan.schedule.sample_arrays(self.angles, per_sample_BS))
 
     def forward(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> HostTape:
+        return HostTape(self._execution(per_sample_BS, initial_BN), self.slot_gradient)
+
+    def states(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None = None) -> NDArray[np.complexfloating]:
+        check_states(self.plan.vectors.n_strings)
+        return states(self._execution(per_sample_BS, initial_BN))
+
+    def _execution(self, per_sample_BS: FloatArray, initial_BN: FloatArray | None) -> Execution:
         plan, device = self.plan, self.plan.device
         arrays = self._arrays(per_sample_BS, initial_BN)
         batch, initial = len(per_sample_BS), None
         values = plan.schedule.prepare([device.upload(array) for array in arrays], batch)
         if initial_BN is not None:
             initial = device.upload(np.ascontiguousarray(initial_BN, dtype=plan.real))
-        return HostTape(Execution(plan, values, initial, batch), self.slot_gradient)
+        return Execution(plan, values, initial, batch)
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
         return self.plan.schedule.plan_values.slot_gradient(total_R, self.angles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.engines.cuda.execution import Execution, Sums
 from qmltrain.engines.cuda.schedule import gather_slots
@@ -42,6 +43,15 @@ class HostTape:
             shared_BS=self._slot_gradient(shared) if per_sample_shared else None,
             initial_BN=states,
         )
+
+
+def states(execution: Execution) -> NDArray[np.complexfloating]:
+    """(batch, 2^n) final amplitudes on the host, in the order of the basis states."""
+    plan = execution.plan
+    assert execution.psi is not None
+    shape = (execution.samples, 1 << plan.schedule.address_bits)
+    psi = plan.device.read(execution.psi, np.dtype(plan.precision), shape)
+    return np.take(psi[: execution.batch], plan.schedule.readout.addresses(), axis=1)
 
 
 class DeviceTape:

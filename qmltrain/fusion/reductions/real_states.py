@@ -22,7 +22,7 @@ from math import pi
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
-from qmltrain.fusion.compile import physical_string
+from qmltrain.fusion.compile import physical_string, readout
 from qmltrain.fusion.decompose import REAL_DECOMPOSITIONS
 from qmltrain.fusion.lowering import lower
 from qmltrain.fusion.plan import AffineAngle, Diagonal, Plan
@@ -43,6 +43,7 @@ def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setti
         gate_runs=lowered.gate_runs,
         moments=lowered.moments,
         strings=tuple(physical_string(string, lowered.frame) for string in strings),
+        readout=readout(lowered.frame),
     )
     if _obstacle(real) is not None or _work(real) > MOST_WORK * _work(plan):
         return plan

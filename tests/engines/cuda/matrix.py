@@ -14,7 +14,7 @@ from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
-from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.comparison import assert_close, assert_same_states, begin, random_cotangents, run, states
 
 MODES = [
     GradientOptions("reversible"),
@@ -91,6 +91,29 @@ class EngineMatrix:
         options = EngineOptions(fusion=fusion)
         found = run(self.engine(SMALL if tiled else None), circuit, strings, theta, x, initial, engine_options=options)
         assert_close(found, expected, "complex128")
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @given(
+        circuits(min_qubits=1, max_qubits=8, max_gates=20),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from([1, 3, 17, 35]),
+        st.sampled_from(["complex64", "complex128"]),
+    )
+    def test_states(self, circuit, tiled, fusion, batch, precision):
+        theta, x = random_inputs(circuit, batch)
+        expected = states(ReferenceEngine(), circuit, theta, x)
+        found = states(self.engine(SMALL if tiled else None), circuit, theta, x, None, precision, fusion=fusion)
+        assert found.dtype == np.dtype(precision)
+        assert_same_states(found, expected, precision)
+
+    @pytest.mark.parametrize("entangler", ["cz", "cx"])
+    def test_states_of_packed_samples_and_permuted_places(self, entangler):
+        for n_qubits, tile in ((3, None), (9, (6, 2)), (10, (6, 3))):
+            circuit = hea(n_qubits, 4, entangler)
+            theta, x = random_inputs(circuit, 5)
+            expected = states(ReferenceEngine(), circuit, theta, x)
+            assert_same_states(states(self.engine(tile), circuit, theta, x), expected)
 
     @pytest.mark.parametrize("entangler", ["cz", "cx"])
     @pytest.mark.parametrize(

@@ -63,6 +63,8 @@ class OnTheHost(HostStep):
 
     def forward(self, per_sample_BS, initial_BN=None): ...  # noqa: ANN001, ANN201
 
+    def states(self, per_sample_BS, initial_BN=None): ...  # noqa: ANN001, ANN201
+
     def slot_gradient(self, total_R): ...  # noqa: ANN001, ANN201
 
 

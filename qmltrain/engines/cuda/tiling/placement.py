@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qmltrain.fusion.plan import PhysicalString
+from qmltrain.fusion.plan import PhysicalString, Readout
 from qmltrain.gf2 import Span, combine, image
 
 
@@ -47,6 +47,10 @@ class Placement:
         places += [self.of(v) for v in outside]
         addresses = Span(vectors)
         return Placement(tuple(combine(places, addresses.coordinates(1 << b)) for b in range(n_bits)))
+
+    def readout(self, readout: Readout) -> Readout:
+        """Of addresses, as one of places."""
+        return Readout(self.of(readout.start), tuple(map(self.of, readout.masks)))
 
     def string(self, string: PhysicalString) -> PhysicalString:
         """A Pauli string on addresses as one on places."""

@@ -21,7 +21,7 @@ from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.cuda.unfused.gate_launches import Launch, PairLaunch, PhaseLaunch, gate_launches
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
-from qmltrain.fusion.compile import physical_string
+from qmltrain.fusion.compile import physical_string, readout
 from qmltrain.fusion.frame import Frame
 from qmltrain.fusion.plan import AffineAngle, Diagonal, GateRun, Moment, Plan, Term
 
@@ -61,7 +61,7 @@ class UnfusedSchedule:
         self.real = real_of(precision)
         self.launches, gate_runs, frame = gate_launches(circuit)
         self.plan = self._plan(circuit, strings, gate_runs, frame)
-        self.strings = self.plan.strings
+        self.strings, self.readout = self.plan.strings, self.plan.readout
         self.plan_values = PlanValues(self.plan)
         self.address_bits = max(4, circuit.n_qubits)
         self.masks = device.upload(
@@ -90,6 +90,7 @@ class UnfusedSchedule:
             gate_runs=gate_runs,
             moments=tuple(moments),
             strings=tuple(physical_string(s, frame) for s in strings),
+            readout=readout(frame),
             n_shared_slots=len(circuit.slots.shared),
             n_per_sample_slots=len(circuit.slots.per_sample),
         )
