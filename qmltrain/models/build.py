@@ -117,7 +117,12 @@ def compile_model(
     mode: GradientMode = choices["gradient_mode"] if choices else gradient.mode  # type: ignore[assignment]
     interval = choices["checkpoint_interval"] if choices else gradient.checkpoint_interval
     memory = bytes_of_gib(engine_config.memory_gib)
+    options = group_options(config.optimizer, "learning_rate", "clip_norm")
+    optimizer = call_builder(OPTIMIZERS, "optimizer", config.optimizer.name, options, model.n_parameters)
+    why_arrays = why_not_native(model, optimizer)
     reductions = reductions_of(config, choices, samples)
+    if choices is None and why_arrays is not None:  # a run that goes on keeps what it began with
+        reductions = reductions.without_blocks(why_arrays)
     program = reductions.compile(
         selection.engine,
         model.measured_circuit,
@@ -127,21 +132,18 @@ def compile_model(
         EngineOptions(engine_config.threads, memory, engine_config.fusion),
     )
     chunk = chunk_size(program.forecast, len(model.observables.strings), samples)
-    step, why = _training_step(config, model, program, choices, selection.engine.name)
+    step, why = _training_step(program, why_arrays, choices, selection.engine.name)
     return Compiled(selection, program, Evaluator(model, program, chunk), step, why, reductions)
 
 
 def _training_step(
-    config: Config, model: Model, program: Program, choices: Mapping[str, Any] | None, engine: str
+    program: Program, why_arrays: str | None, choices: Mapping[str, Any] | None, engine: str
 ) -> tuple[str, str]:
     """Of `Compiled`. A run that began before there were native steps goes on without."""
-    options = group_options(config.optimizer, "learning_rate", "clip_norm")
-    optimizer = call_builder(OPTIMIZERS, "optimizer", config.optimizer.name, options, model.n_parameters)
     if program.training_steps is None:
         return "arrays", f"engine.name={engine} runs no spans of steps by itself"
-    reason = why_not_native(model, optimizer)
-    if reason is not None:
-        return "arrays", reason
+    if why_arrays is not None:
+        return "arrays", why_arrays
     if choices and choices.get("training_step", "arrays") == "arrays":
         return "arrays", "as the run began"
     return "native", "spans of steps in the engine"

@@ -34,6 +34,15 @@ class Reductions:
     _cones: Any = field(default=None, repr=False)
     _cut: Any = field(default=None, repr=False)
     _useless: tuple[tuple[str, str], ...] = ()
+    _dropped: tuple[tuple[str, str], ...] = ()
+
+    def without_blocks(self, why: str) -> Reductions:
+        """Without shared blocks, which serve native steps alone and would be chosen in the place of real states;
+        `why` there are none."""
+        if "shared_blocks" not in (self.names or ()):
+            return self
+        names = tuple(name for name in self.names or () if name != "shared_blocks")
+        return replace(self, names=names, _dropped=(("shared_blocks", f"none: not in array steps ({why})"),))
 
     def compile(
         self,
@@ -50,7 +59,9 @@ class Reductions:
             return engine.compile(circuit, strings, precision, gradient, options)
         names = tuple(name for name in self.names if name in engine.reductions)
         self._useless = tuple(
-            (name, f"none: not with engine.name={engine.name}") for name in self.names if name not in names
+            (name, f"none: not with engine.name={engine.name}")
+            for name in (*self.names, *dict(self._dropped))
+            if name not in engine.reductions
         )
         self._planner = planner.ReducedPlanner(names, planner.Setting(self.samples, precision))
         options = replace(options, planner=self._planner)
@@ -100,7 +111,7 @@ class Reductions:
             found += self._planner.lines
         if self._cut is not None and "shared_blocks" in (self.names or ()):
             found.append(("shared_blocks", "none: not beside light cones"))
-        return list({**dict(found), **dict(self._useless)}.items())
+        return list({**dict(found), **dict(self._dropped), **dict(self._useless)}.items())
 
     def idle_parameters(self) -> tuple[int, ...]:
         """Parameters of the circuit that no expectation depends on, as far as the light cones say."""

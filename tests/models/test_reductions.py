@@ -76,6 +76,26 @@ def test_who_chooses_the_matrices_of_shared_gates(tmp_path):
     assert found == {"planner": True, "engine": True, "nobody": False}
 
 
+def test_array_steps_take_no_matrices_in_the_place_of_real_states(tmp_path):
+    """They would not use them. A run that began with both goes on so."""
+    options = {
+        "engine__name": "cpu",
+        "ansatz__name": "real_amplitudes",
+        "ansatz__layers": 60,
+        "encoding__name": "angle",
+    }
+    options |= {"encoding__repeats": None}
+    native, arrays = moons(tmp_path, **options), moons(tmp_path, optimizer__name="lbfgs", **options)
+    model = build_model(native, 2, 2)
+    assert compile_model(native, model, samples=256).program.plan.shared_blocks
+    began = compile_model(arrays, model, samples=256)
+    assert began.program.plan.real and began.program.plan.shared_blocks == ()
+    assert dict(began.reductions.lines())["shared_blocks"].startswith("none: not in array steps (optimizer.name=lbfgs")
+    assert "shared_blocks" not in began.choices()["reductions"]
+    before = began.choices() | {"reductions": list(planner.REDUCTIONS)}
+    assert compile_model(arrays, model, before, samples=256).program.plan.shared_blocks
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_energy_of_64_spins_has_the_gradient_of_its_differences(tmp_path, layers):
     changes = {"circuit__n_qubits": 64, "ansatz__name": "simplified_two_design", "ansatz__layers": layers}
