@@ -10,8 +10,6 @@ In the ansatz `hea` with CZ these are the RZ; in a mirrored ansatz of one's own 
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -19,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit, Gate
-from qmltrain.circuit.gates import PAULI, gate_matrix
+from qmltrain.circuit.clifford import Pauli, commute, from_letters, images_after, through, unmoved
 from qmltrain.errors import InputError
 
-Pauli = tuple[int, int, int]  # x, z, k: the operator i^k X^x Z^z
 _GENERATORS = {"rx": "X", "ry": "Y", "rz": "Z", "p": "Z", "rxx": "XX", "ryy": "YY", "rzz": "ZZ"}
 
 
@@ -96,8 +93,7 @@ def _kind(gate: Gate, uses: list[int]) -> object:
 def _find_pairs(gates: list[Gate], middle: int, n_qubits: int, uses: list[int], layer: int) -> tuple[_Pair, ...]:
     where = f"layers {layer} and {layer + 1}"
     # The image C^dagger P C of every X_q and Z_q under the fixed gates C so far.
-    images = {("X", q): (1 << q, 0, 0) for q in range(n_qubits)} | {("Z", q): (0, 1 << q, 0) for q in range(n_qubits)}
-    start = dict(images)
+    images = start = unmoved(n_qubits)
     turns: dict[int, Pauli] = {}
     for position, gate in enumerate(gates):
         kind = _kind(gate, uses)
@@ -105,16 +101,12 @@ def _find_pairs(gates: list[Gate], middle: int, n_qubits: int, uses: list[int], 
             raise _refused(f"{gate.name} in {where} has a trainable angle with an offset; choose another ansatz")
         if kind == "turn":
             letters = gate.pauli or _GENERATORS.get(gate.name) or "Z" * len(gate.qubits)
-            turns[position] = _through(_letters(letters), gate.qubits, images)
+            turns[position] = through(from_letters(letters), gate.qubits, images)
         elif isinstance(kind, tuple):
-            changed = {}
-            for place, qubit in enumerate(gate.qubits):
-                for letter in "XZ":
-                    local = _conjugated(gate.name, len(gate.qubits), kind, gate.pauli, letter, place)
-                    if local is None:
-                        raise _refused(f"{gate.name} in {where} is not a Clifford gate; choose another ansatz")
-                    changed[letter, qubit] = _through(local, gate.qubits, images)
-            images |= changed
+            carried = images_after(gate.name, gate.qubits, kind, gate.pauli, images)
+            if carried is None:
+                raise _refused(f"{gate.name} in {where} is not a Clifford gate; choose another ansatz")
+            images = carried
     if images != start:
         raise _refused(f"{where} are not the identity when all angles are 0; choose an ansatz such as hea with CZ")
     pairs: list[tuple[_Pair, Pauli]] = []
@@ -125,7 +117,7 @@ def _find_pairs(gates: list[Gate], middle: int, n_qubits: int, uses: list[int], 
             if turns[first][:2] != (x, z):
                 continue
             if all(
-                _commute(other, turns[first])
+                commute(other, turns[first])
                 or (first > pair.first and second < pair.second)
                 or (first < pair.first and second > pair.second)
                 for pair, other in pairs
@@ -135,52 +127,6 @@ def _find_pairs(gates: list[Gate], middle: int, n_qubits: int, uses: list[int], 
     if not pairs:
         raise _refused(f"no rotation of layer {layer} can undo one of layer {layer + 1}; choose train.initial=zeros")
     return tuple(pair for pair, _ in pairs)
-
-
-def _multiply(a: Pauli, b: Pauli) -> Pauli:
-    return a[0] ^ b[0], a[1] ^ b[1], (a[2] + b[2] + 2 * (a[1] & b[0]).bit_count()) % 4
-
-
-def _commute(a: Pauli, b: Pauli) -> bool:
-    return ((a[0] & b[1]).bit_count() + (a[1] & b[0]).bit_count()) % 2 == 0
-
-
-def _letters(letters: str) -> Pauli:
-    """A string on qubits 0, 1, ...; Y = i X Z."""
-    x = sum((letter in "XY") << q for q, letter in enumerate(letters))
-    z = sum((letter in "YZ") << q for q, letter in enumerate(letters))
-    return x, z, (x & z).bit_count() % 4
-
-
-def _through(local: Pauli, qubits: tuple[int, ...], images: dict[tuple[str, int], Pauli]) -> Pauli:
-    """A string on the gate's own qubits 0, 1, ... carried back through all fixed gates before it."""
-    result: Pauli = (0, 0, local[2])
-    for place, qubit in enumerate(qubits):  # X^x Z^z, the X's first: different qubits commute
-        if local[0] >> place & 1:
-            result = _multiply(result, images["X", qubit])
-        if local[1] >> place & 1:
-            result = _multiply(result, images["Z", qubit])
-    return result
-
-
-@functools.cache
-def _conjugated(name: str, n: int, angles: tuple[float, ...], pauli: str, letter: str, place: int) -> Pauli | None:
-    """G^dagger P G for a letter on one qubit of gate G; None where it is not one Pauli string."""
-    matrix = gate_matrix(name, n, angles, pauli)
-    carried = matrix.conj().T @ _dense("I" * place + letter + "I" * (n - place - 1)) @ matrix
-    for letters in itertools.product("IXYZ", repeat=n):
-        overlap = np.trace(_dense("".join(letters)) @ carried) / 2**n
-        if abs(abs(overlap) - 1) < 1e-9:
-            x, z, k = _letters("".join(letters))
-            return x, z, (k + (0 if overlap.real > 0 else 2)) % 4
-    return None
-
-
-def _dense(letters: str) -> NDArray[np.complex128]:
-    product: NDArray[np.complex128] = np.ones((1, 1), dtype=np.complex128)
-    for letter in letters:
-        product = np.kron(PAULI[letter], product).astype(np.complex128)
-    return product
 
 
 def _refused(reason: str) -> InputError:
