@@ -29,12 +29,13 @@ class Loss(ABC):
     """`n_outputs` is how many outputs the head must give. `signed` says that the sign of the one output decides
     between two classes, so that an output of one sign alone could never predict both. A loss that is not `supervised`
     compares with no targets, and takes the expectation as it is (head raw): a trained head would win without the
-    circuit."""
+    circuit. The cotangent of a `linear` one is the same for all outputs and targets."""
 
     name: str
     n_outputs: int
     signed: bool = False
     supervised: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
 
     def __init__(self, n_classes: int | None) -> None:
         if n_classes is not None and n_classes < 2:
@@ -263,6 +264,7 @@ class Expectation(Loss):
     name = "expectation"
     n_outputs = 1
     supervised = False
+    linear = True
 
     def __init__(self, n_classes: int | None) -> None:
         super().__init__(None)

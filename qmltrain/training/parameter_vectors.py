@@ -100,6 +100,11 @@ class ParameterVectors:
         """G: gates whose axis may be chosen."""
         return len(self.rotations)
 
+    def memory_bytes(self, vectors: int, *, free: bool = False) -> int:
+        """Forecast for so many vectors; `free`: with chosen axes. Raises MemoryLimitError where not one chunk fits."""
+        variant = self._variant(free)
+        return variant.program.forecast.bytes(min(vectors, variant.chunk))
+
     def expectations(
         self,
         theta_BP: ArrayLike,

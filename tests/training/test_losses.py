@@ -57,6 +57,12 @@ def test_shapes_types_and_predictions(loss: Loss, n_samples: int) -> None:
 
 
 @every_loss
+def test_a_linear_loss_has_one_cotangent(loss: Loss) -> None:
+    found = {loss.cotangent(*samples(loss, 5, seed)).tobytes() for seed in (0, 1)}
+    assert loss.linear == (len(found) == 1)
+
+
+@every_loss
 def test_the_prediction_is_what_costs_least(loss: Loss) -> None:
     if loss.n_classes is None:
         pytest.skip("regression")
