@@ -114,6 +114,10 @@ class Ensemble:
         if circuit_of is None:
             return [_Group(np.arange(len(theta_DP)), by, Vectors(theta_DP, first=first))]
         assert seeds_D is not None, "circuits of a random ansatz are drawn from seeds"
+        axes_of = self.study.axes_of
+        if self._together and axes_of is not None:
+            axes_DA = np.stack([axes_of(int(seed)) for seed in seeds_D])
+            return [_Group(np.arange(len(theta_DP)), by, Vectors(theta_DP, axes_DA, first=first))]
         circuits = [circuit_of(int(seed)) for seed in seeds_D]
         axes = [axes_on(self.study.model.circuit, circuit) if self._together else None for circuit in circuits]
         alike = np.array([k for k, found in enumerate(axes) if found is not None], dtype=np.int64)

@@ -65,7 +65,8 @@ class Plane:
 class Study:
     """`chosen`: parameters whose gradient is kept, as indices into theta. `features_RF`, `targets_R`: the rows that a
     loss is the mean over; without data one row (1, 0) and (1,). `circuit_of`: of a random ansatz, the circuit of a
-    draw's own seed (as `model.circuit`, without what observables measure); None: one circuit for all draws.
+    draw's own seed (as `model.circuit`, without what observables measure); None: one circuit for all draws. `axes_of`,
+    where it is known that these circuits differ in axes of rotations alone: `axes_on` of `circuit_of`, but fast.
     """
 
     model: Model
@@ -75,6 +76,7 @@ class Study:
     features_RF: FloatArray
     targets_R: NDArray[np.generic]
     circuit_of: Callable[[int], Circuit] | None = None
+    axes_of: Callable[[int], NDArray[np.int64]] | None = None
     plane: Plane | None = None
     precision: Precision = "complex64"
     gradient: GradientOptions = DEFAULT_GRADIENT

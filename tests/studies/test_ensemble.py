@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.library.ansatze_random import two_design_axes
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.interpreter import InterpreterEngine
@@ -106,6 +107,14 @@ def test_axes_are_taken_together_and_other_circuits_are_not():
     study = random_study("random_layers", 3)
     (group,) = Ensemble(study)._groups(draws.theta_DP[:, : study.model.n_parameters], draws.seeds_D, 0)
     assert group.vectors.axes_DA is None
+
+
+@pytest.mark.parametrize("rows", [1, 3, 17])
+def test_axes_without_circuits_are_the_same(rows):
+    study = random_study("pauli_two_design", 3, rows)
+    draws = some_draws(study, 5)
+    fast = replace(study, axes_of=two_design_axes(study.model.circuit, 3))
+    assert bits(evaluate(fast, draws)) == bits(evaluate(study, draws))
 
 
 def test_draws_of_both_kinds_are_put_back_in_order():

@@ -7,10 +7,14 @@ built. A circuit that holds the ansatz several times draws a new structure each 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.circuit.builder import CircuitBuilder
 from qmltrain.circuit.checks import ROTATIONS, check_positive
+from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.library.ansatze_local import add_layer
 from qmltrain.circuit.library.entanglement import pairwise
 from qmltrain.circuit.library.random_draws import RandomDraws
@@ -28,9 +32,33 @@ def pauli_two_design(builder: CircuitBuilder, *, layers: int = 1, seed: int = 0)
     pauli_two_design of Qiskit's circuit library, whose draws are others.
     """
     check_positive("ansatz.layers", layers)
-    draws = RandomDraws(seed, builder.n_layers)
-    rotations = [[draws.choice(ROTATIONS) for _ in range(builder.n_qubits)] for _ in range(layers + 1)]
-    build_pauli_two_design(builder, rotations)
+    drawn = drawn_rotations(builder.n_qubits, layers, seed, builder.n_layers)
+    build_pauli_two_design(builder, [[ROTATIONS[axis] for axis in row] for row in drawn])
+
+
+def drawn_rotations(n_qubits: int, layers: int, seed: int, first_layer: int = 0) -> list[list[int]]:
+    """(layers + 1, n) places in `ROTATIONS`: the choices of `pauli_two_design` that begins with layer `first_layer`.
+
+    Circuits of two seeds differ in nothing else, so that many of them can be one circuit whose axes are data."""
+    axes = RandomDraws(seed, first_layer).many_below(len(ROTATIONS), (layers + 1) * n_qubits)
+    return [axes[row * n_qubits : (row + 1) * n_qubits] for row in range(layers + 1)]
+
+
+def two_design_axes(circuit: Circuit, layers: int) -> Callable[[int], NDArray[np.int64]]:
+    """Of a circuit with `pauli_two_design` in it, however often: from a seed to the places in `ROTATIONS` of all its
+    gates rx, ry, rz, in order, as they would be with that seed."""
+    rotations = [position for position, gate in enumerate(circuit.gates) if gate.name in ROTATIONS]
+    written = np.array([ROTATIONS.index(circuit.gates[position].name) for position in rotations], dtype=np.int64)
+    place = {position: k for k, position in enumerate(rotations)}
+    drawn = np.array([[place[start + qubit] for qubit in range(circuit.n_qubits)] for start in circuit.layer_starts])
+
+    def axes(seed: int) -> NDArray[np.int64]:
+        found = written.copy()
+        for first in range(0, len(drawn), layers + 1):
+            found[drawn[first : first + layers + 1]] = drawn_rotations(circuit.n_qubits, layers, seed, first)
+        return found
+
+    return axes
 
 
 def build_pauli_two_design(builder: CircuitBuilder, rotations: Sequence[Sequence[str]]) -> None:

@@ -31,6 +31,10 @@ class RandomDraws:
         """A whole number in 0..bound-1; the bias of the fixed-point product is below bound / 2^64."""
         return (int(self._bits.random_raw()) * bound) >> 64
 
+    def many_below(self, bound: int, count: int) -> list[int]:
+        """`below`, `count` times."""
+        return [(word * bound) >> 64 for word in self._bits.random_raw(count).tolist()]
+
     def uniform(self) -> float:
         """A number in [0, 1) with 53 random bits."""
         return (int(self._bits.random_raw()) >> 11) * 2.0**-53

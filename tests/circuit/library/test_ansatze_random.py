@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from qmltrain.circuit.checks import ROTATIONS
+from qmltrain.circuit.library.ansatze_random import two_design_axes
+from qmltrain.circuit.library.assemble import assemble
 from qmltrain.errors import InputError
+from qmltrain.training import parameter_vectors
 from tests.circuit.library.ansatz_alone import build, lines
 
 
@@ -48,3 +52,18 @@ def test_random_layers_options() -> None:
             build(3, "random_layers", ratio_imprimitive=ratio)
     with pytest.raises(InputError, match=r"^ansatz\.n_rotations: "):
         build(3, "random_layers", n_rotations=0)
+
+
+@pytest.mark.parametrize("n_qubits", [1, 2, 5])
+@pytest.mark.parametrize(("encoding", "options"), [("none", {}), ("angle", {}), ("reuploading", {"repeats": 3})])
+def test_axes_of_a_seed_are_those_of_its_circuit(n_qubits, encoding, options):
+    n_features = 0 if encoding == "none" else n_qubits
+
+    def circuit(seed):
+        return assemble(n_qubits, n_features, encoding, options, "pauli_two_design", {"layers": 4, "seed": seed})
+
+    axes = two_design_axes(circuit(0), 4)
+    for seed in (0, 1, 2**62):
+        names = [gate.name for gate in circuit(seed).gates if gate.name in ROTATIONS]
+        assert [ROTATIONS[axis] for axis in axes(seed)] == names
+    assert ROTATIONS == parameter_vectors.ROTATIONS

@@ -27,6 +27,12 @@ def test_ranges_and_counts() -> None:
     assert draws.below(1) == 0 and draws.shuffled([]) == []
 
 
+def test_many_at_once_are_the_same() -> None:
+    one, many = RandomDraws(3), RandomDraws(3)
+    assert many.many_below(5, 100) == [one.below(5) for _ in range(100)]
+    assert many.below(7) == one.below(7)
+
+
 def test_seeds_are_told_apart() -> None:
     firsts = {RandomDraws(*key).below(2**60) for key in [(0,), (1,), (0, 1), (1, 1), (2**32,), (2**70,)]}
     assert len(firsts) == 6
