@@ -42,8 +42,15 @@ class ProductCircuit:
     def __init__(self, circuit: Circuit, start: Start, steps: list[list[OneQubit]], random_axes: bool) -> None:
         self.circuit, self.start, self.random_axes = circuit, start, random_axes
         self._steps = steps  # of each qubit
-        self._place = {s.parameter: s for of_qubit in steps for s in of_qubit if isinstance(s, Turn)}
-        self._moments = {order: [self._moment(q, order) for q in range(circuit.n_qubits)] for order in (1, 2)}
+        self._known: dict[tuple[int, int], list[FloatArray]] = {}  # by qubit and order: moments before and after steps
+        self._after: dict[tuple[int, int], list[FloatArray]] = {}  # the product of all steps after each
+        self._place = {
+            step.parameter: (qubit, k)
+            for qubit, of_qubit in enumerate(steps)
+            for k, step in enumerate(of_qubit)
+            if isinstance(step, Turn)
+        }
+        self._moments = {order: [self.moments(q, order)[-1] for q in range(circuit.n_qubits)] for order in (1, 2)}
 
     @classmethod
     def of(cls, circuit: Circuit, start: Start, random_axes: bool = False) -> ProductCircuit | None:
@@ -67,25 +74,33 @@ class ProductCircuit:
 
     def gradient(self, parameter: int, terms: Terms) -> MeanAndVariance | None:
         """Of the derivative with respect to a parameter; 0 of one that is in no gate."""
-        turn = self._place.get(parameter)
-        if turn is None:
+        if parameter not in self._place:
             return MeanAndVariance(0.0, 0.0)
-        touched = [(c, string) for c, string in terms if (string.x_mask | string.z_mask) >> turn.qubit & 1]
+        qubit, k = self._place[parameter]
+        touched = [(c, string) for c, string in terms if (string.x_mask | string.z_mask) >> qubit & 1]
         first, second = ([*self._moments[order]] for order in (1, 2))
-        first[turn.qubit], second[turn.qubit] = (self._moment(turn.qubit, order, turn) for order in (1, 2))
+        for order, moments in ((1, first), (2, second)):
+            derivative = mean_matrix(self._steps[qubit][k], self.start, order, True, self.random_axes)
+            moments[qubit] = self._after[qubit, order][k] @ (derivative @ self.moments(qubit, order)[k])
         return self._mean_and_variance(touched, first, second, 0.0)
 
     def frame_potential(self, order: int) -> float:
         """E |<psi|psi'>|^(2 order) of two independent draws: prod_q 2^-order |E r_q^(x order)|^2."""
-        moments = [self._moment(q, order) for q in range(self.circuit.n_qubits)]
+        moments = [self.moments(q, order)[-1] for q in range(self.circuit.n_qubits)]
         return float(np.prod([np.sum(moment**2) / 2**order for moment in moments]))
 
-    def _moment(self, qubit: int, order: int, derivative_of: Turn | None = None) -> FloatArray:
-        moment = start_moment(order)
-        for step in self._steps[qubit]:
-            matrix = mean_matrix(step, self.start, order, step is derivative_of, self.random_axes)
-            moment = matrix @ moment
-        return moment
+    def moments(self, qubit: int, order: int) -> list[FloatArray]:
+        """Of a qubit before its first step, after it, after its second, ...: E r^(x order), (4^order,) each."""
+        if (qubit, order) not in self._known:
+            matrices = [mean_matrix(step, self.start, order, False, self.random_axes) for step in self._steps[qubit]]
+            self._known[qubit, order] = [start_moment(order)]
+            for matrix in matrices:
+                self._known[qubit, order].append(matrix @ self._known[qubit, order][-1])
+            after = [np.eye(4**order)]
+            for matrix in reversed(matrices[1:]):
+                after.append(after[-1] @ matrix)
+            self._after[qubit, order] = after[::-1]
+        return self._known[qubit, order]
 
     def _mean_and_variance(
         self, terms: Terms, first: list[FloatArray], second: list[FloatArray], constant: float
