@@ -54,13 +54,17 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits that name the part of `config` (plain values, resolved) that changes results."""
+    return hashlib.sha256(json.dumps(counted(config)).encode()).hexdigest()[:8]
+
+
+def counted(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `config` that change results and count (see above), by dotted key, sorted."""
     without_effect, defaults = keys_without_effect(), _defaults()
-    counted = {
+    return {
         key: value
         for key, value in _plain(flatten(config)).items()
         if key not in without_effect and (value is not None if key in ALWAYS_COUNTED else value != defaults.get(key))
     }
-    return hashlib.sha256(json.dumps(counted).encode()).hexdigest()[:8]
 
 
 def keys_without_effect() -> dict[str, str]:

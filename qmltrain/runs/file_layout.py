@@ -10,14 +10,14 @@ that the file's first block can hold its checksum (`first_block.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qmltrain.runs.atomic import reserve, write_at
-from qmltrain.runs.first_block import FIRST_BLOCK_BYTES, encode_first_block
+from qmltrain.runs.first_block import FIRST_BLOCK_BYTES, RUN_FILE, FileKind, encode_first_block
 from qmltrain.runs.sparse_memory import SparseMemory
 
 SCHEMA_VERSION = 2
@@ -176,14 +176,10 @@ def lay_out(
     """
     import h5py
 
-    allocated = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    allocated.set_layout(h5py.h5d.CONTIGUOUS)
-    allocated.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    allocated.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     image = SparseMemory()
     aligned = {"alignment_threshold": 16 * len(TABLES), "alignment_interval": SECTOR // 2}
     with h5py.File(image, "w", libver=("v108", "v110"), userblock_size=FIRST_BLOCK_BYTES, **aligned) as file:
-        counter = file.create_dataset(VALID_ROWS, (2 * len(TABLES),), "<i8", dcpl=allocated.copy())
+        counter = file.create_dataset(VALID_ROWS, (2 * len(TABLES),), "<i8", dcpl=allocated())
         counter.attrs["tables"] = np.array(TABLES, dtype=h5py.string_dtype())
         datasets = {VALID_ROWS: counter}
         for name, value in attributes.items():
@@ -197,7 +193,7 @@ def lay_out(
             scale = None
             for column in table.columns:
                 shape = (rows[table.name],) if column.width is None else (rows[table.name], column.width)
-                dataset = file.create_dataset(column.path, shape, column.dtype, dcpl=allocated.copy())
+                dataset = file.create_dataset(column.path, shape, column.dtype, dcpl=allocated())
                 if column.long_name:
                     dataset.attrs["long_name"] = column.long_name
                 if scale is None:
@@ -214,11 +210,36 @@ def lay_out(
     begin, length = extents[VALID_ROWS]
     if begin // SECTOR != (begin + length - 1) // SECTOR:
         raise ValueError(f"{VALID_ROWS} lies at {begin}, across a border of sectors; its write could be torn")
-    written_by = f"qmltrain {attributes.get('qmltrain_version', '')}".strip()
-    first_block = encode_first_block(image, extents.values(), written_by)
+    write_image(descriptor, image, extents.values(), attributes.get("qmltrain_version", ""))
+    return {path: offset for path, (offset, _) in extents.items()}
+
+
+def write_image(
+    descriptor: int,
+    image: SparseMemory,
+    changing: Iterable[tuple[int, int]],
+    version: str,
+    kind: FileKind = RUN_FILE,
+    block_bytes: int = FIRST_BLOCK_BYTES,
+) -> None:
+    """Write a file that HDF5 laid out in memory, with its first block, into ``descriptor``; its space is reserved.
+
+    ``changing``: (offset, length) of what will be written later. Raises OSError where the space is not there.
+    """
+    first_block = encode_first_block(image, changing, f"qmltrain {version}".strip(), kind, block_bytes)
     image.seek(0)
     image.write(first_block)
     reserve(descriptor, image.size)
     for offset, data in image.runs():
         write_at(descriptor, data, offset)
-    return {path: offset for path, (offset, _) in extents.items()}
+
+
+def allocated() -> Any:
+    """HDF5's properties of a dataset that has its whole place in the file from the beginning, and is not filled."""
+    import h5py
+
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return properties

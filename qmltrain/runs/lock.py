@@ -1,4 +1,4 @@
-"""One process per run directory.
+"""One process per run directory, or per shard of a scan, which has a lock of its own name.
 
 The lock is ``flock`` on ``run.lock``: the kernel lets go of it when its process dies, however it dies, so a stale lock
 cannot stay behind. The file's text says who holds it, for the message to whoever comes second. It stays when the lock
@@ -26,7 +26,8 @@ from qmltrain.errors import InputError
 from qmltrain.runs.atomic import storage_errors
 
 LOCK_NAME = "run.lock"
-EXCLUSIVE_NAME = "run.lock.exclusive"
+EXCLUSIVE_SUFFIX = ".exclusive"
+EXCLUSIVE_NAME = LOCK_NAME + EXCLUSIVE_SUFFIX
 GUARD_SUFFIX = ".guard"
 
 _HELD = {errno.EWOULDBLOCK, errno.EACCES}
@@ -34,13 +35,14 @@ _NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class RunLock:
-    """Holds ``directory`` (made where missing) for this process, as a context manager or by `acquire` and `release`.
+    """Holds ``directory`` (made where missing), or what `name` stands for there, for this process, as a context manager
+    or by `acquire` and `release`.
 
     Raises InputError naming the holder where another process, or this one by another RunLock, has it.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: str | os.PathLike[str], name: str = LOCK_NAME) -> None:
+        self.directory, self.name = Path(directory), name
         self._descriptor: int | None = None
         self._exclusive: Path | None = None
         self._process: int | None = None
@@ -49,7 +51,7 @@ class RunLock:
         """Takes the lock."""
         if self._descriptor is not None:
             raise InputError(f"{self.directory}: this lock is held already")
-        path = self.directory / LOCK_NAME
+        path = self.directory / self.name
         with storage_errors("open", path):
             self.directory.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -61,7 +63,7 @@ class RunLock:
                     raise InputError(self._refusal(_read_holder(path))) from None
                 if error.errno not in _NO_FLOCK:
                     raise
-                self._acquire_exclusive(self.directory / EXCLUSIVE_NAME)
+                self._acquire_exclusive(self.directory / (self.name + EXCLUSIVE_SUFFIX))
             else:
                 with storage_errors("write", path):
                     os.ftruncate(descriptor, 0)

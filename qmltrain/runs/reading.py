@@ -72,13 +72,13 @@ def open_for_reading(path: Path) -> Iterator[h5py.File]:
         if path.name == FILE_NAME:  # in its place
             raise StorageError(f"{problem}; restore it from a copy")
         raise InputError(f"{problem}; give a run's directory or its {FILE_NAME}")
-    with _damage_named(path), _opened(path) as file:
+    with damage_named(path), opened(path) as file:
         if file.attrs.get("schema_version") != version or VALID_ROWS not in file:
             raise InputError(f"{path}: an HDF5 file, but not a run file (of schema {version})")
         yield file
 
 
-def _opened(path: Path) -> h5py.File:
+def opened(path: Path) -> h5py.File:
     """Without locks, unless this process has the file open with them: HDF5 refuses to have it both ways."""
     import h5py
 
@@ -91,7 +91,7 @@ def _opened(path: Path) -> h5py.File:
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def damage_named(path: Path) -> Iterator[None]:
     """Turns what HDF5 raises in the block for a damaged file into a StorageError: in schema 1 nothing says before."""
     try:
         yield

@@ -22,9 +22,9 @@ STATUS_NAME = "status.json"
 _CHECKSUM = "sha256"
 
 
-def read_status_file(directory: Path) -> dict[str, Any]:
+def read_status_file(directory: Path, name: str = STATUS_NAME) -> dict[str, Any]:
     """Its contents; empty where a run was killed before its first. Raises StorageError where it is damaged."""
-    path = directory / STATUS_NAME
+    path = directory / name
     try:
         contents = json.loads(path.read_text())
         if not isinstance(contents, dict):
@@ -47,9 +47,9 @@ def encode_status(contents: Mapping[str, Any]) -> bytes:
     return json.dumps({**plain, _CHECKSUM: _digest(plain)}, indent=1).encode() + b"\n"
 
 
-def write_status_file(directory: Path, contents: Mapping[str, Any]) -> None:
+def write_status_file(directory: Path, contents: Mapping[str, Any], name: str = STATUS_NAME) -> None:
     """Replaces it; raises StorageError where the disk does not take it, TypeError as `encode_status`."""
-    path = directory / STATUS_NAME
+    path = directory / name
     data = encode_status(contents)
     with storage_errors("write", path), new_file(path) as descriptor:
         write_at(descriptor, data, 0)

@@ -14,16 +14,26 @@ from qmltrain.training.model import Model
 def frozen_parameters(model: Model, freeze: Sequence[int | str] | None) -> NDArray[np.bool_] | None:
     """(P,) true where a parameter stays fixed; None where none does.
 
-    An integer is a layer of the ansatz (counted over the whole circuit), a text the beginning of parameter names up to
-    a dot: "ansatz.1" is layer 1 and not layer 10, "encoding", "head". Raises InputError for what meets no parameter,
-    and where nothing would be left to train.
+    `freeze` as of `named_parameters`. Raises InputError as it does, and where nothing would be left to train.
     """
     if not freeze:
         return None
+    frozen_P = named_parameters(model, freeze, "train.freeze")
+    if frozen_P.all():
+        raise InputError(f"train.freeze: {list(freeze)} leaves none of {len(frozen_P)} parameters to train")
+    return frozen_P
+
+
+def named_parameters(model: Model, entries: Sequence[int | str], key: str) -> NDArray[np.bool_]:
+    """(P,) true for the parameters that `entries`, the value of the option `key`, are about.
+
+    An integer is a layer of the ansatz (counted over the whole circuit), a text the beginning of parameter names up to
+    a dot: "ansatz.1" is layer 1 and not layer 10, "encoding", "head". Raises InputError for what meets no parameter.
+    """
     names = model.parameter_names
     layers = (*(model.circuit.parameter_layers or (-1,) * model.circuit.n_parameters), *(-1,) * model.head.n_parameters)
-    frozen_P = np.zeros(len(names), dtype=bool)
-    for entry in freeze:
+    found_P = np.zeros(len(names), dtype=bool)
+    for entry in entries:
         if isinstance(entry, int):
             met = [layer == entry for layer in layers]
             known = f"layers 0 to {max(layers, default=-1)}"
@@ -32,8 +42,6 @@ def frozen_parameters(model: Model, freeze: Sequence[int | str] | None) -> NDArr
             met = [name == prefix or name.startswith(prefix + ".") for name in names]
             known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
         if not any(met):
-            raise InputError(f"train.freeze: {entry!r} meets no parameter; this circuit has {known}")
-        frozen_P |= np.array(met)
-    if frozen_P.all():
-        raise InputError(f"train.freeze: {list(freeze)} leaves none of {len(names)} parameters to train")
-    return frozen_P
+            raise InputError(f"{key}: {entry!r} meets no parameter; this circuit has {known}")
+        found_P |= np.array(met)
+    return found_P

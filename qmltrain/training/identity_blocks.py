@@ -41,28 +41,43 @@ def identity_blocks(
     InputError, with what is in the way, for an odd number of layers, an encoding between the two layers of a pair, a
     pair that is not the identity with all its angles 0, and a pair in which nothing can be drawn.
     """
-    n_layers = len(circuit.layer_starts) - first_layer
-    if n_layers < 2 or n_layers % 2:
-        raise _refused(f"an even number of layers is needed, found {n_layers}; change ansatz.layers")
-    uses = [0] * circuit.n_parameters
-    for gate in circuit.gates:
-        for angle in gate.angles:
-            for index in {angle.weight, angle.bias} - {None}:
-                uses[index] += 1  # type: ignore[index]
-    theta_P = np.zeros(circuit.n_parameters)
-    known: dict[tuple[object, ...], tuple[_Pair, ...]] = {}
-    for layer in range(first_layer, first_layer + n_layers, 2):
-        gates, middle = _block(circuit, layer)
-        signature = (middle, *((gate.name, gate.qubits, gate.pauli, _kind(gate, uses)) for gate in gates))
-        if signature not in known:
-            known[signature] = _find_pairs(gates, middle, circuit.n_qubits, uses, layer)
-        for pair in known[signature]:
-            value = generator.uniform(-scale, scale)
-            for position, turn in ((pair.first, value), (pair.second, pair.sign * value)):
-                angle = gates[position].angles[0]
-                assert angle.weight is not None
-                theta_P[angle.weight] = turn / angle.scale
-    return theta_P
+    return IdentityBlocks(circuit, first_layer).draw(generator, scale)
+
+
+class IdentityBlocks:
+    """As `identity_blocks`, of which many are drawn."""
+
+    def __init__(self, circuit: Circuit, first_layer: int = 0) -> None:
+        n_layers = len(circuit.layer_starts) - first_layer
+        if n_layers < 2 or n_layers % 2:
+            raise _refused(f"an even number of layers is needed, found {n_layers}; change ansatz.layers")
+        uses = [0] * circuit.n_parameters
+        for gate in circuit.gates:
+            for angle in gate.angles:
+                for index in {angle.weight, angle.bias} - {None}:
+                    uses[index] += 1  # type: ignore[index]
+        known: dict[tuple[object, ...], tuple[_Pair, ...]] = {}
+        places: list[
+            tuple[tuple[int, int], tuple[float, float]]
+        ] = []  # of both: parameter, what the angle is divided by
+        for layer in range(first_layer, first_layer + n_layers, 2):
+            gates, middle = _block(circuit, layer)
+            signature = (middle, *((gate.name, gate.qubits, gate.pauli, _kind(gate, uses)) for gate in gates))
+            if signature not in known:
+                known[signature] = _find_pairs(gates, middle, circuit.n_qubits, uses, layer)
+            for pair in known[signature]:
+                first, second = (gates[position].angles[0] for position in (pair.first, pair.second))
+                assert first.weight is not None and second.weight is not None
+                places.append(((first.weight, second.weight), (first.scale, pair.sign * second.scale)))
+        self._n_parameters = circuit.n_parameters
+        self._parameters = np.array([parameters for parameters, _ in places]).T
+        self._scales = np.array([scales for _, scales in places]).T
+
+    def draw(self, generator: np.random.Generator, scale: float = math.pi) -> NDArray[np.float64]:
+        """(P,)."""
+        theta_P = np.zeros(self._n_parameters)
+        theta_P[self._parameters] = generator.uniform(-scale, scale, size=self._parameters.shape[1]) / self._scales
+        return theta_P
 
 
 def _block(circuit: Circuit, layer: int) -> tuple[list[Gate], int]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.errors import InputError, UnusedOptionError
-from qmltrain.training.identity_blocks import identity_blocks
+from qmltrain.training.identity_blocks import IdentityBlocks
 
 ParameterKind = Literal["angle", "feature_weight", "feature_bias"]
 Initializer = Callable[..., NDArray[np.float64]]
@@ -78,28 +78,43 @@ def initial_parameters(
     started. "identity" makes pairs of layers that cancel (`identity_blocks`). Raises InputError for an unknown name,
     for a scale or shape that it does not take or is not positive, and where no identity is possible.
     """
-    if name not in INITIALIZERS and name != IDENTITY:
-        raise InputError(
-            f"train.initial: {name!r} is not known; choose one of {', '.join(INITIALIZERS)}, {IDENTITY}, from_run"
-        )
-    options: dict[str, Any] = {}
-    takes = ("scale",) if name == IDENTITY else tuple(INITIALIZERS[name].__kwdefaults__ or {})
-    for option, value in (("scale", scale), ("shape", shape)):
-        if value is None:
-            continue
-        if option not in takes:
-            raise UnusedOptionError(f"train.initial_{option}", f"not used by {name}; leave it null")
-        numbers = [value] if isinstance(value, int | float) else list(value)
-        if not all(math.isfinite(number) and number > 0.0 for number in numbers):
-            raise InputError(f"train.initial_{option}: {value} is not possible; choose a number greater than 0")
-        options[option] = value
-    if shape is not None and len(shape) != 2:
-        raise InputError(f"train.initial_shape: [alpha, beta] is needed, found {list(shape)}")
-    kinds = np.array(parameter_kinds(circuit), dtype=object)
-    parameters_P = np.zeros(circuit.n_parameters)
-    parameters_P[kinds == "feature_weight"] = 1.0
-    drawn = kinds == "angle"
-    if name == IDENTITY:
-        return parameters_P + identity_blocks(circuit, generator, **options)
-    parameters_P[drawn] = INITIALIZERS[name](generator, int(np.count_nonzero(drawn)), **options)
-    return parameters_P
+    return InitialParameters(circuit, name, scale, shape).draw(generator)
+
+
+class InitialParameters:
+    """As `initial_parameters`, of which many are drawn."""
+
+    def __init__(
+        self, circuit: Circuit, name: str, scale: float | None = None, shape: Sequence[float] | None = None
+    ) -> None:
+        if name not in INITIALIZERS and name != IDENTITY:
+            raise InputError(
+                f"train.initial: {name!r} is not known; choose one of {', '.join(INITIALIZERS)}, {IDENTITY}, from_run"
+            )
+        options: dict[str, Any] = {}
+        takes = ("scale",) if name == IDENTITY else tuple(INITIALIZERS[name].__kwdefaults__ or {})
+        for option, value in (("scale", scale), ("shape", shape)):
+            if value is None:
+                continue
+            if option not in takes:
+                raise UnusedOptionError(f"train.initial_{option}", f"not used by {name}; leave it null")
+            numbers = [value] if isinstance(value, int | float) else list(value)
+            if not all(math.isfinite(number) and number > 0.0 for number in numbers):
+                raise InputError(f"train.initial_{option}: {value} is not possible; choose a number greater than 0")
+            options[option] = value
+        if shape is not None and len(shape) != 2:
+            raise InputError(f"train.initial_shape: [alpha, beta] is needed, found {list(shape)}")
+        kinds = np.array(parameter_kinds(circuit), dtype=object)
+        self._name, self._options = name, options
+        self._fixed_P = np.zeros(circuit.n_parameters)
+        self._fixed_P[kinds == "feature_weight"] = 1.0
+        self._drawn = np.flatnonzero(kinds == "angle")
+        self._blocks = IdentityBlocks(circuit) if name == IDENTITY else None
+
+    def draw(self, generator: np.random.Generator) -> NDArray[np.float64]:
+        """(P,)."""
+        if self._blocks is not None:
+            return self._fixed_P + self._blocks.draw(generator, **self._options)
+        parameters_P = self._fixed_P.copy()
+        parameters_P[self._drawn] = INITIALIZERS[self._name](generator, len(self._drawn), **self._options)
+        return parameters_P

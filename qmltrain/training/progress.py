@@ -14,7 +14,9 @@ ProgressMode = Literal["auto", "bar", "lines", "none"]
 
 
 class Progress(Protocol):
-    def step(self, step: int, values: Mapping[str, float]) -> None: ...
+    """`share`: of the work since the start, where steps do not cost alike; `place`: what the step is about."""
+
+    def step(self, step: int, values: Mapping[str, float], share: float | None = None, place: str = "") -> None: ...
 
     def message(self, text: str) -> None: ...
 
@@ -24,7 +26,7 @@ class Progress(Protocol):
 class Silent:
     """`run.progress=none`."""
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def step(self, step: int, values: Mapping[str, float], share: float | None = None, place: str = "") -> None:
         pass
 
     def message(self, text: str) -> None:
@@ -37,23 +39,26 @@ class Silent:
 class Lines:
     """One line every `seconds`, and after the first span of steps and the last; made for logs of batch jobs."""
 
-    def __init__(self, total: int, start: int, seconds: float, stream: TextIO | None = None) -> None:
-        self.total, self.start, self.seconds = total, start, seconds
+    def __init__(
+        self, total: int, start: int, seconds: float, stream: TextIO | None = None, unit: str = "step"
+    ) -> None:
+        self.total, self.start, self.seconds, self.unit = total, start, seconds, unit
         self.stream = stream or sys.stderr
         self.begun = time.monotonic()
         self.last = float("-inf")
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def step(self, step: int, values: Mapping[str, float], share: float | None = None, place: str = "") -> None:
         now = time.monotonic()
         if now - self.last < self.seconds and step != self.total:
             return
         self.last = now
         rate = (step - self.start) / max(1e-9, now - self.begun)
         width = len(str(self.total))
-        parts = [f"step {step:>{width}}/{self.total}"]
+        parts = [f"{self.unit} {step:>{width}}/{self.total}", *([place] if place else [])]
         parts += [f"{name} {figure(value)}" for name, value in values.items()]
-        parts.append(f"{rate:.0f} step/s" if rate >= 100 else f"{rate:.3g} step/s")
-        parts.append(f"left {duration((self.total - step) / max(rate, 1e-9))}")
+        parts.append(f"{rate:.0f} {self.unit}/s" if rate >= 100 else f"{rate:.3g} {self.unit}/s")
+        left = (self.total - step) / max(rate, 1e-9) if share is None else _left(now - self.begun, share)
+        parts.append(f"left {duration(left)}")
         self.message("  ".join(parts))
 
     def message(self, text: str) -> None:
@@ -66,13 +71,19 @@ class Lines:
 class Bar:
     """A tqdm bar."""
 
-    def __init__(self, total: int, start: int) -> None:
+    def __init__(self, total: int, start: int, unit: str = "step") -> None:
         from tqdm import tqdm
 
-        self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, file=sys.stderr)
+        self.bar = tqdm(total=total, initial=start, unit=unit, dynamic_ncols=True, file=sys.stderr)
+        self.begun = time.monotonic()
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
-        self.bar.set_postfix({name: figure(value) for name, value in values.items()}, refresh=False)
+    def step(self, step: int, values: Mapping[str, float], share: float | None = None, place: str = "") -> None:
+        shown = {name: figure(value) for name, value in values.items()}
+        if share is not None:  # tqdm would take all steps as alike
+            self.bar.bar_format = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+            self.bar.set_description(place, refresh=False)
+            shown["left"] = duration(_left(time.monotonic() - self.begun, share))
+        self.bar.set_postfix(shown, refresh=False)
         self.bar.update(step - self.bar.n)
 
     def message(self, text: str) -> None:
@@ -82,13 +93,18 @@ class Bar:
         self.bar.close()
 
 
-def make_progress(mode: ProgressMode, total: int, start: int, seconds: float) -> Progress:
+def make_progress(mode: ProgressMode, total: int, start: int, seconds: float, unit: str = "step") -> Progress:
     """`auto` is a bar where stderr is a terminal, else lines."""
     if mode == "auto":
         mode = "bar" if sys.stderr is not None and sys.stderr.isatty() else "lines"
     if mode == "bar":
-        return Bar(total, start)
-    return Lines(total, start, seconds) if mode == "lines" else Silent()
+        return Bar(total, start, unit)
+    return Lines(total, start, seconds, unit=unit) if mode == "lines" else Silent()
+
+
+def _left(elapsed: float, share: float) -> float:
+    """Seconds that the rest takes where `share` of the work took `elapsed`."""
+    return elapsed * (1 - share) / max(share, 1e-9)
 
 
 def figure(value: float) -> str:
