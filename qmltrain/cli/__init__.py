@@ -16,6 +16,7 @@ from qmltrain.cli.arguments import Arguments, parse_arguments
 from qmltrain.cli.call import flag_options, path_arguments
 from qmltrain.cli.composing import compose_config, composed_yaml
 from qmltrain.cli.experiment_options import without_unused
+from qmltrain.cli.grids import compose_grid, first_point
 from qmltrain.cli.help import help_text, verb_help
 from qmltrain.cli.streams import prepare_streams
 from qmltrain.cli.sweeping import run_sweep
@@ -76,9 +77,13 @@ def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str]) ->
     words, directory = arguments.words, arguments.config_directory
     context = CommandContext(command_line, words, arguments.verbose)
     if arguments.show:
+        words = first_point(words, directory) if verb.grid else words
         sys.stdout.write(composed_yaml(words, arguments.show, directory))
         return EXIT_DONE
     options = flag_options(verb, arguments.flags)
+    if verb.grid:
+        grid = compose_grid(words, directory)
+        return dispatch.verb_function(verb.name)(grid, context, **options) or EXIT_DONE
     config = None if arguments.multirun else compose_config(words, directory, validated=False)
     if config is None:  # a sweep, by -m or because the config asks for one
         return run_sweep(verb, options, context, directory)

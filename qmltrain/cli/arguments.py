@@ -105,6 +105,8 @@ def _check(verb: Verb, arguments: Arguments) -> None:
         if name not in flags_of(verb):
             owners = [other.name for other in known_verbs().values() if name in flags_of(other)]
             raise InputError(f"--{name}: not used by {verb.name}, but by {', '.join(owners)}")
+    if verb.grid and arguments.multirun:
+        raise InputError(f"-m: not used by {verb.name}, which takes several values of a key without it")
     if verb.takes is Takes.CONFIG:
         _check_config_words(arguments)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,13 +95,20 @@ def _schema(schema: type[Config]) -> Any:
     return OmegaConf.structured(schema)
 
 
+def _product(*factors: float) -> float:
+    """``${times:10,${circuit.n_qubits}}``: a value that is in proportion to another."""
+    return math.prod(factors)
+
+
 @contextmanager
 def hydra_session() -> Iterator[None]:
     """Hydra with our configs and schema, and without its argument parser, log files and working directories."""
     from hydra import initialize_config_dir
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
 
+    OmegaConf.register_new_resolver("times", _product, replace=True)
     ConfigStore.instance().store(name=SCHEMA_NAME, node=_schema(Config))
     outer = GlobalHydra.instance().hydra  # of a sweep whose point composes something
     GlobalHydra.instance().clear()

@@ -188,6 +188,8 @@ def _several_values(name: str, value: str, kind: str | None) -> str:
 def _check_entry(group: str, value: str, parsed: Any) -> None:
     """Raise InputError where `value` cannot be the name of an entry, or of several experiments."""
     if parsed.is_sweep_override():
+        if parsed.value_type.name == "GLOB_CHOICE_SWEEP":
+            return  # of the entries that there are
         found = list(parsed.sweep_iterator()) if parsed.is_choice_sweep() else [0]
     else:
         found = parsed.value()

@@ -3,6 +3,7 @@
 `qmltrain.verbs.<name>.run` does the work and is imported when the verb runs:
 
     takes a config     run(config, context, **options)
+    takes a grid       run(grid, context, **options)
     takes runs, a folder, nothing     run(*paths, context, **options)
 
 `context` is a `CommandContext`; `options` are the flags and overrides that were given, converted.
@@ -71,6 +72,7 @@ class Verb:
     overrides: tuple[Override, ...] = ()
     trains: bool = False  # listens to scheduler signals from the first moment; a sweep notes where its runs lie
     output_key: str | None = None  # the option that names the file it writes, <verb>.h5 by default; a sweep numbers it
+    grid: bool = False  # takes several values of a key without -m, all points at once
     default: bool = False  # what a command means that names no verb
     flag_of: tuple[str, Flag] | None = None  # another spelling: a flag of that verb, with the run as its value
 

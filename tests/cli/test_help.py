@@ -53,7 +53,8 @@ def test_every_example_is_of_its_verb_and_composes(name, example):
     assert command == "qmltrain" and arguments.verb.name == name
     overrides = [word for word in arguments.words if "=" in word]
     if overrides:
-        words = [word.split(",")[0] for word in overrides] if arguments.multirun else overrides
+        several = arguments.multirun or arguments.verb.grid
+        words = [word.split(",")[0] for word in overrides] if several else overrides
         assert compose_config(words, arguments.config_directory) is not None
 
 

@@ -93,12 +93,12 @@ DECLARED = """
 from qmltrain.cli.verb import Flag, Takes, Verb, whole_number
 
 VERB = Verb(
-    name="scan",
+    name="probe",
     takes=Takes.CONFIG,
     meaning="the loss along a line",
     order=45,
     flags=(Flag("points", "points on the line", "N", whole_number), Flag("dry-run", "only say what would be done")),
-    examples=("qmltrain scan experiment=iris --points 5",),
+    examples=("qmltrain probe experiment=iris --points 5",),
 )
 """
 WORK = """
@@ -108,28 +108,28 @@ def run(config, context, *, points=11, dry_run=False):
 
 
 @pytest.fixture
-def with_scan(folders) -> None:
+def with_probe(folders) -> None:
     for folder, text in zip(folders, (DECLARED, WORK), strict=True):
-        (folder / "scan.py").write_text(text)
+        (folder / "probe.py").write_text(text)
     importlib.invalidate_caches()
 
 
-def test_a_verb_is_added_by_two_files(qmltrain: Callable, with_scan):
+def test_a_verb_is_added_by_two_files(qmltrain: Callable, with_probe):
     names = list(known_verbs())
-    assert names.index("scan") < names.index("evaluate")  # by its `order`
+    assert names.index("probe") < names.index("evaluate")  # by its `order`
     text = qmltrain("--help").out
-    assert "\n  scan                   the loss along a line\n" in text
-    assert "\n  --points N             scan: points on the line\n" in text
-    assert "\n  --dry-run              only say" in qmltrain("scan", "--help").out
-    ended = qmltrain("scan", "circuit.n_qubits=3", "--points", "5")
+    assert "\n  probe                  the loss along a line\n" in text
+    assert "\n  --points N             probe: points on the line\n" in text
+    assert "\n  --dry-run              only say" in qmltrain("probe", "--help").out
+    ended = qmltrain("probe", "circuit.n_qubits=3", "--points", "5")
     assert (ended.code, ended.out) == (0, "3 ['circuit.n_qubits=3'] 5 False\n")
-    assert qmltrain("scan", "--dry-run").out == "8 [] 11 True\n"
-    refused = qmltrain("scan", "--points", "many")
+    assert qmltrain("probe", "--dry-run").out == "8 [] 11 True\n"
+    refused = qmltrain("probe", "--points", "many")
     assert refused.code == 2 and refused.err == "qmltrain: error: --points: found 'many'; allowed: whole numbers\n"
-    assert "--points: not used by plan, but by scan" in qmltrain("plan", "--points", "5").err
+    assert "--points: not used by plan, but by probe" in qmltrain("plan", "--points", "5").err
 
 
-def test_its_flags_hold_for_every_point_of_a_sweep(qmltrain: Callable, with_scan):
-    ended = qmltrain("scan", "-m", "circuit.n_qubits=2,3", "--points", "5")
+def test_its_flags_hold_for_every_point_of_a_sweep(qmltrain: Callable, with_probe):
+    ended = qmltrain("probe", "-m", "circuit.n_qubits=2,3", "--points", "5")
     assert ended.code == 0, ended.err
     assert ended.out == "2 ['circuit.n_qubits=2'] 5 False\n3 ['circuit.n_qubits=3'] 5 False\n"
