@@ -24,7 +24,7 @@ HOMES = {
     "hydra": ("cli", "config"),
     "omegaconf": ("cli", "config"),
     "yaml": ("cli", "config", "runs"),
-    "h5py": ("runs", "data", "verbs/info"),  # info: its version
+    "h5py": ("runs", "scans", "data", "verbs/info"),  # info: its version
     "cupy": ("engines/cuda",),
     "cupyx": ("engines/cuda",),
     "qmltrain.engines._cpu": ("engines/cpu",),

@@ -26,12 +26,14 @@ WINGS: dict[str, tuple[str, ...]] = {
     "circuit.interchange.python_export": ("verbs.export",),
     "fusion.reductions": ("engines.cones",),
     "plots": ("verbs.plot",),
+    "studies": ("scans", "verbs.scan"),
+    "scans": ("verbs.scan",),
     **{f"verbs.{verb}": () for verb in VERBS},
 }
 SMALL = ["dataset=none", "encoding=none", "circuit.n_qubits=2", "observable=ising", "loss=expectation", "head=raw"]
 WORDS = {  # of a verb that is not there
     **{verb: ["runs/any"] for verb in VERBS},
-    **dict.fromkeys(("train", "gradient", "plan", "circuit"), SMALL),
+    **dict.fromkeys(("train", "gradient", "plan", "circuit", "scan"), SMALL),
     "compare": ["runs/any", "runs/other"],
     "info": [],
 }
