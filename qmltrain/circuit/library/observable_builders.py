@@ -62,6 +62,17 @@ def projector(n_qubits: int, *, states: Sequence[int | str], qubits: Sequence[in
     return from_sums([(f"P(|{outcome:0{len(chosen)}b}>)", basis_state_sum(chosen, outcome)) for outcome in outcomes])
 
 
+def local_projector(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
+    """The mean over `qubits` (default: all) of the probability of reading 0 there, ``1/2 + sum_q Z_q / (2 n)``.
+
+    With loss=fidelity it is the local cost, beside `projector` on state 0 as the global one, of Cerezo, Sone, Volkoff,
+    Cincio, Coles, Nature Communications 12, 1791 (2021), arXiv:2001.00550.
+    """
+    chosen = _qubits(n_qubits, qubits)
+    each = [(0.5 / len(chosen), pauli_string({qubit: "Z"})) for qubit in chosen]
+    return from_sums([("local_projector", [(0.5, pauli_string({})), *each])])
+
+
 def parity(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
     """The product of Z on all of `qubits` (default: all): +1 where an even number of them is 1; one observable."""
     chosen = _qubits(n_qubits, qubits)
@@ -130,4 +141,5 @@ OBSERVABLES: dict[str, ObservableBuilder] = {
     "maxcut": maxcut,
     "target_state": target_state,
     "python": python,
+    "local_projector": local_projector,
 }

@@ -20,10 +20,15 @@ QUBIT = between(0, 999)  # as `circuit.n_qubits` allows
 @dataclass
 class ObservableConfig(ConfigGroup):
     name: str = option(
-        "z", "z | pauli | projector | parity | hamiltonian | ising | heisenberg | maxcut | target_state | python", TEXT
+        "z",
+        "z | pauli | projector | parity | hamiltonian | ising | heisenberg | maxcut | target_state | python | "
+        "local_projector",
+        TEXT,
     )
     qubits: list[int] | None = option(
-        None, "z, parity: measured qubits; projector: qubits that are read (null: all)", each(QUBIT, distinct=True)
+        None,
+        "z, parity, local_projector: measured qubits; projector: qubits that are read (null: all)",
+        each(QUBIT, distinct=True),
     )
     terms: list[str] | None = option(None, 'pauli: one string per observable, as "0.5*Z0 Z1 + X2"', each(TEXT))
     states: list[Any] | None = option(

@@ -63,6 +63,7 @@ EXAMPLES = {
     "pauli": {"terms": ["Z0", "0.5*X0 Y1 - Z1"]},
     "projector": {"states": ["00", "10"]},
     "python": {"function": "user_observables_for_tests:parity"},
+    "local_projector": {},
 }
 
 
@@ -82,6 +83,15 @@ def test_z() -> None:
     )
     chosen = assemble_observables(3, "z", {"qubits": [2, 0]})
     assert chosen.names == ("Z2", "Z0") and chosen.strings[0] == PauliString(0, 4)
+
+
+@pytest.mark.parametrize("chosen", [None, [1], [2, 0]])
+def test_local_projector_is_the_mean_of_probabilities(chosen: list[int] | None) -> None:
+    observables = assemble_observables(3, "local_projector", {"qubits": chosen})
+    qubits = [0, 1, 2] if chosen is None else chosen
+    zeros = [np.mean([not index >> qubit & 1 for qubit in qubits]) for index in range(8)]
+    np.testing.assert_allclose(matrix(observables, 0, 3), np.diag(zeros), atol=1e-15)
+    assert observables.names == ("local_projector",)
 
 
 def test_pauli_measures_equal_strings_once() -> None:
