@@ -97,7 +97,7 @@ struct LaneRotation {
 enum DiagonalKind {
   kNone,           // no diagonal: a plain factor (`scale`)
   kScalar,         // one complex number per row: samples in the lanes, shared angles
-  kFactor,         // a small table of vectors times a number for each h: qubits in the lanes
+  kFactor,         // a small table of vectors times a number or a vector for each h: qubits in the lanes
   kVector,         // one vector of complex numbers per row
   kSigns,          // real states: a sign for each lane of each row
   kDiagonalKinds,  // how many there are
@@ -110,7 +110,8 @@ struct DiagonalCall {
   const Offset *low, *high;
   std::uint32_t n_low, n_high;
   const Real* table;                // kScalar: re, im of each row; kFactor: vectors [variant][l]; kVector: rows
-  const Real* high_phase;           // kFactor: re, im of each h
+  const Real* high_phase;           // kFactor: re, im of each h, numbers or with high_vectors vectors
+  bool high_vectors;
   const std::uint8_t* variant;      // kFactor: which of the small tables goes with each h
   Real scale;                       // kNone, kSigns: the factor
   // kSigns: lane i of row (h, l) is negative where bit i ^ sign_lane of signs[sign_index ^ (h * n_low + l)] is 1

@@ -24,7 +24,8 @@ DiagonalCall<Real> Execution<Real>::share_of(DiagonalCall<Real> call, const Diag
   if (stage.diagonal.kind == kScalar) call.table += std::size_t(2) * stage.n_low * first;
   if (stage.diagonal.kind == kVector) call.table += 2 * lanes * stage.n_low * first;
   if (stage.diagonal.kind == kSigns) call.sign_index ^= stage.n_low * first;
-  if (stage.diagonal.kind == kFactor) call.high_phase += 2 * first, call.variant += first;
+  if (stage.diagonal.kind == kFactor) 
+    call.high_phase += 2 * first * (call.high_vectors ? lanes : 1), call.variant += first;
   for (int q = 0; q < call.n_lane; q++)
     if (parity_of(first & call.lane[q].high_parity)) call.lane[q].low_signs = ~call.lane[q].low_signs;
   return call;

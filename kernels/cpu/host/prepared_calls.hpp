@@ -172,7 +172,7 @@ PreparedCall<Real> PreparedShape<Real>::diagonal_call(int index, bool back, bool
   if (kind == kSigns) c.signs = s.signs.data() + stage.diagonal.table;
   if (one_tile && kind == kFactor) {
     c.high_phase = tables_.template as<Real>() + stage.diagonal.high_table;
-    c.variant = stage.diagonal.variant.data();
+    c.variant = stage.diagonal.variant.data(), c.high_vectors = stage.diagonal.high_vectors;
   }
   for (int q = 0; q < c.n_lane; q++) {
     const LaneRotationShape& l = stage.lanes[std::size_t(q)];

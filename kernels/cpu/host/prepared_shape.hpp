@@ -245,6 +245,7 @@ template <class Real> class PreparedShape {
   // prepared_tables.hpp
   void prepare_tables();
   void fill_table(int index, Worker& worker);
+  void add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const;
 };
 
 }  // namespace qmltrain

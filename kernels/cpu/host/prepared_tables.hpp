@@ -32,8 +32,7 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
   for (std::size_t j = 0; j < d.terms.size(); j++) {
     const PhaseTerm& t = d.terms[j];
     const IntegerAngle<Real> x = parity_of(tile & t.tile_parity) ? IntegerAngle<Real>(0) - angle[j] : angle[j];
-    for (std::size_t lane = std::size_t(t.lane_parity); lane < W; lane += std::size_t(1) << b)
-      a[t.row_parity * W + lane] += x;
+    add_to_lanes(a + t.row_parity * W, t, x);
   }
   for (const SampleTerm& t : d.sample_terms) {
     const bool minus = parity_of(tile & t.where.tile_parity);
@@ -55,6 +54,13 @@ template <class Real> void PreparedShape<Real>::prepare_tables() {
   };
   if (shape.table_size > 1u << 15) context_.team.do_jobs(int(todo.size()), one);
   else for (int i = 0; i < int(todo.size()); i++) one(i, 0);
+}
+
+// To a vector of angles by mask, whose lanes hold coefficients in the first 2^lane_bits of each sample.
+template <class Real>
+void PreparedShape<Real>::add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const {
+  for (std::size_t lane = std::size_t(t.lane_parity); lane < context_.lanes; lane += std::size_t(1) << shape.lane_bits)
+    a[lane] += angle;
 }
 
 template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& worker) {
@@ -84,13 +90,19 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
     return;
   }
   if (!d.variant.empty()) {
-    const std::size_t n = std::max<std::size_t>(stage.n_high, W);
+    const int low_bits = __builtin_ctz(stage.n_low), high_bits = __builtin_ctz(stage.n_high);
+    const std::size_t n = d.high_vectors ? W * stage.n_high : std::max<std::size_t>(stage.n_high, W);
     worker.angles.reserve(n * sizeof(Real));
     IntegerAngle<Real>* a = worker.angles.template as<IntegerAngle<Real>>();
     std::memset(a, 0, n * sizeof(Real));
-    for (int j : d.high) a[d.terms[std::size_t(j)].row_parity >> __builtin_ctz(stage.n_low)] += angle[j];
-    Real* high_table = tables_.template as<Real>() + d.high_table;
-    context_.kernels.scalar_table(a, __builtin_ctz(stage.n_high), Real(scale[std::size_t(index)]), high_table);
+    Real *high_table = tables_.template as<Real>() + d.high_table, factor = Real(scale[std::size_t(index)]);
+    for (int j : d.high) {
+      const PhaseTerm& t = d.terms[std::size_t(j)];
+      if (d.high_vectors) add_to_lanes(a + W * (t.row_parity >> low_bits), t, angle[j]);
+      else a[t.row_parity >> low_bits] += angle[j];
+    }
+    if (d.high_vectors) context_.kernels.vector_table(a, high_bits, s.lane_bits, factor, high_table);
+    else context_.kernels.scalar_table(a, high_bits, factor, high_table);
   }
   const std::size_t variants = std::size_t(1) << d.crossing.size(), size = W * stage.n_low;
   worker.angles.reserve(size * sizeof(Real));
@@ -98,8 +110,7 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
   for (std::size_t variant = 0; variant < variants; variant++) {
     std::memset(a, 0, size * sizeof(Real));
     auto add = [&](const PhaseTerm& t, IntegerAngle<Real> x) {
-      for (std::size_t lane = std::size_t(t.lane_parity); lane < W; lane += std::size_t(1) << s.lane_bits)
-        a[(t.row_parity & (stage.n_low - 1)) * W + lane] += x;
+      add_to_lanes(a + (t.row_parity & (stage.n_low - 1)) * W, t, x);
     };
     for (int j : d.low) add(d.terms[std::size_t(j)], angle[j]);
     for (std::size_t k = 0; k < d.crossing.size(); k++) {

@@ -97,6 +97,7 @@ class Shape {
   void set_rows(const TileGeometry& g, DiagonalStage& stage);
   std::uint32_t row_parity_of(const TileGeometry& g, const DiagonalStage& stage, Mask mask) const;
   void choose_table(const TileGeometry& g, DiagonalStage& stage);
+  void split_terms(DiagonalStage& stage, bool high_vectors);
   std::vector<int> make_groups(const TileGeometry& g, std::vector<int> members, int most);
   int make_group(const TileGeometry& g, const std::vector<int>& members);
   std::vector<int> measured_groups(const TileGeometry& g, const std::vector<int>& members);

@@ -106,6 +106,7 @@ struct DiagonalShape {
   std::vector<SampleTerm> sample_terms;
   // kFactor, indices into terms: whose parity depends on the low index (or the lanes) only, on the high one only, on
   // both. A `crossing` term has another sign for some h: there is one small table for each combination of their signs.
+  // high_vectors: phases of the high indices are vectors, and the lanes go with either.
   std::vector<int> low, high, crossing;
   std::size_t table = 0;                  // where its table starts among all of them (if it has one)
   // kVector: every sample term is of one coordinate or none, so that phases are products, times a number a row of the
@@ -114,6 +115,7 @@ struct DiagonalShape {
   bool whole_table = false;               // kVector: the table of all tiles is made once per step
   // kFactor where the tile is the state: where the phases of the high indices start, and for each h which small table
   std::size_t high_table = 0;
+  bool high_vectors = false;
   std::vector<std::uint8_t> variant;
   // kSigns: terms; the angle at address 0, where the sign is plus; what a bit of a row's address is of the number of the
   // row, of the tile. With whole_table the words of all tiles start at Shape::signs[table].

@@ -99,6 +99,20 @@ std::uint32_t Shape::row_parity_of(const TileGeometry& g, const DiagonalStage& s
   return parity;
 }
 
+// Terms of a kFactor diagonal by what their parity depends on. high_vectors: the lanes do not count as low.
+void Shape::split_terms(DiagonalStage& stage, bool high_vectors) {
+  DiagonalShape& d = stage.diagonal;
+  const std::uint32_t low_mask = stage.n_low - 1;
+  d.low.clear(), d.high.clear(), d.crossing.clear();
+  d.high_vectors = high_vectors;
+  for (std::size_t i = 0; i < d.terms.size(); i++) {
+    const PhaseTerm& t = d.terms[i];
+    const bool in_low = (t.row_parity & low_mask) || (t.lane_parity && !high_vectors);
+    const bool in_high = (t.row_parity & ~low_mask) || t.tile_parity;
+    (in_low && in_high ? d.crossing : in_high ? d.high : d.low).push_back(int(i));
+  }
+}
+
 // How the phases of a diagonal are given, and where their table lies.
 void Shape::choose_table(const TileGeometry& g, DiagonalStage& stage) {
   if (real_) return choose_signs(g, stage);
@@ -118,21 +132,17 @@ void Shape::choose_table(const TileGeometry& g, DiagonalStage& stage) {
     d.table = table_size;
     table_size += 2 * std::max(all_rows, lanes);
   } else {
-    const std::uint32_t low_mask = stage.n_low - 1;
     const int low_bits = __builtin_ctz(stage.n_low);
-    for (std::size_t i = 0; i < d.terms.size(); i++) {
-      const PhaseTerm& t = d.terms[i];
-      const bool in_low = (t.row_parity & low_mask) || t.lane_parity;
-      const bool in_high = (t.row_parity & ~low_mask) || t.tile_parity;
-      (in_low && in_high ? d.crossing : in_high ? d.high : d.low).push_back(int(i));
-    }
+    split_terms(stage, false);
+    // CX makes masks of lanes and rows: too many would cross
+    if (d.crossing.size() > kMostCrossing && g.number_bits == 0) split_terms(stage, true);
     if (d.crossing.size() <= kMostCrossing) {
       d.kind = kFactor;
       d.table = table_size;
       table_size += (2 * lanes * stage.n_low) << d.crossing.size();
       if (g.number_bits == 0) {
         d.high_table = table_size;
-        table_size += 2 * std::max<std::size_t>(stage.n_high, lanes);
+        table_size += 2 * (d.high_vectors ? lanes * stage.n_high : std::max<std::size_t>(stage.n_high, lanes));
         d.variant.assign(stage.n_high, 0);
         for (std::size_t i = 0; i < d.crossing.size(); i++) {
           const std::uint32_t high_parity = d.terms[std::size_t(d.crossing[i])].row_parity >> low_bits;

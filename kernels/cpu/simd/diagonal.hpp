@@ -38,8 +38,13 @@ template <class Real, int Kind> INLINE PhaseReader<Real> phases(const DiagonalCa
   if constexpr (Kind == kVector) r.table = call.table + 2 * W * n * h;
   if constexpr (Kind == kFactor) {
     r.table = call.table + 2 * W * n * call.variant[h];
-    r.high_re = splat(call.high_phase[2 * h]);
-    r.high_im = splat(call.high_phase[2 * h + 1]);
+    if (call.high_vectors) {
+      r.high_re = load_vector(call.high_phase + 2 * W * h);
+      r.high_im = load_vector(call.high_phase + 2 * W * h + W);
+    } else {
+      r.high_re = splat(call.high_phase[2 * h]);
+      r.high_im = splat(call.high_phase[2 * h + 1]);
+    }
   }
   return r;
 }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qmltrain.circuit.angle import feature, parameter
 from qmltrain.circuit.circuit import Circuit, Gate
+from qmltrain.circuit.library.assemble import assemble
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
@@ -248,6 +249,21 @@ def test_long_states_of_layered_circuits(entangler, lanes):
             CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision="complex64", engine_options=options
         )
         assert_close(found, expected, "complex64", factor=2)
+
+
+@pytest.mark.parametrize("name", available_sets())
+@pytest.mark.parametrize("share_row_bits", [None, 5])
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_phases_of_masks_that_cx_made_of_rows_and_lanes(monkeypatch, name, share_row_bits, lanes):
+    """More masks cross lanes and high rows than there may be small tables: the lanes go with the high rows."""
+    monkeypatch.setenv(VARIABLE, name)
+    circuit = assemble(12, 12, "angle", {}, "strongly_entangling", {"layers": 2})
+    theta, x = random_inputs(circuit, 2)
+    strings = some_strings(12)
+    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    for gradient in MODES:
+        engine = CpuEngine(lane_bits=lanes, share_row_bits=share_row_bits)
+        assert_close(run(engine, circuit, strings, theta, x, gradient=gradient), expected, "complex128")
 
 
 @pytest.mark.parametrize("encoded", [False, True])
