@@ -46,7 +46,9 @@ from qmltrain.training.gradients import LARGEST_CHUNK, StepAbandoned
 __all__ = ["Column", "Draws", "Ensemble", "Plane", "Study", "columns_of"]
 
 PORTION_BYTES = 48 << 20  # of the arrays of a portion's samples, beside the engine's states
-MOST_ROWS_TOGETHER = 16  # with more, a draw is a batch of its own
+# From so many rows on, and so many rows times angles, a draw is a batch of its own, whose rows share its angles: twice
+# as fast as together at 10 qubits and 40 layers, while with fewer the 0.1 ms that a batch takes at least are longer.
+ROWS_ALONE, ANGLES_ALONE = 32, 2_000
 
 Seeds = NDArray[np.int64] | None
 Arrays = tuple[NDArray[Any], ...]
@@ -66,7 +68,8 @@ class Ensemble:
         self._names = {column.name for column in self.columns}
         self._many, self._one = ManyAtOnce(study), OneByOne(study)
         self._norms = LayerNorms(study.model)
-        self._together = study.n_rows <= MOST_ROWS_TOGETHER
+        self._n_angles = sum(len(gate.angles) for gate in study.model.circuit.gates)
+        self._together = study.n_rows < ROWS_ALONE or study.n_rows * self._n_angles < ANGLES_ALONE
         self._samples = self._portion_samples()
         self.draws_at_once = max(1, self._samples // study.n_rows) if study.plane is None else 1
         self.memory_bytes = self._forecast()
@@ -188,8 +191,7 @@ class Ensemble:
         if study.engine.name == "interpreter":
             return BLOCK  # NumPy's sums over large arrays depend on their size
         turned = 3 if study.circuit_of is not None else 1  # slots of a rotation whose axis is data
-        angles = turned * sum(len(gate.angles) for gate in circuit.gates)
-        numbers = 6 * angles + 4 * study.model.n_parameters + 4 * len(study.model.observables.strings)
+        numbers = 6 * turned * self._n_angles + 4 * study.model.n_parameters + 4 * len(study.model.observables.strings)
         if circuit.amplitude_encoded:
             numbers += 2 << circuit.n_qubits
         if FIDELITY in self._names:

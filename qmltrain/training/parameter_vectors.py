@@ -221,7 +221,9 @@ class ParameterVectors:
         return found
 
     def _factors(self, x_bF: FloatArray) -> FloatArray:
-        """(b, A) scale * f(x) of every angle; f is 1 where it has no feature."""
+        """(b, A) scale * f(x) of every angle; f is 1 where it has no feature, and (1, A) where none has one."""
+        if not self.circuit.n_features:
+            return self._columns.scale[None]
         factors_bA = np.tile(self._columns.scale, (len(x_bF), 1))
         for column, angle in enumerate(self.angles):
             if angle.feature is not None:
@@ -230,9 +232,12 @@ class ParameterVectors:
 
     def _values(self, theta_bP: FloatArray, factors_bA: FloatArray) -> FloatArray:
         """(b, A) values of the angles."""
-        values_bA = factors_bA.copy()
-        for columns, parameters in self._weights.layers:
-            values_bA[:, columns] *= theta_bP[:, parameters]
+        if self._weights.same:
+            values_bA = factors_bA * theta_bP
+        else:
+            values_bA = np.tile(factors_bA, (len(theta_bP) // len(factors_bA), 1))
+            for columns, parameters in self._weights.layers:
+                values_bA[:, columns] *= theta_bP[:, parameters]
         for columns, parameters in self._biases.layers:
             values_bA[:, columns] += theta_bP[:, parameters]
         values_bA += self._columns.offset
@@ -240,9 +245,12 @@ class ParameterVectors:
 
     def _chain_rule(self, gradient_bA: FloatArray, factors_bA: FloatArray) -> FloatArray:
         """Gradients of the angles (b, A) -> of the parameters (b, P)."""
-        gradient_bP = np.zeros((len(gradient_bA), self.circuit.n_parameters))
-        for columns, parameters in self._weights.layers:
-            gradient_bP[:, parameters] += gradient_bA[:, columns] * factors_bA[:, columns]
+        if self._weights.same:
+            gradient_bP = gradient_bA * factors_bA
+        else:
+            gradient_bP = np.zeros((len(gradient_bA), self.circuit.n_parameters))
+            for columns, parameters in self._weights.layers:
+                gradient_bP[:, parameters] += gradient_bA[:, columns] * factors_bA[:, columns]
         for columns, parameters in self._biases.layers:
             gradient_bP[:, parameters] += gradient_bA[:, columns]
         return gradient_bP
@@ -341,6 +349,8 @@ class _Variant:
             gradient_bS[:, self._last] = 0.0
             gradient_bS[:, self._first] *= about_z
             gradient_bS[:, self._y] *= ~about_z
+        if self._links.same:
+            return gradient_bS
         gradient_bA = np.zeros((len(gradient_bS), self._n_angles))
         for columns, angles in self._links.layers:
             gradient_bA[:, angles] += gradient_bS[:, columns]
@@ -349,9 +359,11 @@ class _Variant:
 
 class _Links:
     """Which column belongs to which target: `layers` of (columns, targets), the targets of a layer all different, so
-    that what is added up by target has one order. Targets beyond `n_targets` are left out."""
+    that what is added up by target has one order. Targets beyond `n_targets` are left out. `same`: column k is target
+    k, and there are no others."""
 
     def __init__(self, targets: IntArray, n_targets: int) -> None:
+        self.same = np.array_equal(targets, np.arange(n_targets))
         count = [0] * n_targets
         layers: list[list[int]] = []
         for column, target in enumerate(targets.tolist()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,13 @@ from tests.studies.small_studies import a_model, a_study, engines, evaluate, of_
 from tests.training.small_models import MODELS, make
 
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
+
+
+@pytest.fixture(autouse=True)
+def small_studies_take_both_ways(monkeypatch):
+    """A draw of 17 rows or more is a batch of its own."""
+    monkeypatch.setattr(ensembles, "ROWS_ALONE", 17)
+    monkeypatch.setattr(ensembles, "ANGLES_ALONE", 0)
 
 
 def agrees(study, draws: Draws, atol: float = 1e-8) -> None:
@@ -179,7 +187,7 @@ def test_together_and_one_by_one_agree(monkeypatch):
     study = a_study(make("regression"), 5)
     draws = some_draws(study, 4)
     together = evaluate(study, draws)
-    monkeypatch.setattr(ensembles, "MOST_ROWS_TOGETHER", 4)
+    monkeypatch.setattr(ensembles, "ROWS_ALONE", 5)
     for name, values in evaluate(study, draws).items():
         np.testing.assert_allclose(values, together[name], atol=1e-12)
 
@@ -190,6 +198,20 @@ def test_an_engine_of_another_kind_agrees():
     expected = evaluate(study, draws)
     for name, values in evaluate(replace(study, engine=ReferenceEngine()), draws).items():
         np.testing.assert_allclose(values, expected[name], atol=1e-12)
+
+
+@needs_cpu
+def test_gradients_of_all_draws_are_never_held(monkeypatch):
+    monkeypatch.setattr(ensembles, "PORTION_BYTES", 1 << 20)
+    circuit = assemble(3, 0, "none", {}, "hea", {"layers": 20})
+    study = a_study(a_model(circuit), quantities=("gradient", "gradient_norms"), chosen=(0,))
+    ensemble, draws = Ensemble(study), some_draws(study, 8000)
+    tracemalloc.start()
+    ensemble.evaluate(draws)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    kept = sum(8 * len(draws) * (column.shape[0]) for column in ensemble.columns)
+    assert peak - kept < 3 << 20 < 8 * draws.theta_DP.size
 
 
 # what is refused, and when it stops

@@ -54,7 +54,9 @@ DIRECTIONS = [("random",), ("gradient",), (FIXED,), ("random", "gradient"), (FIX
 @pytest.mark.parametrize(
     "directions", DIRECTIONS, ids=lambda d: "-".join(x if isinstance(x, str) else "own" for x in d)
 )
-def test_losses_at_the_points(directions, rows):
+def test_losses_at_the_points(monkeypatch, directions, rows):
+    monkeypatch.setattr(ensembles, "ROWS_ALONE", 17)
+    monkeypatch.setattr(ensembles, "ANGLES_ALONE", 0)
     study = on_a_plane(Plane(directions, 1.5, 4), rows)
     draws = some_draws(study, 2)
     values = evaluate(study, draws)["value"]
