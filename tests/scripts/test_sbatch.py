@@ -12,6 +12,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TRAIN, SWEEP = SCRIPTS / "train.sbatch", SCRIPTS / "sweep_array.sbatch"
+SCAN = SCRIPTS / "scan_array.sbatch"
 
 # srun runs its command and passes its exit code on; each fake writes its arguments, one per line.
 FAKES = {
@@ -79,8 +80,9 @@ def sweep_file(tmp_path: Path) -> Path:
     return path
 
 
-def array(task: int) -> dict[str, str]:
-    return {"SLURM_ARRAY_JOB_ID": "90", "SLURM_ARRAY_TASK_ID": str(task)}
+def array(task: int, tasks: int = 3) -> dict[str, str]:
+    bounds = {"SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": str(tasks)}
+    return {"SLURM_ARRAY_JOB_ID": "90", "SLURM_ARRAY_TASK_ID": str(task), **bounds}
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, 2, 75, 130, 137])
@@ -126,7 +128,7 @@ def test_a_sweep_file_of_windows(cluster: FakeCluster, tmp_path: Path) -> None:
     assert cluster.run(SWEEP, str(path), **array(3)).returncode == 2
 
 
-@pytest.mark.parametrize("script", [TRAIN, SWEEP])
+@pytest.mark.parametrize("script", [TRAIN, SWEEP, SCAN])
 @pytest.mark.parametrize("name", ["TERM", "USR1", "HUP"])
 def test_a_signal_to_the_whole_job_leaves_time_for_the_snapshot(
     cluster: FakeCluster, sweep_file: Path, script: Path, name: str
@@ -136,10 +138,10 @@ def test_a_signal_to_the_whole_job_leaves_time_for_the_snapshot(
         f'#!/bin/bash\ntrap "" {name}\nkill -{name} "$(ps -o ppid= -p "$PPID")"\nsleep 0.2\n'
         'touch "$RECORD/snapshot"\nexit 75\n'
     )
-    words = [str(sweep_file)] if script == SWEEP else []
+    words = {SWEEP: [str(sweep_file)], SCAN: ["scan.draws=3"]}.get(script, [])
     done = cluster.run(script, *words, **array(1))
     assert done.returncode == 75 and (cluster.directory / "snapshot").exists(), done.stderr
-    assert cluster.calls("scontrol") == ["requeue", "90_1" if script == SWEEP else "100"]
+    assert cluster.calls("scontrol") == ["requeue", "100" if script == TRAIN else "90_1"]
 
 
 @pytest.mark.parametrize("task", [0, 5, 17])
@@ -173,7 +175,37 @@ def test_the_example_sweep_is_one(cluster: FakeCluster) -> None:
     assert cluster.run(SWEEP, str(example), **array(7)).returncode == 2
 
 
-@pytest.mark.parametrize("script", [TRAIN, SWEEP])
+@pytest.mark.parametrize("exit_code", [0, 2, 75])
+def test_each_task_of_a_scan_takes_its_shard(cluster: FakeCluster, exit_code: int) -> None:
+    words = ["circuit.n_qubits=2,4", "observable.terms=['Z0 Z1']"]
+    done = cluster.run(SCAN, *words, exit_code=exit_code, SLURM_CPUS_PER_TASK="6", **array(2))
+    assert done.returncode == exit_code, done.stderr
+    assert cluster.calls("qmltrain") == ["scan", *words, "scan.shard=2/3"]
+    assert (cluster.calls("srun") or [])[:2] == ["--kill-on-bad-exit=1", "qmltrain"]
+    assert cluster.calls("scontrol") == (["requeue", "90_2"] if exit_code == 75 else None)
+    assert {"OMP_NUM_THREADS=6", "SRUN_CPUS_PER_TASK=6"} <= set(cluster.calls("environment") or ())
+
+
+def test_some_tasks_of_a_scan_are_submitted_again(cluster: FakeCluster) -> None:
+    again = {**array(5, 5), "SLURM_ARRAY_TASK_MIN": "5"}
+    done = cluster.run(SCAN, "scan.draws=3", **again)
+    assert done.returncode == 2 and "set SCAN_SHARDS=K" in done.stderr and cluster.calls("srun") is None
+    assert cluster.run(SCAN, "scan.draws=3", SCAN_SHARDS="8", **again).returncode == 0
+    assert cluster.calls("qmltrain") == ["scan", "scan.draws=3", "scan.shard=5/8"]
+
+
+def test_mistakes_of_a_scan_are_refused(cluster: FakeCluster) -> None:
+    for arguments, environment, message in [
+        ((), array(1), "no config"),
+        (("scan.draws=3",), {}, "not a job array"),
+        (("scan.draws=3",), array(4), "task 4 is none of 3 shards; submit with --array=1-3"),
+    ]:
+        done = cluster.run(SCAN, *arguments, **environment)
+        assert done.returncode == 2 and message in done.stderr, (done.returncode, done.stderr)
+        assert cluster.calls("srun") is None
+
+
+@pytest.mark.parametrize("script", [TRAIN, SWEEP, SCAN])
 def test_what_slurm_is_asked_for(script: Path) -> None:
     options = " ".join(re.findall(r"^#SBATCH (.*)$", script.read_text(), re.MULTILINE)).split()
     assert {"--signal=USR1@120", "--requeue", "--open-mode=append"} <= set(options)
