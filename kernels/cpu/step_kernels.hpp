@@ -22,6 +22,8 @@ struct SparseRows {
   const double* value;
 };
 
+enum ActivationKind { kIdentity, kTanh, kRelu, kSigmoid, kActivationKinds };
+
 enum LossKind {
   kCrossEntropy,        // log sum_c exp(o_c) - o_target
   kBinaryCrossEntropy,  // log(1 + exp(z)) - target z
@@ -69,12 +71,15 @@ struct StepKernels {
   void (*spread)(const SparseRows& rows, int count, const double* out, double* in);
   // scaled head: out = factor in, for n quantities
   void (*scale)(std::size_t n, double factor, int count, const double* in, double* out);
-  // linear head: out_c = bias_c + sum_k weight_ck in_k; back: in_k = sum_c weight_ck out_c
+  // dense layer: out_c = bias_c + sum_k weight_ck in_k (bias nullptr: 0); back: in_k = sum_c weight_ck out_c
   void (*linear)(int n_in, int n_out, const double* weight, const double* bias, int count, const double* in,
                  double* out);
   void (*linear_back)(int n_in, int n_out, const double* weight, int count, const double* out, double* in);
-  // sums_ck += sum over lanes of out_c in_k, sums_(n_out n_in + c) += sum over lanes of out_c
+  // sums_ck += sum over lanes of out_c in_k
   void (*linear_sums)(int n_in, int n_out, int count, const double* out, const double* in, double* sums);
+  // of n quantities: out = f(in), which may be the same array; back: cotangents *= f', from the values out = f(in)
+  void (*activate[kActivationKinds])(std::size_t n, int count, const double* in, double* out);
+  void (*activate_back[kActivationKinds])(std::size_t n, int count, const double* out, double* cotangents);
   // sum over quantities and lanes of a b
   double (*product_sum)(std::size_t n, int count, const double* a, const double* b);
   // sums[i] += sum over lanes of quantity i

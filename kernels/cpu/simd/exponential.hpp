@@ -1,4 +1,4 @@
-// exp and log of vectors of float64, for losses.
+// exp and log of vectors of float64, for losses and activations.
 //
 // The error is below two units in the last place in the ranges given; the same instructions whatever the lane.
 #pragma once
@@ -14,17 +14,35 @@ template <std::size_t N> INLINE VD polynomial(VD x, const double (&coefficient)[
   return p;
 }
 
-// e^x for x <= 0: x = k log 2 + r, |r| <= log(2) / 2, e^r by its Taylor series to r^13 / 13!. Below -700 it is e^-700.
-INLINE VD exponential(VD x) {
+// x <= 0 as k log 2 + r, |r| <= log(2) / 2; below -700 it is -700. power: 2^k.
+struct Reduced { VD r, power; };
+INLINE Reduced reduced(VD x) {
   x = pick(x < -700.0, splat(-700.0), x);
   const VD round = splat(6755399441055744.0);  // 1.5 * 2^52: adding it rounds to an integer, in the low bits
   const VD shifted = x * 1.4426950408889634074 + round, k = shifted - round;
   // log 2 in two parts, the first with few enough bits for k times it to be exact
   const VD r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+  return {r, (VD)(((VL)shifted << 52) + (std::int64_t(1023) << 52))};
+}
+
+// e^x for x <= 0: 2^k e^r, with the Taylor series to r^13 / 13!. Below -700 it is e^-700.
+INLINE VD exponential(VD x) {
+  const Reduced parts = reduced(x);
   constexpr double inverse_factorials[] = {
       1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
       1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       0.5,          1.0,         1.0};
-  return polynomial(r, inverse_factorials) * (VD)(((VL)shifted << 52) + (std::int64_t(1023) << 52));
+  return polynomial(parts.r, inverse_factorials) * parts.power;
+}
+
+// e^x - 1 for x <= 0, to full relative precision: 2^k (e^r - 1) + (2^k - 1), e^r - 1 by its series to r^14 / 14!. The
+// last term is 0 where k is, and nothing cancels elsewhere.
+INLINE VD exponential_minus_1(VD x) {
+  const Reduced parts = reduced(x);
+  constexpr double inverse_factorials[] = {1.0 / 87178291200, 1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800,
+                                           1.0 / 3628800,     1.0 / 362880,     1.0 / 40320,     1.0 / 5040,
+                                           1.0 / 720,         1.0 / 120,        1.0 / 24,        1.0 / 6,
+                                           0.5,               1.0};
+  return polynomial(parts.r, inverse_factorials) * parts.r * parts.power + (parts.power - 1.0);
 }
 
 // log x for normal x >= 1: x = 2^e m, sqrt(1/2) <= m < sqrt(2), log m = 2 artanh(s), s = (m - 1) / (m + 1).

@@ -57,7 +57,7 @@ void scale(std::size_t n, double factor, int count, const double* in, double* ou
 void linear(int n_in, int n_out, const double* weight, const double* bias, int count, const double* in, double* out) {
   for (int v = 0; v < vectors(count); v++)
     for (int c = 0; c < n_out; c++) {
-      VD sum = splat(bias[c]);
+      VD sum = splat(bias ? bias[c] : 0.0);
       for (int k = 0; k < n_in; k++) sum += lanes_of(in, std::size_t(k), v) * weight[c * n_in + k];
       lanes_of(out, std::size_t(c), v) = sum;
     }
@@ -102,11 +102,6 @@ void linear_sums(int n_in, int n_out, int count, const double* out, const double
     VD sum{};
     for (int v = 0; v < n; v++) sum += lanes_of(out, std::size_t(c), v) * lanes_of(in, std::size_t(k), v);
     if (++k == n_in) k = 0, c++;
-    return sum;
-  });
-  add_lane_sums(std::size_t(n_out), sums + std::size_t(n_out) * n_in, [&](std::size_t i) {
-    VD sum{};
-    for (int v = 0; v < n; v++) sum += lanes_of(out, i, v);
     return sum;
   });
 }

@@ -3,6 +3,7 @@
 // whose code depends on what is compiled with it.
 #include "shared_blocks.hpp"
 #include "shared_matrix.hpp"
+#include "step_activations.hpp"
 #include "step_losses.hpp"
 #include "step_update.hpp"
 
@@ -14,6 +15,10 @@ constexpr qmltrain::StepKernels make_step_kernels() {
   k.combine = combine, k.spread = spread;
   k.scale = scale;
   k.linear = linear, k.linear_back = linear_back, k.linear_sums = linear_sums;
+  k.activate[qmltrain::kIdentity] = identity, k.activate_back[qmltrain::kIdentity] = identity_back;
+  k.activate[qmltrain::kTanh] = hyperbolic_tangent, k.activate_back[qmltrain::kTanh] = hyperbolic_tangent_back;
+  k.activate[qmltrain::kRelu] = rectifier, k.activate_back[qmltrain::kRelu] = rectifier_back;
+  k.activate[qmltrain::kSigmoid] = sigmoid, k.activate_back[qmltrain::kSigmoid] = sigmoid_back;
   k.product_sum = product_sum, k.lane_sums = lane_sums;
   k.loss[qmltrain::kCrossEntropy] = cross_entropy;
   k.loss[qmltrain::kBinaryCrossEntropy] = binary_cross_entropy;

@@ -70,6 +70,7 @@ class Linear final : public Head {
   void add_sums(const StepKernels& kernels, int count, const double* expectations, const double* cotangents,
                 double* sums) const override {
     kernels.linear_sums(K, C, count, cotangents, expectations, sums);
+    kernels.lane_sums(std::size_t(C), count, cotangents, sums + std::size_t(C) * std::size_t(K));
   }
 };
 
