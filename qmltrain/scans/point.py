@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.library.ansatze_random import two_design_axes
 from qmltrain.circuit.library.assemble import assemble
 from qmltrain.config.identity import flatten
 from qmltrain.config.schema import GROUPS, Config
@@ -29,7 +31,7 @@ from qmltrain.scans.identity import digest, drawn_from, settings
 from qmltrain.studies.ensemble import Ensemble
 from qmltrain.studies.study import FIDELITY, GRADIENT, GRADIENT_NORMS, LOSS, Plane, Study
 from qmltrain.training.freezing import named_parameters
-from qmltrain.training.initialization import InitialParameters
+from qmltrain.training.initialization import IDENTITY, InitialParameters
 from qmltrain.training.model import Model
 from qmltrain.units import bytes_of_gib
 from qmltrain.wording import listed
@@ -103,6 +105,7 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
         features_RF=_rows(config, problem)[0],
         targets_R=_rows(config, problem)[1],
         circuit_of=circuit_of,
+        axes_of=_axes_of(config, model) if circuit_of is not None else None,
         plane=plane,
         precision=config.engine.precision,  # type: ignore[arg-type]
         gradient=GradientOptions(config.gradient.mode, config.gradient.checkpoint_interval),  # type: ignore[arg-type]
@@ -155,6 +158,11 @@ def _check(config: Config) -> None:
     for option in ("initial_run", "initial_rest"):
         if getattr(config.train, option) is not None and config.scan.run is None:
             raise UnusedOptionError(f"train.{option}", f"not used by {config.train.initial}; leave it null")
+    if config.train.initial == IDENTITY and config.ansatz.name in RANDOM_ANSAETZE and config.ansatz.seed is None:
+        raise InputError(
+            f"train.initial: identity is made for one circuit, and each draw of {config.ansatz.name} has its own; "
+            "choose another, or set ansatz.seed"
+        )
     if config.engine.reductions:
         raise InputError("engine.reductions: not used by scan; leave it null")
 
@@ -180,6 +188,12 @@ def _circuit_of(config: Config, problem: Problem) -> Callable[[int], Circuit] | 
         return assemble(n_qubits, n_features, encoding.name, of_encoding, ansatz.name, {**of_ansatz, "seed": seed})
 
     return circuit_of
+
+
+def _axes_of(config: Config, model: Model) -> Callable[[int], NDArray[np.int64]] | None:
+    """Circuits that differ in the axes of rotations alone need not be built."""
+    ansatz = config.ansatz
+    return two_design_axes(model.circuit, ansatz.layers) if ansatz.name == "pauli_two_design" else None
 
 
 def _chosen(model: Model, gradients: Any) -> tuple[int, ...]:

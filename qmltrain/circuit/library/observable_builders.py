@@ -38,13 +38,13 @@ def pauli(n_qubits: int, *, terms: Sequence[str]) -> Observables:
     return from_sums(sums)
 
 
-def projector(n_qubits: int, *, states: Sequence[int | str], qubits: Sequence[int] | None = None) -> Observables:
+def projector(n_qubits: int, *, states: Sequence[int | str] = (0,), qubits: Sequence[int] | None = None) -> Observables:
     """The probability of each outcome in `states` when `qubits` (default: all) are read; named "P(|011>)".
 
-    An outcome is a bit string, its leftmost bit the highest of the qubits, or a whole number whose bit j is the j-th
-    of the qubits, which must be listed upwards. The projector is expanded as the product of (1 +- Z)/2 into 2^k
-    strings for k qubits; refused beyond 16 qubits. Also refused: outcomes out of range, of another length, or listed
-    twice.
+    By default of the outcome 0 alone, with loss=fidelity a global cost (`local_projector`). An outcome is a bit
+    string, its leftmost bit the highest of the qubits, or a whole number whose bit j is the j-th of the qubits,
+    which must be listed upwards. The projector is expanded as the product of (1 +- Z)/2 into 2^k strings for k
+    qubits; refused beyond 16 qubits. Also refused: outcomes out of range, of another length, or listed twice.
     """
     chosen = _qubits(n_qubits, qubits)
     if chosen != sorted(chosen):

@@ -32,7 +32,9 @@ class ObservableConfig(ConfigGroup):
     )
     terms: list[str] | None = option(None, 'pauli: one string per observable, as "0.5*Z0 Z1 + X2"', each(TEXT))
     states: list[Any] | None = option(
-        None, "projector: outcomes, integers or bit strings (leftmost bit: highest qubit)", each(OUTCOME, distinct=True)
+        None,
+        "projector: outcomes, integers or bit strings (leftmost bit: highest qubit; null: [0])",
+        each(OUTCOME, distinct=True),
     )
     graph: str | None = option(
         None,

@@ -85,6 +85,10 @@ def test_z() -> None:
     assert chosen.names == ("Z2", "Z0") and chosen.strings[0] == PauliString(0, 4)
 
 
+def test_a_projector_is_on_0_by_default() -> None:
+    assert assemble_observables(3, "projector", {}) == assemble_observables(3, "projector", {"states": [0]})
+
+
 @pytest.mark.parametrize("chosen", [None, [1], [2, 0]])
 def test_local_projector_is_the_mean_of_probabilities(chosen: list[int] | None) -> None:
     observables = assemble_observables(3, "local_projector", {"qubits": chosen})
@@ -114,7 +118,6 @@ def test_pauli_measures_equal_strings_once() -> None:
         ("pauli", {"terms": ["Z0", 3]}, r"^observable\.terms\[1\]: a text"),
         ("pauli", {"terms": ["Z0", "Z3"]}, r"^observable\.terms\[1\]: position 1 of \"Z3\": qubit 3 is not in 0\.\.2"),
         ("pauli", {}, r"^observable\.terms: needed by pauli"),
-        ("projector", {}, r"^observable\.states: needed by projector"),
         ("projector", {"states": []}, r"^observable\.states: a list"),
         ("projector", {"states": "000"}, r"^observable\.states: a list"),
         ("projector", {"states": ["00"]}, r"^observable\.states\[0\]: '00' is not a string of 3 bits"),
