@@ -14,13 +14,13 @@ class FeatureDomain:
 
     All values must be finite; features under an arccos (the `chebyshev` encoding) in [-1, 1]; with
     `encoding_name` "basis" all features 0 or 1. The number of features must be the circuit's. (Rules on whole rows of
-    amplitude encoding are in `qmltrain.circuit.amplitude`.)
+    amplitude encoding are in `qmltrain.circuit.amplitude`.) `under_arccos` and `bits` say which of these there are.
     """
 
     def __init__(self, circuit: Circuit, encoding_name: str = "") -> None:
         self.n_features = circuit.n_features
         self.bits = encoding_name == "basis"
-        self._under_arccos = sorted(
+        self.under_arccos = sorted(
             {
                 angle.feature.indices[0]
                 for angle in circuit.slots.per_sample
@@ -31,7 +31,7 @@ class FeatureDomain:
     @property
     def restricted(self) -> bool:
         """Whether there are finite values that a feature cannot take."""
-        return self.bits or bool(self._under_arccos)
+        return self.bits or bool(self.under_arccos)
 
     def check(self, x_BF: ArrayLike, rows_B: NDArray[np.int64] | None = None) -> None:
         """Raise InputError, naming sample and feature, where the circuit is not defined at a value of `x_BF` (B, F).
@@ -46,9 +46,9 @@ class FeatureDomain:
             )
         rows_B = np.arange(len(features_BF)) if rows_B is None else rows_B
         _refuse(~np.isfinite(features_BF), features_BF, rows_B, "is not finite; clean the data")
-        if self._under_arccos:
+        if self.under_arccos:
             outside_BF = np.zeros(features_BF.shape, dtype=bool)
-            outside_BF[:, self._under_arccos] = np.abs(features_BF[:, self._under_arccos]) > 1.0
+            outside_BF[:, self.under_arccos] = np.abs(features_BF[:, self.under_arccos]) > 1.0
             _refuse(
                 outside_BF,
                 features_BF,

@@ -18,6 +18,7 @@ from qmltrain.config.groups.encoding import EncodingConfig
 from qmltrain.config.groups.engine import EngineConfig
 from qmltrain.config.groups.gradient import GradientConfig
 from qmltrain.config.groups.head import HeadConfig
+from qmltrain.config.groups.input import InputConfig
 from qmltrain.config.groups.loss import LossConfig
 from qmltrain.config.groups.observable import ObservableConfig
 from qmltrain.config.groups.optimizer import OptimizerConfig
@@ -34,6 +35,7 @@ class Config:
     """A whole config, resolved. `validate` it before use."""
 
     circuit: CircuitConfig = field(default_factory=CircuitConfig)
+    input: InputConfig = field(default_factory=InputConfig)
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
     ansatz: AnsatzConfig = field(default_factory=AnsatzConfig)
     observable: ObservableConfig = field(default_factory=ObservableConfig)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from qmltrain.circuit.circuit import Circuit
+from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.config.schema import Config
@@ -23,6 +25,7 @@ from qmltrain.registry import call_builder, options_with_defaults
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, chunk_size
 from qmltrain.training.heads import HEADS, check_head, observable_range
+from qmltrain.training.input_layers import INPUTS, InputLayers
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.native_recipe import why_not_native
@@ -38,14 +41,31 @@ def group_options(node: Any, *leave_out: str) -> dict[str, Any]:
 
 
 def build_model(config: Config, n_features: int, n_classes: int | None, weights_C: np.ndarray | None = None) -> Model:
-    """Circuit, observables, head and loss, with weights of the classes where given.
+    """Input layers, circuit, observables, head and loss, with weights of the classes where given.
 
     Raises InputError for what does not go together.
     """
     encoding, ansatz, observable = config.encoding, config.ansatz, config.observable
-    circuit = assemble(
-        config.circuit.n_qubits, n_features, encoding.name, group_options(encoding), ansatz.name, group_options(ansatz)
+    n_qubits = config.circuit.n_qubits
+    layers = call_builder(
+        INPUTS,
+        "input",
+        config.input.name,
+        group_options(config.input),
+        n_features,
+        1 << n_qubits if encoding.name == "amplitude" else n_qubits,
     )
+    n_encoded = n_features if layers is None else layers.n_outputs
+    if layers is not None and not n_features:
+        raise InputError(f"input.name: {config.input.name} takes features, and dataset=none has none; set input=none")
+    try:
+        circuit = assemble(
+            n_qubits, n_encoded, encoding.name, group_options(encoding), ansatz.name, group_options(ansatz)
+        )
+    except InputError as error:
+        if layers is None:
+            raise
+        raise InputError(f"{error} (the features are the outputs of the input layer: input.outputs)") from None
     observables = assemble_observables(config.circuit.n_qubits, observable.name, group_options(observable))
     head, loss = config.head.name, config.loss.name
     if loss in LOSSES and config.dataset.name == "none" and getattr(LOSSES[loss], "supervised", True):
@@ -65,11 +85,27 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
     if circuit.amplitude_encoded and encoding.name == "amplitude":
         given = group_options(encoding)
         amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", given))
+    if layers is not None:
+        check_input(layers, circuit, encoding.name, amplitude)
     built = HEADS[head](observables.n_observables, n_outputs)
     judge = call_builder(LOSSES, "loss", loss, group_options(config.loss, "class_weights"), n_classes)
     if weights_C is not None:
         judge = ClassWeighted(judge, weights_C)
-    return Model(circuit, observables, built, judge, amplitude, encoding.name)
+    return Model(circuit, observables, built, judge, amplitude, encoding.name, layers)
+
+
+def check_input(layers: InputLayers, circuit: Circuit, encoding: str, amplitude: AmplitudeOptions) -> None:
+    """Raise InputError where features that `layers` give need not be such as the encoding takes."""
+    domain = FeatureDomain(circuit, encoding)
+    if domain.bits:
+        raise InputError(f"encoding.name: {encoding} takes 0 and 1, an input layer gives other numbers; set input=none")
+    if domain.under_arccos and layers.largest_output > 1.0:
+        raise InputError(
+            f"input.activation: {layers.activation} times input.scale={layers.scale:g} leaves [-1, 1], which "
+            f"encoding.name={encoding} takes; choose tanh or sigmoid, and a scale of at most 1"
+        )
+    if circuit.amplitude_encoded and not amplitude.normalize:
+        raise InputError("encoding.normalize: false needs rows of norm 1, an input layer gives others; set it to null")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.models.problem import Problem
+from qmltrain.training.model import Model
 from qmltrain.wording import listed, plural, shown
 
 FEATURES = "features"  # of the group `data` in a run file: names of the columns of a raw sample
@@ -30,6 +31,12 @@ def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
         for index in angle.feature.indices
     }
     return np.array(sorted(used), dtype=np.int64)
+
+
+def features_read(model: Model) -> NDArray[np.int64]:
+    """The features of a sample, after preprocessing, that have an effect: all that an input layer takes, else those of
+    the circuit."""
+    return circuit_reads(model.circuit) if model.input is None else np.arange(model.input.n_inputs)
 
 
 def encoded_names(problem: Problem) -> list[str]:
@@ -58,7 +65,7 @@ def data_arrays(problem: Problem) -> dict[str, Any]:
     info, parts = problem.source.info, problem.split
     arrays: dict[str, Any] = {
         "split_sizes": np.array([len(rows) for rows in (parts.train, parts.validation, parts.test)], dtype=np.int64),
-        "circuit_reads": circuit_reads(problem.model.circuit),
+        "circuit_reads": features_read(problem.model),
     }
     if info.feature_names:
         arrays[FEATURES] = list(info.feature_names)
@@ -92,10 +99,13 @@ def data_lines(problem: Problem) -> list[str]:
     whole = problem.config.train.batch_size > len(parts.train)
     rows.append(("split", f"{sizes} samples" + "; a step takes all that train" * whole))
     model = problem.model
-    n_read, n_features = len(circuit_reads(model.circuit)), preprocessor.n_features
+    n_read, n_features = len(features_read(model)), preprocessor.n_features
     reads = f"all {n_features}" if n_read == n_features else f"{n_read} of {n_features}"
     reads = "the one feature" if n_read == n_features == 1 else f"{reads} features"
-    rows.append(("circuit", f"{model.circuit.n_qubits} qubits, reads {reads}"))
+    through = (
+        "" if model.input is None else f" through an input layer of {plural(model.input.n_parameters, 'parameter')}"
+    )
+    rows.append(("circuit", f"{model.circuit.n_qubits} qubits, reads {reads}{through}"))
     return [f"{name:<11}{text}" for name, text in rows]
 
 

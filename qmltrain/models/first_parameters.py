@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,12 @@ def initial_theta(problem: Problem) -> FloatArray:
         if getattr(train, option) is not None:
             raise UnusedOptionError(f"train.{option}", f"not used by {train.initial}; only {FROM_RUN} takes it")
     circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
-    return np.concatenate([circuit_P, model.head.initial(generator)])
+    return np.concatenate([circuit_P, *(part.initial(generator) for part in _trained_around(model))])
+
+
+def _trained_around(model: Model) -> list[Any]:
+    """What has parameters beside the circuit, in the order of theta_P."""
+    return [model.head] + [model.input] * (model.input is not None)
 
 
 def warn_of_other_features(run: Path, names: tuple[str, ...]) -> None:
@@ -76,6 +82,11 @@ def grown_parameters(config: Config, model: Model, generator: np.random.Generato
         raise InputError(
             f"train.initial_run: the circuit of {directory} ({_shape(old)}) is not the beginning of this one "
             f"({_shape(model)}); only layers, or re-uploading blocks, may be added at its end"
+        )
+    if old.parameter_names[n_old + old.head.n_parameters :] != model.parameter_names[sum(model.sizes[:2]) :]:
+        raise InputError(
+            f"train.initial_run: the input layer of {directory} has other parameters than that of this config; choose "
+            "the same options of input"
         )
     if old.head.parameter_names != model.head.parameter_names:
         raise InputError(

@@ -239,7 +239,7 @@ class TrainedModel:
             return self.compiled.evaluator.outputs(self.theta_P, features_BF)
         rows = np.arange(len(features_BF)) if rows is None else rows
         expectations_BK = self._sampler.expectations(self.theta_P, features_BF, rows, shots, seed)
-        return self.model.head.forward(self.model.split(self.theta_P)[1], expectations_BK)
+        return self.model.head.forward(self.model.split(self.theta_P).head, expectations_BK)
 
     def judge(self, outputs_BC: FloatArray) -> tuple[NDArray[Any], FloatArray]:
         """Predictions and scores from the outputs of the head."""

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import circuit_reads, class_counts, doubts, encoded_names
+from qmltrain.models.data_facts import class_counts, doubts, encoded_names, features_read
 from qmltrain.models.problem import EVALUATION_ROWS, Problem
 from qmltrain.wording import listed
 
@@ -45,7 +45,7 @@ def _check_parameters(problem: Problem) -> None:
 def _check_features_are_read(problem: Problem) -> None:
     model, config = problem.model, problem.config
     names = encoded_names(problem)
-    unread = sorted(set(range(len(names))) - set(circuit_reads(model.circuit).tolist()))
+    unread = sorted(set(range(len(names))) - set(features_read(model).tolist()))
     if not unread:
         return
     features = f"feature{'s' * (len(unread) > 1)} {listed([names[k] for k in unread])}"

@@ -28,10 +28,12 @@ def named_parameters(model: Model, entries: Sequence[int | str], key: str) -> ND
     """(P,) true for the parameters that `entries`, the value of the option `key`, are about.
 
     An integer is a layer of the ansatz (counted over the whole circuit), a text the beginning of parameter names up to
-    a dot: "ansatz.1" is layer 1 and not layer 10, "encoding", "head". Raises InputError for what meets no parameter.
+    a dot: "ansatz.1" is layer 1 and not layer 10, "encoding", "head", "input.0". Raises InputError for what meets
+    no parameter.
     """
     names = model.parameter_names
-    layers = (*(model.circuit.parameter_layers or (-1,) * model.circuit.n_parameters), *(-1,) * model.head.n_parameters)
+    n_circuit = model.circuit.n_parameters
+    layers = (*(model.circuit.parameter_layers or (-1,) * n_circuit), *(-1,) * (model.n_parameters - n_circuit))
     found_P = np.zeros(len(names), dtype=bool)
     for entry in entries:
         if isinstance(entry, int):

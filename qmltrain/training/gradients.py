@@ -6,7 +6,7 @@ chunks nor threads change a bit.
 
 What happens to a chunk is one pure function of arrays (`Evaluator._gradient_of`): expectations, head, loss, the way
 back, sums of blocks. A `Step` runs it where the states are, on NumPy's arrays or a device's, and brings the results of
-all chunks back at once.
+all chunks back at once. Layers before the circuit work on the host, before a chunk and after its results have come.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from qmltrain.engines.protocol import (
     Tape,
 )
 from qmltrain.errors import MemoryLimitError, NonFiniteError
-from qmltrain.training.model import Model
+from qmltrain.training.model import Model, Parts
 from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
 from qmltrain.units import gib
 
@@ -56,7 +56,7 @@ class BatchGradient:
 
 @dataclass(frozen=True)
 class SampleGradients:
-    """Of each sample's own loss: with respect to all parameters (B, P) and to its features (B, F)."""
+    """Of each sample's own loss: with respect to all parameters (B, P) and to its features (B, I)."""
 
     parameters_BP: FloatArray
     features_BF: FloatArray
@@ -72,18 +72,50 @@ class _Sums:
     finite: list[FloatArray] = field(default_factory=list)
     drift: float = np.nan
     trees: list[TreeSum] = field(default_factory=list)
+    before: _BeforeCircuit | None = None
 
     def add(self, results: list[tuple[FloatArray, ...]]) -> None:
         """Results of `Evaluator._gradient_of`, a chunk each, in order."""
-        for sizes, (outputs_bC, losses_b, finite_b, drift_b, *sums) in zip(self.sizes, results, strict=True):
+        for sizes, (outputs_bC, losses_b, finite_b, drift_b, *rest) in zip(self.sizes, results, strict=True):
             self.outputs.append(outputs_bC)
             self.losses.append(losses_b)
             self.finite.append(finite_b)
             self.drift = float(np.fmax.reduce(drift_b, initial=self.drift))
+            sums = rest if self.before is None else self.before.sums(sizes, rest)
             self.trees = self.trees or [TreeSum() for _ in sums]
             for tree, sums_LR in zip(self.trees, sums, strict=True):
                 tree.add_nodes(sizes, sums_LR)
         self.sizes.clear()
+
+
+@dataclass
+class _BeforeCircuit:
+    """The way back through the layers before the circuit: what a chunk's samples were, in order, until results come."""
+
+    model: Model
+    parts: Parts
+    samples: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)  # x_bI, features_bF
+
+    def sums(self, sizes: tuple[int, ...], results: list[FloatArray]) -> list[FloatArray]:
+        """Sums of nodes, those of the input layers last; `results` begin with what `gradient_of` gives for these."""
+        layers = self.model.input
+        assert layers is not None
+        x_bI, features_bF = self.samples.pop(0)
+        n_own = 1 + self.model.circuit.amplitude_encoded
+        cotangent_bF = features_gradient(self.model, self.parts.circuit, features_bF, *results[:n_own])
+        blocks_GP = layers.block_gradients(self.parts.input, x_bI, cotangent_bF)
+        return [*results[n_own:], node_sums(blocks_GP, sizes)]
+
+
+def features_gradient(
+    model: Model, circuit_P: FloatArray, features_bF: FloatArray, per_sample_bS: FloatArray, bra_bN: Array | None = None
+) -> FloatArray:
+    """d loss / d what the circuit encodes, (b, F), from that of its angles and, of amplitudes, from the bra at the
+    start (its real part is enough)."""
+    gradient_bF = model.angles.input_gradient(per_sample_bS, circuit_P, features_bF)
+    if bra_bN is None:
+        return gradient_bF
+    return gradient_bF + model.input_state_gradient(bra_bN, features_bF)
 
 
 def chunk_size(forecast: Forecast, n_strings: int, samples: int = BLOCK) -> int:
@@ -133,39 +165,38 @@ class Evaluator:
                 raise StepAbandoned
             yield slice(first, min(first + self.chunk, n_samples))
 
-    def outputs(self, theta_P: FloatArray, x_BF: FloatArray, stop: Callable[[], bool] | None = None) -> FloatArray:
+    def outputs(self, theta_P: FloatArray, x_BI: FloatArray, stop: Callable[[], bool] | None = None) -> FloatArray:
         """Head outputs (B, C), no gradient."""
 
         def outputs_of(tape: Tape, head_P: Array) -> tuple[Array, ...]:
             return (self.model.head.forward(head_P, self.model.expectations(tape.expectations_BM)),)
 
-        return self._forward("outputs", outputs_of, theta_P, x_BF, stop)
+        return self._forward("outputs", outputs_of, theta_P, x_BI, stop)
 
-    def expectations(self, theta_P: FloatArray, x_BF: FloatArray) -> FloatArray:
+    def expectations(self, theta_P: FloatArray, x_BI: FloatArray) -> FloatArray:
         """Expectations of the observables (B, K)."""
 
         def expectations_of(tape: Tape, head_P: Array) -> tuple[Array, ...]:
             return (self.model.expectations(tape.expectations_BM),)
 
-        return self._forward("expectations", expectations_of, theta_P, x_BF, None)
+        return self._forward("expectations", expectations_of, theta_P, x_BI, None)
 
     def _forward(
         self,
         name: str,
         function: ChunkFunction,
         theta_P: FloatArray,
-        x_BF: FloatArray,
+        x_BI: FloatArray,
         stop: Callable[[], bool] | None,
     ) -> FloatArray:
         model = self.model
         function = self._kept(name, function)
-        circuit_P, head_P = model.split(theta_P)
-        step = self.program.begin_step(model.angles.shared(circuit_P))
-        for rows in self._chunks(len(x_BF), stop):
-            x_bF = x_BF[rows]
-            model.domain.check(x_bF)
-            per_sample_bS, initial_bN = model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF)
-            step.chunk(function, per_sample_bS, initial_bN, (head_P,), backward=False)
+        parts = model.split(theta_P)
+        step = self.program.begin_step(model.angles.shared(parts.circuit))
+        for rows in self._chunks(len(x_BI), stop):
+            x_bF = model.features(parts, x_BI[rows])
+            per_sample_bS, initial_bN = model.angles.per_sample(parts.circuit, x_bF), model.initial_state(x_bF)
+            step.chunk(function, per_sample_bS, initial_bN, (parts.head,), backward=False)
         return np.concatenate([found for (found,) in step.results()])
 
     def _kept(self, key: object, function: ChunkFunction) -> ChunkFunction:
@@ -179,9 +210,11 @@ class Evaluator:
 
         Takes the tape, head parameters, targets and, with trainable encodings, `AngleMap.encoding_factors`. Gives
         outputs (b, C), losses (b,), whether loss and cotangent are finite (b,), drift (b,), and sums of nodes (L, R):
-        raw sums, head, encoding.
+        raw sums, head, encoding. Before these, where there are layers before the circuit, the gradient of its angles
+        (b, S') and, of amplitudes, the real part of the bra at the start (b, N).
         """
         model = self.model
+        bra_wanted = model.input is not None and model.circuit.amplitude_encoded
 
         def gradient_of(tape: Tape, head_P: Array, targets_b: Array, *factors: Array) -> tuple[Array, ...]:
             expectations_bK = model.expectations(tape.expectations_BM)
@@ -189,21 +222,26 @@ class Evaluator:
             losses_b = model.loss.value(outputs_bC, targets_b)
             cotangent_bC = model.loss.cotangent(outputs_bC, targets_b) / batch
             cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
-            back = tape.backward(model.string_cotangent(cotangent_bK))
+            back = tape.backward(model.string_cotangent(cotangent_bK), initial=bra_wanted)
             sums = [back.block_sums_GR]
             if model.head.n_parameters:
                 sums.append(model.head.block_gradients(head_P, expectations_bK, cotangent_bC))
             if factors:
                 sums.append(block_sums(model.angles.encoding_terms(back.per_sample_BS, factors[0])))
             finite_b = _finite(losses_b, cotangent_bC)
-            return (outputs_bC, losses_b, finite_b, back.drift_B, *(node_sums(blocks, sizes) for blocks in sums))
+            before = [] if model.input is None else [back.per_sample_BS]
+            if bra_wanted:
+                xp = array_namespace(losses_b)
+                before.append(xp.asarray(xp.real(back.initial_BN), dtype=losses_b.dtype))
+            nodes = (node_sums(blocks, sizes) for blocks in sums)
+            return (outputs_bC, losses_b, finite_b, back.drift_B, *before, *nodes)
 
         return gradient_of
 
     def gradient(
         self,
         theta_P: FloatArray,
-        x_BF: FloatArray,
+        x_BI: FloatArray,
         targets_B: np.ndarray,
         stop: Callable[[], bool] | None = None,
     ) -> BatchGradient:
@@ -211,22 +249,23 @@ class Evaluator:
 
         ValueError for a batch of which not even the first block fits into a chunk: a block is summed in one piece.
         """
-        model, batch = self.model, len(x_BF)
+        model, batch = self.model, len(x_BI)
         if self.chunk < min(batch, BLOCK):
             raise ValueError(f"batch of {batch} samples: chunks of {self.chunk} do not hold a block")
-        circuit_P, head_P = model.split(theta_P)
-        step = self.program.begin_step(model.angles.shared(circuit_P))
+        parts = model.split(theta_P)
+        step = self.program.begin_step(model.angles.shared(parts.circuit))
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
-        sums = _Sums()
+        sums = _Sums(before=None if model.input is None else _BeforeCircuit(model, parts))
         for rows in self._chunks(batch, stop):
-            x_bF = x_BF[rows]
-            model.domain.check(x_bF)
+            x_bF = model.features(parts, x_BI[rows])
+            if sums.before is not None:
+                sums.before.samples.append((x_BI[rows], x_bF))
             sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
-            inputs = [head_P, targets_B[rows]]
+            inputs = [parts.head, targets_B[rows]]
             if model.angles.has_trainable_encoding:
                 inputs.append(model.angles.encoding_factors(x_bF))
             function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
-            per_sample_bS, initial_bN = model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF)
+            per_sample_bS, initial_bN = model.angles.per_sample(parts.circuit, x_bF), model.initial_state(x_bF)
             step.chunk(function, per_sample_bS, initial_bN, tuple(inputs))
             sums.sizes.append(sizes)
             if step.pending_bytes > PENDING_BYTES:
@@ -236,10 +275,12 @@ class Evaluator:
         _check_finite(losses_B, np.concatenate(sums.finite))
         totals = [tree.total() for tree in sums.trees]
         gradient_P = model.angles.shared_gradient(step.slot_gradient(totals[0]))
+        of_input = [totals.pop()] if model.input is not None else []
         if model.angles.has_trainable_encoding:
             gradient_P = gradient_P + model.angles.encoding_gradient(totals[-1])
         if model.head.n_parameters:
             gradient_P = np.concatenate([gradient_P, totals[1]])
+        gradient_P = np.concatenate([gradient_P, *of_input])
         if not np.all(np.isfinite(gradient_P)):
             first = int(np.flatnonzero(~np.isfinite(gradient_P))[0])
             raise NonFiniteError(
@@ -249,15 +290,15 @@ class Evaluator:
         loss = float(tree_sum(losses_B[:, None])[0] / batch)
         return BatchGradient(loss, gradient_P, np.concatenate(sums.outputs), losses_B, sums.drift)
 
-    def sample_gradients(self, theta_P: FloatArray, x_BF: FloatArray, targets_B: np.ndarray) -> SampleGradients:
+    def sample_gradients(self, theta_P: FloatArray, x_BI: FloatArray, targets_B: np.ndarray) -> SampleGradients:
         """Gradients of each sample's own loss (not divided by the batch)."""
         model = self.model
-        circuit_P, head_P = model.split(theta_P)
+        parts = model.split(theta_P)
+        circuit_P, head_P = parts.circuit, parts.head
         step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
-        for rows in self._chunks(len(x_BF), None):
-            x_bF = x_BF[rows]
-            model.domain.check(x_bF)
+        for rows in self._chunks(len(x_BI), None):
+            x_bF = model.features(parts, x_BI[rows])
             tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
             expectations_bK = model.expectations(tape.expectations_BM)
             outputs_bC = model.head.forward(head_P, expectations_bK)
@@ -266,11 +307,12 @@ class Evaluator:
             amplitude = model.circuit.amplitude_encoded
             back = tape.backward(model.string_cotangent(cotangent_bK), per_sample_shared=True, initial=amplitude)
             of_head_bP = model.head.sample_gradients(head_P, expectations_bK, cotangent_bC)
-            parameters.append(np.concatenate([self._circuit_gradients(back, x_bF), of_head_bP], axis=1))
-            gradient_bF = model.angles.input_gradient(back.per_sample_BS, circuit_P, x_bF)
-            if amplitude:
-                assert back.initial_BN is not None
-                gradient_bF = gradient_bF + model.input_state_gradient(back.initial_BN, x_bF)
+            of_parts = [self._circuit_gradients(back, x_bF), of_head_bP]
+            gradient_bF = features_gradient(model, circuit_P, x_bF, back.per_sample_BS, back.initial_BN)
+            if model.input is not None:
+                of_parts.append(model.input.sample_gradients(parts.input, x_BI[rows], gradient_bF))
+                gradient_bF = model.input.input_gradient(parts.input, x_BI[rows], gradient_bF)
+            parameters.append(np.concatenate(of_parts, axis=1))
             features.append(gradient_bF)
         return SampleGradients(np.concatenate(parameters), np.concatenate(features))
 

@@ -36,6 +36,11 @@ class Loss(ABC):
     signed: bool = False
     supervised: ClassVar[bool] = True
     linear: ClassVar[bool] = False
+    parameter_names: tuple[str, ...] = ()  # of those that are trained
+
+    @property
+    def n_parameters(self) -> int:
+        return len(self.parameter_names)
 
     def __init__(self, n_classes: int | None) -> None:
         if n_classes is not None and n_classes < 2:

@@ -1,13 +1,14 @@
-"""Model: what is trained. A circuit with its observables, a head and a loss, on one parameter vector.
+"""Model: what is trained. Layers before the circuit, the circuit with its observables, a head and a loss, on one
+parameter vector.
 
-theta_P = [circuit parameters | head parameters]. Everything here is structure and plain functions of arrays; the
-simulator comes in through a Program (`qmltrain.training.gradients`).
+theta_P = [circuit | head | input layers | loss], as `Parts` names them. Everything here is structure and plain
+functions of arrays; the simulator comes in through a Program (`qmltrain.training.gradients`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.circuit.observables import Observables
 from qmltrain.engines.protocol import Array, FloatArray
+from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.training.angles import AngleMap
 from qmltrain.training.heads import Head
+from qmltrain.training.input_layers import InputLayers
 from qmltrain.training.losses import Loss
 from qmltrain.training.reduction import array_namespace, tree_matmul
 
@@ -30,9 +33,22 @@ class AmplitudeOptions:
     normalize: bool = True
 
 
+class Parts(NamedTuple):
+    """Parameters by what they belong to; empty arrays where that has none."""
+
+    circuit: FloatArray
+    head: FloatArray
+    input: FloatArray
+    loss: FloatArray
+
+
 @dataclass
 class Model:
-    """`amplitude` is read where the circuit is amplitude-encoded; `encoding_name` says which features are allowed."""
+    """`amplitude` is read where the circuit is amplitude-encoded; `encoding_name` says which features are allowed.
+
+    `input` None: the circuit encodes the features of a sample as they are. Shape letters: I features of a sample, F
+    those that the circuit encodes.
+    """
 
     circuit: Circuit
     observables: Observables
@@ -40,6 +56,7 @@ class Model:
     loss: Loss
     amplitude: AmplitudeOptions = AmplitudeOptions()
     encoding_name: str = ""
+    input: InputLayers | None = None
     domain: FeatureDomain = field(init=False)
     angles: AngleMap = field(init=False)
     coefficients_KM: FloatArray = field(init=False)
@@ -66,22 +83,64 @@ class Model:
         return self.observables.measured(self.circuit)
 
     @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Parameters of each of the `Parts`."""
+        of_input = 0 if self.input is None else self.input.n_parameters
+        return self.circuit.n_parameters, self.head.n_parameters, of_input, self.loss.n_parameters
+
+    @property
     def n_parameters(self) -> int:
-        return self.circuit.n_parameters + self.head.n_parameters
+        return sum(self.sizes)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        return (*self.circuit.parameter_names, *self.head.parameter_names)
+        of_input = () if self.input is None else self.input.parameter_names
+        return (*self.circuit.parameter_names, *self.head.parameter_names, *of_input, *self.loss.parameter_names)
 
-    def split(self, theta_P: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Circuit parameters and head parameters."""
-        n = self.circuit.n_parameters
-        return theta_P[:n], theta_P[n:]
+    def split(self, theta_P: FloatArray) -> Parts:
+        """The parts of theta_P, as views; what lies behind them is not looked at."""
+        ends = np.cumsum(self.sizes).tolist()
+        return Parts(*(theta_P[end - size : end] for size, end in zip(self.sizes, ends, strict=True)))
+
+    @property
+    def n_inputs(self) -> int:
+        """I."""
+        return self.circuit.n_features if self.input is None else self.input.n_inputs
+
+    def features(self, parts: Parts, x_BI: FloatArray) -> FloatArray:
+        """(B, F) what the circuit encodes of these samples.
+
+        Raises InputError for samples that it cannot encode, NonFiniteError where parameters have made such features.
+        """
+        if self.input is None:
+            self.domain.check(x_BI)
+            return x_BI
+        self._check_inputs(x_BI)
+        features_BF = self.input.forward(parts.input, x_BI)
+        bad_B = ~np.isfinite(features_BF).all(axis=1)
+        what = "gives what is not finite"
+        if not bad_B.any() and self.circuit.amplitude_encoded:
+            padded = (2**self.circuit.n_qubits - self.input.n_outputs) * self.amplitude.pad_with**2
+            bad_B, what = ~features_BF.any(axis=1) & (padded == 0.0), "gives amplitudes that are all 0"
+        if bad_B.any():
+            raise NonFiniteError(f"the input layer {what} for sample {int(np.argmax(bad_B))} of the batch")
+        return features_BF
+
+    def _check_inputs(self, x_BI: FloatArray, rows_B: np.ndarray | None = None) -> None:
+        if x_BI.ndim != 2 or x_BI.shape[1] != self.n_inputs:
+            raise InputError(f"features: the input layer takes {self.n_inputs} per sample, found shape {x_BI.shape}")
+        if not np.isfinite(x_BI).all():
+            row, column = (int(index) for index in np.argwhere(~np.isfinite(x_BI))[0])
+            sample = row if rows_B is None else rows_B[row]
+            raise InputError(
+                f"features: sample {sample}, feature {column}: {x_BI[row, column]:.6g} is not finite; clean the data"
+            )
 
     def layers(self) -> tuple[tuple[str, ...], np.ndarray]:
         """Names of the groups whose gradient norms are kept, and the group of each parameter.
 
-        One a layer of the ansatz, one for parameters of the encoding that belong to no layer, one for the head.
+        One a layer of the ansatz, one for parameters of the encoding that belong to no layer, one each for the head,
+        the input layers and the loss, where they have any.
         """
         of_circuit = np.array(self.circuit.parameter_layers or [-1] * self.circuit.n_parameters, dtype=np.int64)
         names = [f"layer.{k}" for k in range(int(of_circuit.max(initial=-1)) + 1)]
@@ -89,9 +148,10 @@ class Model:
         if np.any(of_circuit < 0):
             groups[of_circuit < 0] = len(names)
             names.append("encoding" if names else "circuit")
-        if self.head.n_parameters:
-            groups = np.append(groups, np.full(self.head.n_parameters, len(names)))
-            names.append("head")
+        for name, size in zip(Parts._fields[1:], self.sizes[1:], strict=True):
+            if size:
+                groups = np.append(groups, np.full(size, len(names)))
+                names.append(name)
         return tuple(names), groups
 
     def initial_state(self, x_BF: FloatArray) -> FloatArray | None:
@@ -102,11 +162,13 @@ class Model:
 
     @property
     def restricts_features(self) -> bool:
-        """Whether there are finite features that the circuit cannot encode."""
-        return self.circuit.amplitude_encoded or self.domain.restricted
+        """Whether there are finite features of samples that the circuit cannot encode."""
+        return self.input is None and (self.circuit.amplitude_encoded or self.domain.restricted)
 
     def check_features(self, features_BF: FloatArray, rows_B: np.ndarray) -> None:
         """Raise InputError, with its row in the data set, for a sample that the circuit cannot encode."""
+        if self.input is not None:
+            return self._check_inputs(features_BF, rows_B)
         self.domain.check(features_BF, rows_B)
         if self.circuit.amplitude_encoded:
             options = self.amplitude

@@ -58,6 +58,8 @@ def why_not_native(model: Model, optimizer: Optimizer | FullBatchOptimizer) -> s
     """What has no native form, in words for a user; None where all has."""
     if type(optimizer) not in NATIVE_OPTIMIZERS:
         return f"optimizer.name={optimizer.name} has no native form"
+    if model.input is not None:
+        return "the input layer has no native form"
     if type(model.head) not in NATIVE_HEADS:
         return f"head.name={model.head.name} has no native form"
     if type(_unweighted(model.loss)) not in NATIVE_LOSSES:

@@ -62,9 +62,10 @@ class ShotSampler:
         self, theta_P: FloatArray, x_bF: FloatArray, rows: NDArray[np.int64], shots: int, seed: int
     ) -> FloatArray:
         model = self.model
-        circuit_P, _ = model.split(theta_P)
-        step = self._program.begin_step(model.angles.shared(circuit_P))
-        tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
+        parts = model.split(theta_P)
+        features_bF = model.features(parts, x_bF)
+        step = self._program.begin_step(model.angles.shared(parts.circuit))
+        tape = step.forward(model.angles.per_sample(parts.circuit, features_bF), model.initial_state(features_bF))
         strings_bM = tape.expectations_BM.copy()
         for sample, row in enumerate(rows):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(row),)))

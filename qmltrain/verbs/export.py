@@ -33,7 +33,7 @@ def run(path: Path, context: CommandContext, *, to: str | None = None, output: P
 def source(trained: TrainedModel, to: str) -> str:
     """The trained circuit in the format `to`: parameters bound, features as inputs, and what to know about both."""
     model = trained.model
-    parameters_P = model.split(trained.theta_P)[0].tolist()
+    parameters_P = model.split(trained.theta_P).circuit.tolist()
     notes = [
         f"Trained with qmltrain, run {trained.directory.name}, epoch {trained.epoch}.",
         "x are preprocessed features: qmltrain.load(run).features(raw) makes them from raw samples.",

@@ -38,6 +38,7 @@ def run(config: Config, context: CommandContext) -> int:
     depth = max(one.depth for one in every)
     _print(
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
+        *input_lines(model),
         ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
         ("measured", _measured(model)),
         *((name.replace("_", " "), line) for name, line in reductions.lines()),
@@ -100,6 +101,17 @@ def run(config: Config, context: CommandContext) -> int:
         ),
     )
     return 0
+
+
+def input_lines(model: Model) -> list[tuple[str, str]]:
+    """Of the layers before the circuit; none where there are none."""
+    layers = model.input
+    if layers is None:
+        return []
+    sizes = " to ".join(map(str, layers.sizes))
+    said = f"{sizes}, {layers.activation if layers.activation != 'none' else 'no activation'}"
+    said += "" if layers.scale == 1 else f", times {layers.scale:.6g}"
+    return [("input", f"{said}, {layers.n_parameters} parameters")]
 
 
 def _idle(model: Model, idle: tuple[int, ...]) -> list[tuple[str, str]]:

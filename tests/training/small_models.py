@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
+from qmltrain.engines.interpreter import InterpreterEngine
+from qmltrain.training.gradients import Evaluator
 from qmltrain.training.heads import HEADS
+from qmltrain.training.input_layers import InputLayers
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
 
@@ -19,7 +22,21 @@ MODELS = {
     "amplitude, projectors": ("amplitude", {}, "projector", {"states": [0, 5]}, "scaled", "cross_entropy", 2),
     "amplitude, padded": ("amplitude", {"pad_with": 0.3}, "z", {}, "linear", "cross_entropy", 4),
     "regression": ("angle", {"gate": "rx"}, "z", {"qubits": [0]}, "linear", "mean_squared_error", None),
+    "dressed": ("angle", {}, "z", {}, "linear", "cross_entropy", 2),
+    "trainable weights behind layers": ("reuploading", {"repeats": 2}, "z", {"qubits": [1]}, "scaled", "hinge", 2),
+    "arccos behind a layer": ("chebyshev", {}, "z", {}, "linear", "cross_entropy", 3),
+    "products behind a layer": ("zz_feature_map", {}, "z", {}, "raw", "cross_entropy", 3),
+    "amplitudes behind layers": ("amplitude", {"pad_with": 0.2}, "z", {}, "linear", "cross_entropy", 2),
 }  # fmt: skip
+
+# of those models: sizes and options of their input layers
+LAYERS = {
+    "dressed": ((5, 3), {"bias": False, "activation": "tanh", "scale": np.pi / 2, "initial": "normal"}),
+    "trainable weights behind layers": ((2, 4, 3), {"activation": "sigmoid", "scale": -2.0}),
+    "arccos behind a layer": ((4, 3), {"activation": "tanh", "scale": 0.9}),
+    "products behind a layer": ((4, 3), {}),
+    "amplitudes behind layers": ((3, 5, 6), {"activation": "tanh"}),
+}
 
 
 def make(name: str, n_features: int = 3) -> Model:
@@ -30,13 +47,22 @@ def make(name: str, n_features: int = 3) -> Model:
     observables = assemble_observables(3, observable, observable_options)
     built = LOSSES[loss](n_classes)
     amplitude = AmplitudeOptions(encoding_options.get("pad_with", 0.0), True)
-    return Model(circuit, observables, HEADS[head](observables.n_observables, built.n_outputs), built, amplitude)
+    sizes, options = LAYERS.get(name, ((), {}))
+    layers = InputLayers(sizes, **options) if sizes else None
+    own_head = HEADS[head](observables.n_observables, built.n_outputs)
+    return Model(circuit, observables, own_head, built, amplitude, encoding, layers)
 
 
 def inputs(model: Model, batch: int):
     generator = np.random.default_rng(7)
     theta = generator.uniform(-1, 1, model.n_parameters)
-    x = generator.uniform(-1, 1, (batch, model.circuit.n_features))
+    x = generator.uniform(-1, 1, (batch, model.n_inputs))
     n_classes = model.loss.n_classes
     targets = generator.normal(size=batch) if n_classes is None else generator.integers(0, n_classes, batch)
     return theta, x, targets
+
+
+def evaluator(model: Model, chunk: int = 64, engine=None, **options) -> Evaluator:
+    engine = engine or InterpreterEngine()
+    strings = model.observables.strings
+    return Evaluator(model, engine.compile(model.circuit, strings, "complex128", **options), chunk)

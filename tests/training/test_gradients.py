@@ -16,13 +16,7 @@ from qmltrain.training.gradients import Evaluator, StepAbandoned, chunk_size
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
-from tests.training.small_models import MODELS, inputs, make
-
-
-def evaluator(model: Model, chunk: int = 64, engine=None, **options) -> Evaluator:
-    engine = engine or InterpreterEngine()
-    strings = model.observables.strings
-    return Evaluator(model, engine.compile(model.circuit, strings, "complex128", **options), chunk)
+from tests.training.small_models import MODELS, evaluator, inputs, make
 
 
 @pytest.mark.parametrize("name", MODELS)
