@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from qmltrain.data import sklearn_sources
+from qmltrain.data import benchmark_sets, sklearn_sources
 from qmltrain.data.cifar10 import cifar10
 from qmltrain.data.files import locate
 from qmltrain.data.fourier_series import fourier_series
@@ -47,6 +47,11 @@ SOURCES: dict[str, Builder] = {
         parquet,
         python,
         none,
+        benchmark_sets.linearly_separable,
+        benchmark_sets.hidden_manifold,
+        benchmark_sets.hyperplanes,
+        benchmark_sets.two_curves,
+        benchmark_sets.bars_and_stripes,
     )
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from qmltrain.config.groups.dataset import DatasetConfig
 from qmltrain.config.groups.run import RunConfig
 from qmltrain.config.schema import Config
+from qmltrain.data.benchmark_sets import SERIES
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.principal_components import most_components
@@ -24,6 +25,7 @@ from qmltrain.models.build import group_options
 from qmltrain.units import gib
 
 _GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
+_FEATURES = dict.fromkeys(SERIES, 10) | {"bars_and_stripes": 16}  # where their number is not said and not about 2
 # options of the group `dataset` that say which samples to use, not where they come from
 _SELECTION_OPTIONS = ("name", "test_path", "test_labels_path", "classes", "samples", "validation", "test")
 
@@ -75,9 +77,12 @@ def check_same_source(source: Source, before: str, directory: Path) -> None:
 
 def check_generated_size(dataset: DatasetConfig) -> None:
     """Raise MemoryLimitError, before anything is allocated, for more generated samples than memory holds."""
-    if dataset.n_samples is None and dataset.n_features is None:
+    columns = (dataset.manifold_dimension, dataset.n_hyperplanes, dataset.degree)
+    pixels = (dataset.height or 1) * (dataset.width or 1)
+    if dataset.n_samples is None and dataset.n_features is None and pixels == 1 and not any(columns):
         return
-    n_samples, n_features = dataset.n_samples or 1, dataset.n_features or 2
+    n_samples, n_features = dataset.n_samples or 1, dataset.n_features or _FEATURES.get(dataset.name, 2)
+    n_features = max(n_features, pixels) + sum(filter(None, columns))
     needed = 8 * n_samples * (_GENERATOR_COPIES * n_features + 2)  # two columns: labels and the order of the samples
     available = available_bytes()
     if needed > available:

@@ -8,6 +8,7 @@ from typing import Any
 from qmltrain.config.option import ConfigGroup, option
 from qmltrain.config.rules import (
     COUNT,
+    FINITE,
     LABEL,
     LARGEST_COUNT,
     NOT_NEGATIVE,
@@ -42,7 +43,7 @@ class DatasetConfig(ConfigGroup):
         "digits",
         "digits | iris | wine | breast_cancer | diabetes | make_moons | make_circles | make_blobs | "
         "make_classification | make_friedman1 | fourier_series | idx | cifar10 | npz | hdf5 | csv | parquet | python | "
-        "none (VQE, QAOA)",
+        "none (VQE, QAOA) | linearly_separable | hidden_manifold | hyperplanes | two_curves | bars_and_stripes",
         TEXT,
     )
     path: str | None = option(
@@ -68,14 +69,46 @@ class DatasetConfig(ConfigGroup):
     header: bool | None = option(
         None, "csv: whether the first line names the columns (null: true); else they are column_0, column_1, ..."
     )
-    n_samples: int | None = option(None, "make_*, fourier_series: samples", COUNT)
+    n_samples: int | None = option(None, "generators (make_* and the like): samples", COUNT)
     noise: float | None = option(
-        None, "make_moons, make_circles, make_friedman1, fourier_series: standard deviation of the noise", NOT_NEGATIVE
+        None,
+        "make_moons, make_circles, make_friedman1, fourier_series, two_curves, bars_and_stripes: standard deviation of "
+        "the noise",
+        NOT_NEGATIVE,
     )
-    n_features: int | None = option(None, "make_blobs, make_classification, make_friedman1: features", COUNT)
+    n_features: int | None = option(
+        None,
+        "make_blobs, make_classification, make_friedman1, linearly_separable, hidden_manifold, hyperplanes, "
+        "two_curves: features",
+        COUNT,
+    )
     n_frequencies: int | None = option(None, "fourier_series: frequencies (null: 3)", between(1, 10_000))
     n_classes: int | None = option(None, "make_blobs, make_classification: classes", between(2, LARGEST_COUNT))
-    generator_seed: int | None = option(None, "make_*, fourier_series: seed of the generator", between(0, 2**32 - 1))
+    margin: float | None = option(
+        None, "linearly_separable: least distance |sum x| from the plane (null: 0.02 n_features)", NOT_NEGATIVE
+    )
+    manifold_dimension: int | None = option(
+        None, "hidden_manifold (null: 6), hyperplanes (null: 3): features that decide", between(1, 1000)
+    )
+    n_hyperplanes: int | None = option(None, "hyperplanes: how many (null: 2)", between(1, 1000))
+    degree: int | None = option(None, "two_curves: of the Fourier series (null: 5)", between(1, 1000))
+    offset: float | None = option(None, "two_curves: between the curves (null: 0.1)", FINITE)
+    height: int | None = option(None, "bars_and_stripes: rows of an image (null: 4)", between(1, 10_000))
+    width: int | None = option(None, "bars_and_stripes: columns of an image (null: 4)", between(1, 10_000))
+    published: str | None = option(
+        None,
+        "rows and test split as published with arXiv:2403.07059: linearly_separable | hidden_manifold | "
+        "hidden_manifold_diff | hyperplanes_diff | two_curves | two_curves_diff (null: those of the seed)",
+        one_of(
+            "linearly_separable",
+            "hidden_manifold",
+            "hidden_manifold_diff",
+            "hyperplanes_diff",
+            "two_curves",
+            "two_curves_diff",
+        ),
+    )
+    generator_seed: int | None = option(None, "generators: seed (null: 0)", between(0, 2**32 - 1))
     x_key: str | None = option(None, "npz, hdf5: name of the samples (null: x, or x_train)")
     y_key: str | None = option(None, "npz, hdf5: name of the labels (null: y, or y_train)")
     x_test_key: str | None = option(
