@@ -26,6 +26,7 @@ _READ_OF_TRAIN = ("train.initial", "train.initial_scale", "train.initial_shape")
 _READ_OF_RUN = ("run.seed", "run.seed_split", "run.seed_initial")
 # how many draws, where they are computed and how they are shown
 _OF_ANY_SCAN = ("draws", "shard", "bins")
+DATA, USER_CODE = "dataset_checksum", "user_code"  # settings that are no options
 _DRAWN_FROM = ("circuit", "encoding", "ansatz", "train")  # groups that a draw follows from
 
 
@@ -60,8 +61,17 @@ def drawn_from(config: Config) -> dict[str, Any]:
 def common_settings(grid: Grid, first: Mapping[str, Any]) -> dict[str, Any]:
     """Of the settings of the `first` point those that all points share, whatever their number: not those of swept keys,
     of swept groups, or made of others."""
-    groups = [key for key in grid.swept if is_group(key)]
+    groups = {key for key in grid.swept if is_group(key)}
     varied = {*grid.swept, *grid.derived}
+    groups_touched = {key.partition(".")[0] for key in varied}
+    if "dataset" in groups_touched:
+        varied.add(DATA)
+    if groups_touched & {"encoding", "ansatz", "observable", "dataset"}:
+        varied.add(USER_CODE)
+    if "scan.run" in varied:  # all of the model is that of a run
+        return {key: value for key, value in first.items() if key.startswith(("engine.", "gradient.", "scan."))} | {
+            "scan.run": None
+        }
     return {key: value for key, value in first.items() if key not in varied and key.partition(".")[0] not in groups}
 
 

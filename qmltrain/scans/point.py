@@ -27,7 +27,7 @@ from qmltrain.models.run_start import RunStart, check_overrides, start_of_run
 from qmltrain.models.source import build_source_shape, derive_seeds
 from qmltrain.models.stored_files import user_code
 from qmltrain.scans.draws import Drawing, Streams
-from qmltrain.scans.identity import digest, drawn_from, settings
+from qmltrain.scans.identity import DATA, USER_CODE, digest, drawn_from, settings
 from qmltrain.studies.ensemble import Ensemble
 from qmltrain.studies.study import FIDELITY, GRADIENT, GRADIENT_NORMS, LOSS, Plane, Study
 from qmltrain.training.freezing import named_parameters
@@ -91,9 +91,9 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
     model, scan = problem.model, config.scan
     counted = settings(config, None if start is None else start.name)
     if code := user_code(config):
-        counted["user_code"] = digest(code)
+        counted[USER_CODE] = digest(code)
     if problem.has_data:
-        counted["dataset_checksum"] = problem.source.checksum
+        counted[DATA] = problem.source.checksum
     selection = select_engine(config.engine.name)
     circuit_of = _circuit_of(config, problem) if start is None else None
     plane = _plane(config, model, start)
