@@ -1,6 +1,7 @@
 """qmltrain: exact batch training of parametrised quantum circuits, fused forward and backward.
 
-In Python: ``qmltrain.load(run)`` is a trained model, ``qmltrain.open_run(run)`` what a run stored.
+In Python: ``qmltrain.load(run)`` is a trained model, ``qmltrain.open_run(run)`` what a run stored, and
+``qmltrain.open_scan(scan)`` what a scan drew.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
 
     from qmltrain.models.trained import TrainedModel, load
     from qmltrain.runs.views import open_run
+    from qmltrain.scans.views import open_scan
 
-__all__ = ["TrainedModel", "__version__", "load", "open_run"]
+__all__ = ["TrainedModel", "__version__", "load", "open_run", "open_scan"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "TrainedModel": "qmltrain.models.trained",
     "load": "qmltrain.models.trained",
     "open_run": "qmltrain.runs.views",
+    "open_scan": "qmltrain.scans.views",
 }
 
 

@@ -29,8 +29,8 @@ HOMES = {
     "cupyx": ("engines/cuda",),
     "qmltrain.engines._cpu": ("engines/cpu",),
     "matplotlib": ("plots",),
-    "pandas": ("runs",),
-    "xarray": ("runs",),
+    "pandas": ("runs", "scans"),
+    "xarray": ("runs", "scans"),
     "pyarrow": ("data",),
     "openqasm3": ("circuit/interchange",),
     "sklearn": ("data", "training"),
@@ -46,7 +46,7 @@ LATE = {
 # Own modules that are imported by a name in a string, so that what they lead to may be missing.
 BY_NAME = {
     "__main__.py": ("qmltrain.cli",),  # signals are listened to before
-    "__init__.py": ("qmltrain.models.trained", "qmltrain.runs.views"),
+    "__init__.py": ("qmltrain.models.trained", "qmltrain.runs.views", "qmltrain.scans.views"),
     "circuit/library/ansatze_qasm.py": ("qmltrain.circuit.interchange",),
     "cli/dispatch.py": ("qmltrain.verbs.",),
     "cli/known_verbs.py": ("qmltrain.cli.verbs.",),

@@ -161,11 +161,11 @@ class RunView:
         return read_rows(self.path, name)
 
     def _frame(self, name: str, index: str) -> pandas.DataFrame:
-        pandas = _analysis_package("pandas")
+        pandas = analysis_package("pandas")
         return pandas.DataFrame(self.table(name)).set_index(index)
 
     def _array(self, name: str, second: str, setting: str) -> xarray.DataArray:
-        xarray = _analysis_package("xarray")
+        xarray = analysis_package("xarray")
         table = self.table(name)
         if not table:
             raise InputError(f"{self.path}: {name} were not stored; a run with {setting} stores them")
@@ -175,8 +175,9 @@ class RunView:
         return xarray.DataArray(values, coordinates, ("step", second), name)
 
 
-def _analysis_package(name: str) -> Any:
+def analysis_package(name: str) -> Any:
+    """pandas or xarray. Raises InputError where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise InputError(f"{name} is not installed, and this view of a run needs it: {INSTALL}") from None
+        raise InputError(f"{name} is not installed, and this view needs it: {INSTALL}") from None

@@ -24,8 +24,9 @@ from qmltrain.runs.store import COMPLETED
 from qmltrain.scans.file_layout import PointLayout, Shard, as_json, check_shards
 from qmltrain.scans.identity import check_same_scan, check_swept, common_settings, scan_hash
 from qmltrain.scans.point import Built, build_point, changes, span_of
-from qmltrain.scans.reading import ScanHeader, read_header
+from qmltrain.scans.reading import ScanHeader, read_header, read_scan
 from qmltrain.scans.rows import ScanRows, create, grow
+from qmltrain.scans.summary import summary_lines
 from qmltrain.sessions.training_run import check_directory
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.progress import make_progress
@@ -298,8 +299,10 @@ class Job:
 
 
 def print_scan(directory: Path, shard: Shard) -> None:
-    """Say what there is."""
-    print(f"scan       {directory / shard.file_name}")
+    """What was drawn (of a shard: its share), and where it is."""
+    path = directory / shard.file_name
+    print(*summary_lines(read_scan(path)), sep="\n")
+    print(f"scan       {path}")
 
 
 def _stored_layout(point: Planned, base: Config) -> PointLayout:

@@ -82,6 +82,8 @@ class ExactValues:
         self._circuit, self._loss = model.circuit, LinearLoss.of(model)
         self._uses = uses(self._circuit)
         self._scales = {k: scale for gate in self._circuit.gates for k, scale, _ in rotations(gate) or []}
+        self._periods = _periods(self._circuit)
+        self._gradients: dict[int, Known] = {}
         self._product: ProductCircuit | None = None
         self._product_loss: ProductCircuit | None = None  # of the circuit with the observable's gates
         self._before, self._after = dict[int, float](), dict[int, float]()
@@ -113,6 +115,11 @@ class ExactValues:
 
     def gradient(self, parameter: int) -> Known:
         """Of the derivative with respect to one parameter of the circuit; of the head's nothing is known."""
+        if parameter not in self._gradients:
+            self._gradients[parameter] = self._gradient(parameter)
+        return self._gradients[parameter]
+
+    def _gradient(self, parameter: int) -> Known:
         if parameter >= self._circuit.n_parameters:
             return Known()
         mean = 0.0 if self._covers_periods(parameter) else None  # whatever the loss, it has the circuit's periods
@@ -194,17 +201,21 @@ class ExactValues:
             return False
         if self.drawn == "circuit":
             return self.start.covers(2.0 * math.pi)
-        periods = []
-        for gate in self._circuit.gates:
-            for angle in gate.angles:
-                if parameter not in (angle.weight, angle.bias):
-                    continue
-                if angle.is_per_sample:
-                    return False
+        return all(self.start.covers(period) for period in self._periods.get(parameter, ()))
+
+
+def _periods(circuit: Circuit) -> dict[int, set[float]]:
+    """Of each parameter, those of expectations in each angle that it is in, radians; infinite beside a feature."""
+    found: dict[int, set[float]] = {}
+    for gate in circuit.gates:
+        for angle in gate.angles:
+            for parameter in {angle.weight, angle.bias} - {None}:
                 scale = angle.scale if angle.weight == parameter else 1.0
-                if scale and angle.weight != angle.bias:
-                    periods.append(2.0 * math.pi * _PERIODS.get(gate.name, 1.0) / abs(scale))
-        return all(self.start.covers(period) for period in periods)
+                period = 2.0 * math.pi * _PERIODS.get(gate.name, 1.0) / abs(scale) if scale else 0.0
+                other = angle.is_per_sample and angle.weight == parameter
+                both = angle.weight == angle.bias
+                found.setdefault(parameter, set()).add(math.inf if other or both else period)  # type: ignore[arg-type]
+    return {parameter: periods - {0.0} for parameter, periods in found.items()}
 
 
 def _sum_of_squares(moments: list[tuple[float | None, float | None]]) -> float | None:

@@ -125,7 +125,7 @@ def columns_of(study: Study) -> tuple[Column, ...]:
     for name in study.quantities:
         _check_quantity(name, study)
     layers = (*study.model.layers()[0], "all")
-    labels = parameter_labels(study)
+    labels = parameter_labels(study.model, study.circuit_of is not None)
     known = {
         LOSS: Column(LOSS),
         GRADIENT: Column(GRADIENT, (len(study.chosen),), tuple(labels[k] for k in study.chosen)),
@@ -136,11 +136,11 @@ def columns_of(study: Study) -> tuple[Column, ...]:
     return tuple(known[name] for name in study.quantities)
 
 
-def parameter_labels(study: Study) -> tuple[str, ...]:
-    """Names of the parameters. Those of a random ansatz turn about another axis, or stand elsewhere, in each draw:
-    "ansatz.<layer>.<place in the layer>"."""
-    names = study.model.parameter_names
-    if study.circuit_of is None:
+def parameter_labels(model: Model, drawn: bool) -> tuple[str, ...]:
+    """Names of the parameters. Those of a random ansatz (`drawn`) turn about another axis, or stand elsewhere, in each
+    draw: "ansatz.<layer>.<place in the layer>"."""
+    names = model.parameter_names
+    if not drawn:
         return names
     labels, count = [], dict.fromkeys(("",), 0)
     for name in names:

@@ -229,7 +229,7 @@ def test_samples_cannot_be_left_out(runs):
 
 
 def test_the_package_offers_its_names_lazily():
-    assert {"load", "open_run", "TrainedModel"} <= set(dir(qmltrain))
+    assert {"load", "open_run", "open_scan", "TrainedModel"} <= set(dir(qmltrain))
     assert qmltrain.open_run is open_run
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         qmltrain.nothing  # noqa: B018
