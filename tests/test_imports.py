@@ -53,6 +53,8 @@ BY_NAME = {
     "engines/cuda/__init__.py": ("qmltrain.engines.cuda.engine",),  # twenty files, for those who have a GPU
     "engines/selection.py": tuple(f"qmltrain.engines.{name}" for name in ("cpu", "cuda", "interpreter", "reference")),
     "models/reductions.py": ("qmltrain.fusion.reductions", "qmltrain.engines.cones.program"),
+    "verbs/collect.py": ("qmltrain.scans.collecting",),
+    "verbs/plot.py": ("qmltrain.plots.scan_pictures",),
     "verbs/info.py": ("qmltrain.engines.cpu", "qmltrain.engines.cuda"),
 }
 

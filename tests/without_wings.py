@@ -26,8 +26,8 @@ WINGS: dict[str, tuple[str, ...]] = {
     "circuit.interchange.python_export": ("verbs.export",),
     "fusion.reductions": ("engines.cones",),
     "plots": ("verbs.plot",),
-    "studies": ("scans", "verbs.scan"),
-    "scans": ("verbs.scan",),
+    "studies": ("scans", "plots.scan_curves", "plots.scan_pictures", "verbs.scan"),
+    "scans": ("plots.scan_curves", "plots.scan_pictures", "verbs.scan"),
     **{f"verbs.{verb}": () for verb in VERBS},
 }
 SMALL = ["dataset=none", "encoding=none", "circuit.n_qubits=2", "observable=ising", "loss=expectation", "head=raw"]

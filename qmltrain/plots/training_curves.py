@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
-from qmltrain.runs.atomic import storage_errors
+from qmltrain.plots.canvas import check_format, new_figure, save, shades
 from qmltrain.runs.views import RunView, open_run
 
-FORMATS = (".png", ".svg", ".pdf")
 COLOURS = {"train": "tab:blue", "val": "tab:orange", "test": "tab:green"}  # a split has one colour in every panel
 OTHERS = {"encoding": "tab:red", "head": "black"}  # groups of parameters that are no layers
 SMOOTHED_POINTS = 50  # longer curves of gradient norms are averaged down to about as many windows
@@ -27,24 +26,14 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     Raises InputError where there is no run, the ending is another, or matplotlib is missing.
     """
     out = Path(out)
-    if out.suffix.lower() not in FORMATS:
-        raise InputError(f"plot: found {out.name!r}; the ending must be one of {', '.join(FORMATS)}")
+    check_format(out)
     run = open_run(path)
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("matplotlib is not installed, and plots need it: pip install 'qmltrain[plot]'") from None
-
     panels = [curves for curves in (_curves(run, "loss"), _curves(run, "accuracy")) if curves]
     norms = run.table("layer_norms")
     n_panels = len(panels) + bool(norms)
     if not n_panels:
         raise InputError(f"{run.path}: nothing to draw: no loss, no accuracy and no gradient norms are stored in it")
-    # An own canvas and no pyplot: no display is needed and no global state of the caller is touched.
-    figure = Figure(figsize=(5.5 * n_panels, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.5 * n_panels, 4)
     all_axes = figure.subplots(1, n_panels, squeeze=False)[0]
     for axes, curves in zip(all_axes, panels, strict=False):
         for label, (steps, values, of_epochs) in curves.items():
@@ -57,11 +46,11 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
         window = max(1, len(norms["layer_norms_step"]) // SMOOTHED_POINTS)
         centres, means = _moving_average(norms["layer_norms_step"], norms["layer_norms"], window)
         layers = [name for name in run.layer_names if name.startswith("layer.")]
-        shades = dict(zip(layers, matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(layers))), strict=True))
+        colours = dict(zip(layers, shades(len(layers)), strict=True))
         spread = {layers[k] for k in np.linspace(0, len(layers) - 1, 5).round().astype(int)} if layers else set()
         for name, of_layer in zip(run.layer_names, means.T, strict=True):  # of many layers the legend names a few
-            is_layer = name in shades
-            color = shades[name] if is_layer else OTHERS.get(name, "gray")
+            is_layer = name in colours
+            color = colours[name] if is_layer else OTHERS.get(name, "gray")
             shown = name if name in spread or not is_layer else None
             axes.plot(centres, of_layer, linewidth=1.2, label=shown, color=color, linestyle="-" if is_layer else ":")
         if np.any(means > 0):
@@ -72,10 +61,7 @@ def plot_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
         axes.set_xlabel("step")
         axes.grid(alpha=0.25)
     figure.suptitle(f"{run.path.parent.name} ({run.status})")
-    with storage_errors("write", out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out, dpi=150)
-    return out
+    return save(figure, out)
 
 
 def _moving_average(

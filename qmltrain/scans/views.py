@@ -182,6 +182,16 @@ class PointView:
         """Names of the parameters of `gradient`, and of the layers of `gradient_norms`."""
         return self.stored.labels
 
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of its columns."""
+        return tuple(column.name for column in self.stored.layout.columns)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Of a line or plane; () of other points."""
+        return tuple(self.stored.layout.attributes.get("directions", ()))
+
     def xarray(self) -> xarray.Dataset:
         """All columns: over `draw`, and `parameter`, `layer`, or `a` and `b` (radians) of a line or plane."""
         package = analysis_package("xarray")

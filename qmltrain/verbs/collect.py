@@ -1,4 +1,5 @@
-"""`qmltrain collect FOLDER`: final metrics of many runs as one table, each alone or with their spread over seeds."""
+"""`qmltrain collect FOLDER`: final metrics of many runs as one table, each alone or with their spread over seeds; of a
+scan the statistics of its points (`qmltrain.scans.collecting`)."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.output_file import check_new_file, write_text
+from qmltrain.runs.scan_files import holds_scan, part_that_reads_scans
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.tables import csv_text
 from qmltrain.runs.views import open_run
@@ -37,12 +39,25 @@ class Finished:
     metrics: dict[str, float]
 
 
-def run(folder: Path, context: CommandContext, *, over: Sequence[str] = (), output: Path | None = None) -> int:
+def run(
+    folder: Path,
+    context: CommandContext,
+    *,
+    over: Sequence[str] = (),
+    each: str | None = None,
+    output: Path | None = None,
+) -> int:
     """Write the table to the new file `output`, else print it.
 
     Runs that are not complete are listed on stderr and left out. Raises InputError for a key that is none, an `output`
     that exists, and where there is no completed run.
     """
+    if holds_scan(folder):
+        of_scan = part_that_reads_scans("qmltrain.scans.collecting")
+        code: int = of_scan.collect(folder, over=over, each=each or "point", output=output)
+        return code
+    if each is not None:
+        raise InputError(f"--each: only of a scan, and {folder} holds none; leave it out")
     for key in over:
         if key not in known_keys():
             near = nearest_key(key)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError
-from qmltrain.plots.training_curves import FORMATS, _moving_average, plot_run
+from qmltrain.plots.canvas import FORMATS
+from qmltrain.plots.training_curves import _moving_average, plot_run
 from tests.runs.small_store import create
 from tests.runs.tiny_training import N_STEPS, run_session
 
