@@ -86,15 +86,15 @@ def setting_of(point: StoredPoint) -> Setting:
     return Setting(model, ExactValues(model, start, drawn), start, drawn, zero, n_bins, chosen, {**layers, **every})
 
 
-def point_statistics(point: StoredPoint, number: int = 0) -> PointStatistics:
-    """Of the draws that a point has; `number` is its place in the scan, whose bootstrap has a seed of its own."""
+def point_statistics(point: StoredPoint) -> PointStatistics:
+    """Of the draws that a point has. Its bootstrap has a seed of its own, whatever the rest of the grid."""
     setting = setting_of(point)
     numbers: Numbers = {"draws": point.draws}
     parameters: dict[str, Numbers] = {}
     layers: dict[str, Numbers] = {}
     resamples: dict[str, FloatArray] = {}
     columns = dataclasses.replace(point).columns if point.draws else {}  # a copy, so that the draws are not kept
-    seed = statistics.SEED + number
+    seed = statistics.SEED + int(point.identity[:8], 16)
     if LOSS in columns:
         known = setting.values.loss()
         numbers |= _scalar(LOSS, columns[LOSS], known, seed)

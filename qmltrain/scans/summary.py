@@ -16,7 +16,7 @@ Row = list[str]
 
 def statistics_of(scan: StoredScan) -> list[PointStatistics]:
     """Of every point that has draws; each is read, and let go of again."""
-    return [point_statistics(point, number) for number, point in enumerate(scan.points) if point.draws]
+    return [point_statistics(point) for point in scan.points if point.draws]
 
 
 def summary_lines(scan: StoredScan) -> list[str]:
@@ -167,7 +167,7 @@ def _aligned(rows: Sequence[tuple[str, Row]]) -> list[str]:
 
 def number_text(value: Number) -> str:
     """Four significant digits; "-" where there is none."""
-    if value is None:
+    if value is None or value != value:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

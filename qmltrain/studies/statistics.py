@@ -26,6 +26,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 1_000
 GROUPS = 1_000
 SEED = 20_180_803
+MOST_MISSING = 0.01  # of the resamples of a slope, whose variance is 0
 LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of the quantiles: least, median and greatest among them
 
 
@@ -150,9 +151,10 @@ def slope(x_K: ArrayLike, variance_K: ArrayLike, resamples_KR: ArrayLike) -> Est
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(np.sum(weights_K * np.log(np.asarray(variance_K))))
         resampled_R = np.sum(weights_K[:, None] * np.log(np.asarray(resamples_KR)), axis=0)
-    if not np.isfinite(value) or not np.isfinite(resampled_R).all():
+    finite = np.isfinite(resampled_R)  # not those that took one draw again and again
+    if not np.isfinite(value) or finite.mean() < 1.0 - MOST_MISSING:
         return Estimate(value if np.isfinite(value) else np.nan, np.nan, np.nan)
-    low, high = np.quantile(resampled_R, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    low, high = np.quantile(resampled_R[finite], [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return Estimate(value, float(low), float(high))
 
 

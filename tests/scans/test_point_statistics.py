@@ -1,0 +1,122 @@
+"""Numbers of a point against NumPy on its draws, and what is said of points of other kinds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qmltrain.scans.point_statistics import point_statistics, setting_of
+from qmltrain.scans.reading import read_scan
+from tests.scans.drawn_scans import EVERY, PAULI, draw
+
+HEA = ("circuit.n_qubits=3", "ansatz=hea", "ansatz.layers=2", "ansatz.entangler=cz_ring", *PAULI, "engine=cpu")
+
+
+@pytest.fixture(scope="module")
+def point(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("scan") / "scan"
+    return read_scan(draw(directory, *HEA, EVERY, "scan.draws=40", "scan.bins=10")).points[0]
+
+
+def test_means_variances_and_quantiles(point):
+    numbers, columns = point_statistics(point).numbers, point.columns
+    assert numbers["draws"] == 40
+    for name in ("loss", "entanglement"):
+        assert numbers[f"{name}_mean"] == np.mean(columns[name])
+        assert numbers[f"{name}_variance"] == pytest.approx(np.var(columns[name], ddof=1), rel=1e-12)
+        assert numbers[f"{name}_mean_error"] == pytest.approx(np.std(columns[name], ddof=1) / np.sqrt(40), rel=1e-12)
+        assert numbers[f"{name}_median"] == np.median(columns[name])
+        assert numbers[f"{name}_least"] == columns[name].min() and numbers[f"{name}_greatest"] == columns[name].max()
+        assert numbers[f"{name}_variance_low"] < numbers[f"{name}_variance"] < numbers[f"{name}_variance_high"]
+    for order in (1, 2, 3):
+        assert numbers[f"frame_potential_{order}"] == np.mean(columns["fidelity"] ** order)
+
+
+def test_gradients_that_are_0_are_counted_and_left_out(point):
+    """RZ on qubit 2 in the last layer, and RZ before the observable, change nothing."""
+    found = point_statistics(point)
+    gradient = point.columns["gradient"]
+    kept = np.abs(gradient).max(axis=0) > 1e-5
+    assert 0 < np.sum(~kept) < gradient.shape[1]
+    assert found.numbers["gradient_zero"] == np.sum(~kept)
+    variances = np.var(gradient[:, kept], axis=0, ddof=1)
+    assert found.numbers["gradient_variance"] == pytest.approx(variances.mean(), rel=1e-12)
+    assert found.numbers["gradient_variance_median"] == pytest.approx(np.median(variances), rel=1e-12)
+    zeros = [name for name, one in found.parameters.items() if one["is_zero"]]
+    assert zeros == [name for name, is_kept in zip(point.labels["gradient"], kept, strict=True) if not is_kept]
+    assert all(found.parameters[name]["variance_haar"] in (0.0, None) or name.startswith("ansatz.0") for name in zeros)
+
+
+def test_layers(point):
+    found = point_statistics(point)
+    assert list(found.layers) == ["layer.0", "layer.1", "all"]
+    assert [one["parameters"] for one in found.layers.values()] == [9, 9, 18]
+    norms = point.columns["gradient_norms"]
+    np.testing.assert_allclose([one["mean"] for one in found.layers.values()], norms.mean(axis=0), rtol=1e-13)
+    assert found.numbers["squared_norm_mean"] == found.layers["all"]["mean"]
+
+
+def test_bins_are_those_of_the_config(point):
+    assert setting_of(point).n_bins == 10
+
+
+def test_draws_are_not_kept(point):
+    fresh = read_scan(point.path).points[0]
+    point_statistics(fresh)
+    assert "columns" not in vars(fresh)
+
+
+def test_the_same_draws_give_the_same_numbers(point):
+    assert point_statistics(point).numbers == point_statistics(read_scan(point.path).points[0]).numbers
+
+
+@pytest.mark.parametrize(
+    ("words", "drawn", "labels"),
+    [
+        (["ansatz=pauli_two_design", "ansatz.layers=2"], "axes", ("ansatz.0.0", "ansatz.0.1", "ansatz.1.0")),
+        (["ansatz=random_layers", "ansatz.layers=2"], "circuit", ("ansatz.0.0", "ansatz.0.1", "ansatz.1.0")),
+        (["ansatz=pauli_two_design", "ansatz.seed=3", "ansatz.layers=2"], "nothing", None),
+    ],
+)
+def test_random_ansaetze(tmp_path, words, drawn, labels):
+    [stored] = read_scan(
+        draw(tmp_path / "s", "circuit.n_qubits=2", *words, *PAULI, "scan.draws=3", "engine=cpu")
+    ).points
+    found = point_statistics(stored)
+    assert found.setting.drawn == drawn
+    assert found.setting.chosen == tuple(range(len(stored.labels["gradient"])))
+    if labels:
+        assert stored.labels["gradient"][:3] == labels
+        assert "circuit" in found.setting.over
+        assert found.numbers["lie_algebra"] is None
+
+
+def test_chosen_parameters_are_found_by_name(tmp_path):
+    [stored] = read_scan(draw(tmp_path / "s", *HEA, "scan.gradients=[1]", "scan.draws=3")).points
+    assert setting_of(stored).chosen == tuple(range(9, 18))
+
+
+def test_other_heads_have_statistics_without_exact_values(tmp_path):
+    words = ["circuit.n_qubits=2", "dataset=iris", "dataset.classes=[0,1]", "preprocess=pca_angles", "encoding=angle"]
+    words += ["head=linear", "loss=binary_cross_entropy", "ansatz=hea", "ansatz.layers=1", "preprocess.pca=2"]
+    [stored] = read_scan(
+        draw(tmp_path / "s", *words, "observable=z", "scan.rows=5", "scan.draws=4", "engine=cpu")
+    ).points
+    numbers = point_statistics(stored).numbers
+    assert numbers["loss_mean"] > 0 and numbers["loss_mean_exact"] is None and numbers["loss_variance_haar"] is None
+    assert numbers["lie_algebra_note"] == "features are encoded"
+
+
+def test_a_single_draw_has_means_alone(tmp_path):
+    [stored] = read_scan(draw(tmp_path / "s", *HEA, EVERY, "scan.draws=1")).points
+    numbers = point_statistics(stored).numbers
+    assert numbers["loss_mean"] == stored.columns["loss"][0]
+    assert numbers["loss_variance"] is None and numbers["gradient_variance_low"] is None
+
+
+def test_lines_have_quantiles(tmp_path):
+    [stored] = read_scan(draw(tmp_path / "s", *HEA, "scan.line=gradient", "scan.resolution=5")).points
+    numbers = point_statistics(stored).numbers
+    values = stored.columns["value"]
+    assert (numbers["value_least"], numbers["value_greatest"]) == (values.min(), values.max())
+    assert "lie_algebra" not in numbers
