@@ -24,7 +24,7 @@ HOMES = {
     "hydra": ("cli", "config"),
     "omegaconf": ("cli", "config"),
     "yaml": ("cli", "config", "runs"),
-    "h5py": ("runs", "scans", "data", "verbs/info"),  # info: its version
+    "h5py": ("runs", "scans", "quantum_kernels", "data", "verbs/info"),  # info: its version
     "cupy": ("engines/cuda",),
     "cupyx": ("engines/cuda",),
     "qmltrain.engines._cpu": ("engines/cpu",),
@@ -33,9 +33,9 @@ HOMES = {
     "xarray": ("runs", "scans"),
     "pyarrow": ("data",),
     "openqasm3": ("circuit/interchange",),
-    "sklearn": ("data", "training"),
+    "sklearn": ("data", "training", "quantum_kernels"),
     "scipy": ("data", "studies", "training", "verbs"),
-    "threadpoolctl": ("data", "studies", "training"),
+    "threadpoolctl": ("data", "studies", "training", "quantum_kernels"),
     "tqdm": ("training",),
 }
 # Own modules that are imported inside a function: they bring NumPy in, and `--help` or `info` must do without.
@@ -46,7 +46,12 @@ LATE = {
 # Own modules that are imported by a name in a string, so that what they lead to may be missing.
 BY_NAME = {
     "__main__.py": ("qmltrain.cli",),  # signals are listened to before
-    "__init__.py": ("qmltrain.models.trained", "qmltrain.runs.views", "qmltrain.scans.views"),
+    "__init__.py": (
+        "qmltrain.models.trained",
+        "qmltrain.quantum_kernels.notebook",
+        "qmltrain.runs.views",
+        "qmltrain.scans.views",
+    ),
     "circuit/library/ansatze_qasm.py": ("qmltrain.circuit.interchange",),
     "cli/dispatch.py": ("qmltrain.verbs.",),
     "cli/known_verbs.py": ("qmltrain.cli.verbs.",),

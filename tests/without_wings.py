@@ -28,12 +28,13 @@ WINGS: dict[str, tuple[str, ...]] = {
     "plots": ("verbs.plot",),
     "studies": ("scans", "plots.scan_curves", "plots.scan_pictures", "verbs.scan"),
     "scans": ("plots.scan_curves", "plots.scan_pictures", "verbs.scan"),
+    "quantum_kernels": ("verbs.kernel",),
     **{f"verbs.{verb}": () for verb in VERBS},
 }
 SMALL = ["dataset=none", "encoding=none", "circuit.n_qubits=2", "observable=ising", "loss=expectation", "head=raw"]
 WORDS = {  # of a verb that is not there
     **{verb: ["runs/any"] for verb in VERBS},
-    **dict.fromkeys(("train", "gradient", "plan", "circuit", "scan"), SMALL),
+    **dict.fromkeys(("train", "gradient", "plan", "circuit", "scan", "kernel"), SMALL),
     "compare": ["runs/any", "runs/other"],
     "info": [],
 }

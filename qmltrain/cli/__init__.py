@@ -59,10 +59,11 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     verb = arguments.verb
     assert verb is not None, "asked for by name or by default"
     _find_modules_here()
-    if not verb.trains:
+    listens = verb.trains or verb.listens
+    if not listens:
         FROM_THE_START.give_up()
     # from the first moment: importing takes seconds on a cluster, and a job that is preempted then must end with 75 too
-    with StopRequest(SCHEDULER_SIGNALS) if verb.trains else nullcontext():
+    with StopRequest(SCHEDULER_SIGNALS) if listens else nullcontext():
         run = _run_on_config if verb.takes is Takes.CONFIG else _run_on_paths
         return run(verb, arguments, command_line)
 

@@ -19,6 +19,7 @@ from qmltrain.config.groups.engine import EngineConfig
 from qmltrain.config.groups.gradient import GradientConfig
 from qmltrain.config.groups.head import HeadConfig
 from qmltrain.config.groups.input import InputConfig
+from qmltrain.config.groups.kernel import KernelConfig
 from qmltrain.config.groups.loss import LossConfig
 from qmltrain.config.groups.observable import ObservableConfig
 from qmltrain.config.groups.optimizer import OptimizerConfig
@@ -51,6 +52,7 @@ class Config:
     run: RunConfig = field(default_factory=RunConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
     scan: ScanConfig = field(default_factory=ScanConfig)
+    kernel: KernelConfig = field(default_factory=KernelConfig)
 
 
 GROUPS: tuple[str, ...] = tuple(item.name for item in dataclasses.fields(Config))

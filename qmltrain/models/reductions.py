@@ -65,7 +65,7 @@ class Reductions:
         )
         self._planner = planner.ReducedPlanner(names, planner.Setting(self.samples, precision))
         options = replace(options, planner=self._planner)
-        if "light_cones" in names:
+        if "light_cones" in names and strings:
             cones, programs = _module(f"{WING}.light_cones"), _module(CONES)
             assert cones is not None and programs is not None
             self._cones = cones.LightCones(circuit, strings, self.samples)
@@ -78,7 +78,7 @@ class Reductions:
         try:
             return engine.compile(circuit, strings, precision, gradient, options)
         except (InputError, MemoryLimitError) as error:
-            if circuit.amplitude_encoded or "light_cones" not in engine.reductions:
+            if circuit.amplitude_encoded or not strings or "light_cones" not in engine.reductions:
                 raise
             if self._cones is None:
                 cut = _module(f"{WING}.light_cones").LightCones(circuit, strings, self.samples).cut()  # type: ignore[union-attr]

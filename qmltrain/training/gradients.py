@@ -173,13 +173,13 @@ class Evaluator:
 
         return self._forward("outputs", outputs_of, theta_P, x_BI, stop)
 
-    def expectations(self, theta_P: FloatArray, x_BI: FloatArray) -> FloatArray:
+    def expectations(self, theta_P: FloatArray, x_BI: FloatArray, stop: Callable[[], bool] | None = None) -> FloatArray:
         """Expectations of the observables (B, K)."""
 
         def expectations_of(tape: Tape, head_P: Array) -> tuple[Array, ...]:
             return (self.model.expectations(tape.expectations_BM),)
 
-        return self._forward("expectations", expectations_of, theta_P, x_BI, None)
+        return self._forward("expectations", expectations_of, theta_P, x_BI, stop)
 
     def _forward(
         self,

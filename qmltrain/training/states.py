@@ -20,6 +20,7 @@ from qmltrain.engines.protocol import (
     Forecast,
     GradientOptions,
     Precision,
+    Program,
 )
 from qmltrain.training.gradients import chunk_size
 from qmltrain.training.model import Model
@@ -38,7 +39,8 @@ def states_chunk(forecast: Forecast, n_qubits: int) -> int:
 
 
 class StateMap:
-    """`model` says circuit, initial states and which features are allowed; its observables are left out."""
+    """`model` says circuit, initial states and which features are allowed; its observables are left out. `program`: its
+    circuit compiled without strings (`NO_GRADIENT`), where the caller has compiled it."""
 
     def __init__(
         self,
@@ -46,12 +48,12 @@ class StateMap:
         engine: Engine,
         precision: Precision = "complex64",
         options: EngineOptions = DEFAULT_OPTIONS,
+        program: Program | None = None,
     ) -> None:
-        """Raises InputError and MemoryLimitError as the engine does."""
+        """Raises InputError and MemoryLimitError as the engine does, and where not one state fits."""
         self.model = model
-        self.program = engine.compile(model.circuit, (), precision, NO_GRADIENT, options)
+        self.program = program or engine.compile(model.circuit, (), precision, NO_GRADIENT, options)
         self.chunk = states_chunk(self.program.forecast, model.circuit.n_qubits)
-        self.dtype = np.dtype(precision if engine.name != "reference" else "complex128")
 
     def chunks(self, theta_P: FloatArray, x_BF: FloatArray) -> Iterator[tuple[slice, ComplexArray]]:
         """Rows, and their states (b, N). `theta_P` may have parameters of a head behind those of the circuit. Raises
@@ -66,7 +68,4 @@ class StateMap:
 
     def states(self, theta_P: FloatArray, x_BF: FloatArray) -> ComplexArray:
         """(B, N), amplitudes by basis index; each up to a phase."""
-        found = np.empty((len(x_BF), 1 << self.model.circuit.n_qubits), dtype=self.dtype)
-        for rows, states_bN in self.chunks(theta_P, x_BF):
-            found[rows] = states_bN
-        return found
+        return np.concatenate([states_bN for _, states_bN in self.chunks(theta_P, x_BF)])

@@ -60,7 +60,7 @@ def reduce(plan: Plan, circuit: Circuit, strings: tuple[PauliString, ...], setti
             chosen.append(SharedBlock(first, last, costs.gates / costs.matrix))
             saved += costs.gates - costs.matrix
     real = REAL + REAL_FEW / (1 << plan.n_qubits)
-    if plan.real and saved < (1 - WORTH * real) * _gates_ns(plan, setting):
+    if plan.real and (not chosen or saved < (1 - WORTH * real) * _gates_ns(plan, setting)):
         return replace(plan, shared_blocks=())
     # the raw sums of a product start are in another order
     product_start = plan.product_start and not chosen
