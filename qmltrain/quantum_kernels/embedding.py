@@ -70,13 +70,19 @@ class Embedding:
             chosen |= {"reductions": list(self.reductions), "reductions_samples": self.samples}
         return chosen
 
+    def parameters(self) -> dict[str, float]:
+        """Those of the circuit and of layers before it, by name; the circuit need not read all of them."""
+        parts, model = self.model.split(self.theta_P), self.model
+        names = (*model.circuit.parameter_names, *(() if model.input is None else model.input.parameter_names))
+        return dict(zip(names, [*parts.circuit.tolist(), *parts.input.tolist()], strict=True))
+
     def digest(self) -> str:
-        """SHA-256 of the circuit and the parameters that it reads."""
-        used = sorted(
-            {i for gate in self.model.circuit.gates for a in gate.angles for i in (a.weight, a.bias) if i is not None}
-        )
-        text = repr((self.model.circuit.gates, self.model.amplitude, used))
-        return hashlib.sha256(text.encode() + self.theta_P[used].tobytes()).hexdigest()
+        """SHA-256 of the circuit and of the parameters that it, and layers before it, read."""
+        model, parts = self.model, self.model.split(self.theta_P)
+        indices = {i for gate in model.circuit.gates for a in gate.angles for i in (a.weight, a.bias) if i is not None}
+        text = repr((model.circuit.gates, model.amplitude, sorted(indices)))
+        read = np.concatenate([parts.circuit[sorted(indices)], parts.input])
+        return hashlib.sha256(text.encode() + np.ascontiguousarray(read, "<f8").tobytes()).hexdigest()
 
     def vectors(self, x_BF: FloatArray, stop: Callable[[], bool] = lambda: False) -> Vectors:
         """(B, V). A row's bits depend on its place among blocks of 16 of `x_BF` alone. Raises StepAbandoned where
@@ -143,9 +149,7 @@ def build_embedding(
     plan = getattr(program, "plan", None)
     kind.real = not strings and bool(plan is not None and plan.real)
     precision = settings.precision if selection.engine.name != "reference" else "complex128"
-    return Embedding(
-        kind, embedded, theta_P[: circuit.n_parameters], selection, program, reductions.names, samples, precision
-    )
+    return Embedding(kind, embedded, theta_P, selection, program, reductions.names, samples, precision)
 
 
 def _measured(strings: tuple[PauliString, ...]) -> Observables:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qmltrain.cluster.signals import StopRequest
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_yaml
@@ -174,9 +176,9 @@ class _Session:
             "dataset_checksum": problem.source.checksum,
             "preprocessing": problem.data.preprocessor.describe(),
         }
-        arrays: dict[str, Any] = {"parameters": embedding.theta_P}
-        if embedding.model.circuit.parameter_names:
-            arrays["parameter_names"] = list(embedding.model.circuit.parameter_names)
+        parameters, arrays = embedding.parameters(), dict[str, Any]()
+        if parameters:
+            arrays |= {"parameters": np.array([*parameters.values()]), "parameter_names": [*parameters]}
         for part, rows in task.rows.items():
             arrays |= {f"{part}_rows": rows, f"{part}_labels": task.stored_labels(part)}
         layout = Layout(len(task.rows["train"]), len(task.rows["test"]), len(task.tiles()), embedding.value_dtype)

@@ -31,7 +31,8 @@ def contents(path: Path) -> dict[str, np.ndarray]:
 
 
 def dense_states(model: Model, theta_P: np.ndarray, x_BF: np.ndarray) -> np.ndarray:
-    """(B, N) from whole unitaries."""
+    """(B, N) from whole unitaries, behind the model's input layers."""
+    x_BF = model.features(model.split(theta_P), x_BF)
     n = model.circuit.n_parameters
     starts = model.initial_state(x_BF)
     zero = np.eye(1 << model.circuit.n_qubits)[0]

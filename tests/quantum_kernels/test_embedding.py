@@ -13,6 +13,7 @@ from qmltrain.errors import InputError
 from qmltrain.quantum_kernels.embedding import build_embedding, embedding_circuit
 from qmltrain.quantum_kernels.kinds import KERNELS
 from qmltrain.training.gradients import StepAbandoned
+from qmltrain.training.input_layers import InputLayers
 from tests.engines.cases import hea
 from tests.quantum_kernels.kernel_cases import dense_states, fidelities
 from tests.training.small_models import MODELS, inputs, make
@@ -115,3 +116,18 @@ def test_gates_behind_the_last_feature_are_left_out():
     assert [gate.name for gate in embedding_circuit(circuit).gates] == ["ry", "ry"]
     assert embedding_circuit(circuit).parameter_names == circuit.parameter_names
     assert embedding_circuit(circuit).layer_starts == ()
+
+
+def test_layers_before_the_circuit_are_part_of_it():
+    model = make("regression")
+    model = replace(model, input=InputLayers((4, 3), activation="tanh", scale=1.5))
+    theta, x = np.random.default_rng(0).uniform(-1, 1, model.n_parameters), np.random.default_rng(1).normal(size=(9, 4))
+    found = embedding(model, theta)
+    features = model.features(model.split(theta), x)
+    states = dense_states(replace(model, input=None), theta, features)
+    vectors = found.vectors(x)
+    np.testing.assert_allclose(found.kind.tile(vectors, vectors), fidelities(states, states), atol=1e-12)
+    moved = theta.copy()
+    moved[-1] += 0.1
+    assert embedding(model, moved).digest() != found.digest()
+    assert [*found.parameters()] == [*model.circuit.parameter_names, *model.input.parameter_names]

@@ -27,9 +27,10 @@ def test_every_kind_of_model(name):
     theta, x, _ = inputs(model, 19)
     expected = StateMap(model, ReferenceEngine()).states(theta, x)
     assert expected.dtype == np.complex128
-    initial = model.initial_state(x)
+    features = model.features(model.split(theta), x)
+    initial = model.initial_state(features)
     for row in (0, 18):
-        unitary = dense.unitary(model.circuit, theta[: model.circuit.n_parameters], x[row])
+        unitary = dense.unitary(model.circuit, theta[: model.circuit.n_parameters], features[row])
         start = np.eye(8)[0] if initial is None else initial[row]
         np.testing.assert_allclose(expected[row], unitary @ start, atol=1e-12)
     for engine in [InterpreterEngine(), *([] if unavailable_reason() else [CpuEngine()])]:
