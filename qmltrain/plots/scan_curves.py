@@ -35,6 +35,7 @@ class Quantity:
 
 QUANTITIES = (
     Quantity("gradient_variance", "variance of the gradient"),
+    Quantity("squared_norm_mean", "mean squared gradient norm", "squared_norm_mean_error"),
     Quantity("loss_variance", "variance of the loss"),
     Quantity("entanglement_mean", "entanglement (Meyer-Wallach Q)", "entanglement_mean_error", logarithmic=False),
     Quantity("expressibility", "KL to Haar (nats)", "expressibility_error"),

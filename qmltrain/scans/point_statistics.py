@@ -55,7 +55,7 @@ class Setting:
 @dataclass(frozen=True)
 class PointStatistics:
     """`each`: of every parameter and every layer, by its name, the same numbers. `resamples`: of the variances
-    ``<quantity>_variance``, of which slopes are made."""
+    and of the mean squared norm, by name, of which slopes are made."""
 
     point: StoredPoint
     setting: Setting
@@ -107,6 +107,7 @@ def point_statistics(point: StoredPoint) -> PointStatistics:
     if GRADIENT_NORMS in columns:
         layers = _norms(columns[GRADIENT_NORMS], point.labels[GRADIENT_NORMS], setting)
         numbers |= {f"squared_norm_{name}": value for name, value in layers["all"].items()}
+        resamples["squared_norm_mean"] = statistics.mean_resamples(columns[GRADIENT_NORMS][:, -1], seed)
     if ENTANGLEMENT in columns:
         known = setting.values.entanglement()
         numbers |= _scalar(ENTANGLEMENT, columns[ENTANGLEMENT], known, seed)

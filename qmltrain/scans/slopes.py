@@ -1,4 +1,4 @@
-"""Slopes of ln variance against the number of qubits and against depth, over the points of a scan.
+"""Slopes of ln variance, and of ln of the mean squared gradient norm, against qubits and depth, over a scan's points.
 
 Points are compared that differ in that one key alone, or in keys that follow from it (``ansatz.layers=${times:10,...}``
 is not swept). An exponential decay exp(-a n) has the slope -a: a deep random circuit -ln 2 per qubit.
@@ -17,7 +17,7 @@ from qmltrain.scans.point_statistics import PointStatistics
 from qmltrain.studies import statistics
 
 AGAINST = ("circuit.n_qubits", "ansatz.layers")
-OF = ("loss_variance", "gradient_variance")
+OF = ("loss_variance", "gradient_variance", "squared_norm_mean")
 
 
 @dataclass(frozen=True)

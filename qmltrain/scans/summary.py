@@ -35,7 +35,7 @@ def summary_lines(scan: StoredScan) -> list[str]:
         lines += ["", f"{plural(n_left, 'point')} more: qmltrain collect {scan.directory}"]
     found = list(_slope_lines(points))
     if found:
-        lines += ["", f"slopes of ln variance, with the {CONFIDENCE:.0%} interval that the draws leave", *found]
+        lines += ["", f"slopes of the logarithm, with the {CONFIDENCE:.0%} interval that the draws leave", *found]
     return lines
 
 

@@ -15,6 +15,8 @@ Haar variances of a gradient: where the state before a gate is a product, it is 
 a 2-design (McClean's first parameter); where at most fixed gates follow, the observable is taken as it is and only what
 precedes is one; elsewhere both are.
 
+Of circuits whose states stay real at any parameters, Haar-random means random real states (`real`).
+
 Losses are linear in expectations here: `loss=expectation` or `fidelity` with `head=raw`, without data.
 """
 
@@ -32,6 +34,7 @@ from qmltrain.studies.bloch import uses
 from qmltrain.studies.generators import generators
 from qmltrain.studies.lie_algebra import Dimension, dimension
 from qmltrain.studies.product_circuits import MeanAndVariance, ProductCircuit, Terms
+from qmltrain.studies.real_circuits import is_real
 from qmltrain.studies.starts import Start
 from qmltrain.studies.surroundings import expectations_before, rotations, weights_after
 from qmltrain.training.heads import Raw
@@ -82,6 +85,7 @@ class ExactValues:
         self._circuit, self._loss = model.circuit, LinearLoss.of(model)
         self._uses = uses(self._circuit)
         self._scales = {k: scale for gate in self._circuit.gates for k, scale, _ in rotations(gate) or []}
+        self.real = drawn == "nothing" and is_real(self._circuit if self._loss is None else self._loss.circuit)
         self._periods = _periods(self._circuit)
         self._gradients: dict[int, Known] = {}
         self._product: ProductCircuit | None = None
@@ -108,7 +112,7 @@ class ExactValues:
         exact: MeanAndVariance | None = None
         if self._product_loss is not None:
             exact = self._product_loss.expectation(terms, constant)
-        variance = two_designs.loss_variance(self.n_qubits, two_designs.weight(terms))
+        variance = two_designs.loss_variance(self.n_qubits, two_designs.weight(terms, self.real), self.real)
         if exact is None:
             return Known(haar_mean=constant, haar_variance=variance)
         return Known(exact.mean, exact.variance, constant, variance)
@@ -125,7 +129,7 @@ class ExactValues:
         mean = 0.0 if self._covers_periods(parameter) else None  # whatever the loss, it has the circuit's periods
         if self._loss is None:
             return Known(mean)
-        haar_variance = self._haar_gradient_variance(parameter, two_designs.weight(self._loss.terms))
+        haar_variance = self._haar_gradient_variance(parameter, two_designs.weight(self._loss.terms, self.real))
         haar_mean = None if haar_variance is None else 0.0
         exact: MeanAndVariance | None = None
         if self._product_loss is not None:
@@ -146,7 +150,7 @@ class ExactValues:
 
     def entanglement(self) -> Known:
         """Of Meyer and Wallach's Q."""
-        haar_mean = haar.meyer_wallach(self.n_qubits)
+        haar_mean = haar.meyer_wallach(self.n_qubits, self.real)
         product = all(len(gate.qubits) == 1 for gate in self._circuit.gates) and not self._circuit.amplitude_encoded
         if self.n_qubits == 1 or (product and self.drawn != "circuit"):
             return Known(0.0, 0.0, haar_mean=haar_mean)
@@ -154,7 +158,7 @@ class ExactValues:
 
     def frame_potential(self, order: int) -> Known:
         """Mean of F^order over pairs of draws."""
-        haar_mean = haar.frame_potential(self.n_qubits, order)
+        haar_mean = haar.frame_potential(self.n_qubits, order, self.real)
         if self._is_idle():
             return Known(1.0, 0.0, haar_mean=haar_mean)
         if self._product is None:
@@ -188,11 +192,11 @@ class ExactValues:
         if scale is None or self._uses[parameter] > 1:
             return None
         if parameter in self._before:
-            value = two_designs.gradient_variance_after(self.n_qubits, weight, self._before[parameter])
+            value = two_designs.gradient_variance_after(self.n_qubits, weight, self._before[parameter], self.real)
         elif parameter in self._after:
-            value = two_designs.gradient_variance_before(self.n_qubits, self._after[parameter])
+            value = two_designs.gradient_variance_before(self.n_qubits, self._after[parameter], self.real)
         else:
-            value = two_designs.gradient_variance(self.n_qubits, weight)
+            value = two_designs.gradient_variance(self.n_qubits, weight, self.real)
         return scale**2 * value
 
     def _covers_periods(self, parameter: int) -> bool:

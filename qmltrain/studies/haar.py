@@ -64,14 +64,20 @@ def idle_expressibility(n_qubits: int, n_bins: int) -> float:
     return (2.0**n_qubits - 1.0) * math.log(n_bins)
 
 
-def frame_potential(n_qubits: int, order: int) -> float:
+def frame_potential(n_qubits: int, order: int, real: bool = False) -> float:
     """E F^t of Haar-random states, t! (N - 1)! / (N + t - 1)!: the least that any ensemble has (Gross, Audenaert,
-    Eisert, Journal of Mathematical Physics 48, 052104 (2007)); a t-design has it, too."""
-    return math.prod((k + 1) / (2.0**n_qubits + k) for k in range(order))
+    Eisert, Journal of Mathematical Physics 48, 052104 (2007)); a t-design has it, too.
 
-
-def meyer_wallach(n_qubits: int) -> float:
-    """Mean of Q = 1 - (1/n) sum_q (<X_q>^2 + <Y_q>^2 + <Z_q>^2), (N - 2) / (N + 1) (Meyer, Wallach, Journal of
-    Mathematical Physics 43, 4273 (2002)); a 2-design has it, too."""
+    Of `real` ones, a random direction in N dimensions: 1 3 ... (2t - 1) / (N (N + 2) ... (N + 2t - 2)).
+    """
     size = 2.0**n_qubits
-    return (size - 2.0) / (size + 1.0)
+    if real:
+        return math.prod((2 * k + 1) / (size + 2 * k) for k in range(order))
+    return math.prod((k + 1) / (size + k) for k in range(order))
+
+
+def meyer_wallach(n_qubits: int, real: bool = False) -> float:
+    """Mean of Q = 1 - (1/n) sum_q (<X_q>^2 + <Y_q>^2 + <Z_q>^2), (N - 2) / (N + 1) (Meyer, Wallach, Journal of
+    Mathematical Physics 43, 4273 (2002)), of `real` states (N - 2) / (N + 2); a 2-design has it, too."""
+    size = 2.0**n_qubits
+    return (size - 2.0) / (size + (2.0 if real else 1.0))

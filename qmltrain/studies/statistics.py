@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
@@ -83,18 +83,26 @@ def variance_resamples(values_DG: ArrayLike, seed: int = SEED) -> FloatArray:
     if n_draws < 2:
         return np.full(RESAMPLES, np.nan)
     values = values - values.mean(axis=0)  # the sums of squares lose no digits
-    n_groups = min(n_draws, GROUPS)
-    starts = np.arange(n_groups) * n_draws // n_groups
-    sizes_U = np.diff(np.append(starts, n_draws)).astype(np.float64)
+    starts, sizes_U = _groups(n_draws)
     sums_UG = np.add.reduceat(values, starts, axis=0)
     squares_U = np.add.reduceat(np.einsum("dg,dg->d", values, values), starts)
-    counts_RU = _counts(n_groups, seed)
+    counts_RU = _counts(len(starts), seed)
     n_R = (counts_RU * sizes_U).sum(axis=1)
     means_RG = _product(counts_RU, sums_UG) / n_R[:, None]
     squares_R = (counts_RU * squares_U).sum(axis=1)
     spread_R = squares_R / n_R - np.einsum("rg,rg->r", means_RG, means_RG)
     # once for the divisor D - 1, once since a resample's spread is on average smaller by the same factor
     return np.maximum(spread_R, 0.0) / values.shape[1] * (n_draws / (n_draws - 1)) ** 2
+
+
+def mean_resamples(values_D: ArrayLike, seed: int = SEED) -> FloatArray:
+    """(R,): means of bootstrap resamples of the draws."""
+    values = _draws(values_D)
+    starts, sizes_U = _groups(len(values))
+    counts_RU = _counts(len(starts), seed)
+    sums_U = np.add.reduceat(values, starts)
+    found: FloatArray = (counts_RU * sums_U).sum(axis=1) / (counts_RU * sizes_U).sum(axis=1)
+    return found
 
 
 def variance_influence(values_DG: ArrayLike) -> FloatArray:
@@ -137,7 +145,7 @@ def rounding(precision: str, n_gates: int, scale: float) -> float:
 
 
 def slope(x_K: ArrayLike, variance_K: ArrayLike, resamples_KR: ArrayLike) -> Estimate:
-    """The slope of ln variance against x by least squares, every point with the same weight.
+    """The slope of ln variance (or of another positive number) against x by least squares, all points of equal weight.
 
     The interval (percentiles) is that of the draws: how well the slope of these points is known, not how well they lie
     on a line. Resamples of the points must come from seeds of their own. Raises InputError for fewer than two different
@@ -163,6 +171,13 @@ def _draws(values: ArrayLike) -> FloatArray:
     if not array.ndim or not len(array):
         raise InputError("statistics need at least one draw")
     return array
+
+
+def _groups(n_draws: int) -> tuple[NDArray[np.int64], FloatArray]:
+    """(U,): where each group of consecutive draws begins, and its size."""
+    n_groups = min(n_draws, GROUPS)
+    starts = np.arange(n_groups) * n_draws // n_groups
+    return starts, np.diff(np.append(starts, n_draws)).astype(np.float64)
 
 
 @functools.lru_cache(maxsize=4)

@@ -38,13 +38,14 @@ def test_variances_have_their_exact_values_beside_them(tmp_path, figures):
     directory = draw(tmp_path / "scan", *PRODUCT, *words, EVERY)
     assert [path.name for path in plot_scan(directory)] == ["variances.png", "fidelity.png"]
     curves, fidelities = figures
-    gradient, loss, entanglement, divergence = curves.axes
+    gradient, norms, loss, entanglement, divergence, _ = curves.axes
     statistics = qmltrain.open_scan(directory).statistics
     exact = lines_of(gradient)["--"]
     assert exact.get_xdata().tolist() == [2, 3, 4]
     np.testing.assert_allclose(exact.get_ydata(), [1 / 32, 1 / 72, 1 / 128])
     np.testing.assert_allclose(lines_of(gradient)["-"].get_ydata(), statistics["gradient_variance"])
     np.testing.assert_allclose(lines_of(loss)[":"].get_ydata(), statistics["loss_variance_haar"])
+    np.testing.assert_allclose(lines_of(norms)["--"].get_ydata(), [2 / 32, 3 / 72, 4 / 128])
     assert gradient.get_yscale() == loss.get_yscale() == "log" and entanglement.get_yscale() == "linear"
     assert divergence.get_ylabel() == "KL to Haar (nats)"
     assert len(fidelities.axes) == 3 and "n_qubits=3" in fidelities.axes[1].get_title()

@@ -31,7 +31,7 @@ def test_a_row_for_each_point_with_exact_values(directory, capsys):
     assert rows[0]["lie_algebra"] == "2" and rows[0]["lie_algebra_note"] == ""
 
 
-@pytest.mark.parametrize(("each", "count"), [("parameter", 5), ("layer", 4), ("slope", 2)])
+@pytest.mark.parametrize(("each", "count"), [("parameter", 5), ("layer", 4), ("slope", 3)])
 def test_rows_of_other_things(directory, capsys, each, count):
     assert len(collected(capsys, directory, "--each", each)) == count
 

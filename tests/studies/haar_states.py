@@ -7,16 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def states(generator: np.random.Generator, count: int, n_qubits: int) -> NDArray:
+def states(generator: np.random.Generator, count: int, n_qubits: int, real: bool = False) -> NDArray:
     """(count, N)."""
-    normal = generator.standard_normal((count, 2**n_qubits, 2)) @ np.array([1.0, 1.0j])
+    normal = generator.standard_normal((count, 2**n_qubits, 2)) @ _parts(real)
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
-def unitaries(generator: np.random.Generator, count: int, n_qubits: int) -> NDArray:
-    """(count, N, N)."""
+def _parts(real: bool) -> NDArray:
+    return np.array([1.0, 0.0 if real else 1.0j])
+
+
+def unitaries(generator: np.random.Generator, count: int, n_qubits: int, real: bool = False) -> NDArray:
+    """(count, N, N); `real`: orthogonal ones."""
     size = 2**n_qubits
-    q, r = np.linalg.qr(generator.standard_normal((count, size, size, 2)) @ np.array([1.0, 1.0j]))
+    q, r = np.linalg.qr(generator.standard_normal((count, size, size, 2)) @ _parts(real))
     diagonal = np.diagonal(r, axis1=1, axis2=2)
     return q * (diagonal / np.abs(diagonal))[:, None, :]
 

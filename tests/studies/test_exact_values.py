@@ -208,3 +208,17 @@ def test_random_structures_have_haar_values_alone():
 def test_lie_algebra_of_a_product_circuit():
     model = model_of(ansatz(4, "hea", layers=3, rotations=["rx"], entangler="none"), pauli(4, "Z0"))
     assert ExactValues(model, UNIFORM).lie_algebra().value == 4
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_real_circuits_come_to_real_states(n):
+    """RY and CZ: twice the variance of unitary 2-designs, about; the last RY anticommutes with Z."""
+    model = model_of(ansatz(n, "simplified_two_design", layers=3), pauli(n, "Z0 Z1"))
+    values = ExactValues(model, UNIFORM)
+    size = 2**n
+    assert values.real
+    assert values.loss().haar_variance == pytest.approx(2 / (size + 2))
+    assert values.gradient(n).haar_variance == pytest.approx(size / ((size - 1) * (size + 2)))
+    assert values.entanglement().haar_mean == pytest.approx((size - 2) / (size + 2))
+    assert values.frame_potential(2).haar_mean == pytest.approx(3 / (size * (size + 2)))
+    assert ExactValues(model_of(ansatz(n, "simplified_two_design"), pauli(n, "Y0")), UNIFORM).loss().haar_variance == 0

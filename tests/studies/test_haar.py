@@ -73,23 +73,26 @@ def test_hadamard_then_rz_has_the_arcsine_law():
     assert 0.88 <= held / 200 <= 0.995  # the error is what it says
 
 
+@pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize("n_qubits", [1, 2, 3])
-def test_frame_potentials(n_qubits):
+def test_frame_potentials(n_qubits, real):
     generator = np.random.default_rng(10 + n_qubits)
-    a, b = states(generator, 20_000, n_qubits), states(generator, 20_000, n_qubits)
+    a, b = (states(generator, 20_000, n_qubits, real) for _ in range(2))
     fidelity = np.abs(np.sum(a.conj() * b, axis=1)) ** 2
     for order in (1, 2, 3):
-        within_4_errors(fidelity**order, haar.frame_potential(n_qubits, order))
+        within_4_errors(fidelity**order, haar.frame_potential(n_qubits, order, real))
     size = 2**n_qubits
     for t in (1, 2, 3):
         expected = math.factorial(t) * math.factorial(size - 1) / math.factorial(size + t - 1)
         assert haar.frame_potential(n_qubits, t) == pytest.approx(expected, rel=1e-14)
 
 
+@pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize(("n_qubits", "expected"), [(1, 0.0), (2, 0.4), (4, 14 / 17)])
-def test_meyer_wallach(n_qubits, expected):
+def test_meyer_wallach(n_qubits, expected, real):
     assert haar.meyer_wallach(n_qubits) == pytest.approx(expected, rel=1e-14)
-    psi = states(np.random.default_rng(20 + n_qubits), 4_000, n_qubits)
+    expected = haar.meyer_wallach(n_qubits, real)
+    psi = states(np.random.default_rng(20 + n_qubits), 4_000, n_qubits, real)
     q = 1.0
     for qubit in range(n_qubits):
         for x, z in ((1, 0), (1, 1), (0, 1)):

@@ -44,6 +44,15 @@ def test_resamples_are_those_of_draws_taken_again(n_draws):
         np.testing.assert_allclose(found[row], expected, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("n_draws", [3, 1_003, 5_000])
+def test_resamples_of_a_mean_have_its_error(n_draws):
+    values = np.random.default_rng(n_draws).normal(2.0, 1.0, n_draws)
+    found = statistics.mean_resamples(values)
+    error = np.std(values, ddof=1) / np.sqrt(n_draws)
+    assert abs(found.mean() - values.mean()) < 4 * error / np.sqrt(1_000)
+    assert np.std(found) == pytest.approx(error * np.sqrt((n_draws - 1) / n_draws), rel=0.1)
+
+
 def test_a_variance_is_over_draws_and_not_over_columns():
     values = np.array([[0.0, 100.0], [1.0, 101.0], [2.0, 102.0]])
     assert statistics.variance(values).value == 1.0

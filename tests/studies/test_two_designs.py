@@ -13,8 +13,11 @@ from tests.studies.haar_states import states, unitaries, within_4_errors
 ZZ = {1: "Z", 2: "ZZ", 3: "ZZI"}
 
 
+REAL = pytest.mark.parametrize("real", [False, True])
+
+
 def observable(n_qubits):
-    """A sum of strings, and its matrix."""
+    """A sum of strings, one of them imaginary, and its matrix."""
     letters = [(0.7, ZZ[n_qubits]), (-1.3, "X" + "I" * (n_qubits - 1)), (0.4, "I" * (n_qubits - 1) + "Y")]
     terms = [(c, pauli_string(dict(enumerate(text)))) for c, text in letters]
     return terms, sum(c * pauli_product(text) for c, text in letters)
@@ -33,53 +36,68 @@ def test_weight_is_a_trace(n_qubits):
     )
 
 
+def part(matrix, real):
+    """The part of a matrix that real states see: a string of an odd number of Y is 0 in all of them."""
+    return (matrix + matrix.T) / 2 if real else matrix
+
+
+@REAL
 @pytest.mark.parametrize("n_qubits", [1, 2, 3])
-def test_both_parts(n_qubits):
+def test_both_parts(n_qubits, real):
     terms, matrix = observable(n_qubits)
     generator = np.random.default_rng(n_qubits)
     P = pauli_product("Y" + "I" * (n_qubits - 1))
-    after_D = unitaries(generator, 8_000, n_qubits)
+    after_D = unitaries(generator, 8_000, n_qubits, real)
     evolved = after_D.conj().transpose(0, 2, 1) @ matrix @ after_D
-    psi = states(generator, 8_000, n_qubits)
+    psi = states(generator, 8_000, n_qubits, real)
     commutators = 1j * (P @ evolved - evolved @ P)
     draws = 0.5 * np.einsum("di,dij,dj->d", psi.conj(), commutators, psi).real
     within_4_errors(draws, 0.0)
-    within_4_errors(draws**2, two_designs.gradient_variance(n_qubits, two_designs.weight(terms)))
+    weight = two_designs.weight(terms, real)
+    within_4_errors(draws**2, two_designs.gradient_variance(n_qubits, weight, real))
 
 
+@REAL
 @pytest.mark.parametrize("n_qubits", [1, 2, 3])
-def test_only_before(n_qubits):
+def test_only_before(n_qubits, real):
     terms, matrix = observable(n_qubits)
     P = pauli_product("Y" + "I" * (n_qubits - 1))
-    psi = states(np.random.default_rng(n_qubits), 20_000, n_qubits)
+    psi = states(np.random.default_rng(n_qubits), 20_000, n_qubits, real)
     size = 2**n_qubits
-    exact = (np.trace(matrix @ matrix) - np.trace(P @ matrix @ P @ matrix)).real / (2 * size * (size + 1))
+    seen = part(matrix, real)
+    exact = (np.trace(seen @ seen) - np.trace(P @ seen @ P @ seen)).real / (
+        size * (size + 2) if real else 2 * size * (size + 1)
+    )
     anticommuting = sum(c**2 for c, s in terms if (s.x_mask ^ s.z_mask) & 1)  # of Y on qubit 0: X and Z there
-    assert two_designs.gradient_variance_before(n_qubits, anticommuting) == pytest.approx(exact, rel=1e-12)
+    assert two_designs.gradient_variance_before(n_qubits, anticommuting, real) == pytest.approx(exact, rel=1e-12)
     draws = 0.5 * np.einsum("di,ij,dj->d", psi.conj(), 1j * (P @ matrix - matrix @ P), psi).real
     within_4_errors(draws**2, exact)
 
 
+@REAL
 @pytest.mark.parametrize("n_qubits", [1, 2, 3])
-def test_only_after(n_qubits):
+def test_only_after(n_qubits, real):
     terms, matrix = observable(n_qubits)
     generator = np.random.default_rng(n_qubits)
-    P = pauli_product("Z" + "I" * (n_qubits - 1))
-    [psi] = states(generator, 1, n_qubits)
-    after_D = unitaries(generator, 8_000, n_qubits)
+    P = pauli_product(("Y" if real else "Z") + "I" * (n_qubits - 1))
+    [psi] = states(generator, 1, n_qubits, real)
+    after_D = unitaries(generator, 8_000, n_qubits, real)
     evolved = after_D.conj().transpose(0, 2, 1) @ matrix @ after_D
     draws = 0.5 * np.einsum("i,dij,j->d", psi.conj(), 1j * (P @ evolved - evolved @ P), psi).real
     expectation = np.vdot(psi, P @ psi).real
-    weight = two_designs.weight(terms)
-    within_4_errors(draws**2, two_designs.gradient_variance_after(n_qubits, weight, expectation**2))
+    weight = two_designs.weight(terms, real)
+    if n_qubits == 1 and real:  # one angle: sin^2 of it on average is the same over and over
+        assert two_designs.gradient_variance_after(1, weight, 0.0, real) == pytest.approx(weight / 2)
+    within_4_errors(draws**2, two_designs.gradient_variance_after(n_qubits, weight, expectation**2, real))
 
 
+@REAL
 @pytest.mark.parametrize("n_qubits", [1, 2, 3])
-def test_loss(n_qubits):
+def test_loss(n_qubits, real):
     terms, matrix = observable(n_qubits)
-    psi = states(np.random.default_rng(n_qubits), 20_000, n_qubits)
+    psi = states(np.random.default_rng(n_qubits), 20_000, n_qubits, real)
     draws = np.einsum("di,ij,dj->d", psi.conj(), matrix, psi).real
-    within_4_errors(draws**2, two_designs.loss_variance(n_qubits, two_designs.weight(terms)))
+    within_4_errors(draws**2, two_designs.loss_variance(n_qubits, two_designs.weight(terms, real), real))
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 2 / 9), (2, 8 / 75), (4, 0.0295271), (10, 4.87805e-4)])
