@@ -22,18 +22,19 @@ STREAMED_CACHE_BYTES = 2**26  # beside samples that are read from a file because
 
 class BatchOrder:
     """A new permutation of `rows` in each epoch, cut into batches of `batch_size` (all rows, where there are fewer);
-    the last one may be shorter.
+    the last one may be shorter. With `replacement` every row of every batch is drawn anew: as many batches, all whole.
 
-    The permutation of epoch e is a function of (seed, e) alone: the e-th child of SeedSequence(seed). A resumed run
+    The order of epoch e is a function of (seed, e) alone: the e-th child of SeedSequence(seed). A resumed run
     needs no state but the epoch and the number of batches done.
     """
 
-    def __init__(self, rows: NDArray[Any], batch_size: int, seed: int) -> None:
+    def __init__(self, rows: NDArray[Any], batch_size: int, seed: int, replacement: bool = False) -> None:
         self.rows = np.asarray(rows, dtype=np.int64)
         if batch_size < 1:
             raise InputError(f"train.batch_size: {batch_size} is not possible; at least 1")
         self.batch_size = min(batch_size, max(1, len(self.rows)))
         self.seed = seed
+        self.replacement = replacement
 
     @property
     def n_batches(self) -> int:
@@ -41,19 +42,22 @@ class BatchOrder:
         return -(-len(self.rows) // self.batch_size)
 
     def shuffled(self, epoch: int) -> RowArray:
-        """All rows in the order of `epoch` (from 0)."""
-        if len(self.rows) == 1:
+        """The rows of all batches of `epoch` (from 0)."""
+        if len(self.rows) == 1:  # and a batch is one row
             return self.rows.copy()
         generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        if self.replacement:
+            return self.rows[generator.integers(len(self.rows), size=self.n_batches * self.batch_size)]
         return generator.permutation(self.rows)
 
     @property
     def offsets(self) -> NDArray[np.int64]:
         """Where the batches begin among `shuffled` rows, and the end, (n_batches + 1,)."""
-        return np.minimum(np.arange(self.n_batches + 1) * self.batch_size, len(self.rows))
+        begins = np.arange(self.n_batches + 1) * self.batch_size
+        return begins if self.replacement else np.minimum(begins, len(self.rows))
 
     def batches(self, epoch: int) -> list[RowArray]:
-        """The row arrays of `epoch` (from 0) in order; together each row once."""
+        """The row arrays of `epoch` (from 0) in order; together each row once, but with `replacement`."""
         shuffled = self.shuffled(epoch)
         return [shuffled[start : start + self.batch_size] for start in range(0, len(shuffled), self.batch_size)]
 

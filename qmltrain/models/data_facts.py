@@ -96,8 +96,9 @@ def data_lines(problem: Problem) -> list[str]:
         totals = class_counts(problem).sum(axis=1)
         rows.append(("classes", listed([f"{n}: {c}" for n, c in zip(info.class_names, totals, strict=True)])))
     sizes = f"{len(parts.train)} training, {len(parts.validation)} validation, {len(parts.test)} test"
+    drawn = "; batches are drawn with replacement" * problem.config.train.replacement
     whole = problem.config.train.batch_size > len(parts.train)
-    rows.append(("split", f"{sizes} samples" + "; a step takes all that train" * whole))
+    rows.append(("split", f"{sizes} samples" + "; a step takes all that train" * whole + drawn))
     model = problem.model
     n_read, n_features = len(features_read(model)), preprocessor.n_features
     reads = f"all {n_features}" if n_read == n_features else f"{n_read} of {n_features}"

@@ -119,7 +119,7 @@ class TrainingData:
         self.problem = problem
         rows = problem.split.train
         size = len(rows) if full_batch or not problem.has_data else problem.config.train.batch_size
-        self.order = BatchOrder(rows, size, problem.seeds.order)
+        self.order = BatchOrder(rows, size, problem.seeds.order, problem.config.train.replacement)
         self.n_batches = self.order.n_batches
         self._full_batch = full_batch
         self._targets: FloatArray | None = None  # of all samples, as numbers

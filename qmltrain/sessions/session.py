@@ -98,6 +98,7 @@ class Session:
             ),
             parameters_each_epoch=config.run.parameters_every is None,
             frozen_P=frozen_parameters(problem.model, train.freeze),
+            flat_window=train.flat_window,
         )
         # (not a method: steps that held the session would keep the data's files open until cycles are collected)
         self._stop_requested = lambda: stop.requested is not None

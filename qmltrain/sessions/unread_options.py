@@ -35,7 +35,10 @@ def check_unused(config: Config, *, full_batch: bool, has_data: bool) -> None:
         )
 
 
-_OF_SAMPLES = ("train.batch_size", "dataset.validation", "dataset.test", "preprocess.resize", "preprocess.normalize")
+_OF_SAMPLES = (
+    *("train.batch_size", "train.replacement", "dataset.validation", "dataset.test", "preprocess.resize"),
+    "preprocess.normalize",
+)
 
 
 def _of_full_batch(config: Config) -> Iterator[tuple[str, str]]:
@@ -43,4 +46,5 @@ def _of_full_batch(config: Config) -> Iterator[tuple[str, str]]:
     for key in ("optimizer.learning_rate", "schedule.warmup_steps", "schedule.final_fraction"):
         yield key, f"{optimizer}, which finds its step sizes itself"
     yield "optimizer.clip_norm", optimizer
-    yield "train.batch_size", f"{optimizer}, which takes all training samples in every step"
+    for key in ("train.batch_size", "train.replacement"):
+        yield key, f"{optimizer}, which takes all training samples in every step"

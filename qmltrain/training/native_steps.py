@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.engines.step_recipe import STEP_ROWS, SpanInputs, StepRecipe, TrainingSteps
 from qmltrain.training.array_steps import ArraySteps
+from qmltrain.training.flat_loss import first_flat
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.native_recipe import as_they_are, feature_columns
 from qmltrain.training.optimizer_protocol import Optimizer
@@ -44,6 +46,14 @@ class NativeSteps:
         slab, first = self._slab_of(state)
         n_steps = min(most, len(slab.offsets_T1) - 1 - first, self._most_rows(state.step, rows))
         columns = self._columns_of(slab, first, n_steps)
+        span = self._run(state, columns, seconds, rows)
+        return self._others.run(state, 1, seconds, rows) if span is None else span
+
+    def _run(self, state: TrainingState, columns: Slab, seconds: float, rows: StepRows) -> Span | None:
+        """A span of the batches of `columns`; None where the first step is not finite.
+
+        What ends at a flat loss is run again up to that step: no engine need know when a training ends.
+        """
         offsets_T1, n_steps = columns.offsets_T1, len(columns.offsets_T1) - 1
         rates_T = self._rates(state.step, n_steps)
         theta_P, before = state.theta_P.copy(), self._optimizer.state()
@@ -69,14 +79,18 @@ class NativeSteps:
         if not done:
             if found.end == "stopped":
                 raise StepAbandoned
-            return self._others.run(state, 1, seconds, rows)
+            return None
+        of_steps = dict(zip(STEP_ROWS, found.metrics_5T[:, :done], strict=True))
+        if self._others.plan.flat_window is not None:
+            flat = first_flat(state.recent_losses, of_steps["loss"], self._others.plan.flat_window)
+            if flat is not None and flat + 1 < done:
+                return self._run(state, replace(columns, offsets_T1=offsets_T1[: flat + 2]), seconds, rows)
         if "steps" in before:
             before["steps"] = before["steps"] + done
         self._optimizer.load_state(before)
         state.theta_P = theta_P
         state.step += done
         self._next = state.step
-        of_steps = dict(zip(STEP_ROWS, found.metrics_5T[:, :done], strict=True))
         metrics = (of_steps["loss"], of_steps["gradient_norm"], rates_T[:done], of_steps["drift"])
         return Span(
             done,

@@ -77,7 +77,8 @@ class Data(Protocol):
 
 class Steps(Protocol):
     """Runs training steps. `run` moves `state` on by some whole steps, one at least and `most` at most, of one epoch:
-    parameters, step and `ending`; the trainer does the rest.
+    parameters, step and `ending`; the trainer does the rest. No step is behind one after which the loss is flat
+    (`TrainingPlan.flat_window`).
 
     `format_lines`: see `qmltrain.engines.step_recipe.TrainingSteps`.
 

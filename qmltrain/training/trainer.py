@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qmltrain.engines.protocol import FloatArray
+from qmltrain.training.flat_loss import first_flat, recent
 from qmltrain.training.gradients import Evaluator, StepAbandoned
 from qmltrain.training.losses import Loss
 from qmltrain.training.metrics import evaluate, metric_names
@@ -140,11 +141,18 @@ class Trainer:
             raise StepAbandoned
 
     def _add_up(self, state: TrainingState, span: Span) -> None:
-        """The running epoch's training metrics; step by step, so that it does not matter where spans end."""
+        """The running epoch's training metrics; step by step, so that it does not matter where spans end. A span ends
+        with the first step after which the loss is flat; so does the training."""
         for loss_sum in span.loss_sums_T.tolist():
             state.epoch_losses += loss_sum
         state.epoch_hits += int(span.hits_T.sum())
         state.epoch_samples += int(span.samples_T.sum())
+        if self.plan.flat_window is not None:
+            window, losses_T = self.plan.flat_window, span.metrics["train/loss"]
+            before = recent(state.recent_losses, losses_T[:-1], window)
+            if first_flat(before, losses_T[-1:], window) is not None:
+                state.ending = f"the loss was flat over {window} steps"
+            state.recent_losses = recent(before, losses_T[-1:], window)
 
     def _finish_epoch(self, state: TrainingState) -> dict[str, float]:
         """Validation, the epoch's row, the best parameters; the epoch's metrics."""

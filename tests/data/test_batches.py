@@ -60,6 +60,21 @@ def test_a_batch_is_at_most_all_rows():
     np.testing.assert_array_equal(order.batches(3), whole.batches(3))
 
 
+def test_with_replacement_each_row_of_each_batch_is_drawn_anew():
+    order = BatchOrder(ROWS, 8, seed=3, replacement=True)
+    assert order.n_batches == BatchOrder(ROWS, 8, seed=3).n_batches == 5
+    epochs = [order.batches(epoch) for epoch in range(2000)]
+    assert {len(batch) for batches in epochs for batch in batches} == {8}
+    assert all(np.isin(batch, ROWS).all() for batches in epochs for batch in batches)
+    counts = np.bincount(np.concatenate([np.concatenate(batches) for batches in epochs]) - 10)
+    expected = 2000 * 40 / 37
+    assert len(counts) == 37 and np.abs(counts - expected).max() < 5 * np.sqrt(expected)
+    twice = np.mean([len(set(batch.tolist())) for batches in epochs for batch in batches])
+    assert twice == pytest.approx(37 * (1 - (1 - 1 / 37) ** 8), abs=0.05)  # different rows of a batch
+    again = BatchOrder(ROWS, 8, seed=3, replacement=True).batches(1999)
+    assert [batch.tolist() for batch in again] == [batch.tolist() for batch in epochs[1999]]
+
+
 @pytest.fixture
 def streamed_digits(tmp_path):
     digits = build_source("digits", {})
@@ -161,9 +176,10 @@ def test_zero_row_is_named_with_its_row_number():
         PreparedData(source, Preprocessor.fit(source, np.arange(50), normalize=True))
 
 
+@pytest.mark.parametrize("replacement", [False, True])
 @pytest.mark.parametrize(("n_rows", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
-def test_offsets_say_where_batches_begin(n_rows, size):
-    order = BatchOrder(np.arange(n_rows) * 7, size, 3)
+def test_offsets_say_where_batches_begin(n_rows, size, replacement):
+    order = BatchOrder(np.arange(n_rows) * 7, size, 3, replacement)
     shuffled, offsets = order.shuffled(2), order.offsets
     batches = [shuffled[begin:end].tolist() for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
     assert batches == [batch.tolist() for batch in order.batches(2)]

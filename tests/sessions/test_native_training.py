@@ -88,6 +88,22 @@ def test_rows_are_those_of_array_steps_but_for_rounding(whole, tmp_path, monkeyp
             np.testing.assert_allclose(contents(whole)[name], values, rtol=1e-9, atol=1e-10, err_msg=name)
 
 
+def test_batches_with_replacement(tmp_path, monkeypatch) -> None:
+    """Rows come more than once in a batch: the two paths, samples read as they are needed, a stop in between."""
+    changes = {"train__replacement": True, "train__batch_size": 25}
+    expected = trained(tmp_path / "native", **changes)
+    assert way(expected) == "native"
+    assert_same_bits(expected, stop_and_go_on(config(tmp_path / "stopped", **changes), 4))
+    monkeypatch.setattr(batches, "CACHE_BYTES", 0)
+    monkeypatch.setattr(problem, "SLAB_BYTES", 400)
+    assert_same_bits(expected, trained(tmp_path / "streamed", **changes))
+    monkeypatch.setattr(build, "_training_step", lambda *_: ARRAYS)
+    judge = trained(tmp_path / "arrays", **changes)
+    for name, values in contents(judge).items():
+        if values.dtype.kind == "f" and "wall" not in name:
+            np.testing.assert_allclose(contents(expected)[name], values, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
 def without_the_choice(*arguments: Any) -> dict[str, Any]:
     found = CHOICES(*arguments)
     del found["training_step"]

@@ -19,6 +19,7 @@ from tests.small_configs import CONTEXT, ising_chain
         ({"optimizer__clip_norm": 0.5}, r"^optimizer\.clip_norm: found 0\.5; not used by .*lbfgs; .* default, null"),
         ({"train__batch_size": 64}, r"^train\.batch_size: found 64; not used by .*; leave it at its default, 32"),
         ({"optimizer__name": "adam", "train__batch_size": 64}, r"^train\.batch_size: .* by dataset=none"),
+        ({"train__replacement": True}, r"^train\.replacement: found True; not used by optimizer\.name=lbfgs"),
         ({"dataset__test": 0.1}, r"^dataset\.test: found 0\.1; not used by dataset=none"),
         ({"preprocess__normalize": True}, r"^preprocess\.normalize: found True; not used by dataset=none"),
     ],

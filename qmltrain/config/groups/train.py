@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qmltrain.config.option import ConfigGroup, option
-from qmltrain.config.rules import COUNT, LABEL, POSITIVE, TEXT, Rule, each, is_number, one_of
+from qmltrain.config.rules import COUNT, LABEL, POSITIVE, TEXT, Rule, between, each, is_number, one_of
 
 
 def _accepts_monitor(value: Any) -> bool:
@@ -22,9 +22,17 @@ MONITOR = Rule(_accepts_monitor, "a metric of the validation split, as val/loss 
 class TrainConfig(ConfigGroup):
     epochs: int = option(25, "passes over the training split", COUNT)
     batch_size: int = option(32, "samples of one step, at most (lbfgs takes all, in every step)", COUNT)
+    replacement: bool = option(
+        False, "draw every batch with replacement; an epoch is still as many steps as a pass over the training split"
+    )
     max_steps: int | None = option(None, "stop after this many steps (null: epochs alone decide)", COUNT)
     monitor: str = option("val/loss", "what chooses the best parameters: a metric of the validation split", MONITOR)
     patience: int | None = option(None, "early stopping: epochs without improvement (null: never)", COUNT)
+    flat_window: int | None = option(
+        None,
+        "stop where the loss no longer falls over the last so many steps, as seen beside their spread (null: never)",
+        between(2, 100_000),
+    )
     baseline: bool = option(True, "fit logistic regression (or ridge) on the same features, to compare")
     perceptron: bool = option(False, "also fit a perceptron with at most as many parameters as the model")
     initial: str = option(
