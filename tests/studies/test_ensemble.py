@@ -12,6 +12,7 @@ from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.library.ansatze_random import two_design_axes
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
+from qmltrain.engines.cuda import CudaEngine
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import EngineOptions
 from qmltrain.engines.reference import ReferenceEngine
@@ -22,6 +23,7 @@ from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.heads import HEADS, check_head
 from qmltrain.training.losses import LOSSES
 from tests.circuit.strategies import random_states
+from tests.engines.cuda.emulator_device import EmulatorDevice, compiler
 from tests.engines.registered import build, registered_circuits
 from tests.studies import dense_draws
 from tests.studies.small_studies import a_model, a_study, engines, evaluate, of_some, random_study, some_draws
@@ -271,3 +273,13 @@ def test_work_grows_with_what_is_asked():
 
 def test_the_interpreter_goes_a_block_at_a_time():
     assert Ensemble(a_study(a_model(build("angle", 3, 3, "hea")), engine=InterpreterEngine())).draws_at_once == 16
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
+@pytest.mark.parametrize("of_kind", kinds())
+def test_the_cuda_engine_agrees(of_kind):
+    study = of_kind(precision="complex128")
+    draws = some_draws(study, 2)
+    expected = evaluate(study, draws)
+    for name, values in evaluate(replace(study, engine=CudaEngine(EmulatorDevice())), draws).items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-11, err_msg=name)
