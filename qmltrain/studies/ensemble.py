@@ -64,12 +64,13 @@ class Ensemble:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.columns = columns_of(study)
-        study.model.domain.check(study.features_RF)
+        study.model.check_features(study.features_RF, np.arange(study.n_rows))
         self._names = {column.name for column in self.columns}
         self._many, self._one = ManyAtOnce(study), OneByOne(study)
         self._norms = LayerNorms(study.model)
         self._n_angles = sum(len(gate.angles) for gate in study.model.circuit.gates)
-        self._together = study.n_rows < ROWS_ALONE or study.n_rows * self._n_angles < ANGLES_ALONE
+        few = study.n_rows < ROWS_ALONE or study.n_rows * self._n_angles < ANGLES_ALONE
+        self._together = few and ManyAtOnce.takes(study.model)
         self._samples = self._portion_samples()
         self.draws_at_once = max(1, self._samples // study.n_rows) if study.plane is None else 1
         self.memory_bytes = self._forecast()

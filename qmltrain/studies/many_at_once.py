@@ -20,6 +20,7 @@ from qmltrain.studies.quantities import mean_over_rows, meyer_wallach, one_qubit
 from qmltrain.studies.rotation_axes import axes_as_written
 from qmltrain.studies.study import Study
 from qmltrain.studies.vectors import ComplexArray, IntArray, Stop, Vectors
+from qmltrain.training.model import Model
 from qmltrain.training.parameter_vectors import ParameterVectors
 from qmltrain.training.reduction import tree_sum
 from qmltrain.training.states import NO_GRADIENT
@@ -31,7 +32,15 @@ class ManyAtOnce:
     def __init__(self, study: Study) -> None:
         self.study, self.model = study, study.model
         self.outputs = Outputs(study.model, study.targets_R)
-        self._initial_RN = study.model.initial_state(study.features_RF)
+
+    @staticmethod
+    def takes(model: Model) -> bool:
+        """Not models of which draws have features, or a loss, of their own."""
+        return model.input is None and not model.loss.n_parameters
+
+    @cached_property
+    def _initial_RN(self) -> FloatArray | None:
+        return self.model.initial_state(self.study.features_RF)
 
     @cached_property
     def observed(self) -> ParameterVectors:

@@ -26,45 +26,67 @@ def derivatives(function: Callable[[NDArray], float], at: NDArray) -> NDArray:
     return found.reshape(at.shape)
 
 
-def loss_and_gradient(model: Model, circuit: Circuit, theta_P, features_RF, targets_R) -> tuple[float, NDArray]:
+def loss_and_gradient(model: Model, circuit: Circuit, theta_P, features_RI, targets_R) -> tuple[float, NDArray]:
     """Mean over the rows of the loss of `circuit` in place of the model's; gradient by all parameters."""
-    circuit_P, head_P = model.split(theta_P)
+    parts = model.split(theta_P)
     measured = model.observables.measured(circuit)
     losses, gradient_P = [], np.zeros(len(theta_P))
-    for x_F, target in zip(features_RF, targets_R, strict=True):
-        initial = model.initial_state(x_F[None])
-        values_K, slopes_KP = dense.expectations(
-            measured, model.observables, circuit_P, x_F, None if initial is None else initial[0]
-        )
+    of = model.split(gradient_P)  # views
+    for x_I, target in zip(features_RI, targets_R, strict=True):
+        x_F, initial_N = encoded(model, parts.input, x_I)
+        values_K, slopes_KP = dense.expectations(measured, model.observables, parts.circuit, x_F, initial_N)
 
         def loss(head_P, values_K, target=target):  # noqa: ANN001, ANN202
             return float(model.loss.value(model.head.forward(head_P, values_K[None]), np.array([target]))[0])
 
-        losses.append(loss(head_P, values_K))
-        gradient_P[: len(circuit_P)] += derivatives(lambda v: loss(head_P, v), values_K) @ slopes_KP
-        gradient_P[len(circuit_P) :] += derivatives(lambda h, v=values_K: loss(h, v), head_P)
+        losses.append(loss(parts.head, values_K))
+        of.circuit[:] += derivatives(lambda v: loss(parts.head, v), values_K) @ slopes_KP
+        of.head[:] += derivatives(lambda h, v=values_K: loss(h, v), parts.head)
+        if model.input is not None:
+
+            def of_features(x_F):  # noqa: ANN001, ANN202
+                return loss(parts.head, expectations(model, measured, parts.circuit, x_F, start(model, x_F)))
+
+            slopes_F = derivatives(of_features, x_F)
+            of.input[:] += derivatives(lambda i, x=x_I, s=slopes_F: model.input.forward(i, x[None])[0] @ s, parts.input)
     return float(np.mean(losses)), gradient_P / len(losses)
 
 
-def loss(model: Model, circuit: Circuit, theta_P, features_RF, targets_R) -> float:
+def encoded(model: Model, input_P, x_I) -> tuple[NDArray, NDArray | None]:
+    """What the circuit encodes of a sample: features, and of amplitudes the initial state."""
+    x_F = x_I if model.input is None else model.input.forward(input_P, x_I[None])[0]
+    return x_F, start(model, x_F)
+
+
+def start(model: Model, x_F) -> NDArray | None:
+    initial = model.initial_state(x_F[None])
+    return None if initial is None else initial[0]
+
+
+def expectations(model: Model, measured: Circuit, circuit_P, x_F, initial_N) -> NDArray:
+    """(K,), without a derivative."""
+    state_N = dense.run(measured, circuit_P, x_F, initial_N, tangents=False)[0]
+    values = []
+    for row, constant in zip(model.observables.coefficients, model.observables.constants, strict=True):
+        strings = [(c, dense.string_times(model.observables.strings[m], state_N[None])[0]) for m, c in row.items()]
+        values.append(constant + sum(c * np.vdot(state_N, turned).real for c, turned in strings))
+    return np.array(values)
+
+
+def loss(model: Model, circuit: Circuit, theta_P, features_RI, targets_R) -> float:
     """Mean over the rows, without a derivative."""
-    measured, head_P, losses = model.observables.measured(circuit), model.split(theta_P)[1], []
-    for state_N, target in zip(states(model, measured, theta_P, features_RF), targets_R, strict=True):
-        values = []
-        for row, constant in zip(model.observables.coefficients, model.observables.constants, strict=True):
-            strings = [(c, dense.string_times(model.observables.strings[m], state_N[None])[0]) for m, c in row.items()]
-            values.append(constant + sum(c * np.vdot(state_N, turned).real for c, turned in strings))
-        outputs = model.head.forward(head_P, np.array(values)[None])
-        losses.append(model.loss.value(outputs, np.array([target]))[0])
+    parts, measured, losses = model.split(theta_P), model.observables.measured(circuit), []
+    for x_I, target in zip(features_RI, targets_R, strict=True):
+        values_K = expectations(model, measured, parts.circuit, *encoded(model, parts.input, x_I))
+        losses.append(model.loss.value(model.head.forward(parts.head, values_K[None]), np.array([target]))[0])
     return float(np.mean(losses))
 
 
-def states(model: Model, circuit: Circuit, theta_P, features_RF) -> list[NDArray]:
-    circuit_P, found = model.split(theta_P)[0], []
-    for x_F in features_RF:
-        initial = model.initial_state(x_F[None])
-        start = None if initial is None else initial[0]
-        found.append(dense.run(circuit, circuit_P, x_F, start, tangents=False)[0])
+def states(model: Model, circuit: Circuit, theta_P, features_RI) -> list[NDArray]:
+    parts, found = model.split(theta_P), []
+    for x_I in features_RI:
+        x_F, initial_N = encoded(model, parts.input, x_I)
+        found.append(dense.run(circuit, parts.circuit, x_F, initial_N, tangents=False)[0])
     return found
 
 

@@ -38,7 +38,7 @@ def a_study(model: Model, rows: int = 1, engine: Engine | None = None, quantitie
         left_out = {*(() if rows == 1 else ("fidelity",)), *(("entanglement",) if model.circuit.n_qubits < 2 else ())}
         quantities = tuple(name for name in ALL if name not in left_out)
     generator = np.random.default_rng(7)
-    features = generator.uniform(-0.9, 0.9, (rows, model.circuit.n_features))
+    features = generator.uniform(-0.9, 0.9, (rows, model.n_inputs))
     n_classes = model.loss.n_classes
     targets = generator.normal(size=rows) if n_classes is None else generator.integers(0, n_classes, rows)
     given = {"chosen": tuple(range(0, model.n_parameters, 3)), "precision": "complex128", **changes}

@@ -94,9 +94,9 @@ def test_every_head_and_loss(head, loss, n_classes, n_observables, rows):
 
 @pytest.mark.parametrize("rows", [1, 2, 17])
 @pytest.mark.parametrize("name", MODELS)
-def test_encodings_that_are_trained_amplitudes_and_projectors(name, rows):
+def test_trained_encodings_amplitudes_projectors_and_input_layers(name, rows):
     study = a_study(make(name), rows)
-    agrees(study, some_draws(study, 3))
+    agrees(study, some_draws(study, 2))
 
 
 @pytest.mark.parametrize("rows", [1, 3, 17])
