@@ -222,7 +222,9 @@ class Evaluator:
             losses_b = model.loss.value(outputs_bC, targets_b)
             cotangent_bC = model.loss.cotangent(outputs_bC, targets_b) / batch
             cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
-            back = tape.backward(model.string_cotangent(cotangent_bK), initial=bra_wanted)
+            cotangent_bM = model.string_cotangent(cotangent_bK)
+            # tapes on devices take no word of it
+            back = tape.backward(cotangent_bM, initial=True) if bra_wanted else tape.backward(cotangent_bM)
             sums = [back.block_sums_GR]
             if model.head.n_parameters:
                 sums.append(model.head.block_gradients(head_P, expectations_bK, cotangent_bC))
