@@ -39,10 +39,10 @@ def initial_theta(problem: Problem) -> FloatArray:
         if getattr(train, option) is not None:
             raise UnusedOptionError(f"train.{option}", f"not used by {train.initial}; only {FROM_RUN} takes it")
     circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
-    return np.concatenate([circuit_P, *(part.initial(generator) for part in _trained_around(model))])
+    return np.concatenate([circuit_P, *(part.initial(generator) for part in trained_around(model))])
 
 
-def _trained_around(model: Model) -> list[Any]:
+def trained_around(model: Model) -> list[Any]:
     """What has parameters beside the circuit, in the order of theta_P."""
     return [model.head] + [model.input] * (model.input is not None)
 

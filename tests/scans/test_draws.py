@@ -10,7 +10,9 @@ import pytest
 from qmltrain.circuit.library.assemble import assemble
 from qmltrain.models.build import build_model
 from qmltrain.scans.draws import CIRCUIT, DIRECTIONS, PARTNER, PARTNER_CIRCUIT, START, Drawing, Streams
+from qmltrain.training.initialization import InitialParameters
 from tests.small_configs import ising_chain
+from tests.training.small_models import make
 
 
 @pytest.fixture
@@ -85,3 +87,12 @@ def test_starts_are_distributed_as_train_initial_says(model):
     assert abs(normal.std() - 0.5) < 0.02
     columns = np.corrcoef(uniform, rowvar=False)
     assert np.abs(columns - np.eye(len(columns))).max() < 0.3
+
+
+def test_what_is_trained_beside_the_circuit_is_drawn_behind_it():
+    model = make("dressed")  # a head and input layers
+    (theta_P,) = drawing(model).draws(3, 4).theta_DP
+    generator = Streams(7, {"a": 1}).generator(START, 3)
+    circuit_P = InitialParameters(model.circuit, "uniform").draw(generator)
+    expected = [circuit_P, model.head.initial(generator), model.input.initial(generator)]
+    np.testing.assert_array_equal(theta_P, np.concatenate(expected))
