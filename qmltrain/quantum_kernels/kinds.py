@@ -3,7 +3,7 @@
     fidelity    k(x, x') = |<psi(x)|psi(x')>|^2                                   the vector: psi, 2^n amplitudes
     projected   k(x, x') = exp(-gamma sum_q,P (<P_q>_x - <P_q>_x')^2), P = X, Y, Z     3 n expectations
 
-The second is that of Huang et al., arXiv:2011.01938, eq. (10), up to a factor in gamma: the squared Frobenius distance
+The second is that of Huang et al., arXiv:2011.01938, up to a factor in gamma: the squared Frobenius distance
 of two one-qubit states is half the squared distance of their Bloch vectors. Both are positive semidefinite, which
 rounding may change by some units in the last place of the largest eigenvalue.
 

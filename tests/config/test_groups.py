@@ -97,7 +97,7 @@ def test_every_experiment_composes_and_carries_its_command_line(name):
     assert config.run.name == name
     package, command = (configs_directory() / "experiment" / f"{name}.yaml").read_text().splitlines()[:2]
     assert package == "# @package _global_"
-    assert re.fullmatch(rf"# (\w+=\S+ )*qmltrain (scan )?experiment={name}", command)
+    assert re.fullmatch(rf"# (\w+=\S+ )*qmltrain (scan |kernel )?experiment={name}", command)
 
 
 def test_an_override_beats_the_experiment():
