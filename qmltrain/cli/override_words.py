@@ -19,6 +19,7 @@ from qmltrain.wording import shortened, shown
 TEXTS = ("str", "str | None")
 LISTS_OF_TEXT = "list[str] | None"
 LISTS_OF_ANYTHING = "list[Any] | None"  # labels, outcomes, layers: text or integers
+_INTERPOLATION = re.compile(r"\$\{[^'\"\\]*\}")
 _QUOTES_AND_BRACKETS = frozenset("'\"[]{}()")
 
 
@@ -47,6 +48,8 @@ def _as_typed(override: str, sweep: bool) -> str:
         return override
     parsed = _parsed(override)
     kind = option_type(name)
+    if parsed is None and _INTERPOLATION.fullmatch(value):
+        return f'{key}="{value}"'  # one within another, which Hydra reads in quotes alone
     if parsed is None:
         quoted = _in_quotes(value, kind)
         if quoted is None:

@@ -68,7 +68,7 @@ class Built:
         circuit, plane = self.problem.model.circuit, self.ensemble.study.plane
         places = 1 if plane is None else plane.resolution ** len(plane.directions)
         gates = len(circuit.gates) + 8
-        return (50_000 + gates * (2.0**circuit.n_qubits + 64)) * self.ensemble.study.n_rows * places
+        return (400_000 + gates * (2.0**circuit.n_qubits + 64)) * self.ensemble.study.n_rows * places
 
 
 def draws_asked_for(config: Config) -> int:
@@ -90,7 +90,9 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
     problem = build_problem(config) if start is None else start.problem
     model, scan = problem.model, config.scan
     if model.n_parameters > model.circuit.n_parameters + model.head.n_parameters:
-        raise InputError("input.name: a scan draws parameters of circuit and head; leave out what is trained beside them")
+        raise InputError(
+            "input.name: a scan draws parameters of circuit and head; leave out what is trained beside them"
+        )
     counted = settings(config, None if start is None else start.name)
     if code := user_code(config):
         counted[USER_CODE] = digest(code)

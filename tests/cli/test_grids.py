@@ -56,8 +56,9 @@ def test_values_are_by_swept_key_in_the_order_of_the_words():
 
 
 def test_values_in_proportion_to_others():
-    found = configs(["circuit.n_qubits=2,3", 'ansatz.layers="${times:10,${circuit.n_qubits}}"'])
-    assert [(config.circuit.n_qubits, config.ansatz.layers) for config in found] == [(2, 20), (3, 30)]
+    for word in ('ansatz.layers="${times:10,${circuit.n_qubits}}"', "ansatz.layers=${times:10,${circuit.n_qubits}}"):
+        found = configs(["circuit.n_qubits=2,3", word])
+        assert [(config.circuit.n_qubits, config.ansatz.layers) for config in found] == [(2, 20), (3, 30)]
     grid = compose_grid(["circuit.n_qubits=2,3", 'ansatz.layers="${times:10,${circuit.n_qubits}}"'])
     assert grid.derived == ("ansatz.layers",) and grid.swept == ("circuit.n_qubits",)
 
