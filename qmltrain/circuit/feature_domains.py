@@ -53,7 +53,7 @@ class FeatureDomain:
                 outside_BF,
                 features_BF,
                 rows_B,
-                "is outside [-1, 1], where arccos is defined; set preprocess.range=[-1, 1]",
+                "is outside [-1, 1], where arccos is defined; set preprocess.range=[-1, 1], and clip",
             )
         if self.bits:
             bits_BF = (features_BF == 0.0) | (features_BF == 1.0)

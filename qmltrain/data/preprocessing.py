@@ -1,4 +1,4 @@
-"""From samples to features: resize, principal components, scale, normalise; each fitted on the training rows alone.
+"""From samples to features: resize, standardise, principal components, scale, normalise; all fitted on training rows.
 
 Everything is fitted and applied in chunks, so that memory does not grow with the data; chunks depend on the shape of
 a sample alone and rows are taken in the order of the source, so that the same data gives the same bits however it
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,11 @@ class Preprocessor:
     """The fitted steps, in the order in which they are applied; a step that is None is left out."""
 
     sample_shape: tuple[int, ...]
-    resize: Size | None
-    pca: PrincipalComponents | None
-    scaling: Scaling | None
-    normalize: bool
+    resize: Size | None = None
+    standard: Scaling | None = None
+    pca: PrincipalComponents | None = None
+    scaling: Scaling | None = None
+    normalize: bool = False
 
     @classmethod
     def fit(
@@ -44,28 +45,35 @@ class Preprocessor:
         train_rows: NDArray[Any],
         *,
         resize: int | Sequence[int] | None = None,
+        standardize: bool = False,
         pca: int | None = None,
         scale: str = "none",
         range: Sequence[float] = (-math.pi / 2, math.pi / 2),
+        clip: bool = True,
         normalize: bool = False,
     ) -> Preprocessor:
         """Fit on the `train_rows` of `source` and nothing else; options are those of the config group `preprocess`.
 
-        `resize` averages images to a side or [height, width]; `pca` keeps at most that many principal components;
-        `scale` is none, standard or min_max (to `range`, other rows clipped to it); `normalize` divides each row by its
-        L2 norm. The order of `train_rows` does not matter. Raises InputError for an impossible option.
+        `resize` averages images to a side or [height, width]; `standardize` gives what is left mean 0 and deviation 1;
+        `pca` keeps at most that many principal components; `scale` is none, standard or min_max (to `range`, other rows
+        clipped to it, or not: `clip`); `normalize` divides each row by its L2 norm. The order of `train_rows` does not
+        matter. Raises InputError for an impossible option.
         """
         rows = np.sort(np.asarray(train_rows, dtype=np.int64))
         if not len(rows):
             raise InputError("preprocess: there are no training rows to fit on")
         low, high = _checked_range(range)
         size = None if resize is None else pooled_size(resize, source.info.sample_shape)
-        fitted = cls(source.info.sample_shape, size, None, None, False)
+        fitted = cls(source.info.sample_shape, size)
+        if standardize:
+            every = fitted._stream(source, rows)
+            standard = fit_scaling(every, "standard", low, high, option="preprocess.standardize")
+            fitted = replace(fitted, standard=standard)
         if pca is not None:
             components = fit_principal_components(fitted._stream(source, rows), len(rows), fitted.n_features, pca)
-            fitted = cls(source.info.sample_shape, size, components, None, False)
-        scaling = fit_scaling(fitted._stream(source, rows), scale, low, high)
-        return cls(source.info.sample_shape, size, fitted.pca, scaling, bool(normalize))
+            fitted = replace(fitted, pca=components)
+        scaling = fit_scaling(fitted._stream(source, rows), scale, low, high, clip)
+        return replace(fitted, scaling=scaling, normalize=bool(normalize))
 
     @property
     def n_features(self) -> int:
@@ -85,6 +93,8 @@ class Preprocessor:
         if self.resize is not None:
             x = average_pool(x, self.resize)
         features_BF = x.reshape(len(x), int(np.prod(x.shape[1:])))
+        if self.standard is not None:
+            features_BF = self.standard.transform(features_BF)
         if self.pca is not None:
             features_BF = self.pca.transform(features_BF)
         if self.scaling is not None:
@@ -104,12 +114,17 @@ class Preprocessor:
         steps = [" x ".join(map(str, self.sample_shape))]
         if self.resize is not None:
             steps.append(f"resized to {self.resize[0]} x {self.resize[1]}")
+        if self.standard is not None:
+            steps.append("standardised")
         if self.pca is not None:
             share = 100 * float(self.pca.variance_ratio_K.sum())
             steps.append(f"{plural(self.n_features, 'principal component')} ({share:.1f} % of the variance)")
         if self.scaling is not None:
             bounded = math.isfinite(self.scaling.high)
-            steps.append(f"scaled to [{self.scaling.low:.4g}, {self.scaling.high:.4g}]" if bounded else "standardised")
+            range_ = f"scaled to [{self.scaling.low:.4g}, {self.scaling.high:.4g}]" + " unclipped" * (
+                not self.scaling.clips
+            )
+            steps.append(range_ if bounded else "standardised")
         if self.normalize:
             steps.append("L2-normalised")
         return ", ".join(steps)
@@ -122,6 +137,9 @@ class Preprocessor:
         }
         if self.resize is not None:
             state["resize"] = np.array(self.resize, dtype=np.int64)
+        if self.standard is not None:
+            state["standard_center"] = self.standard.center_F
+            state["standard_factor"] = self.standard.factor_F
         if self.pca is not None:
             state["pca_mean"] = self.pca.mean_F
             state["pca_components"] = self.pca.components_KF
@@ -131,13 +149,18 @@ class Preprocessor:
             state["scale_factor"] = self.scaling.factor_F
             state["scale_shift"] = self.scaling.shift_F
             state["scale_limits"] = np.array([self.scaling.low, self.scaling.high])
+            if not self.scaling.clips:
+                state["scale_clips"] = np.array(False)
         return state
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Preprocessor:
         """The Preprocessor whose `state()` this was: the same bits out for the same samples in."""
         try:
-            pca = scaling = None
+            standard = pca = scaling = None
+            if "standard_center" in state or "standard_factor" in state:
+                center_F, factor_F = _floats(state["standard_center"]), _floats(state["standard_factor"])
+                standard = Scaling(center_F, factor_F, np.zeros_like(center_F), -math.inf, math.inf)
             if "pca_components" in state:
                 pca = PrincipalComponents(
                     _floats(state["pca_mean"]),
@@ -147,11 +170,12 @@ class Preprocessor:
             if "scale_limits" in state:
                 low, high = _floats(state["scale_limits"]).tolist()
                 center_F, factor_F, shift_F = (_floats(state[f"scale_{p}"]) for p in ("center", "factor", "shift"))
-                scaling = Scaling(center_F, factor_F, shift_F, low, high)
+                scaling = Scaling(center_F, factor_F, shift_F, low, high, bool(state.get("scale_clips", True)))
             height_width = np.asarray(state["resize"]).tolist() if "resize" in state else None
             return cls(
                 tuple(np.asarray(state["sample_shape"]).tolist()),
                 None if height_width is None else (int(height_width[0]), int(height_width[1])),
+                standard,
                 pca,
                 scaling,
                 bool(state["normalize"]),

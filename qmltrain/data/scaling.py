@@ -17,27 +17,37 @@ SCALES = ("none", "standard", "min_max")
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """``clip((x - center) * factor + shift, low, high)``, feature by feature."""
+    """``clip((x - center) * factor + shift, low, high)``, feature by feature; with `clips` false not clipped."""
 
     center_F: FloatArray
     factor_F: FloatArray
     shift_F: FloatArray
     low: float
     high: float
+    clips: bool = True
 
     def transform(self, x_BF: FloatArray) -> FloatArray:
-        return np.clip((x_BF - self.center_F) * self.factor_F + self.shift_F, self.low, self.high)
+        scaled_BF = (x_BF - self.center_F) * self.factor_F + self.shift_F
+        return np.clip(scaled_BF, self.low, self.high) if self.clips else scaled_BF
 
 
-def fit_scaling(chunks: Iterator[FloatArray], scale: str, low: float, high: float) -> Scaling | None:
-    """Scaling of the rows in `chunks` (each (b, F)).
+def fit_scaling(
+    chunks: Iterator[FloatArray],
+    scale: str,
+    low: float,
+    high: float,
+    clips: bool = True,
+    option: str = "preprocess.scale",
+) -> Scaling | None:
+    """Scaling of the rows in `chunks` (each (b, F)); `option` is for messages.
 
     `standard`: mean 0, standard deviation 1 (of the population), no clipping. `min_max`: training rows fill
-    [low, high], other rows are clipped to it. A feature that is constant on the training rows tells nothing: it
-    becomes 0 (`standard`) or the middle of the range (`min_max`) in every row; all constant is refused.
+    [low, high], other rows are clipped to it where the scaling `clips`. A feature that is constant on the training rows
+    tells nothing: it becomes 0 (`standard`) or the middle of the range (`min_max`) in every row; all constant is
+    refused.
     """
     if scale not in SCALES:
-        raise InputError(f"preprocess.scale: {scale!r} is not known; choose one of {', '.join(SCALES)}")
+        raise InputError(f"{option}: {scale!r} is not known; choose one of {', '.join(SCALES)}")
     if scale == "none":
         return None
     with np.errstate(over="ignore", invalid="ignore"):  # found below, with the feature
@@ -46,7 +56,7 @@ def fit_scaling(chunks: Iterator[FloatArray], scale: str, low: float, high: floa
     constant_F = smallest_F == largest_F
     if constant_F.all():
         raise InputError(
-            f"preprocess.scale: {scale} of features that are all constant on the {n_rows} training rows; "
+            f"{option}: {scale} of features that are all constant on the {n_rows} training rows; "
             "there is nothing to learn from"
         )
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -61,10 +71,10 @@ def fit_scaling(chunks: Iterator[FloatArray], scale: str, low: float, high: floa
     if not usable_F.all():
         feature = int(np.argmin(usable_F))
         raise InputError(
-            f"preprocess.scale: feature {feature} spans {smallest_F[feature]:g} to {largest_F[feature]:g} on the "
+            f"{option}: feature {feature} spans {smallest_F[feature]:g} to {largest_F[feature]:g} on the "
             "training rows, too wide or too narrow for float64; rescale the data"
         )
-    return Scaling(center_F, factor_F, shift_F, low, high)
+    return Scaling(center_F, factor_F, shift_F, low, high, clips)
 
 
 def _moments(chunks: Iterator[FloatArray]) -> tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]:

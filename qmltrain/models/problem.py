@@ -96,7 +96,7 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
     if own:
         preprocessor = Preprocessor.from_state(own)
     elif isinstance(source, NoData):
-        preprocessor = Preprocessor(source.info.sample_shape, None, None, None, False)
+        preprocessor = Preprocessor(source.info.sample_shape)
     else:
         preprocessor = Preprocessor.fit(source, parts.train, **group_options(config.preprocess))
     model = build_model(config, preprocessor.n_features, n_classes, weights_C)

@@ -37,7 +37,7 @@ def check_unused(config: Config, *, full_batch: bool, has_data: bool) -> None:
 
 _OF_SAMPLES = (
     *("train.batch_size", "train.replacement", "dataset.validation", "dataset.test", "preprocess.resize"),
-    "preprocess.normalize",
+    *("preprocess.standardize", "preprocess.clip", "preprocess.normalize"),
 )
 
 

@@ -114,6 +114,7 @@ def test_keys_that_always_count_exist_and_count() -> None:
 def test_the_default_of_a_key_that_counts_where_it_is_set_never_changes() -> None:
     """It is left out of the names of runs. A new key whose default is not null belongs into `added`, for good."""
     added: dict[str, Any] = {"input.name": "none", "train.replacement": False}
+    added |= {"preprocess.standardize": False, "preprocess.clip": True}
     defaults = {
         key: value
         for key, value, _ in options(Config())

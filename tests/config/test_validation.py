@@ -99,6 +99,25 @@ def test_impossible_values_are_refused_in_one_line_that_names_the_key(key, value
     assert "\n" not in message and len(message) < 300
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"standardize": True, "pca": None}, r"preprocess\.standardize: found true; not used without preprocess\.pca"),
+        (
+            {"clip": False, "scale": "standard"},
+            r"preprocess\.clip: found false; not used by preprocess\.scale=standard",
+        ),
+        ({"clip": False, "scale": "none"}, r"preprocess\.clip: found false; not used by preprocess\.scale=none"),
+    ],
+)
+def test_preprocessing_that_would_not_be_used(changes, message):
+    config = Config()
+    for key, value in changes.items():
+        setattr(config.preprocess, key, value)
+    with pytest.raises(InputError, match=f"^{message}"):
+        validate(config)
+
+
 @pytest.mark.parametrize("key", [key for key, _, item in options(Config()) if item.metadata["rule"]])
 @pytest.mark.parametrize("nonsense", ["", " ", [], [""], {}], ids=repr)
 def test_no_rule_takes_nonsense_or_breaks_on_it(key, nonsense):

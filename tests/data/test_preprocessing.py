@@ -7,7 +7,8 @@ import math
 import h5py
 import numpy as np
 import pytest
-from sklearn.preprocessing import normalize
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler, normalize
 from threadpoolctl import threadpool_limits
 
 from qmltrain.data import checks
@@ -47,6 +48,8 @@ SOME_STEPS = [
     {"resize": 1},
     {"pca": 1},
     {"normalize": True},
+    {"standardize": True, "pca": 9, "scale": "min_max", "clip": False},
+    {"standardize": True, "resize": 5, "pca": 6, "scale": "none"},
 ]
 
 
@@ -86,11 +89,23 @@ def test_number_of_chunks_changes_rounding_only(monkeypatch):
         np.testing.assert_allclose(by_row.state()[key], value, atol=1e-10)
 
 
+def test_standardised_before_the_components_as_sklearn_does_it():
+    x = build_source("digits", {}).read(np.arange(1797)).reshape(1797, 64)
+    x[:, 5] = 3.25  # constant
+    train = np.arange(0, 1797, 3)
+    fitted = Preprocessor.fit(source_of(x), train, standardize=True, pca=7)
+    scaler = StandardScaler().fit(x[train])
+    pca = PCA(7, svd_solver="full").fit(scaler.transform(x[train]))
+    judge, found = pca.transform(scaler.transform(x)), fitted.transform(x)
+    np.testing.assert_allclose(found * np.sign((found * judge).sum(axis=0)), judge, atol=1e-8)
+    assert fitted.describe().startswith("64, standardised, 7 principal components (")
+
+
 def test_only_training_rows_are_fitted_on():
     x = generator.normal(size=(90, 4))
     changed = x.copy()
     changed[1::2] = 1e9
-    for options in ({"pca": 2}, {"scale": "standard"}, {"scale": "min_max"}):
+    for options in ({"pca": 2}, {"pca": 2, "standardize": True}, {"scale": "standard"}, {"scale": "min_max"}):
         first, second = (Preprocessor.fit(source_of(data), TRAIN, **options).state() for data in (x, changed))
         assert all(np.array_equal(first[key], second[key]) for key in first)
 
@@ -125,8 +140,9 @@ def test_damaged_state_is_a_storage_error():
     for key in ("sample_shape", "normalize", "pca_mean", "scale_center"):
         with pytest.raises(StorageError, match="stored state is incomplete"):
             Preprocessor.from_state({name: value for name, value in state.items() if name != key})
-    with pytest.raises(StorageError):
-        Preprocessor.from_state(state | {"scale_limits": np.zeros(3)})
+    for damage in ({"scale_limits": np.zeros(3)}, {"standard_center": np.zeros(64)}, {"standard_factor": np.ones(64)}):
+        with pytest.raises(StorageError):
+            Preprocessor.from_state(state | damage)
 
 
 def test_describe():
@@ -151,6 +167,8 @@ WIDE = np.where(np.arange(90)[:, None] % 4 == 0, 1.7e308, -1.7e308)
         (ONES, {"pca": 2}, "preprocess.pca: 2: the 45 training rows do not vary"),
         (ONES, {"scale": "robust"}, "preprocess.scale: 'robust' is not known; choose one of none, standard, min_max"),
         (ONES, {"scale": "standard"}, "preprocess.scale: standard of features that are all constant"),
+        (ONES, {"standardize": True, "pca": 2}, "preprocess.standardize: standard of features that are all constant"),
+        (WIDE, {"standardize": True, "pca": 1}, "preprocess.standardize: feature 0 spans -1.7e.308 to 1.7e.308"),
         (WIDE, {"scale": "min_max"}, "preprocess.scale: feature 0 spans -1.7e.308 to 1.7e.308"),
         (ONES, {"range": [1, 1]}, r"preprocess.range: \[1, 1\] is not a range"),
         (ONES, {"range": [0, math.inf]}, "preprocess.range: .* is not a range"),

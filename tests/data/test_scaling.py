@@ -31,6 +31,16 @@ def test_min_max_is_that_of_sklearn_and_clips_other_rows(small_chunks):
     assert MinMaxScaler((-0.5, math.pi)).fit(x[TRAIN]).transform(x).max() > math.pi  # there was something to clip
 
 
+def test_min_max_that_does_not_clip_is_that_of_sklearn():
+    x = generator.normal(size=(90, 5)) * [1, 1e-6, 1e6, 3, 1] + [0, 5, 1e9, -2, 1e-3]
+    fitted = Preprocessor.fit(source_of(x), TRAIN, scale="min_max", range=[-0.5, math.pi], clip=False)
+    judge = MinMaxScaler((-0.5, math.pi)).fit(x[TRAIN]).transform(x)
+    np.testing.assert_allclose(fitted.transform(x), judge, atol=1e-10)
+    assert fitted.transform(x).max() > math.pi and fitted.describe().endswith("scaled to [-0.5, 3.142] unclipped")
+    clipped = Preprocessor.fit(source_of(x), TRAIN, scale="min_max", range=[-0.5, math.pi]).state()
+    assert fitted.state().keys() - clipped.keys() == {"scale_clips"}  # older runs have none
+
+
 def test_constant_features_become_the_middle():
     x = generator.normal(size=(90, 3))
     x[:, 1] = 0.7  # whose mean over 45 rows is not 0.7 in float64
