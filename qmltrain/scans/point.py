@@ -89,10 +89,8 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
     config = config if start is None else start.config
     problem = build_problem(config) if start is None else start.problem
     model, scan = problem.model, config.scan
-    if model.n_parameters > model.circuit.n_parameters + model.head.n_parameters:
-        raise InputError(
-            "input.name: a scan draws parameters of circuit and head; leave out what is trained beside them"
-        )
+    if model.loss.n_parameters:
+        raise InputError(f"loss.name: a scan draws no parameters of a loss, {model.loss.name} has some; choose another")
     counted = settings(config, None if start is None else start.name)
     if code := user_code(config):
         counted[USER_CODE] = digest(code)

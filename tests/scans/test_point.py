@@ -53,6 +53,15 @@ def test_rows_are_the_first_of_the_training_split(tmp_path):
         build_point(moons(tmp_path, scan__rows=1000))
 
 
+def test_input_layers_are_drawn_and_have_gradients(tmp_path):
+    found = build_point(moons(tmp_path, input__name="linear", scan__rows=5))
+    columns = found.ensemble.evaluate(found.drawing.draws(0, 3))
+    names = {column.name: column.labels for column in found.ensemble.columns}
+    of_input = [name.startswith("input.") for name in names["gradient"]]
+    assert any(of_input) and "input" in names["gradient_norms"]
+    assert np.all(np.abs(columns["gradient"][:, of_input]).sum(axis=1) > 0)
+
+
 def test_a_random_ansatz_has_a_circuit_a_draw_unless_its_seed_is_given():
     drawn = built("ansatz=pauli_two_design")
     study, (first, second) = drawn.ensemble.study, drawn.drawing.draws(0, 2).seeds_D
