@@ -36,9 +36,26 @@ class SlotAngles:
 
 
 @dataclass(frozen=True)
+class DenseInput:
+    """Layers before the circuit: `sizes`, each followed by `activation` (none, tanh, relu, sigmoid), the last times
+    `scale`; and what angles take of the features that they give: column c is of kind `kinds[c]` (0: a feature, 1: its
+    arccos, 2: the product of ``centres[c]`` - feature) of the features ``indices[starts[c]:starts[c + 1]]``."""
+
+    sizes: IntArray
+    activation: str
+    bias: bool
+    scale: float
+    kinds: IntArray
+    starts: IntArray
+    indices: IntArray
+    centres: FloatArray
+
+
+@dataclass(frozen=True)
 class StepRecipe:
     """A sample has `n_columns` numbers: the features that are amplitudes (`n_amplitudes`, padded with `pad_with` and
-    divided by their norm where `normalize`), then the values f(x) that angles take.
+    divided by their norm where `normalize`), then the values f(x) that angles take; with layers before the circuit
+    (`input`) what these take. Parameters are those of the circuit, of the head, and of these layers.
 
     Observable k is constants_K[k] plus the sum over entries start_K[k] to start_K[k + 1] of value times string.
     `n_classes` 0: regression. `optimizer_arrays` are those of its state with shape (P,). `frozen_P` is empty where all
@@ -48,6 +65,7 @@ class StepRecipe:
     n_circuit: int
     n_amplitudes: int
     n_columns: int
+    input: DenseInput | None
     shared: SlotAngles
     per_sample: SlotAngles
     pad_with: float

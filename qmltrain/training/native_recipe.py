@@ -14,10 +14,11 @@ import numpy as np
 
 from qmltrain.circuit.angle import Feature
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.engines.step_recipe import IntArray, SlotAngles, StepRecipe
+from qmltrain.engines.step_recipe import DenseInput, IntArray, SlotAngles, StepRecipe
 from qmltrain.training.angles import AngleColumns, feature_value
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.heads import Linear, Raw, Scaled
+from qmltrain.training.input_layers import InputLayers
 from qmltrain.training.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -35,6 +36,7 @@ from qmltrain.training.state import TrainingPlan
 
 MOMENTS = ("first_moment", "second_moment")
 
+FEATURE_KINDS = ("linear", "arccos", "product")  # by their number in the extension
 # names in the extension
 NATIVE_HEADS: dict[type, str] = {Raw: "raw", Scaled: "scaled", Linear: "linear"}
 NATIVE_LOSSES: dict[type, str] = {
@@ -58,8 +60,8 @@ def why_not_native(model: Model, optimizer: Optimizer | FullBatchOptimizer) -> s
     """What has no native form, in words for a user; None where all has."""
     if type(optimizer) not in NATIVE_OPTIMIZERS:
         return f"optimizer.name={optimizer.name} has no native form"
-    if model.input is not None:
-        return "the input layer has no native form"
+    if model.input is not None and (type(model.input) is not InputLayers or model.circuit.amplitude_encoded):
+        return "input layers before amplitude encoding have no native form"
     if type(model.head) not in NATIVE_HEADS:
         return f"head.name={model.head.name} has no native form"
     if type(_unweighted(model.loss)) not in NATIVE_LOSSES:
@@ -80,7 +82,8 @@ def step_recipe(model: Model, optimizer: Optimizer | FullBatchOptimizer, plan: T
     return StepRecipe(
         n_circuit=model.circuit.n_parameters,
         n_amplitudes=_n_amplitudes(model),
-        n_columns=_n_amplitudes(model) + len(_distinct_features(model)),
+        n_columns=_n_amplitudes(model) + len(_distinct_features(model)) if model.input is None else model.n_inputs,
+        input=_dense_input(model),
         shared=_slot_angles(model.angles.shared_columns, model),
         per_sample=_slot_angles(model.angles.per_sample_columns, model, model.angles.features),
         pad_with=model.amplitude.pad_with,
@@ -105,9 +108,27 @@ def step_recipe(model: Model, optimizer: Optimizer | FullBatchOptimizer, plan: T
     )
 
 
+def _dense_input(model: Model) -> DenseInput | None:
+    layers, features = model.input, _distinct_features(model)
+    if layers is None:
+        return None
+    counts = [len(feature.indices) for feature in features]
+    return DenseInput(
+        np.array(layers.sizes, dtype=np.int64),
+        layers.activation,
+        layers.bias,
+        float(layers.scale),
+        np.array([FEATURE_KINDS.index(feature.kind) for feature in features], dtype=np.int64),
+        np.cumsum([0, *counts]).astype(np.int64),
+        np.array([index for feature in features for index in feature.indices], dtype=np.int64),
+        np.array([feature.centre for feature in features], dtype=np.float64),
+    )
+
+
 def feature_columns(model: Model, x_BF: FloatArray) -> FloatArray:
     """(B, n_columns) what the native step takes of the features: those that are amplitudes, as they are, and f(x) of
-    every different feature of an angle. No copy where these are the features. Raises InputError as `feature_value`."""
+    every different feature of an angle; with layers before the circuit what these take. No copy where these are the
+    features. Raises InputError as `feature_value`."""
     if as_they_are(model):
         return np.ascontiguousarray(x_BF, dtype=np.float64)
     columns = [x_BF[:, k] for k in range(_n_amplitudes(model))]
@@ -117,6 +138,8 @@ def feature_columns(model: Model, x_BF: FloatArray) -> FloatArray:
 
 def as_they_are(model: Model) -> bool:
     """Whether `feature_columns` are the features."""
+    if model.input is not None:
+        return True
     features = _distinct_features(model)
     if _n_amplitudes(model):
         return not features

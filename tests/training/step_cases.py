@@ -18,6 +18,7 @@ from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator
 from qmltrain.training.heads import HEADS
+from qmltrain.training.input_layers import InputLayers
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.native_recipe import step_recipe
@@ -96,18 +97,22 @@ class StepCase:
     frozen: slice | None = None
     sizes: tuple[int, ...] = (21,) * 3
     n_features: int = 3
+    dense: tuple[int, ...] = ()  # sizes of layers before the circuit, behind the features
+    dense_options: dict = field(default_factory=dict)
 
     def model(self) -> Model:
         """Raises InputError where head, loss and observables do not go together."""
         loss = call_builder(LOSSES, "loss", self.loss, self.loss_options, self.n_classes)
         options = {"layers": self.layers} if self.ansatz in ("hea", "real_amplitudes") else {}
-        circuit = assemble(self.n_qubits, self.n_features, self.encoding, self.encoding_options, self.ansatz, options)
+        n_encoded = self.dense[-1] if self.dense else self.n_features
+        circuit = assemble(self.n_qubits, n_encoded, self.encoding, self.encoding_options, self.ansatz, options)
         observables = assemble_observables(self.n_qubits, self.observable, self.observable_options)
         head = HEADS[self.head](observables.n_observables, loss.n_outputs)
         if self.class_weights is not None:
             loss = ClassWeighted(loss, np.array(self.class_weights))
         amplitude = AmplitudeOptions(self.encoding_options.get("pad_with", 0.0), True)
-        return Model(circuit, observables, head, loss, amplitude, self.encoding)
+        before = InputLayers((self.n_features, *self.dense), **self.dense_options) if self.dense else None
+        return Model(circuit, observables, head, loss, amplitude, self.encoding, before)
 
     def data(self, **options: int) -> MemoryData:
         generator = np.random.default_rng(3)

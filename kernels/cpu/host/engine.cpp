@@ -358,7 +358,7 @@ template <class Real> class Engine final : public EngineBase {
   OfSamples inputs_of(const Bundle& bundle, Worker& worker, int first, const SampleChain& chain);
   void outputs_of(Execution<Real>& execution, const OfSamples& of, int first, const SampleChain& chain, double* sums,
                   std::size_t n_sums);
-  void give_sample_gradients(const Bundle& bundle, const OfSamples& of, int first, const SampleChain& chain,
+  void give_sample_gradients(const Bundle& bundle, Worker& worker, const OfSamples& of, int first, const SampleChain& chain,
                              double* sums, std::size_t n_sums);
   std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles);
   void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,

@@ -36,7 +36,7 @@ void Engine<Real>::step_with_blocks(const std::shared_ptr<const StepAngles>& ang
       out.first = of_samples.from;
       if (chain.wants_sample_gradients()) out.per_sample = of_samples.cleared_gradients();
       path.backward(out, sums, n, share);
-      give_sample_gradients(bundle, of_samples, first, chain, sums, n);
+      give_sample_gradients(bundle, worker, of_samples, first, chain, sums, n);
       check(thread == 0);
     });
   });

@@ -80,7 +80,7 @@ typename Engine<Real>::OfSamples Engine<Real>::inputs_of(const Bundle& bundle, W
   worker.sample_inputs.reserve((2 * of.n_angles + n_amplitudes) * sizeof(double));
   of.angles = worker.sample_inputs.template as<double>();
   of.gradients = of.angles + of.n_angles, of.states = n_amplitudes ? of.gradients + of.n_angles : nullptr;
-  chain.inputs(first + of.from, of.count, of.angles, of.states);
+  chain.inputs(first + of.from, of.count, of.angles, of.states, worker.chain);
   of.n_values = plan_.strings.size() * kSideBySide;
   worker.string_values.reserve(2 * units * of.n_values * sizeof(double));
   of.strings = worker.string_values.template as<double>(), of.cotangents = of.strings + units * of.n_values;
@@ -105,13 +105,13 @@ void Engine<Real>::outputs_of(Execution<Real>& execution, const OfSamples& of, i
 }
 
 template <class Real>
-void Engine<Real>::give_sample_gradients(const Bundle& bundle, const OfSamples& of, int first,
+void Engine<Real>::give_sample_gradients(const Bundle& bundle, Worker& worker, const OfSamples& of, int first,
                                          const SampleChain& chain, double* sums, std::size_t n_sums) {
   for (int u = 0; chain.wants_sample_gradients() && u < bundle.count; u++) {
     const Unit& unit = bundle.unit[u];
     chain.sample_gradients(first + unit.first, unit.count,
                             of.gradients + std::size_t(unit.first - of.from) * std::size_t(plan_.n_per_sample),
-                            sums + n_sums * std::size_t(unit.index) + std::size_t(n_raw()));
+                            sums + n_sums * std::size_t(unit.index) + std::size_t(n_raw()), worker.chain);
   }
 }
 
@@ -140,7 +140,7 @@ double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_
   out.first = of.from;
   if (chain.wants_sample_gradients()) out.per_sample = of.cleared_gradients();
   execution.backward(out, sums, n_sums, nullptr);
-  give_sample_gradients(bundle, of, first, chain, sums, n_sums);
+  give_sample_gradients(bundle, worker, of, first, chain, sums, n_sums);
   return drifts ? *std::max_element(drift, drift + of.count) : -1;
 }
 

@@ -115,7 +115,7 @@ double JointEngine::chunk(int first, int count, const SampleChain& chain, double
   const std::size_t blocks = std::size_t((count + kBlock - 1) / kBlock), R = std::size_t(n_raw_), n = R + chain.n_sums();
   const bool encoding = chain.wants_sample_gradients();
   per_sample_.resize(std::size_t(count) * slots);
-  chain.inputs(first, count, per_sample_.data(), nullptr);
+  chain.inputs(first, count, per_sample_.data(), nullptr, scratch_);
   each_member([&](Member& member) { forward(member, count); });
   strings_.reserve(blocks * M * kSideBySide * sizeof(double));
   cotangents_.reserve(blocks * M * kSideBySide * sizeof(double));
@@ -150,7 +150,7 @@ double JointEngine::chunk(int first, int count, const SampleChain& chain, double
   for (std::size_t block = 0; encoding && block < blocks; block++) {
     const int begin = int(block) * kBlock, of_block = std::min(kBlock, count - begin);
     chain.sample_gradients(first + begin, of_block, gradients_.data() + std::size_t(begin) * slots,
-                           block_sums + block * n + R);
+                           block_sums + block * n + R, scratch_);
   }
   return largest_drift;
 }

@@ -16,13 +16,14 @@ class SampleChain {
   virtual std::size_t n_sums() const = 0;
   // Samples `first` to `first + count` of the batch: their angles (count, S'), and their states (count, N) where the
   // circuit is amplitude-encoded.
-  virtual void inputs(int first, int count, double* per_sample, double* initial) const = 0;
+  virtual void inputs(int first, int count, double* per_sample, double* initial, Buffer& scratch) const = 0;
   // From the expectations of a unit's strings to their cotangents, both [M][lane]; adds to sums (n_sums).
   virtual void outputs(int first, int count, const double* strings, double* cotangents, double* sums,
                        Buffer& scratch) const = 0;
   virtual bool wants_sample_gradients() const = 0;
-  // From gradients of the angles of `inputs` (count, S'); adds to sums (n_sums).
-  virtual void sample_gradients(int first, int count, const double* gradients, double* sums) const = 0;
+  // From gradients of the angles of `inputs` (count, S'), of at most kSideBySide samples; adds to sums (n_sums).
+  virtual void sample_gradients(int first, int count, const double* gradients, double* sums,
+                                Buffer& scratch) const = 0;
 };
 
 }  // namespace qmltrain

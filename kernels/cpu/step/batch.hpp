@@ -6,6 +6,14 @@
 
 namespace qmltrain {
 
+// Numbers of samples 0, 1, ...: of these rows, or in order.
+struct SampleRows {
+  const double* numbers;
+  const std::int64_t* rows;             // nullptr: in order
+  std::size_t n_columns;
+  const double* operator[](int i) const { return numbers + (rows ? std::size_t(rows[i]) : std::size_t(i)) * n_columns; }
+};
+
 struct Batch {
   const double* features = nullptr;     // (N, n_features): values of the features of angles, or amplitudes
   const double* targets = nullptr;      // (N): values, or numbers of classes
@@ -14,6 +22,7 @@ struct Batch {
   int ahead = 0;                        // rows that may be read: those of later batches follow
   std::size_t n_features = 0;
 
+  SampleRows samples(int first) const { return {features, rows + first, n_features}; }
   const double* sample(int i) const { return features + std::size_t(rows[i]) * n_features; }
   double target(int i) const { return targets[rows[i]]; }
 

@@ -3,9 +3,11 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "../host/binding_program.hpp"
+#include "activations.hpp"
 #include "steps.hpp"
 
 using namespace nanobind::literals;
@@ -19,6 +21,26 @@ using Bytes1 = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::de
 
 template <class T, class Array> std::vector<T> list_of(const Array& array) {
   return std::vector<T>(array.data(), array.data() + array.size());
+}
+
+// kinds (columns): 0 linear, 1 arccos, 2 product, with indices starts[c] .. starts[c + 1] of features
+std::vector<InputLayers::Column> input_columns(const Ints1& kinds, const Ints1& starts, const Ints1& indices,
+                                               const Vector1& centres, std::int64_t n_features) {
+  const std::size_t n = kinds.size();
+  expect(starts.size() == n + 1 && centres.size() == n && starts(0) == 0 && starts(n) == std::int64_t(indices.size()),
+         "columns of input layers: wrong shapes");
+  std::vector<InputLayers::Column> columns;
+  for (std::size_t c = 0; c < n; c++) {
+    expect(kinds(c) >= 0 && kinds(c) <= 2 && starts(c) < starts(c + 1), "columns of input layers: wrong numbers");
+    InputLayers::Column column{InputLayers::Column::Kind(kinds(c)), {}, centres(c)};
+    for (std::int64_t i = starts(c); i < starts(c + 1); i++) {
+      const std::int64_t k = indices(std::size_t(i));
+      expect(k >= 0 && k < n_features, "columns of input layers: no such feature");
+      column.indices.push_back(k);
+    }
+    columns.push_back(std::move(column));
+  }
+  return columns;
 }
 
 // numbers (slots, 2): scale, offset; indices (slots, 3): weight, bias, feature; -1: none
@@ -40,6 +62,8 @@ AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots
 class StepsHandle {
  public:
   StepsHandle(StepsProgram& program, std::int64_t n_circuit, std::int64_t n_amplitudes, std::int64_t n_features,
+              Ints1 input_sizes, const std::string& input_activation, bool input_bias, double input_scale,
+              Ints1 column_kinds, Ints1 column_starts, Ints1 column_indices, Vector1 column_centres,
               Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices,
               double pad_with, bool normalize,
               Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
@@ -47,10 +71,21 @@ class StepsHandle {
               Vector1 class_weights, const std::string& optimizer, Vector1 optimizer_numbers, Ints1 layers,
               std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
       : n_features_(n_features), n_classes_(n_classes), weighted_(class_weights.size() > 0) {
+    std::optional<InputLayers> before;
+    std::int64_t n_columns = n_features;  // of a sample, as angles take them
+    if (input_sizes.size()) {
+      const std::vector<int> sizes = list_of<int>(input_sizes);
+      expect(sizes.size() >= 2 && sizes.front() == n_features && *std::min_element(sizes.begin(), sizes.end()) >= 1,
+             "input layers: wrong sizes");
+      expect(!program.amplitude_encoded(), "input layers: no gradient of amplitudes");
+      auto columns = input_columns(column_kinds, column_starts, column_indices, column_centres, sizes.back());
+      before.emplace(sizes, activation_of(input_activation), input_bias, input_scale, std::move(columns));
+      n_columns = std::int64_t(before->n_columns());
+    }
     InputAngles angles(
         columns_of(shared_numbers, shared_indices, program.n_shared(), n_circuit, false, 0,
                    "shared angles: wrong shapes"),
-        columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, true, n_features,
+        columns_of(sample_numbers, sample_indices, program.n_per_sample(), n_circuit, true, n_columns,
                    "angles of samples: wrong shapes"));
     std::optional<InputStates> states;
     if (program.amplitude_encoded()) {
@@ -68,14 +103,14 @@ class StepsHandle {
     expect(n_outputs >= 1 && (head == "linear" || std::size_t(n_outputs) == K), "head: a wrong number of outputs");
     expect(class_weights.size() == 0 || class_weights.size() == std::size_t(n_classes), "class weights: wrong shape");
     auto chain = std::make_unique<Chain>(
-        *step_kernels(program.set_name()).kernels, std::move(angles), states,
+        *step_kernels(program.set_name()).kernels, std::move(before), std::move(angles), states,
         Observables(std::size_t(program.n_strings()), list_of<std::int32_t>(observable_start),
                     list_of<std::int32_t>(observable_string), list_of<double>(observable_value),
                     list_of<double>(observable_constant)),
         make_head(head, int(K), n_outputs),
         Loss(loss, n_outputs, n_classes, delta, list_of<double>(class_weights)));
     const std::size_t P = layers.size();
-    expect(P == std::size_t(n_circuit) + chain->n_head_parameters(), "layers: one for each parameter");
+    expect(P == std::size_t(n_circuit) + chain->n_parameters_around(), "layers: one for each parameter");
     for (std::size_t p = 0; p < P; p++) expect(layers(p) >= 0 && layers(p) < n_layers, "layers: no such layer");
     expect(frozen.size() == 0 || frozen.size() == P, "frozen: one for each parameter");
     auto moves = std::make_unique<Optimizer>(optimizer, list_of<double>(optimizer_numbers), P);
@@ -154,11 +189,13 @@ void bind_steps(nb::module_& m) {
   m.def("native_losses", &loss_names);
   m.def("native_optimizers", &optimizer_names);
   nb::class_<StepsHandle>(m, "Steps")
-      .def(nb::init<StepsProgram&, std::int64_t, std::int64_t, std::int64_t, Numbers, Ints, Numbers, Ints, double, bool,
+      .def(nb::init<StepsProgram&, std::int64_t, std::int64_t, std::int64_t, Ints1, const std::string&, bool, double,
+                    Ints1, Ints1, Ints1, Vector1, Numbers, Ints, Numbers, Ints, double, bool,
                     Ints1, Ints1, Vector1, Vector1, const std::string&, int, const std::string&, int, double, Vector1,
                     const std::string&, Vector1, Ints1, std::int64_t, Bytes1, double, bool>(),
            nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a,
-           "shared_numbers"_a,
+           "input_sizes"_a, "input_activation"_a, "input_bias"_a, "input_scale"_a, "column_kinds"_a, "column_starts"_a,
+           "column_indices"_a, "column_centres"_a, "shared_numbers"_a,
            "shared_indices"_a, "sample_numbers"_a, "sample_indices"_a, "pad_with"_a, "normalize"_a,
            "observable_start"_a, "observable_string"_a, "observable_value"_a, "observable_constant"_a, "head"_a,
            "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a, "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a,

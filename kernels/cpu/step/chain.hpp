@@ -1,7 +1,8 @@
 // Chain: the links of a training step around the circuit, in their order, and the way back through them.
 //
-//   features --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
-//   sums of a unit, beside the circuit's raw sums: [head's parameters | weights and biases of encodings | loss, hits]
+//   features --InputLayers--> --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
+//   sums of a unit, beside the circuit's raw sums:
+//   [head's parameters | weights and biases of encodings | input layers' parameters | loss, hits]
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -12,6 +13,7 @@
 #include "batch.hpp"
 #include "heads.hpp"
 #include "input_angles.hpp"
+#include "input_layers.hpp"
 #include "input_states.hpp"
 #include "losses.hpp"
 
@@ -20,14 +22,16 @@ namespace qmltrain {
 class Chain final : public SampleChain {
  public:
   // states: of amplitude-encoded circuits.
-  Chain(const StepKernels& kernels, InputAngles angles, std::optional<InputStates> states, Observables observables,
-        std::unique_ptr<Head> head, Loss loss)
-      : kernels_(kernels), angles_(std::move(angles)), states_(std::move(states)), observables_(std::move(observables)),
-        head_(std::move(head)), loss_(std::move(loss)) {}
+  Chain(const StepKernels& kernels, std::optional<InputLayers> layers, InputAngles angles,
+        std::optional<InputStates> states, Observables observables, std::unique_ptr<Head> head, Loss loss)
+      : kernels_(kernels), layers_(std::move(layers)), angles_(std::move(angles)), states_(std::move(states)),
+        observables_(std::move(observables)), head_(std::move(head)), loss_(std::move(loss)) {}
 
-  // The batch of the next step, and its parameters: those of the circuit, then those of the head; shared (S) is filled.
+  // The batch of the next step, and its parameters: those of the circuit, of the head, of the input layers; shared (S)
+  // is filled.
   void begin(const Batch& batch, const double* parameters, std::size_t n_circuit, double* shared) {
     batch_ = batch, head_parameters_ = parameters + n_circuit;
+    layers_parameters_ = head_parameters_ + head_->n_parameters();
     angles_.set(parameters, shared);
     finite_ = true;
   }
@@ -39,16 +43,27 @@ class Chain final : public SampleChain {
     std::fill_n(parameters, n_circuit, 0.0);
     angles_.gradient(slots, sums + head_->n_parameters(), parameters);
     std::copy_n(sums, head_->n_parameters(), parameters + n_circuit);
+    std::copy_n(sums + at_layers(), n_layers_parameters(), parameters + n_circuit + head_->n_parameters());
   }
   double loss_of(const double* sums) const { return sums[n_sums() - 2]; }
   double hits_of(const double* sums) const { return sums[n_sums() - 1]; }
-  std::size_t n_head_parameters() const { return head_->n_parameters(); }
+  std::size_t n_parameters_around() const { return head_->n_parameters() + n_layers_parameters(); }
 
-  std::size_t n_sums() const override { return head_->n_parameters() + angles_.n_sums() + Loss::kSums; }
+  std::size_t n_sums() const override { return at_layers() + n_layers_parameters() + Loss::kSums; }
 
-  void inputs(int first, int count, double* per_sample, double* initial) const override {
+  void inputs(int first, int count, double* per_sample, double* initial, Buffer& scratch) const override {
     batch_.prefetch(first, count);
-    angles_.sample_angles(batch_, first, count, per_sample);
+    if (layers_) {
+      const std::size_t of_sample = layers_->n_columns(), of_layers = padded(layers_->n_scratch());
+      scratch.reserve((of_layers + std::size_t(count) * of_sample) * sizeof(double));
+      double *own = scratch.as<double>(), *columns = own + of_layers;
+      for (int i = 0; i < count; i += kSideBySide)
+        layers_->columns(kernels_, layers_parameters_, batch_, first + i, std::min(kSideBySide, count - i),
+                         columns + std::size_t(i) * of_sample, own);
+      angles_.sample_angles({columns, nullptr, of_sample}, count, per_sample);
+    } else {
+      angles_.sample_angles(batch_.samples(first), count, per_sample);
+    }
     const std::size_t n = std::size_t(count) * angles_.n_per_sample();
     if (!kernels_.all_finite(per_sample, n)) {
       finite_ = false;
@@ -75,21 +90,38 @@ class Chain final : public SampleChain {
     if (!kernels_.all_finite(strings, observables_.n_strings() * one)) finite_ = false;
   }
 
-  bool wants_sample_gradients() const override { return angles_.trainable_encoding(); }
+  bool wants_sample_gradients() const override { return angles_.trainable_encoding() || layers_; }
 
-  void sample_gradients(int first, int count, const double* gradients, double* sums) const override {
-    angles_.add_sums(batch_, first, count, gradients, sums + head_->n_parameters());
+  void sample_gradients(int first, int count, const double* gradients, double* sums, Buffer& scratch) const override {
+    double* of_encoding = sums + head_->n_parameters();
+    if (!layers_) {
+      angles_.add_sums(batch_.samples(first), count, gradients, of_encoding);
+      return;
+    }
+    const std::size_t n = layers_->n_columns(), of_layers = padded(layers_->n_scratch());
+    scratch.reserve((of_layers + 2 * kSideBySide * n) * sizeof(double));
+    double *own = scratch.as<double>(), *columns = own + of_layers, *of_columns = columns + kSideBySide * n;
+    layers_->columns(kernels_, layers_parameters_, batch_, first, count, columns, own);
+    if (angles_.trainable_encoding()) angles_.add_sums({columns, nullptr, n}, count, gradients, of_encoding);
+    angles_.column_gradients(count, gradients, n, of_columns);
+    layers_->backward(kernels_, layers_parameters_, count, of_columns, own, sums + at_layers());
   }
 
  private:
+  std::size_t n_layers_parameters() const { return layers_ ? layers_->n_parameters() : 0; }
+  // Where the sums of the input layers' parameters begin.
+  std::size_t at_layers() const { return head_->n_parameters() + angles_.n_sums(); }
+  static std::size_t padded(std::size_t numbers) { return (numbers + 7) / 8 * 8; }
+
   const StepKernels& kernels_;
+  std::optional<InputLayers> layers_;
   InputAngles angles_;
   std::optional<InputStates> states_;
   Observables observables_;
   std::unique_ptr<Head> head_;
   Loss loss_;
   Batch batch_;
-  const double* head_parameters_ = nullptr;
+  const double *head_parameters_ = nullptr, *layers_parameters_ = nullptr;
   mutable std::atomic<bool> finite_{true};
 };
 

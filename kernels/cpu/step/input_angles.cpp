@@ -1,6 +1,8 @@
 // InputAngles: see input_angles.hpp.
 #include "input_angles.hpp"
 
+#include <algorithm>
+
 namespace qmltrain {
 
 std::vector<InputAngles::Target> InputAngles::targets(const std::vector<std::int64_t>& parameters,
@@ -30,12 +32,12 @@ void InputAngles::set(const double* parameters, double* shared) {
   for (const Target& t : sample_biases_) addend_[t.slot] = parameters[t.parameter] + per_sample_.offset[t.slot];
 }
 
-void InputAngles::sample_angles(const Batch& batch, int first, int count, double* __restrict angles) const {
+void InputAngles::sample_angles(const SampleRows& samples, int count, double* __restrict angles) const {
   const std::size_t n = per_sample_.size();
   const std::int64_t* column = per_sample_.feature.data();
   const double *factor = factor_.data(), *addend = addend_.data();
-  for (int i = first; i < first + count; i++, angles += n) {
-    const double* x = batch.sample(i);
+  for (int i = 0; i < count; i++, angles += n) {
+    const double* x = samples[i];
     if (in_order_)
       for (std::size_t s = 0; s < n; s++) angles[s] = factor[s] * x[s] + addend[s];
     else
@@ -43,10 +45,17 @@ void InputAngles::sample_angles(const Batch& batch, int first, int count, double
   }
 }
 
-void InputAngles::add_sums(const Batch& batch, int first, int count, const double* gradients, double* sums) const {
+void InputAngles::column_gradients(int count, const double* gradients, std::size_t n_columns, double* columns) const {
   const std::size_t n = per_sample_.size();
-  for (int i = first; i < first + count; i++, gradients += n) {
-    const double* x = batch.sample(i);
+  std::fill_n(columns, std::size_t(count) * n_columns, 0.0);
+  for (int i = 0; i < count; i++, gradients += n, columns += n_columns)
+    for (std::size_t s = 0; s < n; s++) columns[per_sample_.feature[s]] += gradients[s] * factor_[s];
+}
+
+void InputAngles::add_sums(const SampleRows& samples, int count, const double* gradients, double* sums) const {
+  const std::size_t n = per_sample_.size();
+  for (int i = 0; i < count; i++, gradients += n) {
+    const double* x = samples[i];
     for (std::size_t s = 0; s < n; s++) {
       sums[s] += gradients[s] * (per_sample_.scale[s] * x[per_sample_.feature[s]]);
       sums[n + s] += gradients[s];

@@ -15,7 +15,7 @@ namespace qmltrain {
 
 struct AngleColumns {
   std::vector<double> scale, offset;
-  std::vector<std::int64_t> weight, bias, feature;  // feature: column of Batch::features; per-sample slots alone
+  std::vector<std::int64_t> weight, bias, feature;  // feature: a sample's column; per-sample slots alone
   std::size_t size() const { return scale.size(); }
 };
 
@@ -30,11 +30,13 @@ class InputAngles {
 
   // For these parameters (P): shared angles (S), and what `sample_angles` needs.
   void set(const double* parameters, double* shared);
-  // (count, S') of samples first .. first + count.
-  void sample_angles(const Batch& batch, int first, int count, double* angles) const;
+  // (count, S') of samples that have these columns.
+  void sample_angles(const SampleRows& samples, int count, double* angles) const;
 
-  // Gradients (count, S') of these angles; adds to sums (n_sums): of weights, then of biases.
-  void add_sums(const Batch& batch, int first, int count, const double* gradients, double* sums) const;
+  // From gradients (count, S') of these angles to those of the columns (count, n_columns), which are set.
+  void column_gradients(int count, const double* gradients, std::size_t n_columns, double* columns) const;
+  // Adds to sums (n_sums): of weights, then of biases.
+  void add_sums(const SampleRows& samples, int count, const double* gradients, double* sums) const;
   // From shared slot gradients (S) and those sums: adds to the gradient of the circuit's parameters.
   void gradient(const double* slots, const double* sums, double* parameters) const;
 

@@ -11,7 +11,7 @@ import numpy as np
 from qmltrain.engines.cpu import metric_lines
 from qmltrain.engines.cpu.setting import most_in_unit
 from qmltrain.engines.protocol import BLOCK, Forecast
-from qmltrain.engines.step_recipe import STEP_ROWS, JointPart, SlotAngles, SpanInputs, SpanRows, StepRecipe
+from qmltrain.engines.step_recipe import STEP_ROWS, DenseInput, JointPart, SlotAngles, SpanInputs, SpanRows, StepRecipe
 
 CACHED_BYTES = 4 << 20  # of the states of all parts of a circuit: so many blocks of samples go through them together
 
@@ -32,6 +32,7 @@ class CpuTrainingSteps:
             n_circuit=recipe.n_circuit,
             n_amplitudes=recipe.n_amplitudes,
             n_features=recipe.n_columns,
+            **_input(recipe.input),
             shared_numbers=_numbers(recipe.shared),
             shared_indices=_indices(recipe.shared),
             sample_numbers=_numbers(recipe.per_sample),
@@ -133,6 +134,22 @@ def states_at_once(program: Any) -> int:
     unit = most_in_unit(plan.n_qubits, program.kernels.lanes, plan.sample_angles)
     of_unit = forecast.block_bytes * unit // BLOCK
     return (forecast.memory_bytes - forecast.fixed_bytes) // max(1, of_unit)
+
+
+def _input(layers: DenseInput | None) -> dict[str, Any]:
+    """What the extension takes of layers before the circuit; no sizes: there are none."""
+    none = np.empty(0, dtype=np.int64)
+    layers = layers or DenseInput(none, "none", False, 1.0, none, none, none, np.empty(0))
+    return {
+        "input_sizes": layers.sizes,
+        "input_activation": layers.activation,
+        "input_bias": layers.bias,
+        "input_scale": layers.scale,
+        "column_kinds": layers.kinds,
+        "column_starts": layers.starts,
+        "column_indices": layers.indices,
+        "column_centres": layers.centres,
+    }
 
 
 def _numbers(angles: SlotAngles) -> np.ndarray:
