@@ -5,6 +5,7 @@ Error bars are what the draws leave; solid lines join points, dashed lines are e
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from qmltrain.scans.summary import name_of
 from qmltrain.scans.views import ScanView
 
 MOST_CURVES = 12  # of one panel
+LONGEST_LEGEND = 6  # lines within a panel; longer ones stand beside it
+MARKERS = "os^Dv*"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,15 @@ class Quantity:
     label: str
     error: str | None = None
     logarithmic: bool = True
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The other swept keys of its points: `word`, names (a marker each); `number`, the rest (a colour each)."""
+
+    word: str
+    number: str
+    points: list[PointStatistics]
 
 
 QUANTITIES = (
@@ -52,7 +64,7 @@ def plot_curves(scan: ScanView, out: Path) -> Path | None:
     sizes = [key for key in AGAINST if len({one.point.values.get(key) for one in points}) > 1]
     against: list[str | None] = [*sizes] or [None]
     sides = (len(quantities), len(against)) if len(against) > 1 else (-(-len(quantities) // 2), min(len(quantities), 2))
-    figure = new_figure(5.5 * sides[1], 3.8 * sides[0])
+    figure = new_figure(6.0 * sides[1], 3.8 * sides[0])
     panels = list(figure.subplots(*sides, squeeze=False).reshape(-1))
     wanted = [(quantity, key) for quantity in quantities for key in against]
     for axes, (quantity, key) in zip(panels, wanted, strict=False):
@@ -64,19 +76,24 @@ def plot_curves(scan: ScanView, out: Path) -> Path | None:
 
 
 def _panel(axes: Any, quantity: Quantity, key: str | None, points: Sequence[PointStatistics]) -> None:
-    groups = _groups(points, key)
-    colours = shades(len(groups))
+    curves = _curves(points, key)
+    by_word = len({curve.number for curve in curves}) == 1
+    of = list(dict.fromkeys(curve.word if by_word else curve.number for curve in curves))
+    colours = dict(zip(of, shades(len(of)), strict=True))
+    markers = dict(zip(dict.fromkeys(curve.word for curve in curves), itertools.cycle(MARKERS), strict=False))
     known = set()
-    for colour, (label, group) in zip(colours, groups.items(), strict=True):
-        group = [one for one in group if one.numbers.get(quantity.name) is not None]
+    for curve in curves:
+        colour, label = colours[curve.word if by_word else curve.number], f"{curve.word} {curve.number}".strip()
+        group = [one for one in curve.points if one.numbers.get(quantity.name) is not None]
         if not group:
             continue
         x = _places(key, group, points)
         values = _numbers(group, quantity.name)
+        bars = {"capsize": 3, "elinewidth": 1, "marker": markers[curve.word], "markersize": 4}
+        width = 1.2 if key else 0
         axes.errorbar(
-            x, values, _bars(group, quantity, values), color=colour, marker="o", markersize=4, capsize=3,
-            linewidth=1.2 if key else 0, elinewidth=1, label=label or None,
-        )  # fmt: skip
+            x, values, _bars(group, quantity, values), color=colour, linewidth=width, label=label or None, **bars
+        )
         for kind, style, its_colour in (("exact", "--", "black"), ("haar", ":", colour)):  # exact ones lie on the curve
             reference = _numbers(group, f"{quantity.name}_{kind}")
             if np.isfinite(reference).any():
@@ -91,25 +108,26 @@ def _panel(axes: Any, quantity: Quantity, key: str | None, points: Sequence[Poin
     _x_axis(axes, key, points)
     axes.set_ylabel(quantity.label)
     axes.grid(alpha=0.25)
-    if axes.get_legend_handles_labels()[1]:
+    n_labels = len(axes.get_legend_handles_labels()[1])
+    if n_labels > LONGEST_LEGEND:
+        axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    elif n_labels:
         axes.legend(fontsize="small")
 
 
-def _groups(points: Sequence[PointStatistics], key: str | None) -> dict[str, list[PointStatistics]]:
-    """Points of one curve: those that differ in `key` alone, in its order; all in one without a key."""
+def _curves(points: Sequence[PointStatistics], key: str | None) -> list[Curve]:
+    """Points that differ in `key` alone, in its order; all as one curve without a key."""
     if key is None:
-        return {"": list(points)}
-    found: dict[str, list[PointStatistics]] = {}
+        return [Curve("", "", list(points))]
+    found: dict[tuple[str, str], list[PointStatistics]] = {}
     for one in sorted(points, key=lambda one: one.point.values[key]):
         others = {name.rpartition(".")[2]: value for name, value in one.point.values.items() if name != key}
-        label = " ".join(
-            f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in others.items()
-        )
-        found.setdefault(label, []).append(one)
-    if len(found) > MOST_CURVES:  # of many those in equal steps
-        chosen = np.linspace(0, len(found) - 1, MOST_CURVES).round().astype(int)
-        found = {label: group for k, (label, group) in enumerate(found.items()) if k in chosen}
-    return found
+        word = " ".join(value for value in others.values() if isinstance(value, str))
+        number = " ".join(f"{name}={json.dumps(v)}" for name, v in others.items() if not isinstance(v, str))
+        found.setdefault((word, number), []).append(one)
+    curves = [Curve(word, number, group) for (word, number), group in found.items()]
+    chosen = np.linspace(0, len(curves) - 1, min(len(curves), MOST_CURVES)).round().astype(int)
+    return [curves[k] for k in chosen]  # of many those in equal steps
 
 
 def _places(key: str | None, group: Sequence[PointStatistics], points: Sequence[PointStatistics]) -> list[float]:

@@ -62,4 +62,5 @@ def _slope(of: str, against: str, where: dict[str, Any], group: Sequence[PointSt
 def _slope_of_known(x: Sequence[int], values: Sequence[Any]) -> float | None:
     if any(value is None or value <= 0.0 for value in values):
         return None
-    return statistics.slope(x, values, np.array(values, dtype=float)[:, None]).value
+    found = statistics.slope(x, values, np.array(values, dtype=float)[:, None]).value
+    return 0.0 if abs(found) < 1e-12 else found  # equal values

@@ -128,6 +128,8 @@ def _algebras(points: Sequence[PointStatistics]) -> list[str]:
     found = [(name_of(one.point), one.numbers) for one in points if "lie_algebra" in one.numbers]
     known = [(name, _algebra(numbers)) for name, numbers in found]
     said = [(name, [text]) for name, text in known if text]
+    if len(said) > 1 and len({row[0] for _, row in said}) == 1:
+        said = [("all points" if len(said) == len(points) else "all that have one", said[0][1])]
     return ["", *_aligned([("dynamical Lie algebra", ["dimension"]), *said])] if said else []
 
 

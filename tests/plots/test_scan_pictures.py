@@ -59,7 +59,7 @@ def test_curves_against_qubits_and_depth(tmp_path, figures):
     assert (qubits.get_xlabel(), depth.get_xlabel()) == ("qubits", "layers")
     assert depth.get_xscale() == "log"
     labels = [text.get_text() for text in depth.get_legend().get_texts()]
-    assert {"n_qubits=2", "n_qubits=3", "Haar value"} == set(labels)
+    assert set(labels) == {"n_qubits=2", "n_qubits=3", "Haar value"}
 
 
 def test_points_without_sizes_stand_side_by_side(tmp_path, figures):
