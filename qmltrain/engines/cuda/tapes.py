@@ -62,10 +62,16 @@ class DeviceTape:
         plan, shape = execution.plan, (execution.batch, execution.plan.vectors.n_strings)
         self.expectations_BM: Array = plan.device.array(execution.expectations, np.float64, shape)
 
-    def backward(self, cotangent_BM: Array) -> DeviceBackward:
-        device = self._execution.plan.device
+    def backward(self, cotangent_BM: Array, *, initial: bool = False) -> DeviceBackward:
+        execution, plan = self._execution, self._execution.plan
+        device = plan.device
         cotangent = device.memory_of(device.arrays.asarray(cotangent_BM, dtype=np.float64))
-        return DeviceBackward(self._execution.backward(cotangent))
+        back = DeviceBackward(execution.backward(cotangent))
+        if initial:
+            shape = (execution.samples, 1 << plan.schedule.address_bits)
+            states = device.array(execution.bra, np.dtype(plan.precision), shape)
+            back.initial_BN = states[: execution.batch, : 1 << plan.schedule.plan.n_qubits]
+        return back
 
 
 class DeviceBackward:
@@ -73,6 +79,7 @@ class DeviceBackward:
 
     def __init__(self, sums: Sums) -> None:
         self._sums, self._plan = sums, sums.plan
+        self.initial_BN: Array | None = None
         self.block_sums_GR: Array = self._part("blocks")
 
     def _part(self, name: str) -> Array:

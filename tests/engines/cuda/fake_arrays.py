@@ -16,7 +16,7 @@ from tests.engines.cuda.fake_streams import Machine, MemoryPointer
 # of the array API standard, element by element or along an axis; arguments that are arrays come first
 _FUNCTIONS = (
     "abs", "all", "argmax", "exp", "full_like", "isfinite", "log", "log1p", "max", "ones_like", "sign", "sqrt", "take",
-    "where", "zeros_like",
+    "real", "tanh", "where", "zeros_like",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cuda import CudaEngine, availability, fused, unavailable_reason
 from qmltrain.engines.cuda.engine import every_kernel
 from qmltrain.engines.cuda.sources import kernel_source
+from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
 from qmltrain.errors import EngineUnavailableError, InputError, MemoryLimitError
 from qmltrain.training.gradients import Evaluator
@@ -20,7 +21,7 @@ from tests.circuit.strategies import random_inputs
 from tests.engines.cases import hea
 from tests.engines.comparison import forward, random_cotangents
 from tests.engines.cuda.emulator_device import EmulatorDevice, HostBuffer, compiler
-from tests.training.small_models import inputs, make
+from tests.training.small_models import LAYERS, inputs, make
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 STRINGS = (PauliString(0, 1), PauliString(1, 0))
@@ -57,7 +58,9 @@ def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, samples, gra
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["reuploading, linear, cross entropy", "amplitude, padded"])
+@pytest.mark.parametrize(
+    "name", ["reuploading, linear, cross entropy", "amplitude, padded", "dressed", "amplitudes behind layers"]
+)
 def test_the_forecast_covers_a_step(name):
     """With its inputs in two places, heads and losses on the device, and as many chunks as the host may be ahead."""
     model = make(name)
@@ -196,3 +199,15 @@ def test_what_is_missing_is_said_in_one_line(cupy, expected):
 def test_a_good_device_has_no_problem():
     assert availability.device_problem(fake_cupy()) is None
     assert availability.device_problem(fake_cupy(capability="120")) is None
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_before_the_circuit(name):
+    """Features are made on the host, and gradients go back there, from angles and from the bra at the start."""
+    model = make(name)
+    arguments, found = inputs(model, 35), []
+    for engine in (CudaEngine(EmulatorDevice()), InterpreterEngine()):
+        program = engine.compile(model.circuit, model.observables.strings, "complex128")
+        found.append(Evaluator(model, program, BLOCK).gradient(*arguments))
+    np.testing.assert_allclose(found[0].gradient_P, found[1].gradient_P, rtol=0, atol=1e-12)
