@@ -88,12 +88,12 @@ def verb_help(verb: Verb) -> str:
     """What one verb takes: its usage, its overrides, its flags, its examples."""
     usage = [f"[{verb.name}]" if verb.default else verb.name, *PATHS[verb.takes]]
     if verb.takes is Takes.CONFIG:
-        usage.append("[group=entry] [group.key=value] ...")
+        usage.append("[group=entry] [group.key=value] ..." + " [group.key=a,b] ..." * verb.grid)
     usage += [f"[{override.key}=...]" for override in verb.overrides]
     overrides = _table((f"{override.key}=...", override.meaning) for override in verb.overrides)
     flags = [(_spelling(flag), flag.meaning) for flag in flags_of(verb).values()]
     if verb.takes is Takes.CONFIG:
-        flags += FLAGS_OF_CONFIG
+        flags += FLAGS_OF_CONFIG[1:] if verb.grid else FLAGS_OF_CONFIG
     return VERB_HELP.format(
         verb=verb.name,
         meaning=verb.meaning,

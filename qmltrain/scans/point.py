@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,11 @@ class Built:
         return draws_asked_for(self.config)
 
     @property
+    def device(self) -> str:
+        """Engine and instruction set, whatever the number of threads: what the last bits of draws depend on."""
+        return re.sub(r", \d+ threads?\b", "", self.ensemble.study.engine.describe())
+
+    @property
     def work(self) -> float:
         """Rough cost of a draw: gates times amplitudes, of each row and each place of a plane."""
         circuit, plane = self.problem.model.circuit, self.ensemble.study.plane
@@ -92,7 +98,7 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
     if model.loss.n_parameters:
         raise InputError(f"loss.name: a scan draws no parameters of a loss, {model.loss.name} has some; choose another")
     counted = settings(config, None if start is None else start.name)
-    if code := user_code(config):
+    if start is None and (code := user_code(config)):
         counted[USER_CODE] = digest(code)
     if problem.has_data:
         counted[DATA] = problem.source.checksum

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from qmltrain.scans.summary import summary_lines
 from qmltrain.sessions.training_run import check_directory
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.progress import make_progress
+from qmltrain.units import gib
 from qmltrain.wording import plural
 
 SYNC_SECONDS = 30.0
@@ -46,6 +48,8 @@ class Planned:
     settings: dict[str, Any]
     layout: PointLayout  # its attributes are added when it is stored
     work: float
+    memory: float  # bytes, at most
+    device: str
     reason: str
     build: Callable[[], Built]
     built: Built | None
@@ -103,6 +107,8 @@ def plan_points(grid: Grid, context: CommandContext) -> list[Planned]:
                 built.settings,
                 PointLayout(built.identity, built.n_draws, study.columns, {}),
                 built.work,
+                built.ensemble.memory_bytes,
+                built.device,
                 built.reason,
                 lambda point=point: _build(point, context),  # type: ignore[misc]
                 built if kept <= KEPT_GATES else None,
@@ -174,6 +180,7 @@ class Job:
             create(self.path, self._layouts(None, self._grid(None), self.config), self._grid(None), self._attributes())
         rows = ScanRows(self.path)
         try:
+            self._warn_of_another_device(rows.header)
             grid = self._merged(rows.header)
             if grid is not None:
                 base = from_yaml(rows.header.attributes["config_yaml"], str(self.path))
@@ -184,6 +191,15 @@ class Job:
             self._draw(rows)
         finally:
             rows.close()
+
+    def _warn_of_another_device(self, header: ScanHeader) -> None:
+        """Bits are promised for one engine and instruction set; another one is said, unless engines are swept."""
+        was, now = header.attributes["device"], self.points[0].device
+        if was != now and "engine.name" not in self.swept and "engine" not in self.swept:
+            warnings.warn(
+                f"{self.path}: the scan began on {was}, goes on with {now}; the last bits of its draws may differ",
+                stacklevel=2,
+            )
 
     def _grid(self, header: ScanHeader | None) -> list[str]:
         """Identities of all points, whatever the shard: in the order of the grid where it has all that are there, else
@@ -227,6 +243,7 @@ class Job:
             "common": as_json(self.common),
             "swept": list(self.swept),
             "shard": str(self.shard),
+            "device": self.points[0].device,
             "overrides": list(self.context.overrides),
             "command_line": " ".join(self.context.command_line),
         }
@@ -245,8 +262,9 @@ class Job:
         self._write_status("running", done, total)
         share = "" if self.shard.is_whole else f"shard {self.shard}, "
         progress.message(
-            f"scan {self.path}: {share}{plural(len(todo), 'point')}, {total - done} of {plural(total, 'draw')} to go; "
-            f"{self.points[0].reason}"
+            f"scan {self.path}: {share}{plural(len(todo), 'point')}, {total - done} of {plural(total, 'draw')} to go, "
+            f"{gib(self.path.stat().st_size)} of draws, at most {gib(max((p.memory for p in self.own), default=0))} of "
+            f"memory; {self.points[0].reason}"
         )
         worked, synced = 0.0, time.monotonic()
         try:

@@ -101,6 +101,16 @@ OPTIMIZERS = {
 TRAIN = "engine.threads=1 run.progress=none train.epochs=2 run.gradients=full run.save_every=2"
 
 
+SCANS = {  # experiment -> words of `qmltrain scan`
+    "plateau_mcclean": "circuit.n_qubits=2,5",
+    "plateau_cost": "circuit.n_qubits=2,3",
+    "expressibility_sim": "",
+    "starts": "",
+    "digits": "scan.rows=20 ansatz.layers=1,2 scan.gradients=last",
+    "vqe_ising": "scan.plane=[random,gradient] scan.resolution=7",
+}
+
+
 @dataclass(frozen=True)
 class Command:
     """Words of one `qmltrain` call, the exit code that it must end with, and what stops it: a signal's name, and a
@@ -158,6 +168,11 @@ def make_jobs(checkout: Path) -> list[Job]:
         ),
         "afterwards": tuple(_afterwards()),
         "sweep": (Command(f"-m hydra.sweep.dir=sweep {small} run.seed=0,1"),),
+        "scans": tuple(
+            Command(f"scan experiment={name} scan.draws=5 engine=cpu engine.threads=1 run.progress=none {words}")
+            for name, words in SCANS.items()
+            if name in experiments
+        ),
         "stops": tuple(_stops()),
         "text": tuple(_text()),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -20,7 +22,7 @@ from qmltrain.scans import session
 from qmltrain.scans.file_layout import Shard
 from qmltrain.scans.point import OF_COMMAND, config_of
 from qmltrain.scans.reading import read_scan
-from tests.scans.small_scans import DRAWS, GRID, assert_same_bits, in_portions, scan, scan_until, stop_after
+from tests.scans.small_scans import CIRCUIT, DRAWS, GRID, assert_same_bits, in_portions, scan, scan_until, stop_after
 from tests.sessions.complete_runs import complete
 
 
@@ -205,6 +207,40 @@ def test_a_scan_that_another_process_began_is_gone_on_with_when_it_has_stopped(t
             assert "in use by process" in str(error) or "has just taken" in str(error)
     process.join()
     assert_same_bits(whole, scan(tmp_path / "shared", *GRID))
+
+
+def test_another_device_is_said(tmp_path):
+    scan(tmp_path, "circuit.n_qubits=2", draws=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qmltrain.engines.interpreter.InterpreterEngine.describe", lambda self: "another, 3 threads")
+        with pytest.warns(UserWarning, match="began on interpreter: .*, goes on with another; the last bits"):
+            scan(tmp_path, "circuit.n_qubits=2", draws=4)
+
+
+def test_what_it_will_take_is_said_before(tmp_path, capsys):
+    scan(tmp_path, *GRID, "run.progress=lines", "scan.quantities=[loss]")
+    said = capsys.readouterr().err.splitlines()[0]
+    for part in ("4 points, 84 of 84 draws to go", " KiB of draws, at most ", "MiB of memory; engine.name=interpreter"):
+        assert part in said
+
+
+def test_a_command_that_is_sent_a_signal_ends_with_75_and_goes_on(tmp_path):
+    words = [*CIRCUIT, "circuit.n_qubits=6", "ansatz.layers=4", "scan.draws=2000", "run.progress=lines"]
+    words += ["run.log_seconds=0.01", f"run.dir={tmp_path / 'a'}"]
+    command = [sys.executable, "-m", "qmltrain", "scan", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    for line in process.stderr:
+        if line.startswith("draw"):
+            process.send_signal(signal.SIGTERM)
+            break
+    said = process.stderr.read()
+    assert process.wait() == 75 and "stopped by SIGTERM after" in said
+    stopped = read_scan(tmp_path / "a").points[0]
+    assert 0 < stopped.draws < 2000
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    (again,) = read_scan(tmp_path / "a").points
+    np.testing.assert_array_equal(again.columns["loss"][: stopped.draws], stopped.columns["loss"])
+    assert again.complete
 
 
 def test_damaged_rows_are_drawn_again(tmp_path):

@@ -38,6 +38,19 @@ def test_the_rate_of_a_run_that_goes_on_counts_its_own_steps(clock: list[float])
     assert stream.getvalue() == "step  910/1000  160 step/s  left 0.6 s\n"
 
 
+def test_the_time_left_follows_the_work_where_steps_do_not_cost_alike(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = Lines(total=200, start=0, seconds=1.0, stream=stream, unit="draw")
+    clock[0] += 4.0
+    lines.step(100, {}, 0.1, "n_qubits=2")
+    clock[0] += 36.0
+    lines.step(200, {}, 1.0, "n_qubits=9")
+    assert stream.getvalue().splitlines() == [
+        "draw 100/200  n_qubits=2  25 draw/s  left 36.0 s",
+        "draw 200/200  n_qubits=9  5 draw/s  left 0.0 s",
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0.0000"), (0.345, "0.3450"), (-12.5, "-12.5000"), (3.2e-5, "3.200e-05"), (1e6, "1.000e+06")],
@@ -67,6 +80,13 @@ def test_a_bar_on_a_terminal_and_lines_in_a_log(monkeypatch: pytest.MonkeyPatch)
     bar.close()
     assert (
         "10/10" in terminal.getvalue() and "loss=0.2500" in terminal.getvalue() and "epoch 1/1\n" in terminal.getvalue()
+    )
+    terminal.truncate(0)
+    bar = make_progress("bar", 10, 0, 1.0, "draw")
+    bar.step(10, {}, 1.0, "n_qubits=2")
+    bar.close()
+    assert (
+        "n_qubits=2" in terminal.getvalue() and "10/10" in terminal.getvalue() and "left=0.0 s" in terminal.getvalue()
     )
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert isinstance(make_progress("auto", 10, 0, 1.0), Lines)
