@@ -98,6 +98,10 @@ def data_lines(problem: Problem) -> list[str]:
     sizes = f"{len(parts.train)} training, {len(parts.validation)} validation, {len(parts.test)} test"
     drawn = "; batches are drawn with replacement" * problem.config.train.replacement
     whole = problem.config.train.batch_size > len(parts.train)
+    folds, fold = problem.config.dataset.folds, problem.config.dataset.fold
+    if folds is not None:
+        apart = info.n_samples - sum(map(len, (parts.train, parts.validation, parts.test)))
+        drawn = f"; test is fold {fold} of 0 to {folds - 1}, {apart} samples are kept apart{drawn}"
     rows.append(("split", f"{sizes} samples" + "; a step takes all that train" * whole + drawn))
     model = problem.model
     n_read, n_features = len(features_read(model)), preprocessor.n_features

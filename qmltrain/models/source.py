@@ -11,6 +11,7 @@ from qmltrain.config.groups.dataset import DatasetConfig
 from qmltrain.config.groups.run import RunConfig
 from qmltrain.config.schema import Config
 from qmltrain.data.benchmark_sets import SERIES
+from qmltrain.data.folds import split_of_fold
 from qmltrain.data.no_data import NoData
 from qmltrain.data.pooling import pooled_size
 from qmltrain.data.principal_components import most_components
@@ -27,7 +28,17 @@ from qmltrain.units import gib
 _GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
 _FEATURES = dict.fromkeys(SERIES, 10) | {"bars_and_stripes": 16}  # where their number is not said and not about 2
 # options of the group `dataset` that say which samples to use, not where they come from
-_SELECTION_OPTIONS = ("name", "test_path", "test_labels_path", "classes", "samples", "validation", "test")
+_SELECTION_OPTIONS = (
+    "name",
+    "test_path",
+    "test_labels_path",
+    "classes",
+    "samples",
+    "validation",
+    "test",
+    "folds",
+    "fold",
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,9 @@ def split_rows(config: Config, source: Source, seeds: Seeds) -> Split:
     check_two_classes(source.labels(), source.info)
     generator = np.random.default_rng(seeds.split)
     fractions = (config.dataset.validation, config.dataset.test)
+    if config.dataset.folds is not None and config.dataset.fold is not None:
+        folds = (config.dataset.folds, config.dataset.fold)
+        return split_of_fold(source.labels(), source.info, *folds, *fractions, generator)
     if source.info.parts is not None:
         return split_as_given(source.labels(), source.info.task, source.info.parts, *fractions, generator)
     return split(source.labels(), source.info.task, *fractions, generator)

@@ -36,7 +36,8 @@ def check_unused(config: Config, *, full_batch: bool, has_data: bool) -> None:
 
 
 _OF_SAMPLES = (
-    *("train.batch_size", "train.replacement", "dataset.validation", "dataset.test", "preprocess.resize"),
+    *("train.batch_size", "train.replacement", "dataset.validation", "dataset.test"),
+    *("dataset.folds", "dataset.fold", "preprocess.resize"),
     *("preprocess.standardize", "preprocess.clip", "preprocess.normalize"),
 )
 

@@ -85,7 +85,7 @@ def test_schema_and_builders_have_the_same_options(group):
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     of_every_entry = {
-        "dataset": {"classes", "samples", "validation", "test", "test_path", "test_labels_path"},
+        "dataset": {"classes", "samples", "validation", "test", "test_path", "test_labels_path", "folds", "fold"},
         "loss": {"class_weights"},
     }
     assert keys == taken | of_every_entry.get(group, set()) | {"name"}

@@ -61,6 +61,29 @@ def test_a_sweep_started_again_skips_what_is_finished(in_empty_directory, monkey
     assert [(row["optimizer.learning_rate"], row["n"]) for row in rows] == [("0.05", "3"), ("0.1", "3")]
 
 
+def test_cross_validation(in_empty_directory, capsys):
+    """Folds are runs: swept, collected, evaluated again; together their test splits are all but the one kept apart."""
+    words = [*WORDS, "dataset.folds=4", "hydra.sweep.dir=folds", "run.progress=lines"]
+    assert main([*words, "dataset.fold=range(0,4)"]) == 0
+    assert "; test is fold 3 of 0 to 3, 8 samples are kept apart" in capsys.readouterr().err
+    runs = [open_run(path.parent) for path in Path("runs").glob("*/run.h5")]
+    assert len(runs) == 4
+    tested = np.concatenate([run.evaluation("test")["rows"] for run in runs])
+    assert len(tested) == len(set(tested.tolist())) == 32
+    assert main([*words[1:], "run.root=whole", "dataset.folds=null"]) == 0
+    [whole] = Path("whole").glob("*/run.h5")
+    assert not set(open_run(whole.parent).evaluation("test")["rows"].tolist()) & set(tested.tolist())
+    capsys.readouterr()
+    assert main(["collect", "folds", "--over", "dataset.fold"]) == 0
+    [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    accuracies = [np.mean(r.evaluation("test")["labels"] == r.evaluation("test")["predictions"]) for r in runs]
+    assert row["n"] == "4" and float(row["test/accuracy mean"]) == pytest.approx(np.mean(accuracies))
+    for path in sorted(Path("runs").glob("*")):
+        assert main(["evaluate", str(path)]) == 0
+    assert main([*words[1:], "dataset.fold=4"]) == 2
+    assert "dataset.fold: found 4; allowed with dataset.folds=4: 0 to 3" in capsys.readouterr().err
+
+
 def test_a_sweep_goes_on_in_its_own_directory(in_empty_directory, monkeypatch, capsys):
     words = [*WORDS, "run.seed=0,1", "hydra.sweep.dir=sweep"]
     with monkeypatch.context() as patch:

@@ -8,6 +8,7 @@ from typing import Any
 from qmltrain.config.option import ConfigGroup, option
 from qmltrain.config.rules import (
     COUNT,
+    COUNT_OR_ZERO,
     FINITE,
     LABEL,
     LARGEST_COUNT,
@@ -132,12 +133,30 @@ class DatasetConfig(ConfigGroup):
     samples: int | None = option(None, "keep a stratified subsample of this many (null: all)", COUNT)
     validation: float = option(0.2, "fraction of the samples for validation, where the data does not say", SPLIT)
     test: float = option(0.2, "fraction of the samples for the test at the end, where the data does not say", SPLIT)
+    folds: int | None = option(
+        None, "cross-validation: the rows outside the test split in so many folds (null: none)", between(2, 100_000)
+    )
+    fold: int | None = option(
+        None, "the fold, from 0, that is this run's test split; the one without folds is kept apart", COUNT_OR_ZERO
+    )
 
     def check(self) -> None:
+        self._check_fold()
         if self.test_labels_path is not None and self.test_path is None:
             raise InputError("dataset.test_labels_path: found without dataset.test_path; give both, or set it to null")
         if self.validation + self.test >= 1:
             raise InputError(
                 f"dataset.validation, dataset.test: found {self.validation:g} and {self.test:g}; "
                 "allowed: a sum below 1, so that samples are left to train on"
+            )
+
+    def _check_fold(self) -> None:
+        if self.folds is None:
+            if self.fold is not None:
+                raise InputError(f"dataset.fold: found {self.fold} without dataset.folds; give both, or leave it null")
+        elif self.fold is None or self.fold >= self.folds:
+            found = "null" if self.fold is None else self.fold
+            raise InputError(
+                f"dataset.fold: found {found}; allowed with dataset.folds={self.folds}: 0 to {self.folds - 1}; for all "
+                f"of them a sweep, -m 'dataset.fold=range(0,{self.folds})'"
             )
