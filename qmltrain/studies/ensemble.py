@@ -175,7 +175,7 @@ class Ensemble:
         study = self.study
         if not self._together:
             program = self._one.plain(None).program if self._names == {FIDELITY} else self._one.observed(None).program
-            return program.forecast.bytes(min(study.n_rows, LARGEST_CHUNK)) + PORTION_BYTES
+            return program.forecast.bytes(min(study.n_rows, LARGEST_CHUNK)) + self._samples * self._sample_bytes()
         free = study.circuit_of is not None
         used = []
         if self._names - {ENTANGLEMENT, FIDELITY}:
@@ -184,21 +184,27 @@ class Ensemble:
             used.append(self._many.one_qubit)
         if FIDELITY in self._names:
             used.append(self._many.plain)
-        return max(each.memory_bytes(self._samples, free=free) for each in used) + PORTION_BYTES
+        engine = max(each.memory_bytes(self._samples, free=free) for each in used)
+        return engine + self._samples * self._sample_bytes()
 
     def _portion_samples(self) -> int:
         """Samples of a portion: whole blocks. Fixed by the study alone."""
-        study, circuit = self.study, self.study.model.circuit
-        if study.engine.name == "interpreter":
+        if self.study.engine.name == "interpreter":
             return BLOCK  # NumPy's sums over large arrays depend on their size
+        fitting = PORTION_BYTES // self._sample_bytes() // BLOCK * BLOCK
+        return int(min(max(fitting, BLOCK), LARGEST_CHUNK))
+
+    def _sample_bytes(self) -> int:
+        """Of the arrays of a sample: angles and slots with their gradients, parameters, expectations, states that are
+        compared, initial states."""
+        study, circuit = self.study, self.study.model.circuit
         turned = 3 if study.circuit_of is not None else 1  # slots of a rotation whose axis is data
         numbers = 6 * turned * self._n_angles + 4 * study.model.n_parameters + 4 * len(study.model.observables.strings)
         if circuit.amplitude_encoded:
             numbers += 2 << circuit.n_qubits
         if FIDELITY in self._names:
-            numbers += 8 << circuit.n_qubits
-        fitting = PORTION_BYTES // (8 * max(1, numbers)) // BLOCK * BLOCK
-        return int(min(max(fitting, BLOCK), LARGEST_CHUNK))
+            numbers += 4 << circuit.n_qubits
+        return 8 * max(1, numbers)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.studies.vectors import ComplexArray
 from qmltrain.training.model import Model
-from qmltrain.training.reduction import tree_sum
+from qmltrain.training.reduction import SLAB, tree_sum
 
 
 def mean_over_rows(values_SV: FloatArray, n_rows: int) -> FloatArray:
@@ -62,7 +62,12 @@ def meyer_wallach(expectations_S3n: FloatArray) -> FloatArray:
 
 
 def fidelities(states_dN: ComplexArray, partners_dN: ComplexArray) -> FloatArray:
-    """|<psi|psi'>|^2 of each pair, (d,)."""
-    first, second = states_dN.astype(np.complex128), partners_dN.astype(np.complex128)
-    overlaps_d = tree_sum((np.conj(first) * second).T)
-    return np.square(overlaps_d.real) + np.square(overlaps_d.imag)
+    """|<psi|psi'>|^2 of each pair, (d,), in double precision; a slab of pairs at a time."""
+    found_d = np.empty(len(states_dN))
+    step = max(1, SLAB // (4 * states_dN.shape[1]))
+    for first in range(0, len(found_d), step):
+        rows = slice(first, first + step)
+        products_bN = np.conj(states_dN[rows].astype(np.complex128)) * partners_dN[rows]
+        overlaps_b = tree_sum(products_bN.T)
+        found_d[rows] = np.square(overlaps_b.real) + np.square(overlaps_b.imag)
+    return found_d
