@@ -69,6 +69,13 @@ class Built:
         return re.sub(r", \d+ threads?\b", "", self.ensemble.study.engine.describe())
 
     @property
+    def kept_bytes(self) -> int:
+        """Rough memory of this object: its circuit and plans, and its data."""
+        info = self.problem.source.info
+        numbers = info.n_samples * (math.prod(info.sample_shape) + self.problem.data.n_features)
+        return 2_000 * len(self.problem.model.circuit.gates) + 8 * numbers
+
+    @property
     def work(self) -> float:
         """Rough cost of a draw: gates times amplitudes, of each row and each place of a plane."""
         circuit, plane = self.problem.model.circuit, self.ensemble.study.plane

@@ -35,12 +35,12 @@ from qmltrain.units import gib
 from qmltrain.wording import plural
 
 SYNC_SECONDS = 30.0
-KEPT_GATES = 100_000  # of circuits that stay built between the check of all points and their turn
+KEPT_BYTES = 256 << 20  # of points that stay built between the check of all and their turn
 
 
-@dataclass(frozen=True)
+@dataclass
 class Planned:
-    """A point of the grid, checked. `built` is kept while circuits are small, else made again by `build`."""
+    """A point of the grid, checked. `built` is kept where there is memory for it, else made again by `build`."""
 
     values: dict[str, Any]
     config: Config
@@ -53,6 +53,11 @@ class Planned:
     reason: str
     build: Callable[[], Built]
     built: Built | None
+
+    def take(self) -> Built:
+        """The built point, no longer kept here."""
+        built, self.built = self.built, None
+        return built or self.build()
 
     @property
     def name(self) -> str:
@@ -97,21 +102,20 @@ def plan_points(grid: Grid, context: CommandContext) -> list[Planned]:
     kept = 0
     for point in grid.points:
         built = _build(point, context)
-        kept += len(built.problem.model.circuit.gates)
-        study = built.ensemble
+        kept += built.kept_bytes
         planned.append(
             Planned(
                 point.values,
                 built.config,
                 built.identity,
                 built.settings,
-                PointLayout(built.identity, built.n_draws, study.columns, {}),
+                PointLayout(built.identity, built.n_draws, built.ensemble.columns, {}),
                 built.work,
                 built.ensemble.memory_bytes,
                 built.device,
                 built.reason,
                 lambda point=point: _build(point, context),  # type: ignore[misc]
-                built if kept <= KEPT_GATES else None,
+                built if kept <= KEPT_BYTES else None,
             )
         )
     known: dict[str, Planned] = {}
@@ -166,9 +170,10 @@ class Job:
         return header
 
     def is_done(self) -> bool:
-        """Whether the file holds all that is asked for, and knows of it."""
+        """Whether the file holds all that is asked for, and status.json says so."""
         header = self.existing()
-        if header is None or self._merged(header) is not None:
+        status = read_status_file(self.directory, self.shard.beside(STATUS_NAME)).get("status")
+        if header is None or status != COMPLETED or self._merged(header) is not None:
             return False
         have = {point.identity: count.rows for point, count in zip(header.points, header.counts, strict=True)}
         return all(have.get(point.identity, 0) >= point.layout.draws for point in self.own)
@@ -269,7 +274,7 @@ class Job:
         worked, synced = 0.0, time.monotonic()
         try:
             for point, number in left:
-                built = point.built or point.build()
+                built = point.take()
                 while rows.rows(number) < point.layout.draws:
                     if self.stop.requested is not None:
                         raise StepAbandoned

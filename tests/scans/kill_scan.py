@@ -96,6 +96,7 @@ def main(base: Path, way: str, stride: int) -> None:
             check_left_behind(killed, reference)
             assert in_child(of_killed, 0) == 0, "the scan did not go on"
             assert_same_bits(reference, read_scan(killed))
+            assert json.loads((killed / "status.json").read_text())["status"] == "completed"
         except Exception as error:
             failures.append(f"call {call}: {type(error).__name__}: {error}"[:300])
         points += 1

@@ -100,6 +100,19 @@ def test_bits_follow_from_the_draw_alone(tmp_path, circuit):
     assert_same_bits(whole, scan(tmp_path / "more", *circuit))
 
 
+def test_points_that_are_built_again_give_the_same(tmp_path, monkeypatch):
+    whole = scan(tmp_path / "whole", *GRID)
+    monkeypatch.setattr(session, "KEPT_BYTES", 0)
+    assert_same_bits(whole, scan(tmp_path / "again", *GRID))
+
+
+def test_a_scan_that_was_killed_before_it_said_that_it_is_complete(tmp_path):
+    scan(tmp_path, "circuit.n_qubits=2")
+    (tmp_path / "status.json").unlink()
+    scan(tmp_path, "circuit.n_qubits=2")
+    assert status(tmp_path)["status"] == "completed" and status(tmp_path)["draws"] == DRAWS
+
+
 def test_threads_change_nothing(tmp_path):
     words = ("engine=cpu", "circuit.n_qubits=4", "ansatz.layers=2")
     one, two = (scan(tmp_path / f"{k}", *words, f"engine.threads={k}", draws=70) for k in (1, 2))
