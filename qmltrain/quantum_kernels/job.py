@@ -21,7 +21,7 @@ from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_yaml
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.job_limits import usable_cpus
-from qmltrain.models.data_facts import encoded_names
+from qmltrain.models.data_facts import data_lines, encoded_names
 from qmltrain.quantum_kernels import file as kernel_file
 from qmltrain.quantum_kernels.file import FILE_NAME, KernelFile, Layout, read_arrays, read_header
 from qmltrain.quantum_kernels.gram import Panels, compute_tiles
@@ -206,6 +206,8 @@ class _Session:
             progress.step(total - len(missing), {})
 
         try:
+            for line in data_lines(task.problem):
+                progress.message(line)
             progress.message(f"kernel {self.path}: {task.embedding.selection.reason}")
             panels = Panels(task.embedding, task.features, task.tile_rows, task.memory_bytes, self._stopped)
             compute_tiles(panels, tuple(file.missing), file.write, finished, self.threads)

@@ -30,6 +30,7 @@ REGISTRIES = {
     "dataset": "qmltrain.data.registry:SOURCES",
     "optimizer": "qmltrain.training.optimizers:OPTIMIZERS",
     "schedule": "qmltrain.training.schedules:SCHEDULES",
+    "kernel": "qmltrain.quantum_kernels.kinds:KERNELS",
 }
 
 
