@@ -12,6 +12,7 @@ a prime: coefficients are taken as fractions, and chance is about one in the pri
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,8 +42,15 @@ class Dimension:
     reason: str = ""
 
 
-def dimension(generators: Sequence[Generator], largest: int = LARGEST) -> Dimension:
-    """Of the algebra that the generators make. Without any it is 0."""
+def dimension(generators: Iterable[Generator], largest: int = LARGEST) -> Dimension:
+    """Of the algebra that the generators make. Without any it is 0. The same set is answered from memory: circuits of
+    one ansatz and different depth often have the same."""
+    return _dimension(frozenset(generators), largest)
+
+
+@functools.lru_cache(maxsize=256)
+def _dimension(unordered: frozenset[Generator], largest: int) -> Dimension:
+    generators = sorted(unordered, key=lambda generator: [term for _, term in generator])
     if all(len(generator) == 1 for generator in generators):
         strings = reached((generator[0][1][:2] for generator in generators), largest)
         return Dimension(None, f"more than {largest}") if strings is None else Dimension(len(strings))

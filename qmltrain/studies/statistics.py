@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 1_000
 GROUPS = 1_000
 SEED = 20_180_803
+PORTION = 1 << 20  # numbers that are worked on at a time
 MOST_MISSING = 0.01  # of the resamples of a slope, whose variance is 0
 LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of the quantiles: least, median and greatest among them
 
@@ -54,8 +56,10 @@ def columns(values_DG: ArrayLike) -> Columns:
     values = _draws(values_DG)
     n_draws = len(values)
     mean_G = values.mean(axis=0)
-    missing_G = np.full(values.shape[1:], np.nan)
-    variance_G = values.var(axis=0, ddof=1) if n_draws > 1 else missing_G
+    variance_G = np.full(mean_G.shape, np.nan)
+    if n_draws > 1:
+        for part in _parts(values):
+            variance_G[part] = values[..., part].var(axis=0, ddof=1) if values.ndim > 1 else values.var(ddof=1)
     return Columns(n_draws, mean_G, np.sqrt(variance_G / n_draws), variance_G)
 
 
@@ -82,10 +86,13 @@ def variance_resamples(values_DG: ArrayLike, seed: int = SEED) -> FloatArray:
     n_draws = len(values)
     if n_draws < 2:
         return np.full(RESAMPLES, np.nan)
-    values = values - values.mean(axis=0)  # the sums of squares lose no digits
     starts, sizes_U = _groups(n_draws)
-    sums_UG = np.add.reduceat(values, starts, axis=0)
-    squares_U = np.add.reduceat(np.einsum("dg,dg->d", values, values), starts)
+    sums_UG, squares_D = np.empty((len(starts), values.shape[1])), np.zeros(n_draws)
+    for part in _parts(values):
+        centred = values[:, part] - values[:, part].mean(axis=0)  # the sums of squares lose no digits
+        sums_UG[:, part] = np.add.reduceat(centred, starts, axis=0)
+        squares_D += np.einsum("dg,dg->d", centred, centred)
+    squares_U = np.add.reduceat(squares_D, starts)
     counts_RU = _counts(len(starts), seed)
     n_R = (counts_RU * sizes_U).sum(axis=1)
     means_RG = _product(counts_RU, sums_UG) / n_R[:, None]
@@ -108,8 +115,11 @@ def mean_resamples(values_D: ArrayLike, seed: int = SEED) -> FloatArray:
 def variance_influence(values_DG: ArrayLike) -> FloatArray:
     """(D,): how each draw moves the mean over columns of the variance, (x - mean)^2 - variance."""
     values = _draws(values_DG)
-    squares_D = ((values - values.mean(axis=0)) ** 2).reshape(len(values), -1).mean(axis=1)
-    return squares_D - squares_D.mean()
+    values = values.reshape(len(values), -1)
+    squares_D = np.zeros(len(values))
+    for part in _parts(values):
+        squares_D += np.sum((values[:, part] - values[:, part].mean(axis=0)) ** 2, axis=1)
+    return (squares_D - squares_D.mean()) / values.shape[1]
 
 
 def interval(value: float, resamples_R: FloatArray, influence_D: FloatArray) -> Estimate:
@@ -134,7 +144,8 @@ def interval(value: float, resamples_R: FloatArray, influence_D: FloatArray) -> 
 
 def identically_zero(gradient_DG: ArrayLike, tolerance: float) -> np.ndarray:
     """(G,) bool: columns that are 0 within `tolerance` in every draw. They are counted and left out of means."""
-    return np.abs(_draws(gradient_DG)).max(axis=0) <= tolerance
+    gradient = _draws(gradient_DG)
+    return np.maximum(gradient.max(axis=0), -gradient.min(axis=0)) <= tolerance
 
 
 def rounding(precision: str, n_gates: int, scale: float) -> float:
@@ -171,6 +182,15 @@ def _draws(values: ArrayLike) -> FloatArray:
     if not array.ndim or not len(array):
         raise InputError("statistics need at least one draw")
     return array
+
+
+def _parts(values_DG: FloatArray) -> list[slice | EllipsisType]:
+    """Columns in portions, so that what is made of them stays small beside the draws."""
+    if values_DG.ndim < 2:
+        return [...]
+    n_columns = values_DG.shape[1]
+    step = max(1, PORTION // len(values_DG))
+    return [slice(first, first + step) for first in range(0, n_columns, step)]
 
 
 def _groups(n_draws: int) -> tuple[NDArray[np.int64], FloatArray]:
