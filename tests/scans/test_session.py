@@ -14,6 +14,7 @@ import pytest
 
 from qmltrain.cli.grids import compose_grid
 from qmltrain.config.schema import CommandContext
+from qmltrain.engines.cpu import unavailable_reason
 from qmltrain.errors import InputError, InterruptedRun
 from qmltrain.models.build import compile_model
 from qmltrain.models.run_start import start_of_run
@@ -113,6 +114,7 @@ def test_a_scan_that_was_killed_before_it_said_that_it_is_complete(tmp_path):
     assert status(tmp_path)["status"] == "completed" and status(tmp_path)["draws"] == DRAWS
 
 
+@pytest.mark.skipif(unavailable_reason() is not None, reason="no C++")
 def test_threads_change_nothing(tmp_path):
     words = ("engine=cpu", "circuit.n_qubits=4", "ansatz.layers=2")
     one, two = (scan(tmp_path / f"{k}", *words, f"engine.threads={k}", draws=70) for k in (1, 2))
