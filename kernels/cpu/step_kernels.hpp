@@ -32,21 +32,25 @@ enum LossKind {
   kHuber,               // d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2)
   kExpectation,         // o
   kFidelity,            // 1 - o
+  kUnhinged,            // 1 - s o
+  kWeightedFidelity,    // 1/2 sum_k (a_0k (1 - o_k) / 2 - [target 0])^2 + (a_1k (1 + o_k) / 2 - [target 1])^2
   kLossKinds,
 };
 
 struct LossCall {
   const double* outputs;     // [C][lane]
-  const double* targets;     // [lane]: numbers of classes, or values; kHinge: -1 and 1; kSquaredError of classes too
+  const double* targets;     // [lane]: numbers of classes, or values; -1 and 1 for kHinge, kUnhinged, kSquaredError of classes
   const double* weights;     // [lane]: of the sample's class, 0 for lanes without a sample
   const double* used;        // [lane]: 1, 0 for lanes without a sample
   int n_outputs, count;
   bool classes;              // hits are counted
   double delta;              // kHuber
   double inverse_batch;
+  const double* parameters;  // kWeightedFidelity: a_0k, then a_1k
   double* cotangents;        // [C][lane]: of the mean over the batch
   double* values;            // [lane]
   double* hits;              // [lane]: 1 where the prediction is the target
+  double* of_parameters;     // [parameter][lane]: derivatives by the parameters, of the mean over the batch
 };
 
 // One step of an optimiser. Arrays (P,) are padded with zeros to a multiple of kPadding, and all but `frozen` 64-byte
@@ -77,6 +81,8 @@ struct StepKernels {
   void (*linear_back)(int n_in, int n_out, const double* weight, int count, const double* out, double* in);
   // sums_ck += sum over lanes of out_c in_k
   void (*linear_sums)(int n_in, int n_out, int count, const double* out, const double* in, double* sums);
+  // bias head: out = in + the quantity's number, for n quantities
+  void (*shift)(std::size_t n, const double* numbers, int count, const double* in, double* out);
   // of n quantities: out = f(in), which may be the same array; back: cotangents *= f', from the values out = f(in)
   void (*activate[kActivationKinds])(std::size_t n, int count, const double* in, double* out);
   void (*activate_back[kActivationKinds])(std::size_t n, int count, const double* out, double* cotangents);

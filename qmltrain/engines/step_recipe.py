@@ -58,8 +58,9 @@ class StepRecipe:
     (`input`) what these take. Parameters are those of the circuit, of the head, and of these layers.
 
     Observable k is constants_K[k] plus the sum over entries start_K[k] to start_K[k + 1] of value times string.
-    `n_classes` 0: regression. `optimizer_arrays` are those of its state with shape (P,). `frozen_P` is empty where all
-    parameters are trained, `clip_norm` 0 where nothing is clipped.
+    `head_hidden`, `head_activation` and `head_bias` are those of dense heads. `n_classes` 0: regression.
+    `optimizer_arrays` are those of its state with shape (P,). `frozen_P` is empty where all parameters are trained,
+    `clip_norm` 0 where nothing is clipped.
     """
 
     n_circuit: int
@@ -75,6 +76,9 @@ class StepRecipe:
     value: FloatArray
     constants_K: FloatArray
     head: str
+    head_hidden: tuple[int, ...]
+    head_activation: str
+    head_bias: bool
     n_outputs: int
     loss: str
     n_classes: int

@@ -24,9 +24,10 @@ from qmltrain.models.reductions import Reductions, reductions_of
 from qmltrain.registry import call_builder, options_with_defaults
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, chunk_size
-from qmltrain.training.heads import HEADS, check_head, observable_range
+from qmltrain.training.head_and_loss import check_head, observable_range
+from qmltrain.training.heads import HEADS
 from qmltrain.training.input_layers import INPUTS, InputLayers
-from qmltrain.training.losses import LOSSES
+from qmltrain.training.losses import LOSSES, build_loss
 from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.native_recipe import why_not_native
 from qmltrain.training.optimizers import OPTIMIZERS
@@ -87,8 +88,8 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
         amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", given))
     if layers is not None:
         check_input(layers, circuit, encoding.name, amplitude)
-    built = HEADS[head](observables.n_observables, n_outputs)
-    judge = call_builder(LOSSES, "loss", loss, group_options(config.loss, "class_weights"), n_classes)
+    built = call_builder(HEADS, "head", head, group_options(config.head), observables.n_observables, n_outputs)
+    judge = build_loss(loss, group_options(config.loss, "class_weights"), n_classes, observables.n_observables)
     if weights_C is not None:
         judge = ClassWeighted(judge, weights_C)
     return Model(circuit, observables, built, judge, amplitude, encoding.name, layers)

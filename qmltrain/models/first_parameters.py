@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,12 +38,7 @@ def initial_theta(problem: Problem) -> FloatArray:
         if getattr(train, option) is not None:
             raise UnusedOptionError(f"train.{option}", f"not used by {train.initial}; only {FROM_RUN} takes it")
     circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
-    return np.concatenate([circuit_P, *(part.initial(generator) for part in trained_around(model))])
-
-
-def trained_around(model: Model) -> list[Any]:
-    """What has parameters beside the circuit, in the order of theta_P."""
-    return [model.head] + [model.input] * (model.input is not None)
+    return np.concatenate([circuit_P, model.initial_around(generator)])
 
 
 def warn_of_other_features(run: Path, names: tuple[str, ...]) -> None:
@@ -83,10 +77,15 @@ def grown_parameters(config: Config, model: Model, generator: np.random.Generato
             f"train.initial_run: the circuit of {directory} ({_shape(old)}) is not the beginning of this one "
             f"({_shape(model)}); only layers, or re-uploading blocks, may be added at its end"
         )
-    if old.parameter_names[n_old + old.head.n_parameters :] != model.parameter_names[sum(model.sizes[:2]) :]:
+    if _input_names(old) != _input_names(model):
         raise InputError(
             f"train.initial_run: the input layer of {directory} has other parameters than that of this config; choose "
             "the same options of input"
+        )
+    if old.loss.parameter_names != model.loss.parameter_names:
+        raise InputError(
+            f"train.initial_run: the weights of the loss of {directory} ({_loss(old)}) are not those of this config "
+            f"({_loss(model)})"
         )
     if old.head.parameter_names != model.head.parameter_names:
         raise InputError(
@@ -111,3 +110,11 @@ def _shape(model: Model) -> str:
 
 def _head(model: Model) -> str:
     return f"{model.head.name}, {model.head.n_parameters} parameters"
+
+
+def _loss(model: Model) -> str:
+    return f"{model.loss.name}, {model.loss.n_parameters} parameters"
+
+
+def _input_names(model: Model) -> tuple[str, ...]:
+    return () if model.input is None else model.input.parameter_names

@@ -18,7 +18,6 @@ import numpy as np
 
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.models.first_parameters import trained_around
 from qmltrain.studies.study import Draws
 from qmltrain.training.initialization import InitialParameters
 from qmltrain.training.model import Model
@@ -73,14 +72,12 @@ class Drawing:
         if self.fixed_P is not None:
             return Draws(np.tile(self.fixed_P, (len(numbers), 1)), directions_DKP=directions)
         start = InitialParameters(self.model.circuit, *self.start)  # kinds are alike in all circuits
-        around = trained_around(self.model)
 
         def vectors(purpose: int) -> FloatArray:
             rows = np.empty((len(numbers), n_parameters))
             for row, draw in zip(rows, numbers, strict=True):
                 generator = self.streams.generator(purpose, draw)
-                parts = [start.draw(generator), *(part.initial(generator) for part in around)]
-                np.concatenate(parts, out=row)
+                np.concatenate([start.draw(generator), self.model.initial_around(generator)], out=row)
             return rows
 
         return Draws(vectors(START), seeds, vectors(PARTNER) if self.partners else None, partner_seeds, directions)

@@ -102,8 +102,6 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
     config = config if start is None else start.config
     problem = build_problem(config) if start is None else start.problem
     model, scan = problem.model, config.scan
-    if model.loss.n_parameters:
-        raise InputError(f"loss.name: a scan draws no parameters of a loss, {model.loss.name} has some; choose another")
     counted = settings(config, None if start is None else start.name)
     if start is None and (code := user_code(config)):
         counted[USER_CODE] = digest(code)

@@ -311,7 +311,7 @@ class Session:
         summary: dict[str, float] = {"best_epoch": state.best_epoch}
         for split, rows in problem.held_out():
             outputs_BC, targets_B = trainer.outputs(best_P, problem.stream(rows))
-            summary |= split_metrics(problem.model.loss, split, outputs_BC, targets_B, problem.unscale)
+            summary |= split_metrics(problem.model.loss_at(best_P), split, outputs_BC, targets_B, problem.unscale)
             predictions_B, scores_BC = problem.model.loss.predict(outputs_BC)
             if problem.n_classes is None:
                 predictions_B = problem.unscale(predictions_B)

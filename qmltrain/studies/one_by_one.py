@@ -40,7 +40,7 @@ class OneByOne:
         for draw, theta_P, circuit in self._each(vectors, stop):
             evaluator = self.observed(circuit)
             outputs_RC = evaluator.outputs(theta_P, self.study.features_RF, stop)
-            values_R = evaluator.model.loss.value(outputs_RC, self.targets_R)
+            values_R = evaluator.model.loss_at(theta_P).value(outputs_RC, self.targets_R)
             losses_D[draw] = self._mean(values_R)
             if not np.isfinite(losses_D[draw]):
                 raise NonFiniteError(f"the loss of draw {vectors.first + draw} is {losses_D[draw]}")

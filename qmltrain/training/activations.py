@@ -23,8 +23,9 @@ class Activation:
 
 
 def _relu(a: Array) -> Array:
+    """A NaN stays one."""
     xp = array_namespace(a)
-    return xp.where(a > 0.0, a, xp.zeros_like(a))
+    return xp.where(a < 0.0, xp.zeros_like(a), a)
 
 
 def _step(a: Array, value: Array) -> Array:

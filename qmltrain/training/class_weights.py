@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
-from qmltrain.training.losses import Array, Loss
+from qmltrain.training.loss_protocol import Array, Loss
 from qmltrain.training.reduction import array_namespace
 
 
@@ -22,6 +23,7 @@ class ClassWeighted(Loss):
     def __init__(self, loss: Loss, weights_C: NDArray[np.float64]) -> None:
         super().__init__(loss.n_classes)
         self.name, self.n_outputs, self.signed = loss.name, loss.n_outputs, loss.signed
+        self.parameter_names = loss.parameter_names
         self.loss = loss
         self.weights_C = np.asarray(weights_C, dtype=np.float64)
         self._placed: dict[tuple[Any, Any], Array] = {}  # the weights beside the outputs, moved there once
@@ -31,6 +33,19 @@ class ClassWeighted(Loss):
 
     def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
         return self.loss.cotangent(outputs_BC, targets_B) * self._weights(outputs_BC, targets_B)[:, None]
+
+    def initial(self, generator: np.random.Generator) -> NDArray[np.float64]:
+        return self.loss.initial(generator)
+
+    def at(self, parameters_P: Array) -> Loss:
+        if not self.n_parameters:
+            return self
+        bound = copy.copy(self)  # the placed weights are shared
+        bound.loss = self.loss.at(parameters_P)
+        return bound
+
+    def sample_gradients(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return self.loss.sample_gradients(outputs_BC, targets_B) * self._weights(outputs_BC, targets_B)[:, None]
 
     def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
         return self.loss.predict(outputs_BC)

@@ -208,19 +208,21 @@ class Evaluator:
     def _gradient_of(self, batch: int, sizes: tuple[int, ...]) -> ChunkFunction:
         """What happens to a chunk of a batch, whose blocks make nodes of `sizes` in the tree of sums.
 
-        Takes the tape, head parameters, targets and, with trainable encodings, `AngleMap.encoding_factors`. Gives
-        outputs (b, C), losses (b,), whether loss and cotangent are finite (b,), drift (b,), and sums of nodes (L, R):
-        raw sums, head, encoding. Before these, where there are layers before the circuit, the gradient of its angles
-        (b, S') and, of amplitudes, the real part of the bra at the start (b, N).
+        Takes the tape, head parameters, targets, parameters of the loss where it has some and, with trainable
+        encodings, `AngleMap.encoding_factors`. Gives outputs (b, C), losses (b,), whether loss and cotangent are finite
+        (b,), drift (b,), and sums of nodes (L, R): raw sums, head, encoding, loss. Before these, where there are layers
+        before the circuit, the gradient of its angles (b, S') and, of amplitudes, the real part of the bra at the start
+        (b, N).
         """
         model = self.model
         bra_wanted = model.input is not None and model.circuit.amplitude_encoded
 
-        def gradient_of(tape: Tape, head_P: Array, targets_b: Array, *factors: Array) -> tuple[Array, ...]:
+        def gradient_of(tape: Tape, head_P: Array, targets_b: Array, *more: Array) -> tuple[Array, ...]:
+            loss, factors = (model.loss.at(more[0]), more[1:]) if model.loss.n_parameters else (model.loss, more)
             expectations_bK = model.expectations(tape.expectations_BM)
             outputs_bC = model.head.forward(head_P, expectations_bK)
-            losses_b = model.loss.value(outputs_bC, targets_b)
-            cotangent_bC = model.loss.cotangent(outputs_bC, targets_b) / batch
+            losses_b = loss.value(outputs_bC, targets_b)
+            cotangent_bC = loss.cotangent(outputs_bC, targets_b) / batch
             cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
             cotangent_bM = model.string_cotangent(cotangent_bK)
             # tapes on devices take no word of it
@@ -230,6 +232,8 @@ class Evaluator:
                 sums.append(model.head.block_gradients(head_P, expectations_bK, cotangent_bC))
             if factors:
                 sums.append(block_sums(model.angles.encoding_terms(back.per_sample_BS, factors[0])))
+            if loss.n_parameters:
+                sums.append(block_sums(loss.sample_gradients(outputs_bC, targets_b) / batch))
             finite_b = _finite(losses_b, cotangent_bC)
             before = [] if model.input is None else [back.per_sample_BS]
             if bra_wanted:
@@ -263,7 +267,7 @@ class Evaluator:
             if sums.before is not None:
                 sums.before.samples.append((x_BI[rows], x_bF))
             sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
-            inputs = [parts.head, targets_B[rows]]
+            inputs = [parts.head, targets_B[rows], *([parts.loss] if model.loss.n_parameters else [])]
             if model.angles.has_trainable_encoding:
                 inputs.append(model.angles.encoding_factors(x_bF))
             function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
@@ -278,11 +282,12 @@ class Evaluator:
         totals = [tree.total() for tree in sums.trees]
         gradient_P = model.angles.shared_gradient(step.slot_gradient(totals[0]))
         of_input = [totals.pop()] if model.input is not None else []
+        of_loss = [totals.pop()] if model.loss.n_parameters else []
         if model.angles.has_trainable_encoding:
             gradient_P = gradient_P + model.angles.encoding_gradient(totals[-1])
         if model.head.n_parameters:
             gradient_P = np.concatenate([gradient_P, totals[1]])
-        gradient_P = np.concatenate([gradient_P, *of_input])
+        gradient_P = np.concatenate([gradient_P, *of_input, *of_loss])
         if not np.all(np.isfinite(gradient_P)):
             first = int(np.flatnonzero(~np.isfinite(gradient_P))[0])
             raise NonFiniteError(
@@ -296,7 +301,7 @@ class Evaluator:
         """Gradients of each sample's own loss (not divided by the batch)."""
         model = self.model
         parts = model.split(theta_P)
-        circuit_P, head_P = parts.circuit, parts.head
+        circuit_P, head_P, loss = parts.circuit, parts.head, model.loss.at(parts.loss)
         step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
         for rows in self._chunks(len(x_BI), None):
@@ -304,7 +309,7 @@ class Evaluator:
             tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
             expectations_bK = model.expectations(tape.expectations_BM)
             outputs_bC = model.head.forward(head_P, expectations_bK)
-            cotangent_bC = model.loss.cotangent(outputs_bC, targets_B[rows])
+            cotangent_bC = loss.cotangent(outputs_bC, targets_B[rows])
             cotangent_bK = model.head.backward(head_P, expectations_bK, cotangent_bC)
             amplitude = model.circuit.amplitude_encoded
             back = tape.backward(model.string_cotangent(cotangent_bK), per_sample_shared=True, initial=amplitude)
@@ -314,6 +319,7 @@ class Evaluator:
             if model.input is not None:
                 of_parts.append(model.input.sample_gradients(parts.input, x_BI[rows], gradient_bF))
                 gradient_bF = model.input.input_gradient(parts.input, x_BI[rows], gradient_bF)
+            of_parts.append(loss.sample_gradients(outputs_bC, targets_B[rows]))
             parameters.append(np.concatenate(of_parts, axis=1))
             features.append(gradient_bF)
         return SampleGradients(np.concatenate(parameters), np.concatenate(features))

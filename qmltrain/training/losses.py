@@ -1,106 +1,24 @@
 """Losses: from outputs and targets to one value per sample, its derivative, and what the outputs predict.
 
-A loss is built for a task, ``LOSSES[name](n_classes)``; `n_classes` None means regression. Values and derivatives are
-per sample: the caller divides by the batch. Class targets are 0..n_classes-1. Everything is written on the array
-namespace of the outputs (array API), in float64, and element by element: the bits of a sample's row do not depend on
-the others in its chunk. Another loss is a class entered into `LOSSES`; its keyword-only parameters are its options.
-Weights of the classes go around any loss of classes (`class_weights`).
+A loss is built for a task, ``LOSSES[name](n_classes)``; `n_classes` None means regression. What every one has is said
+in `qmltrain.training.loss_protocol`. Another loss is a class entered into `LOSSES`; its keyword-only parameters are its
+options. Weights of the classes go around any loss of classes (`class_weights`).
 
 Shape letters: B batch, C outputs.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
+from qmltrain.registry import call_builder
+from qmltrain.training.loss_protocol import Array, Loss
 from qmltrain.training.reduction import array_namespace, tree_sum
-
-Array = Any
-_NUMBERS = "or, where labels in a file are numbers to predict, dataset.task=regression"
-
-
-class Loss(ABC):
-    """`n_outputs` is how many outputs the head must give. `signed` says that the sign of the one output decides
-    between two classes, so that an output of one sign alone could never predict both. A loss that is not `supervised`
-    compares with no targets, and takes the expectation as it is (head raw): a trained head would win without the
-    circuit. The cotangent of a `linear` one is the same for all outputs and targets."""
-
-    name: str
-    n_outputs: int
-    signed: bool = False
-    supervised: ClassVar[bool] = True
-    linear: ClassVar[bool] = False
-    parameter_names: tuple[str, ...] = ()  # of those that are trained
-
-    @property
-    def n_parameters(self) -> int:
-        return len(self.parameter_names)
-
-    def __init__(self, n_classes: int | None) -> None:
-        if n_classes is not None and n_classes < 2:
-            raise InputError(f"dataset: {n_classes} class(es) found; a classification needs 2 or more")
-        self.n_classes = n_classes
-
-    @abstractmethod
-    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
-        """Loss of each sample, (B,)."""
-
-    @abstractmethod
-    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
-        """d(loss of the sample)/d(its outputs), (B, C)."""
-
-    @abstractmethod
-    def predict(self, outputs_BC: Array) -> tuple[Array, Array]:
-        """(predictions (B,), scores (B, C')).
-
-        Predictions are class numbers (int64), or values in regression. The scores are probabilities where the loss
-        has them; with two classes their last column grows with the evidence for class 1.
-        """
-
-    def check_targets(self, targets_B: NDArray[Any]) -> None:
-        """Raise InputError for targets that this task cannot have; for the whole data set, once, on the host."""
-        targets_B = np.asarray(targets_B)
-        if targets_B.ndim != 1:
-            raise InputError(f"targets: expected one per sample, found an array of shape {targets_B.shape}")
-        if self.n_classes is None:
-            if targets_B.dtype.kind not in "iuf":
-                raise InputError(f"targets: expected numbers, found {targets_B.dtype}")
-            bad = ~np.isfinite(targets_B)
-            allowed = "finite numbers"
-        else:
-            if targets_B.dtype.kind not in "iu":
-                raise InputError(f"targets: expected class numbers (integers), found {targets_B.dtype}")
-            bad = (targets_B < 0) | (targets_B >= self.n_classes)
-            allowed = f"0 to {self.n_classes - 1}"
-        if np.any(bad):
-            first = int(np.argmax(bad))
-            raise InputError(f"targets: sample {first} has {targets_B[first]}; allowed are {allowed}")
-
-    def _check_regression(self) -> None:
-        if self.n_classes is not None:
-            raise InputError(
-                f"loss.name: {self.name} is for real targets, the data has {self.n_classes} classes; choose "
-                f"cross_entropy, {_NUMBERS}"
-            )
-
-    def _check_classes(self, *, exactly: int | None = None) -> int:
-        if self.n_classes is None:
-            raise InputError(
-                f"loss.name: {self.name} needs classes, the targets are real numbers; choose mean_squared_error, or, "
-                "where whole numbers in a file are classes, dataset.task=classification"
-            )
-        if exactly is not None and self.n_classes != exactly:
-            raise InputError(
-                f"loss.name: {self.name} takes {exactly} classes, the data has {self.n_classes}; "
-                f"choose cross_entropy, keep two with dataset.classes, {_NUMBERS}"
-            )
-        return self.n_classes
+from qmltrain.training.weighted_fidelity import WeightedFidelity
 
 
 class CrossEntropy(Loss):
@@ -228,6 +146,20 @@ class Hinge(Loss):
         return 2.0 * array_namespace(outputs_BC).asarray(targets_B, dtype=outputs_BC.dtype) - 1.0
 
 
+class Unhinged(Hinge):
+    """``1 - s o`` of one output, s as of `Hinge`, which is this one cut off at 0: linear in the output, so that wrong
+    labels pull no harder than others (van Rooyen, Menon, Williamson, NeurIPS 2015, arXiv:1505.07634)."""
+
+    name = "unhinged"
+    why_raw = "it has no least value where a head may scale or shift them"
+
+    def value(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return 1.0 - self._sign(outputs_BC, targets_B) * outputs_BC[:, 0]
+
+    def cotangent(self, outputs_BC: Array, targets_B: Array) -> Array:
+        return -self._sign(outputs_BC, targets_B)[:, None]
+
+
 class Huber(Loss):
     """``d^2 / 2`` for |d| <= delta, else ``delta (|d| - delta / 2)``, d the output minus the (scaled) target: outliers
     pull with a bounded force (Huber, Annals of Mathematical Statistics 35, 73 (1964)). For regression."""
@@ -270,6 +202,7 @@ class Expectation(Loss):
     n_outputs = 1
     supervised = False
     linear = True
+    why_raw = "a trained head would win without the circuit"
 
     def __init__(self, n_classes: int | None) -> None:
         super().__init__(None)
@@ -325,4 +258,12 @@ LOSSES: dict[str, LossBuilder] = {
     "huber": Huber,
     "expectation": Expectation,
     "fidelity": Fidelity,
+    "unhinged": Unhinged,
+    "weighted_fidelity": WeightedFidelity,
 }
+
+
+def build_loss(name: str, options: Mapping[str, Any], n_classes: int | None, n_observables: int) -> Loss:
+    """An entry of `LOSSES`; one that reads every observable is told how many there are. Raises InputError."""
+    arguments = (n_classes, n_observables) if LOSSES.get(name) is WeightedFidelity else (n_classes,)
+    return call_builder(LOSSES, "loss", name, options, *arguments)

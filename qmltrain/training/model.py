@@ -21,7 +21,7 @@ from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.training.angles import AngleMap
 from qmltrain.training.heads import Head
 from qmltrain.training.input_layers import InputLayers
-from qmltrain.training.losses import Loss
+from qmltrain.training.loss_protocol import Loss
 from qmltrain.training.reduction import array_namespace, tree_matmul
 
 
@@ -92,6 +92,11 @@ class Model:
     def n_parameters(self) -> int:
         return sum(self.sizes)
 
+    def initial_around(self, generator: np.random.Generator) -> FloatArray:
+        """First parameters of all `Parts` but the circuit, in their order."""
+        parts = (self.head, self.input, self.loss)
+        return np.concatenate([part.initial(generator) for part in parts if part is not None])
+
     @property
     def parameter_names(self) -> tuple[str, ...]:
         of_input = () if self.input is None else self.input.parameter_names
@@ -101,6 +106,10 @@ class Model:
         """The parts of theta_P, as views; what lies behind them is not looked at."""
         ends = np.cumsum(self.sizes).tolist()
         return Parts(*(theta_P[end - size : end] for size, end in zip(self.sizes, ends, strict=True)))
+
+    def loss_at(self, theta_P: FloatArray) -> Loss:
+        """The loss with its parameters among these."""
+        return self.loss.at(self.split(theta_P).loss)
 
     @property
     def n_inputs(self) -> int:

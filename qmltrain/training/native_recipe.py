@@ -17,8 +17,9 @@ from qmltrain.engines.protocol import FloatArray
 from qmltrain.engines.step_recipe import DenseInput, IntArray, SlotAngles, StepRecipe
 from qmltrain.training.angles import AngleColumns, feature_value
 from qmltrain.training.class_weights import ClassWeighted
-from qmltrain.training.heads import Linear, Raw, Scaled
+from qmltrain.training.heads import MLP, Bias, Head, Linear, Raw, Scaled
 from qmltrain.training.input_layers import InputLayers
+from qmltrain.training.loss_protocol import Loss
 from qmltrain.training.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -26,19 +27,20 @@ from qmltrain.training.losses import (
     Fidelity,
     Hinge,
     Huber,
-    Loss,
     MeanSquaredError,
+    Unhinged,
 )
 from qmltrain.training.model import Model
 from qmltrain.training.optimizer_protocol import FullBatchOptimizer, Optimizer
 from qmltrain.training.optimizers import SGD, Adam, AdamW
 from qmltrain.training.state import TrainingPlan
+from qmltrain.training.weighted_fidelity import WeightedFidelity
 
 MOMENTS = ("first_moment", "second_moment")
 
 FEATURE_KINDS = ("linear", "arccos", "product")  # by their number in the extension
 # names in the extension
-NATIVE_HEADS: dict[type, str] = {Raw: "raw", Scaled: "scaled", Linear: "linear"}
+NATIVE_HEADS: dict[type, str] = {Raw: "raw", Scaled: "scaled", Linear: "linear", Bias: "bias", MLP: "mlp"}
 NATIVE_LOSSES: dict[type, str] = {
     CrossEntropy: "cross_entropy",
     BinaryCrossEntropy: "binary_cross_entropy",
@@ -47,6 +49,8 @@ NATIVE_LOSSES: dict[type, str] = {
     Huber: "huber",
     Expectation: "expectation",
     Fidelity: "fidelity",
+    Unhinged: "unhinged",
+    WeightedFidelity: "weighted_fidelity",
 }
 # name, its numbers, and its arrays (P,), in the order of kernels/cpu/step/optimizers.hpp
 NATIVE_OPTIMIZERS: dict[type, Callable[[Any], tuple[str, list[float], tuple[str, ...]]]] = {
@@ -92,7 +96,7 @@ def step_recipe(model: Model, optimizer: Optimizer | FullBatchOptimizer, plan: T
         string=strings.astype(np.int64),
         value=model.coefficients_KM[rows_K, strings],
         constants_K=np.array(model.observables.constants, dtype=np.float64),
-        head=NATIVE_HEADS[type(model.head)],
+        **_head(model.head),
         n_outputs=model.head.n_outputs,
         loss=NATIVE_LOSSES[type(loss)],
         n_classes=loss.n_classes or 0,
@@ -154,6 +158,17 @@ def _n_amplitudes(model: Model) -> int:
 def _distinct_features(model: Model) -> list[Feature]:
     """The features of angles, each once."""
     return list(dict.fromkeys(model.angles.features))
+
+
+def _head(head: Head) -> dict[str, Any]:
+    layers = head.layers if isinstance(head, MLP) else None
+    bias = layers.bias if layers else isinstance(head, Linear) and head.bias
+    return {
+        "head": NATIVE_HEADS[type(head)],
+        "head_hidden": layers.sizes[1:-1] if layers else (),
+        "head_activation": layers.activation if layers else "none",
+        "head_bias": bias,
+    }
 
 
 def _unweighted(loss: Loss) -> Loss:

@@ -41,6 +41,11 @@ def array_namespace(array: Array) -> ModuleType:
     return package
 
 
+def beside(numbers: Array, like: Array) -> Array:
+    """Numbers, of the host or not, as an array of the namespace and dtype of `like`; no copy where they are."""
+    return array_namespace(like).asarray(numbers, dtype=like.dtype)
+
+
 def joined(arrays: list[Array]) -> Array:
     """Arrays one after another along the first axis, at most eight at a time: CuPy copies the addresses of more from
     host memory, which must not happen while a CUDA graph is captured."""

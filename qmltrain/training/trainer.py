@@ -18,7 +18,7 @@ import numpy as np
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.training.flat_loss import first_flat, recent
 from qmltrain.training.gradients import Evaluator, StepAbandoned
-from qmltrain.training.losses import Loss
+from qmltrain.training.loss_protocol import Loss
 from qmltrain.training.metrics import evaluate, metric_names
 from qmltrain.training.progress import Progress, Silent, figure
 from qmltrain.training.span import Data, Span, StepRows, Steps
@@ -165,7 +165,9 @@ class Trainer:
         if judged is not None:
             split, chunks = judged
             outputs_BC, targets_B = self.outputs(state.theta_P, chunks)
-            metrics |= split_metrics(loss, split, outputs_BC, targets_B, self.unscale)
+            metrics |= split_metrics(
+                self.evaluator.model.loss_at(state.theta_P), split, outputs_BC, targets_B, self.unscale
+            )
         self._take_time(state)
         state.epoch += 1
         self.store.append_epoch(state.epoch, state.step, metrics, state.epoch_seconds)
@@ -215,7 +217,7 @@ def split_metrics(
     targets_B: np.ndarray,
     unscale: Callable[[FloatArray], FloatArray],
 ) -> dict[str, float]:
-    """Metrics of outputs that are there already."""
+    """Metrics of outputs that are there already. `loss`: with its parameters (`Model.loss_at`)."""
     losses_B = loss.value(outputs_BC, targets_B)
     if not loss.supervised:
         return {f"{split}/loss": float(np.mean(losses_B))}

@@ -96,7 +96,8 @@ def run(
         outputs_BC = part.outputs(trained, shots, seed)
         outputs.append(outputs_BC)
         if part.labelled:
-            summary |= split_metrics(trained.model.loss, part.split, outputs_BC, part.labels_B, trained.unscale)
+            loss = trained.model.loss_at(trained.theta_P)
+            summary |= split_metrics(loss, part.split, outputs_BC, part.labels_B, trained.unscale)
     if predictions is not None:
         write_predictions(predictions, trained, parts, outputs)
     print(f"run        {directory}, epoch {trained.epoch}")

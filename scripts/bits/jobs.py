@@ -81,7 +81,14 @@ DATASETS = {
 LOSSES = {
     "cross_entropy": (f"{BLOBS} head=raw observable.qubits=[0,1,2]", f"{BLOBS} head=scaled observable.qubits=[0,2,3]"),
     "binary_cross_entropy": (f"{TWO_CLASSES} head=scaled observable.qubits=[1]", f"{TWO_CLASSES} head=linear"),
-    "hinge": (f"{TWO_CLASSES} head=raw observable.qubits=[0]", f"{TWO_CLASSES} head=linear"),
+    "hinge": (
+        f"{TWO_CLASSES} head=raw observable.qubits=[0]",
+        f"{TWO_CLASSES} head=linear",
+        f"{TWO_CLASSES} head=bias observable.qubits=[1] head.initial_deviation=0.1",
+        f"{TWO_CLASSES} head=mlp head.hidden=[5,3] head.activation=sigmoid",
+    ),
+    "unhinged": (f"{TWO_CLASSES} head=raw observable.qubits=[0]",),
+    "weighted_fidelity": (f"{TWO_CLASSES} head=raw observable.qubits=[0,2]",),
     "mean_squared_error": (f"{TWO_CLASSES} head=raw observable.qubits=[0]", "dataset=diabetes preprocess.pca=4"),
     "huber": ("dataset=diabetes preprocess.pca=4 loss.delta=0.7",),
     "expectation": ("dataset=none encoding=none head=raw observable=ising train.baseline=false",),

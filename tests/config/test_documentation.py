@@ -15,7 +15,8 @@ from qmltrain.config.reference import commented_yaml
 from qmltrain.config.schema import Config
 from qmltrain.config.storage import to_dict
 from qmltrain.errors import InputError
-from qmltrain.training.heads import HEADS, check_head
+from qmltrain.training.head_and_loss import check_head
+from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "config.md").read_text(encoding="utf-8")
@@ -101,6 +102,12 @@ REFUSED = [
     ("linear", "huber", 4, 2),
     ("linear", "expectation", 1, None),
     ("raw", "fidelity", 4, None),
+    ("bias", "cross_entropy", 8, 10),
+    ("bias", "unhinged", 1, 2),
+    ("raw", "unhinged", 4, 2),
+    ("raw", "unhinged", 1, 3),
+    ("linear", "weighted_fidelity", 4, 2),
+    ("raw", "weighted_fidelity", 4, 3),
 ]
 REFUSED += [("linear", "binary_cross_entropy", 4, 3), ("linear", "mean_squared_error", 4, 3)]
 

@@ -76,7 +76,7 @@ def test_every_registry_entry_has_a_file_and_is_named_in_the_comment(group):
     assert set(re.findall(r"\w+", meaning)) >= names
 
 
-@pytest.mark.parametrize("group", ["encoding", "ansatz", "observable", "dataset", "loss"])
+@pytest.mark.parametrize("group", ["encoding", "ansatz", "observable", "dataset", "head", "loss"])
 def test_schema_and_builders_have_the_same_options(group):
     keys = {item.name for item in dataclasses.fields(getattr(Config(), group))}
     taken = {

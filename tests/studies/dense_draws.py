@@ -36,12 +36,14 @@ def loss_and_gradient(model: Model, circuit: Circuit, theta_P, features_RI, targ
         x_F, initial_N = encoded(model, parts.input, x_I)
         values_K, slopes_KP = dense.expectations(measured, model.observables, parts.circuit, x_F, initial_N)
 
-        def loss(head_P, values_K, target=target):  # noqa: ANN001, ANN202
-            return float(model.loss.value(model.head.forward(head_P, values_K[None]), np.array([target]))[0])
+        def loss(head_P, values_K, loss_P=parts.loss, target=target):  # noqa: ANN001, ANN202
+            outputs_1C = model.head.forward(head_P, values_K[None])
+            return float(model.loss.at(loss_P).value(outputs_1C, np.array([target]))[0])
 
         losses.append(loss(parts.head, values_K))
         of.circuit[:] += derivatives(lambda v: loss(parts.head, v), values_K) @ slopes_KP
         of.head[:] += derivatives(lambda h, v=values_K: loss(h, v), parts.head)
+        of.loss[:] += derivatives(lambda a, v=values_K: loss(parts.head, v, a), parts.loss)
         if model.input is not None:
 
             def of_features(x_F):  # noqa: ANN001, ANN202
@@ -78,7 +80,9 @@ def loss(model: Model, circuit: Circuit, theta_P, features_RI, targets_R) -> flo
     parts, measured, losses = model.split(theta_P), model.observables.measured(circuit), []
     for x_I, target in zip(features_RI, targets_R, strict=True):
         values_K = expectations(model, measured, parts.circuit, *encoded(model, parts.input, x_I))
-        losses.append(model.loss.value(model.head.forward(parts.head, values_K[None]), np.array([target]))[0])
+        losses.append(
+            model.loss_at(theta_P).value(model.head.forward(parts.head, values_K[None]), np.array([target]))[0]
+        )
     return float(np.mean(losses))
 
 

@@ -10,9 +10,9 @@ from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import Engine
 from qmltrain.studies.ensemble import Draws, Ensemble, Study
-from qmltrain.training.heads import HEADS
-from qmltrain.training.losses import LOSSES
+from qmltrain.training.losses import build_loss
 from qmltrain.training.model import AmplitudeOptions, Model
+from tests.training.head_cases import build
 
 ALL = ("loss", "gradient", "gradient_norms", "entanglement", "fidelity")
 PAIRS = ["Z0 + 0.5*X1", "Y0 Z1"]
@@ -27,9 +27,9 @@ def a_model(
 ) -> Model:
     if observables is None:
         observables = assemble_observables(circuit.n_qubits, "pauli", {"terms": ["Z0 + 0.5*X0"]})
-    built = LOSSES[loss](n_classes)
+    built = build_loss(loss, {}, n_classes, observables.n_observables)
     amplitude = AmplitudeOptions(0.3, True)
-    return Model(circuit, observables, HEADS[head](observables.n_observables, built.n_outputs), built, amplitude)
+    return Model(circuit, observables, build(head, observables.n_observables, built.n_outputs), built, amplitude)
 
 
 def a_study(model: Model, rows: int = 1, engine: Engine | None = None, quantities=None, **changes) -> Study:

@@ -20,7 +20,8 @@ from qmltrain.errors import InputError, MemoryLimitError, NonFiniteError
 from qmltrain.studies import ensemble as ensembles
 from qmltrain.studies.ensemble import Draws, Ensemble
 from qmltrain.training.gradients import StepAbandoned
-from qmltrain.training.heads import HEADS, check_head
+from qmltrain.training.head_and_loss import check_head
+from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
 from tests.circuit.strategies import random_states
 from tests.engines.cuda.emulator_device import EmulatorDevice, compiler

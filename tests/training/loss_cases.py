@@ -6,25 +6,30 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError
-from qmltrain.training.losses import LOSSES, Loss
+from qmltrain.training.loss_protocol import Loss
+from qmltrain.training.losses import LOSSES, build_loss
 
 TASKS = (None, 2, 3, 10)
 
 
 def registered_cases() -> list[Loss]:
-    """Each registered loss for each task that it takes."""
+    """Each registered loss for each task that it takes, with its first parameters; one that reads every observable for
+    one and for three of them."""
     cases = []
-    for build in LOSSES.values():
+    for name in LOSSES:
         for n_classes in TASKS:
-            try:
-                cases.append(build(n_classes))
-            except InputError:
-                continue
+            for n_observables in (1, 3):
+                try:
+                    loss = build_loss(name, {}, n_classes, n_observables)
+                except InputError:
+                    continue
+                if n_observables == 1 or loss.n_outputs == 3 != n_classes:
+                    cases.append(loss.at(loss.initial(np.random.default_rng(0))))
     return cases
 
 
 def case_name(loss: Loss) -> str:
-    return f"{loss.name}-{loss.n_classes}"
+    return f"{loss.name}-{loss.n_classes}-{loss.n_outputs}"
 
 
 CASES = registered_cases()

@@ -7,10 +7,10 @@ import numpy as np
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.training.gradients import Evaluator
-from qmltrain.training.heads import HEADS
 from qmltrain.training.input_layers import InputLayers
-from qmltrain.training.losses import LOSSES
+from qmltrain.training.losses import build_loss
 from qmltrain.training.model import AmplitudeOptions, Model
+from tests.training.head_cases import build
 
 MODELS = {
     "reuploading, linear, cross entropy": ("reuploading", {"repeats": 3}, "z", {}, "linear", "cross_entropy", 3),
@@ -26,6 +26,12 @@ MODELS = {
     "trainable weights behind layers": ("reuploading", {"repeats": 2}, "z", {"qubits": [1]}, "scaled", "hinge", 2),
     "arccos behind a layer": ("chebyshev", {}, "z", {}, "linear", "cross_entropy", 3),
     "products behind a layer": ("zz_feature_map", {}, "z", {}, "raw", "cross_entropy", 3),
+    "network behind": ("angle", {}, "z", {}, "mlp", "cross_entropy", 4),
+    "network behind trained weights": ("reuploading", {"repeats": 2}, "z", {}, "mlp", "binary_cross_entropy", 2),
+    "bias": ("amplitude", {"pad_with": 0.125}, "z", {"qubits": [2]}, "bias", "mean_squared_error", 2),
+    "unhinged": ("iqp", {"repeats": 2}, "pauli", {"terms": ["Z0 + Z1 + Z2"]}, "raw", "unhinged", 2),
+    "weighted fidelity": ("reuploading", {"repeats": 2}, "z", {}, "raw", "weighted_fidelity", 2),
+    "weighted fidelity behind a layer": ("angle", {}, "z", {"qubits": [0, 2]}, "raw", "weighted_fidelity", 2),
     "amplitudes behind layers": ("amplitude", {"pad_with": 0.2}, "z", {}, "linear", "cross_entropy", 2),
 }  # fmt: skip
 
@@ -35,6 +41,7 @@ LAYERS = {
     "trainable weights behind layers": ((2, 4, 3), {"activation": "sigmoid", "scale": -2.0}),
     "arccos behind a layer": ((4, 3), {"activation": "tanh", "scale": 0.9}),
     "products behind a layer": ((4, 3), {}),
+    "weighted fidelity behind a layer": ((4, 3), {"activation": "tanh"}),
     "amplitudes behind layers": ((3, 5, 6), {"activation": "tanh"}),
 }
 
@@ -45,11 +52,11 @@ def make(name: str, n_features: int = 3) -> Model:
         n_features = 6
     circuit = assemble(3, n_features, encoding, encoding_options, "hea", {"layers": 2, "entangler": "cx_ring"})
     observables = assemble_observables(3, observable, observable_options)
-    built = LOSSES[loss](n_classes)
+    built = build_loss(loss, {}, n_classes, observables.n_observables)
     amplitude = AmplitudeOptions(encoding_options.get("pad_with", 0.0), True)
     sizes, options = LAYERS.get(name, ((), {}))
     layers = InputLayers(sizes, **options) if sizes else None
-    own_head = HEADS[head](observables.n_observables, built.n_outputs)
+    own_head = build(head, observables.n_observables, built.n_outputs)
     return Model(circuit, observables, own_head, built, amplitude, encoding, layers)
 
 

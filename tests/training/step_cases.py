@@ -19,7 +19,7 @@ from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator
 from qmltrain.training.heads import HEADS
 from qmltrain.training.input_layers import InputLayers
-from qmltrain.training.losses import LOSSES
+from qmltrain.training.losses import LOSSES, build_loss
 from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.native_recipe import step_recipe
 from qmltrain.training.native_steps import NativeSteps
@@ -27,6 +27,7 @@ from qmltrain.training.optimizers import OPTIMIZERS
 from qmltrain.training.span import Slab, Span, Steps
 from qmltrain.training.state import STEP_METRICS, TrainingPlan, TrainingState
 from tests.engines.cones.cutting import Cut
+from tests.training.head_cases import options_of
 
 
 @dataclass
@@ -87,6 +88,7 @@ class StepCase:
     observable: str = "z"
     observable_options: dict = field(default_factory=dict)
     head: str = "linear"
+    head_options: dict = field(default_factory=dict)
     loss: str = "cross_entropy"
     loss_options: dict = field(default_factory=dict)
     n_classes: int | None = 3
@@ -102,12 +104,13 @@ class StepCase:
 
     def model(self) -> Model:
         """Raises InputError where head, loss and observables do not go together."""
-        loss = call_builder(LOSSES, "loss", self.loss, self.loss_options, self.n_classes)
         options = {"layers": self.layers} if self.ansatz in ("hea", "real_amplitudes") else {}
         n_encoded = self.dense[-1] if self.dense else self.n_features
         circuit = assemble(self.n_qubits, n_encoded, self.encoding, self.encoding_options, self.ansatz, options)
         observables = assemble_observables(self.n_qubits, self.observable, self.observable_options)
-        head = HEADS[self.head](observables.n_observables, loss.n_outputs)
+        loss = build_loss(self.loss, self.loss_options, self.n_classes, observables.n_observables)
+        options = self.head_options or options_of(self.head)[0]
+        head = HEADS[self.head](observables.n_observables, loss.n_outputs, **options)
         if self.class_weights is not None:
             loss = ClassWeighted(loss, np.array(self.class_weights))
         amplitude = AmplitudeOptions(self.encoding_options.get("pad_with", 0.0), True)
@@ -184,16 +187,18 @@ def encoding_cases() -> list[StepCase]:
 def head_and_loss_cases() -> list[StepCase]:
     """Every registered head with every registered loss for every task that the two take, with and without weights."""
     cases = []
-    for head in HEADS:
+    heads = [(head, options) for head in HEADS for options in options_of(head)]
+    for head, head_options in heads:
         for loss in LOSSES:
             for n_classes in (None, 2, 3, 10):
-                qubits = list(range(n_classes if loss == "cross_entropy" and n_classes else 1))
-                if len(qubits) > 5 and head != "linear":
+                n_outputs = {"cross_entropy": n_classes or 1, "weighted_fidelity": 3}.get(loss, 1)
+                follows = HEADS[head].follows_observables
+                if n_outputs > 5 and follows:
                     continue
-                observable = {"qubits": qubits} if head != "linear" else {}
+                observable = {"qubits": list(range(n_outputs))} if follows else {}
                 case = StepCase(
-                    n_qubits=5, n_features=5, head=head, loss=loss, n_classes=n_classes, observable_options=observable,
-                    layers=1, loss_options={"delta": 0.4} if loss == "huber" else {},
+                    n_qubits=5, n_features=5, head=head, head_options=head_options, loss=loss, n_classes=n_classes,
+                    observable_options=observable, layers=1, loss_options={"delta": 0.4} if loss == "huber" else {},
                 )  # fmt: skip
                 try:
                     model = case.model()

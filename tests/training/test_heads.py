@@ -7,29 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qmltrain.circuit.observables import from_sums, pauli_string
 from qmltrain.engines.protocol import BLOCK
 from qmltrain.errors import InputError
 from qmltrain.training import heads
-from qmltrain.training.heads import HEADS, Head, check_head, observable_range
-from qmltrain.training.losses import LOSSES
+from qmltrain.training.heads import HEADS, Head
 from qmltrain.training.reduction import TreeSum
+from tests.training.head_cases import CASES, build
 
-
-def registered_cases() -> list[Head]:
-    cases = []
-    for build in HEADS.values():
-        for n_observables, n_outputs in [(1, 1), (3, 3), (8, 10), (5, 1)]:
-            try:
-                cases.append(build(n_observables, n_outputs))
-            except InputError:
-                continue
-    return cases
-
-
-CASES = registered_cases()
 every_head = pytest.mark.parametrize(
-    "head", CASES, ids=lambda head: f"{head.name}-{head.n_observables}-{head.n_outputs}"
+    "head", CASES, ids=lambda head: f"{head.name}-{head.n_observables}-{head.n_outputs}-{head.n_parameters}"
 )
 
 
@@ -152,82 +138,57 @@ def test_other_array_libraries(head: Head) -> None:
 @pytest.mark.parametrize("name", sorted(HEADS))
 def test_impossible_sizes_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="needs 1 or more"):
-        HEADS[name](0, 1)
+        build(name, 0, 1)
     with pytest.raises(InputError, match="needs 1 or more"):
-        HEADS[name](1, 0)
+        build(name, 1, 0)
 
 
-@pytest.mark.parametrize("head", sorted(HEADS))
-@pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("n_classes", [None, 2, 3, 10])
-@pytest.mark.parametrize("n_observables", [1, 2, 3, 8])
-def test_what_is_allowed_can_be_built(head: str, loss: str, n_classes: int | None, n_observables: int) -> None:
-    try:
-        n_outputs = check_head(head, loss, n_observables, n_classes)
-    except InputError as error:
-        assert "\n" not in str(error) and "choose" in str(error)
-        return
-    assert HEADS[head](n_observables, n_outputs).n_outputs == LOSSES[loss](n_classes).n_outputs
+def test_a_linear_head_without_biases_is_its_matrix() -> None:
+    linear = HEADS["linear"](3, 2, bias=False)
+    assert linear.parameter_names == tuple(f"head.{c}.{k}.weight" for c in range(2) for k in range(3))
+    parameters, expectations, _ = samples(linear, 5)
+    np.testing.assert_allclose(linear.forward(parameters, expectations), expectations @ parameters.reshape(2, 3).T)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ("raw", "cross_entropy", 8, 10),
-            "8 observables, but cross_entropy takes 10; choose head.name=linear, or 10 obs",
-        ),
-        (("scaled", "cross_entropy", 8, 2), "each of the 8 observables, but cross_entropy takes 2"),
-        (("raw", "binary_cross_entropy", 8, 2), "takes 1; choose head.name=linear, or one observable"),
-        (("scaled", "mean_squared_error", 4, None), "takes 1; choose head.name=linear, or one observable"),
-        (("linear", "cross_entropy", 8, None), "choose mean_squared_error"),
-        (("linear", "binary_cross_entropy", 8, 10), "the data has 10"),
-        (("linear", "mean_squared_error", 8, 3), "the data has 3"),
-        (("raw", "binary_cross_entropy", 1, 2, (0.0, 1.0)), r"lie in \[0, 1\].*one class for every sample"),
-        (("scaled", "mean_squared_error", 1, 2, (-1.0, 0.0)), "one class for every sample"),
-        (("dense", "cross_entropy", 1, 2), "head.name: 'dense' is not known; choose one of raw, scaled, linear"),
-        (("raw", "absolute", 1, 2), "loss.name: 'absolute' is not known"),
-        (("linear", "expectation", 1, None), "^head.name: found linear; expectation takes .* choose head.name=raw"),
-        (("scaled", "fidelity", 1, None), "^head.name: found scaled; fidelity takes"),
-        (("raw", "expectation", 8, None), "^observable.name: 8 observables, but expectation takes one alone"),
-        (("linear", "huber", 8, 3), "is for real targets, the data has 3 classes"),
-        (("linear", "hinge", 8, 3), "hinge takes 2 classes, the data has 3"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(arguments: tuple, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        check_head(*arguments)
+def test_bias_adds_what_its_names_say() -> None:
+    head = HEADS["bias"](3, 3)
+    assert head.parameter_names == ("head.0.bias", "head.1.bias", "head.2.bias")
+    parameters, expectations, _ = samples(head, 5)
+    assert np.array_equal(head.forward(parameters, expectations), expectations + parameters)
 
 
-def test_what_goes_together() -> None:
-    assert check_head("linear", "cross_entropy", 8, 10, (0.0, 1.0)) == 10
-    assert check_head("raw", "cross_entropy", 10, 10, (0.0, 1.0)) == 10
-    assert check_head("raw", "binary_cross_entropy", 1, 2, (-1.0, 1.0)) == 1
-    assert check_head("linear", "binary_cross_entropy", 1, 2, (0.0, 1.0)) == 1
-    assert check_head("scaled", "mean_squared_error", 1, None, (0.0, 1.0)) == 1
-    assert check_head("raw", "hinge", 1, 2, (-1.0, 1.0)) == 1
-    assert check_head("raw", "expectation", 1, None, (0.0, 1.0)) == check_head("raw", "fidelity", 1, 10) == 1
+def test_where_biases_start() -> None:
+    generator = np.random.default_rng(0)
+    assert np.array_equal(HEADS["bias"](3, 3).initial(generator), np.zeros(3))
+    assert np.array_equal(HEADS["bias"](3, 3, initial_bias=0.01).initial(generator), np.full(3, 0.01))
+    drawn = HEADS["bias"](400, 400, initial_bias=2.0, initial_deviation=0.1).initial(generator)
+    assert abs(drawn.mean() - 2.0) < 0.02 and abs(drawn.std() - 0.1) < 0.02
 
 
-def test_observable_range() -> None:
-    z0, z3 = pauli_string({0: "Z"}), pauli_string({3: "Z"})
-    identity, both = pauli_string({}), pauli_string({0: "Z", 3: "Z"})
-    x1 = pauli_string({1: "X"})
-    assert observable_range(from_sums([("Z0", [(1.0, z0)])])) == (-1.0, 1.0)
-    projector = [(0.25, identity), (0.25, z0), (0.25, z3), (0.25, both)]
-    assert observable_range(from_sums([("P", projector)])) == (0.0, 1.0)
-    assert observable_range(from_sums([("I", [(0.5, identity)])])) == (0.5, 0.5)
-    assert observable_range(from_sums([("P", projector), ("2Z", [(2.0, z0)])])) == (-2.0, 2.0)
-    assert observable_range(from_sums([("H", [(0.5, identity), (1.0, z0), (2.0, x1)])])) == (-2.5, 3.5)
-    wide = from_sums([("sum", [(1.0, pauli_string({q: "Z"})) for q in range(20)])])
-    assert observable_range(wide) == (-20.0, 20.0)
+def test_where_weights_start() -> None:
+    generator = np.random.default_rng(0)
+    normal = HEADS["linear"](20, 50, bias=False, initial="normal").initial(generator)
+    assert abs(normal.std() * 20 - 1) < 0.1
+    mlp = HEADS["mlp"](16, 10, hidden=[64]).initial(generator)
+    first, second = mlp[: 16 * 64], mlp[16 * 64 + 64 : -10]
+    assert np.all(np.abs(first) <= 1 / 4) and np.std(first) > 0.1
+    assert np.all(np.abs(second) <= 1 / 8) and np.std(second) > 0.05
+    assert not mlp[16 * 64 : 16 * 64 + 64].any() and not mlp[-10:].any()
 
 
-def test_observable_range_contains_every_eigenvalue() -> None:
-    generator = np.random.default_rng(3)
-    strings = [pauli_string({q: "Z" for q in range(4) if mask >> q & 1}) for mask in range(16)]
-    coefficients = generator.normal(size=16)
-    signs = np.array([[(-1) ** (z & mask).bit_count() for mask in range(16)] for z in range(16)])
-    eigenvalues = signs @ coefficients
-    low, high = observable_range(from_sums([("H", list(zip(coefficients, strings, strict=True)))]))
-    np.testing.assert_allclose([low, high], [eigenvalues.min(), eigenvalues.max()], rtol=1e-13)
+def test_mlp_is_the_network_its_names_say() -> None:
+    head = HEADS["mlp"](3, 2, hidden=[4, 5], activation="sigmoid")
+    parameters, expectations, _ = samples(head, 6)
+    named = dict(zip(head.parameter_names, parameters, strict=True))
+    value = expectations
+    for layer, (n_in, n_out) in enumerate([(3, 4), (4, 5), (5, 2)]):
+        weight = np.array([[named.pop(f"head.{layer}.{o}.{i}.weight") for i in range(n_in)] for o in range(n_out)])
+        value = value @ weight.T + [named.pop(f"head.{layer}.{o}.bias") for o in range(n_out)]
+        value = 1 / (1 + np.exp(-value)) if layer < 2 else value
+    assert not named
+    np.testing.assert_allclose(head.forward(parameters, expectations), value, atol=1e-14)
+
+
+def test_an_activation_that_is_not_known_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^head\.activation: 'softmax' is not known; choose one of none, tanh"):
+        HEADS["mlp"](3, 2, hidden=[4], activation="softmax")

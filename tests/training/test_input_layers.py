@@ -101,11 +101,16 @@ def test_the_gradient_of_a_model_is_that_of_its_circuit_behind_the_chain_rule(na
     bare.input = None
     found = evaluator(model, 16).sample_gradients(theta, x, targets)
     n_around = len(parts.circuit) + len(parts.head)
-    expected = evaluator(bare, 16).sample_gradients(theta[:n_around], model.features(parts, x), targets)
-    np.testing.assert_allclose(found.parameters_BP[:, :n_around], expected.parameters_BP, atol=1e-12)
+    around = np.concatenate([theta[:n_around], parts.loss])
+    expected = evaluator(bare, 16).sample_gradients(around, model.features(parts, x), targets)
     layers = model.input
+    n_all = n_around + layers.n_parameters
+    of_others = np.delete(found.parameters_BP, np.s_[n_around:n_all], axis=1)
+    np.testing.assert_allclose(of_others, expected.parameters_BP, atol=1e-12)
     np.testing.assert_allclose(
-        found.parameters_BP[:, n_around:], layers.sample_gradients(parts.input, x, expected.features_BF), atol=1e-12
+        found.parameters_BP[:, n_around:n_all],
+        layers.sample_gradients(parts.input, x, expected.features_BF),
+        atol=1e-12,
     )
     np.testing.assert_allclose(
         found.features_BF, layers.input_gradient(parts.input, x, expected.features_BF), atol=1e-12

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qmltrain.errors import InputError
-from qmltrain.training.losses import LOSSES, Loss
+from qmltrain.training.loss_protocol import Loss
+from qmltrain.training.losses import LOSSES
 from tests.training.loss_cases import CASES, every_loss, samples
 
 
@@ -40,7 +41,7 @@ def test_shapes_types_and_predictions(loss: Loss, n_samples: int) -> None:
     outputs, targets = samples(loss, n_samples)
     value = loss.value(outputs, targets)
     assert value.shape == (n_samples,) and value.dtype == np.float64
-    assert np.all(value >= 0) or not loss.supervised
+    assert np.all(value >= 0) or not loss.supervised or loss.name == "unhinged"
     assert loss.cotangent(outputs, targets).dtype == np.float64
     predictions, scores = loss.predict(outputs)
     assert predictions.shape == (n_samples,)
@@ -109,6 +110,9 @@ def test_known_values() -> None:
     outputs = np.array([[0.5], [0.5], [3.0], [-1.0]])
     np.testing.assert_allclose(hinge.value(outputs, np.array([1, 0, 1, 0])), [0.5, 1.5, 0, 0])
     np.testing.assert_allclose(hinge.cotangent(outputs, np.array([1, 0, 1, 0]))[:, 0], [-1, 1, 0, 0])
+    unhinged = LOSSES["unhinged"](2)
+    np.testing.assert_allclose(unhinged.value(outputs, np.array([1, 0, 1, 0])), [0.5, 1.5, -2.0, 0])
+    np.testing.assert_allclose(unhinged.cotangent(outputs, np.array([1, 0, 1, 0]))[:, 0], [-1, 1, -1, 1])
     np.testing.assert_allclose(huber.value(outputs, np.zeros(4)), [0.125, 0.125, 4.0, 0.5])
     np.testing.assert_allclose(huber.cotangent(outputs, np.zeros(4))[:, 0], [0.5, 0.5, 2.0, -1.0])
     np.testing.assert_allclose(LOSSES["expectation"](None).value(outputs, np.zeros(4)), outputs[:, 0])

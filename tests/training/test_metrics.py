@@ -86,6 +86,7 @@ def test_all_metrics_of_a_split_from_any_loss(name: str, n_classes: int | None, 
     except InputError:
         pytest.skip("the loss does not take this task")
     generator = np.random.default_rng(0)
+    loss = loss.at(loss.initial(generator))
     outputs = generator.normal(size=(n_samples, loss.n_outputs))
     targets = generator.normal(size=n_samples) if n_classes is None else generator.integers(n_classes, size=n_samples)
     if not loss.supervised:

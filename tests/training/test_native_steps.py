@@ -43,7 +43,8 @@ WITHOUT_NATIVE_FORM = {"lbfgs"}
 
 def case_name(case: StepCase) -> str:
     weights = "-weights" if case.class_weights else ""
-    return f"{case.encoding}-{case.head}-{case.loss}-{case.n_classes}-{case.optimizer}{weights}"
+    options = "".join(f"-{value}" for value in case.head_options.values())
+    return f"{case.encoding}-{case.head}{options}-{case.loss}-{case.n_classes}-{case.optimizer}{weights}"
 
 
 @pytest.mark.parametrize("case", head_and_loss_cases(), ids=case_name)

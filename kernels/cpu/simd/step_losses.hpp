@@ -92,4 +92,31 @@ void fidelity(const LossCall& call) {
   one_output(call, [](VD o, VD) { return OneOutput{1.0 - o, splat(-kOne), VL{}}; });
 }
 
+void unhinged(const LossCall& call) {
+  one_output(call, [](VD o, VD sign) {
+    return OneOutput{1.0 - sign * o, -sign, pick(o > 0.0, splat(kOne), splat(-kOne)) == sign};
+  });
+}
+
+// The prediction is the sign of the sum of the outputs.
+void weighted_fidelity(const LossCall& call) {
+  const std::size_t C = std::size_t(call.n_outputs);
+  const double *weights_0 = call.parameters, *weights_1 = weights_0 + C;
+  for (int v = 0; v < vectors(call.count); v++) {
+    const VD target = lanes_of(call.targets, 0, v), weight = lanes_of(call.weights, 0, v);
+    const VD factor = weight * call.inverse_batch;
+    VD squares{}, total{};
+    for (std::size_t k = 0; k < C; k++) {
+      const VD o = lanes_of(call.outputs, k, v), fidelity_0 = 0.5 - 0.5 * o, fidelity_1 = 0.5 + 0.5 * o;
+      const VD missing_0 = weights_0[k] * fidelity_0 - (1.0 - target), missing_1 = weights_1[k] * fidelity_1 - target;
+      squares += missing_0 * missing_0 + missing_1 * missing_1, total += o;
+      lanes_of(call.cotangents, k, v) = 0.5 * (weights_1[k] * missing_1 - weights_0[k] * missing_0) * factor;
+      lanes_of(call.of_parameters, k, v) = missing_0 * fidelity_0 * factor;
+      lanes_of(call.of_parameters, C + k, v) = missing_1 * fidelity_1 * factor;
+    }
+    lanes_of(call.values, 0, v) = 0.5 * squares * weight;
+    lanes_of(call.hits, 0, v) = pick(pick(total > 0.0, splat(kOne), VD{}) == target, lanes_of(call.used, 0, v), VD{});
+  }
+}
+
 }  // namespace

@@ -54,6 +54,11 @@ void scale(std::size_t n, double factor, int count, const double* in, double* ou
     for (std::size_t i = 0; i < n; i++) lanes_of(out, i, v) = lanes_of(in, i, v) * factor;
 }
 
+void shift(std::size_t n, const double* numbers, int count, const double* in, double* out) {
+  for (int v = 0; v < vectors(count); v++)
+    for (std::size_t i = 0; i < n; i++) lanes_of(out, i, v) = lanes_of(in, i, v) + numbers[i];
+}
+
 void linear(int n_in, int n_out, const double* weight, const double* bias, int count, const double* in, double* out) {
   for (int v = 0; v < vectors(count); v++)
     for (int c = 0; c < n_out; c++) {

@@ -13,7 +13,7 @@ constexpr qmltrain::StepKernels make_step_kernels() {
   qmltrain::StepKernels k{};
   k.all_finite = all_finite;
   k.combine = combine, k.spread = spread;
-  k.scale = scale;
+  k.scale = scale, k.shift = shift;
   k.linear = linear, k.linear_back = linear_back, k.linear_sums = linear_sums;
   k.activate[qmltrain::kIdentity] = identity, k.activate_back[qmltrain::kIdentity] = identity_back;
   k.activate[qmltrain::kTanh] = hyperbolic_tangent, k.activate_back[qmltrain::kTanh] = hyperbolic_tangent_back;
@@ -27,6 +27,8 @@ constexpr qmltrain::StepKernels make_step_kernels() {
   k.loss[qmltrain::kHuber] = huber;
   k.loss[qmltrain::kExpectation] = expectation;
   k.loss[qmltrain::kFidelity] = fidelity;
+  k.loss[qmltrain::kUnhinged] = unhinged;
+  k.loss[qmltrain::kWeightedFidelity] = weighted_fidelity;
   k.squares = squares;
   k.sgd = sgd, k.adam = adam;
   return k;

@@ -67,7 +67,8 @@ class StepsHandle {
               Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices,
               double pad_with, bool normalize,
               Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
-              const std::string& head, int n_outputs, const std::string& loss, int n_classes, double delta,
+              const std::string& head, std::vector<int> head_hidden, const std::string& head_activation,
+              bool head_bias, int n_outputs, const std::string& loss, int n_classes, double delta,
               Vector1 class_weights, const std::string& optimizer, Vector1 optimizer_numbers, Ints1 layers,
               std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
       : n_features_(n_features), n_classes_(n_classes), weighted_(class_weights.size() > 0) {
@@ -100,14 +101,15 @@ class StepsHandle {
       expect(observable_string(i) >= 0 && observable_string(i) < program.n_strings(), "observables: no such string");
     for (std::size_t k = 0; k < K; k++)
       expect(observable_start(k) <= observable_start(k + 1), "observables: starts must rise");
-    expect(n_outputs >= 1 && (head == "linear" || std::size_t(n_outputs) == K), "head: a wrong number of outputs");
+    expect(n_outputs >= 1, "head: a wrong number of outputs");
+    for (int size : head_hidden) expect(size >= 1, "head: a layer without outputs");
     expect(class_weights.size() == 0 || class_weights.size() == std::size_t(n_classes), "class weights: wrong shape");
     auto chain = std::make_unique<Chain>(
         *step_kernels(program.set_name()).kernels, std::move(before), std::move(angles), states,
         Observables(std::size_t(program.n_strings()), list_of<std::int32_t>(observable_start),
                     list_of<std::int32_t>(observable_string), list_of<double>(observable_value),
                     list_of<double>(observable_constant)),
-        make_head(head, int(K), n_outputs),
+        make_head(head, int(K), n_outputs, {std::move(head_hidden), head_activation, head_bias}),
         Loss(loss, n_outputs, n_classes, delta, list_of<double>(class_weights)));
     const std::size_t P = layers.size();
     expect(P == std::size_t(n_circuit) + chain->n_parameters_around(), "layers: one for each parameter");
@@ -191,15 +193,16 @@ void bind_steps(nb::module_& m) {
   nb::class_<StepsHandle>(m, "Steps")
       .def(nb::init<StepsProgram&, std::int64_t, std::int64_t, std::int64_t, Ints1, const std::string&, bool, double,
                     Ints1, Ints1, Ints1, Vector1, Numbers, Ints, Numbers, Ints, double, bool,
-                    Ints1, Ints1, Vector1, Vector1, const std::string&, int, const std::string&, int, double, Vector1,
+                    Ints1, Ints1, Vector1, Vector1, const std::string&, std::vector<int>, const std::string&, bool, int,
+                    const std::string&, int, double, Vector1,
                     const std::string&, Vector1, Ints1, std::int64_t, Bytes1, double, bool>(),
            nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a,
            "input_sizes"_a, "input_activation"_a, "input_bias"_a, "input_scale"_a, "column_kinds"_a, "column_starts"_a,
            "column_indices"_a, "column_centres"_a, "shared_numbers"_a,
            "shared_indices"_a, "sample_numbers"_a, "sample_indices"_a, "pad_with"_a, "normalize"_a,
            "observable_start"_a, "observable_string"_a, "observable_value"_a, "observable_constant"_a, "head"_a,
-           "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a, "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a,
-           "layers"_a, "n_layers"_a, "frozen"_a, "clip_norm"_a, "one_bundle"_a)
+           "head_hidden"_a, "head_activation"_a, "head_bias"_a, "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a,
+           "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a, "layers"_a, "n_layers"_a, "frozen"_a, "clip_norm"_a, "one_bundle"_a)
       .def("as_matrix", &StepsHandle::as_matrix, "batch"_a)
       .def("run", &StepsHandle::run, nb::kw_only(), "features"_a, "targets"_a, "rows"_a, "offsets"_a,
            "learning_rates"_a, "seconds"_a, "steps_before"_a, "parameters"_a, "optimizer"_a, "metrics"_a,

@@ -2,7 +2,7 @@
 //
 //   features --InputLayers--> --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
 //   sums of a unit, beside the circuit's raw sums:
-//   [head's parameters | weights and biases of encodings | input layers' parameters | loss, hits]
+//   [head's parameters | weights and biases of encodings | input layers' parameters | loss's parameters | loss, hits]
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -27,11 +27,11 @@ class Chain final : public SampleChain {
       : kernels_(kernels), layers_(std::move(layers)), angles_(std::move(angles)), states_(std::move(states)),
         observables_(std::move(observables)), head_(std::move(head)), loss_(std::move(loss)) {}
 
-  // The batch of the next step, and its parameters: those of the circuit, of the head, of the input layers; shared (S)
-  // is filled.
+  // The batch of the next step, and its parameters: those of circuit, head, input layers, loss; shared (S) is filled.
   void begin(const Batch& batch, const double* parameters, std::size_t n_circuit, double* shared) {
     batch_ = batch, head_parameters_ = parameters + n_circuit;
     layers_parameters_ = head_parameters_ + head_->n_parameters();
+    loss_parameters_ = layers_parameters_ + n_layers_parameters();
     angles_.set(parameters, shared);
     finite_ = true;
   }
@@ -42,14 +42,16 @@ class Chain final : public SampleChain {
   void gradient(const double* slots, const double* sums, std::size_t n_circuit, double* parameters) const {
     std::fill_n(parameters, n_circuit, 0.0);
     angles_.gradient(slots, sums + head_->n_parameters(), parameters);
-    std::copy_n(sums, head_->n_parameters(), parameters + n_circuit);
-    std::copy_n(sums + at_layers(), n_layers_parameters(), parameters + n_circuit + head_->n_parameters());
+    double* around = std::copy_n(sums, head_->n_parameters(), parameters + n_circuit);
+    std::copy_n(sums + at_layers(), n_layers_parameters() + loss_.n_parameters(), around);
   }
   double loss_of(const double* sums) const { return sums[n_sums() - 2]; }
   double hits_of(const double* sums) const { return sums[n_sums() - 1]; }
-  std::size_t n_parameters_around() const { return head_->n_parameters() + n_layers_parameters(); }
+  std::size_t n_parameters_around() const {
+    return head_->n_parameters() + n_layers_parameters() + loss_.n_parameters();
+  }
 
-  std::size_t n_sums() const override { return at_layers() + n_layers_parameters() + Loss::kSums; }
+  std::size_t n_sums() const override { return at_layers() + n_layers_parameters() + loss_.n_sums(); }
 
   void inputs(int first, int count, double* per_sample, double* initial, Buffer& scratch) const override {
     batch_.prefetch(first, count);
@@ -75,16 +77,18 @@ class Chain final : public SampleChain {
   void outputs(int first, int count, const double* strings, double* cotangents, double* sums,
                Buffer& scratch) const override {
     const std::size_t K = observables_.size(), C = std::size_t(loss_.n_outputs()), one = kSideBySide;
-    scratch.reserve((2 * K * one + 2 * C * one + Loss::kScratch) * sizeof(double));
+    scratch.reserve((2 * K * one + 2 * C * one + loss_.n_scratch() + head_->n_scratch()) * sizeof(double));
     double *expectations = scratch.as<double>(), *of_expectations = expectations + K * one;
-    double *outputs = of_expectations + K * one, *of_outputs = outputs + C * one, *rest = of_outputs + C * one;
+    double *outputs = of_expectations + K * one, *of_outputs = outputs + C * one;
+    double *of_loss = of_outputs + C * one, *of_head = of_loss + loss_.n_scratch();
     const bool plain = observables_.plain();
     if (!plain) observables_.forward(kernels_, count, strings, expectations);
     const double* observed = plain ? strings : expectations;
-    const double* head = head_->forward(kernels_, head_parameters_, count, observed, outputs);
-    loss_.add(kernels_, batch_, first, count, head, of_outputs, sums + n_sums() - Loss::kSums, rest);
-    head_->add_sums(kernels_, count, observed, of_outputs, sums);
-    double* back = head_->backward(kernels_, head_parameters_, count, of_outputs, plain ? cotangents : of_expectations);
+    const double* head = head_->forward(kernels_, head_parameters_, count, observed, outputs, of_head);
+    loss_.add(kernels_, batch_, loss_parameters_, first, count, head, of_outputs, sums + n_sums() - loss_.n_sums(),
+              of_loss);
+    double* back = head_->backward(kernels_, head_parameters_, count, observed, of_outputs,
+                                   plain ? cotangents : of_expectations, of_head, sums);
     if (!plain) observables_.backward(kernels_, count, back, cotangents);
     else if (back != cotangents) std::copy_n(back, K * one, cotangents);
     if (!kernels_.all_finite(strings, observables_.n_strings() * one)) finite_ = false;
@@ -121,7 +125,7 @@ class Chain final : public SampleChain {
   std::unique_ptr<Head> head_;
   Loss loss_;
   Batch batch_;
-  const double *head_parameters_ = nullptr, *layers_parameters_ = nullptr;
+  const double *head_parameters_ = nullptr, *layers_parameters_ = nullptr, *loss_parameters_ = nullptr;
   mutable std::atomic<bool> finite_{true};
 };
 

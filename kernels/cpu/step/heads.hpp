@@ -42,21 +42,28 @@ class Head {
   Head(int n_observables, int n_outputs) : K(n_observables), C(n_outputs) {}
   virtual ~Head() = default;
   virtual std::size_t n_parameters() const = 0;
-  // Outputs from expectations; where they are the same numbers, `forward` and `backward` return what they are given.
+  virtual std::size_t n_scratch() const { return 0; }  // numbers that `forward` leaves for `backward`
+  // Outputs from expectations; where they are the same numbers, what is given is returned.
   virtual const double* forward(const StepKernels& kernels, const double* parameters, int count,
-                                const double* expectations, double* outputs) const = 0;
-  virtual double* backward(const StepKernels& kernels, const double* parameters, int count, double* outputs,
-                           double* expectations) const = 0;
-  // Adds the gradient of the parameters, summed over samples.
-  virtual void add_sums(const StepKernels& kernels, int count, const double* expectations, const double* cotangents,
-                        double* sums) const = 0;
+                                const double* expectations, double* outputs, double* scratch) const = 0;
+  // From cotangents of the outputs, which may be overwritten, to those of the expectations, as `forward`; adds the
+  // gradient of the parameters, summed over samples, to sums.
+  virtual double* backward(const StepKernels& kernels, const double* parameters, int count, const double* expectations,
+                           double* of_outputs, double* of_expectations, double* scratch, double* sums) const = 0;
 
  protected:
   const int K, C;
 };
 
 std::vector<std::string> head_names();
+
+// Of dense heads: sizes of inner layers, their activation, whether there are biases.
+struct HeadOptions {
+  std::vector<int> hidden;
+  std::string activation;
+  bool bias;
+};
 // Throws std::invalid_argument for a name that is not known.
-std::unique_ptr<Head> make_head(const std::string& name, int n_observables, int n_outputs);
+std::unique_ptr<Head> make_head(const std::string& name, int n_observables, int n_outputs, const HeadOptions& options);
 
 }  // namespace qmltrain

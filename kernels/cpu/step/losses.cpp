@@ -11,7 +11,7 @@ struct Named { const char* name; LossKind kind; };
 constexpr Named kNames[] = {
     {"cross_entropy", kCrossEntropy}, {"binary_cross_entropy", kBinaryCrossEntropy},
     {"mean_squared_error", kSquaredError}, {"hinge", kHinge}, {"huber", kHuber}, {"expectation", kExpectation},
-    {"fidelity", kFidelity}};
+    {"fidelity", kFidelity}, {"unhinged", kUnhinged}, {"weighted_fidelity", kWeightedFidelity}};
 
 alignas(64) constexpr double kOnes[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 static_assert(sizeof kOnes == kSideBySide * sizeof(double));
@@ -32,14 +32,14 @@ std::vector<std::string> loss_names() {
 
 Loss::Loss(const std::string& name, int n_outputs, int n_classes, double delta, std::vector<double> class_weights)
     : kind_(kind_of(name)), n_outputs_(n_outputs), n_classes_(n_classes), delta_(delta),
-      signs_(kind_ == kHinge || (kind_ == kSquaredError && n_classes)), class_weights_(std::move(class_weights)) {
-  if (n_outputs != 1 && kind_ != kCrossEntropy) throw std::invalid_argument(name + " takes one output");
+      signs_(kind_ == kHinge || kind_ == kUnhinged || (kind_ == kSquaredError && n_classes)), class_weights_(std::move(class_weights)) {
+  if (n_outputs != 1 && kind_ != kCrossEntropy && kind_ != kWeightedFidelity) throw std::invalid_argument(name + " takes one output");
 }
 
-void Loss::add(const StepKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
-               double* cotangents, double* sums, double* scratch) const {
+void Loss::add(const StepKernels& kernels, const Batch& batch, const double* parameters, int first, int count,
+               const double* outputs, double* cotangents, double* sums, double* scratch) const {
   double *targets = scratch, *weights = targets + kSideBySide, *used = weights + kSideBySide;
-  double *values = used + kSideBySide, *hits = values + kSideBySide;
+  double *values = used + kSideBySide, *hits = values + kSideBySide, *of_parameters = hits + kSideBySide;
   const bool supervised = kind_ != kExpectation && kind_ != kFidelity;
   const bool full = count == kSideBySide, weighted = !class_weights_.empty();
   for (int i = 0; i < kSideBySide && !full; i++) used[i] = i < count ? 1.0 : 0.0;
@@ -49,9 +49,11 @@ void Loss::add(const StepKernels& kernels, const Batch& batch, int first, int co
   for (int i = 0; i < kSideBySide && signs_; i++) targets[i] = 2.0 * targets[i] - 1.0;
   const double* ones = full ? kOnes : used;
   const LossCall call{outputs, targets, weighted ? weights : ones, ones, n_outputs_, count, n_classes_ > 0, delta_,
-                      1.0 / double(batch.size), cotangents, values, hits};
+                      1.0 / double(batch.size), parameters, cotangents, values, hits, of_parameters};
   kernels.loss[kind_](call);
-  kernels.lane_sums(kSums, count, values, sums);  // the hits follow the values
+  const std::size_t P = n_parameters();
+  if (P) kernels.lane_sums(P, count, of_parameters, sums);
+  kernels.lane_sums(2, count, values, sums + P);  // the hits follow the values
 }
 
 }  // namespace qmltrain

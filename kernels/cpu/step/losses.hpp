@@ -14,13 +14,14 @@ class Loss {
   // std::invalid_argument for a name that is not known.
   Loss(const std::string& name, int n_outputs, int n_classes, double delta, std::vector<double> class_weights);
 
-  static constexpr std::size_t kScratch = 5 * kSideBySide;  // numbers that `add` needs
-  static constexpr std::size_t kSums = 2;                   // loss, hits
   int n_outputs() const { return n_outputs_; }
+  std::size_t n_parameters() const { return kind_ == kWeightedFidelity ? 2 * std::size_t(n_outputs_) : 0; }
+  std::size_t n_scratch() const { return (5 + n_parameters()) * kSideBySide; }  // numbers that `add` needs
+  std::size_t n_sums() const { return n_parameters() + 2; }  // gradient of its parameters, loss, hits
   // Of samples first .. first + count, at most kSideBySide: fills cotangents [C][lane] of the mean over the batch, adds
-  // their losses and hits to sums (kSums).
-  void add(const StepKernels& kernels, const Batch& batch, int first, int count, const double* outputs,
-           double* cotangents, double* sums, double* scratch) const;
+  // to sums (n_sums).
+  void add(const StepKernels& kernels, const Batch& batch, const double* parameters, int first, int count,
+           const double* outputs, double* cotangents, double* sums, double* scratch) const;
 
  private:
   LossKind kind_;

@@ -18,8 +18,8 @@ CLASS_WEIGHTS = Rule(
 class LossConfig(ConfigGroup):
     name: str = option(
         "cross_entropy",
-        "cross_entropy | binary_cross_entropy | hinge | mean_squared_error | huber | expectation | fidelity (the last "
-        "two need head=raw and no labels)",
+        "cross_entropy | binary_cross_entropy | hinge | mean_squared_error | huber | expectation | fidelity (these "
+        "two need no labels) | unhinged | weighted_fidelity (the last four need head=raw)",
         TEXT,
     )
     delta: float | None = option(None, "huber: where the square turns into a line (null: 1)", POSITIVE)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from qmltrain.circuit.library.assemble import assemble_observables
 from qmltrain.engines.cuda import CudaEngine, availability
 from qmltrain.engines.cuda import step as cuda_step
 from qmltrain.engines.cuda.cupy_device import CupyDevice
@@ -23,9 +24,11 @@ from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, StepAbandoned
 from qmltrain.training.heads import HEADS
 from qmltrain.training.losses import LOSSES
+from qmltrain.training.model import Model
 from tests.engines.cuda import fake_cupy
 from tests.engines.cuda.emulator_device import compiler
 from tests.engines.cuda.fake_arrays import HostRoundTripError
+from tests.training.head_cases import CASES as HEAD_CASES
 from tests.training.loss_cases import CASES
 from tests.training.small_models import MODELS, inputs, make
 
@@ -106,7 +109,25 @@ def test_every_loss_runs_on_the_device(cupy, loss, monkeypatch):
     assert_same(run.gradient(*arguments), on_the_host(run, *arguments, monkeypatch=monkeypatch))
 
 
-@pytest.mark.parametrize("name", ["angle, scaled, binary", "amplitude, projectors", "biases too"])
+@pytest.mark.parametrize(
+    "head",
+    [head for head in HEAD_CASES if head.n_observables in (1, 3)],
+    ids=lambda head: f"{head.name}-{head.n_observables}-{head.n_parameters}",
+)
+def test_every_head_runs_on_the_device(cupy, head, monkeypatch):
+    cupy()
+    model = make("regression")
+    model.observables = assemble_observables(3, "z", {"qubits": [0, 1, 2][: head.n_observables]})
+    model = Model(model.circuit, model.observables, head, LOSSES["mean_squared_error"](None))
+    model.loss = model.loss if head.n_outputs == 1 else LOSSES["cross_entropy"](head.n_outputs)
+    run = evaluator(model)
+    arguments = inputs(model, 19)
+    assert_same(run.gradient(*arguments), on_the_host(run, *arguments, monkeypatch=monkeypatch))
+
+
+@pytest.mark.parametrize(
+    "name", ["angle, scaled, binary", "amplitude, projectors", "biases too", "weighted fidelity", "network behind"]
+)
 def test_a_step_waits_once_and_comes_back_in_one_transfer_a_chunk(cupy, name):
     machine = cupy((True, True)).machine
     model = make(name)
