@@ -22,6 +22,7 @@ SMALLER = {
     "mnist_amplitude": ["dataset.samples=60", "train.batch_size=16", "ansatz.layers=5"],
     "digits": ["dataset.samples=100"],
     "digits_amplitude": ["dataset.samples=100"],
+    "digits_dressed": ["dataset.samples=100"],
     "circles": ["dataset.n_samples=100"],
     "kernel_digits": ["dataset.samples=100", "preprocess.pca=6", "circuit.n_qubits=6"],
 }
