@@ -11,15 +11,18 @@ NORM_TOLERANCE = 1e-6  # float32 features that were normalised before pass
 
 
 def amplitude_state(
-    x_BF: ArrayLike, n_qubits: int, pad_with: float = 0.0, normalize: bool = True
+    x_BF: ArrayLike, n_qubits: int, pad_with: float = 0.0, normalize: bool = True, copies: int = 1
 ) -> NDArray[np.float64]:
     """Features (B, F) -> real initial states (B, 2^n_qubits), float64; feature i is the amplitude of index i.
 
     Missing amplitudes are filled with `pad_with` first, and the row is divided by its L2 norm after that, as
-    PennyLane's AmplitudeEmbedding does. Without `normalize` each row must have norm 1 within 1e-6. Raises
+    PennyLane's AmplitudeEmbedding does. Without `normalize` each row must have norm 1 within 1e-6. Several `copies` of
+    the state are side by side, on n_qubits / copies each (a Kronecker product). Raises
     InputError for more than 2^n features, values that are not finite, all-zero rows and rows of another norm, each
     with the first such row's number.
     """
+    if copies > 1:
+        return power(amplitude_state(x_BF, n_qubits // copies, pad_with, normalize), copies)
     features_BF = np.asarray(x_BF, dtype=np.float64)
     if features_BF.ndim != 2:
         raise InputError(f"amplitude encoding: features must be (samples, features), found shape {features_BF.shape}")
@@ -50,6 +53,28 @@ def amplitude_state(
         found = norm_B[int(np.argmax(wrong_B))]
         _refuse(wrong_B, f"has norm {found:.6g} where 1 is needed; set encoding.normalize=true")
     return state_BN
+
+
+def power(state_BN: NDArray[np.float64], copies: int) -> NDArray[np.float64]:
+    """(B, N^copies): the Kronecker product of each state with itself."""
+    product = state_BN
+    for _ in range(copies - 1):
+        product = (product[:, :, None] * state_BN[:, None, :]).reshape(len(state_BN), -1)
+    return product
+
+
+def power_gradient(gradient_BN: NDArray[np.float64], state_BS: NDArray[np.float64], copies: int) -> NDArray[np.float64]:
+    """d loss / d state (B, S) of what `power` is made of, from that of the product, (B, S^copies)."""
+    n_samples, size = state_BS.shape
+    if copies == 1:
+        return gradient_BN
+    others = power(state_BS, copies - 1)
+    total = np.zeros_like(state_BS)
+    for copy in range(copies):
+        by_copy = gradient_BN.reshape(n_samples, size**copy, size, size ** (copies - 1 - copy))
+        moved = np.moveaxis(by_copy, 2, 1).reshape(n_samples, size, -1)
+        total += np.einsum("bso,bo->bs", moved, others)
+    return total
 
 
 def check_amplitude_rows(

@@ -79,19 +79,26 @@ class CircuitBuilder:
         """What follows belongs to no layer (an encoding, say) until the next `start_layer`."""
         self._current_layer = NO_LAYER
 
-    def amplitude_encode(self) -> None:
-        """The features are the initial state; possible only before the first gate.
+    def amplitude_encode(self, copies: int = 1) -> None:
+        """The features are the initial state, so many times side by side; possible only before the first gate.
 
-        Raises InputError after a gate, or with more features than amplitudes.
+        Raises InputError after a gate, for qubits that are no multiple of `copies`, or with more features than
+        amplitudes of one.
         """
         if self._gates:
             raise InputError(
                 f"encoding.name: amplitude sets the initial state, but {len(self._gates)} gates precede it"
             )
-        if self.n_features > 2**self.n_qubits:
-            least = max(1, (self.n_features - 1).bit_length())
+        if self.n_qubits % copies:
             raise InputError(
-                f"encoding.name: amplitude holds {2**self.n_qubits} features on {self.n_qubits} qubits, found "
+                f"encoding.copies: {self.n_qubits} qubits cannot hold {copies} copies of as many qubits each; set "
+                f"circuit.n_qubits to a multiple of {copies}"
+            )
+        if self.n_features > 2 ** (self.n_qubits // copies):
+            least = copies * max(1, (self.n_features - 1).bit_length())
+            held = f"{2 ** (self.n_qubits // copies)} features on {self.n_qubits} qubits"
+            raise InputError(
+                f"encoding.name: amplitude holds {held}{f' in {copies} copies' if copies > 1 else ''}, found "
                 f"{self.n_features}; set circuit.n_qubits to {least} or more, or reduce the features (preprocess.pca)"
             )
         self._amplitude_encoded = True

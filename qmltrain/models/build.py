@@ -54,7 +54,7 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
         config.input.name,
         group_options(config.input),
         n_features,
-        1 << n_qubits if encoding.name == "amplitude" else n_qubits,
+        1 << n_qubits // (encoding.copies or 1) if encoding.name == "amplitude" else n_qubits,
     )
     n_encoded = n_features if layers is None else layers.n_outputs
     if layers is not None and not n_features:
@@ -85,7 +85,8 @@ def build_model(config: Config, n_features: int, n_classes: int | None, weights_
     amplitude = AmplitudeOptions()
     if circuit.amplitude_encoded and encoding.name == "amplitude":
         given = group_options(encoding)
-        amplitude = AmplitudeOptions(**options_with_defaults(ENCODINGS, "encoding", "amplitude", given))
+        chosen = options_with_defaults(ENCODINGS, "encoding", "amplitude", given)
+        amplitude = AmplitudeOptions(chosen["pad_with"], chosen["normalize"], chosen["copies"])
     if layers is not None:
         check_input(layers, circuit, encoding.name, amplitude)
     built = call_builder(HEADS, "head", head, group_options(config.head), observables.n_observables, n_outputs)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qmltrain.config.groups.train import TrainConfig
 from qmltrain.config.schema import Config
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
@@ -37,8 +38,13 @@ def initial_theta(problem: Problem) -> FloatArray:
     for option in ("initial_run", "initial_rest"):
         if getattr(train, option) is not None:
             raise UnusedOptionError(f"train.{option}", f"not used by {train.initial}; only {FROM_RUN} takes it")
-    circuit_P = initial_parameters(model.circuit, train.initial, generator, train.initial_scale, train.initial_shape)
+    circuit_P = initial_parameters(model.circuit, train.initial, generator, *start_options(train))
     return np.concatenate([circuit_P, model.initial_around(generator)])
+
+
+def start_options(train: TrainConfig) -> tuple[Any, ...]:
+    """What `InitialParameters` takes beside a name."""
+    return train.initial_scale, train.initial_shape, train.initial_range, train.initial_features
 
 
 def warn_of_other_features(run: Path, names: tuple[str, ...]) -> None:
@@ -93,10 +99,12 @@ def grown_parameters(config: Config, model: Model, generator: np.random.Generato
         )
     rest = train.initial_rest or "zeros"
     if rest == "identity":
+        if train.initial_range is not None:
+            raise UnusedOptionError("train.initial_range", "not used by identity; leave it null")
         scale = {} if train.initial_scale is None else {"scale": train.initial_scale}
         drawn_P = identity_blocks(model.circuit, generator, first_layer=len(old.circuit.layer_starts), **scale)
     else:
-        drawn_P = initial_parameters(model.circuit, rest, generator, train.initial_scale, train.initial_shape)
+        drawn_P = initial_parameters(model.circuit, rest, generator, *start_options(train))
     return np.concatenate([old_P[:n_old], drawn_P[n_old:], old_P[n_old:]])
 
 

@@ -20,6 +20,8 @@ _READ_OF_TRAIN = (
     "train.initial",
     "train.initial_scale",
     "train.initial_shape",
+    "train.initial_range",
+    "train.initial_features",
     "train.initial_run",
     "train.initial_rest",
 )

@@ -22,7 +22,13 @@ from qmltrain.errors import InputError
 from qmltrain.wording import listed
 
 _UNREAD_GROUPS = ("optimizer", "schedule", "study")
-_READ_OF_TRAIN = ("train.initial", "train.initial_scale", "train.initial_shape")
+_READ_OF_TRAIN = (
+    "train.initial",
+    "train.initial_scale",
+    "train.initial_shape",
+    "train.initial_range",
+    "train.initial_features",
+)
 _READ_OF_RUN = ("run.seed", "run.seed_split", "run.seed_initial")
 # how many draws, where they are computed and how they are shown
 _OF_ANY_SCAN = ("draws", "shard", "bins")

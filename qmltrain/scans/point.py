@@ -22,7 +22,7 @@ from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientOptions
 from qmltrain.engines.selection import select_engine
 from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.models.build import build_model, group_options
-from qmltrain.models.first_parameters import FROM_RUN
+from qmltrain.models.first_parameters import FROM_RUN, start_options
 from qmltrain.models.problem import Problem, build_problem
 from qmltrain.models.run_start import RunStart, check_overrides, start_of_run
 from qmltrain.models.source import build_source_shape, derive_seeds
@@ -125,7 +125,7 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
         options=EngineOptions(config.engine.threads, bytes_of_gib(config.engine.memory_gib), config.engine.fusion),
     )
     train = config.train
-    options = (train.initial, train.initial_scale, train.initial_shape)
+    options = (train.initial, *start_options(train))
     drawing = Drawing(
         Streams(derive_seeds(config.run).initial, drawn_from(config) if start is None else {"run": start.name}),
         model,

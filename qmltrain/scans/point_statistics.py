@@ -72,7 +72,8 @@ def setting_of(point: StoredPoint) -> Setting:
     drawn: Drawn = "nothing"
     if config["ansatz.name"] in RANDOM_ANSAETZE and config["ansatz.seed"] is None:
         drawn = "axes" if config["ansatz.name"] == "pauli_two_design" else "circuit"
-    start = Start.of(config["train.initial"], config["train.initial_scale"], config["train.initial_shape"])
+    options = (config.get(f"train.initial_{option}") for option in ("scale", "shape", "range", "features"))
+    start = Start.of(config["train.initial"], *options)
     labels = parameter_labels(model, drawn != "nothing")
     place = {name: k for k, name in enumerate(labels)}
     chosen = tuple(place[name] for name in point.labels.get(GRADIENT, ()))

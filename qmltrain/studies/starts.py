@@ -6,6 +6,7 @@ identity blocks and of a run are not: no exact value is said for them.
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 from collections.abc import Sequence
@@ -24,12 +25,26 @@ class Start:
     name: str
     scale: float
     shape: tuple[float, float] = (2.0, 2.0)
+    centre: float = 0.0  # of uniform
 
     @classmethod
-    def of(cls, name: str, scale: float | None = None, shape: Sequence[float] | None = None) -> Start | None:
-        """None where parameters are not drawn independently of one another, or are too far apart to be integrated."""
+    def of(
+        cls,
+        name: str,
+        scale: float | None = None,
+        shape: Sequence[float] | None = None,
+        range: Sequence[float] | None = None,
+        features: Sequence[float] | None = None,
+    ) -> Start | None:
+        """None where parameters are not drawn independently of one another and alike, or are too far apart to be
+        integrated."""
         if name not in _DEFAULT_SCALE or (name == "beta" and scale is not None and scale > LARGEST_SCALE):
             return None
+        if features is not None:
+            return None
+        if range is not None:
+            low, high = range
+            return cls(name, 0.5 * (high - low), centre=0.5 * (low + high))
         first, second = (2.0, 2.0) if shape is None else shape
         return cls(name, _DEFAULT_SCALE[name] if scale is None else float(scale), (float(first), float(second)))
 
@@ -38,7 +53,7 @@ class Start:
         if self.name == "normal":
             return complex(math.exp(-0.5 * (k * self.scale) ** 2))
         if self.name == "uniform":
-            return complex(np.sinc(k * self.scale / math.pi))  # sin(k s) / (k s)
+            return cmath.exp(1j * k * self.centre) * complex(np.sinc(k * self.scale / math.pi))  # sin(k s) / (k s)
         if self.name == "beta":
             return _mean_phase_of_beta(k * self.scale, *self.shape)
         return 1.0 + 0.0j
@@ -56,7 +71,7 @@ class Start:
             return "all 0"
         if self.name == "normal":
             return f"normal, deviation {self.scale:.6g}"
-        ends = f"in [-{self.scale:.6g}, {self.scale:.6g}]"
+        ends = f"in [{self.centre - self.scale:.6g}, {self.centre + self.scale:.6g}]"
         return f"uniform {ends}" if self.name == "uniform" else f"beta({self.shape[0]:g}, {self.shape[1]:g}) {ends}"
 
 

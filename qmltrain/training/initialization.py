@@ -1,9 +1,10 @@
 """Where the circuit's parameters start.
 
 One rule: a parameter that multiplies a feature starts at 1 and one added to a feature's term at 0, so that a trained
-encoding starts as the plain one, ``angle = x``, whatever `train.initial` says. All others are drawn by
-`INITIALIZERS[train.initial]`. What a parameter does is read from the circuit's angles, not from its name, so the rule
-holds for circuits of the user's own as well. (A head starts its own parameters: `Head.initial`.)
+encoding starts as the plain one, ``angle = x``, whatever `train.initial` says; with `train.initial_features` both are
+uniform in that range instead. All others are drawn by `INITIALIZERS[train.initial]`. What a parameter does is read from
+the circuit's angles, not from its name, so the rule holds for circuits of the user's own as well. (A head starts its
+own parameters: `Head.initial`.)
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ ParameterKind = Literal["angle", "feature_weight", "feature_bias"]
 Initializer = Callable[..., NDArray[np.float64]]
 
 
-def uniform(generator: np.random.Generator, count: int, *, scale: float = math.pi) -> NDArray[np.float64]:
-    """Uniform in [-scale, scale]; pi covers every rotation once."""
-    return generator.uniform(-scale, scale, size=count)
+def uniform(
+    generator: np.random.Generator, count: int, *, scale: float = math.pi, range: Sequence[float] | None = None
+) -> NDArray[np.float64]:
+    """Uniform in [-scale, scale], or in `range` [low, high]; pi covers every rotation once."""
+    low, high = (-scale, scale) if range is None else range
+    return generator.uniform(low, high, size=count)
 
 
 def normal(generator: np.random.Generator, count: int, *, scale: float = 0.1) -> NDArray[np.float64]:
@@ -71,21 +75,30 @@ def initial_parameters(
     generator: np.random.Generator,
     scale: float | None = None,
     shape: Sequence[float] | None = None,
+    range: Sequence[float] | None = None,
+    features: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """Initial values of the circuit's parameters, (P,) float64.
 
     Only the parameters of kind "angle" are drawn, in order: making features trainable leaves the ansatz where it
-    started. "identity" makes pairs of layers that cancel (`identity_blocks`). Raises InputError for an unknown name,
-    for a scale or shape that it does not take or is not positive, and where no identity is possible.
+    started. With `features` [low, high] theirs are drawn after them. "identity" makes pairs of layers that cancel
+    (`identity_blocks`). Raises InputError for an unknown name, for a scale, shape or range that it does not take or
+    that is none, and where no identity is possible.
     """
-    return InitialParameters(circuit, name, scale, shape).draw(generator)
+    return InitialParameters(circuit, name, scale, shape, range, features).draw(generator)
 
 
 class InitialParameters:
     """As `initial_parameters`, of which many are drawn."""
 
     def __init__(
-        self, circuit: Circuit, name: str, scale: float | None = None, shape: Sequence[float] | None = None
+        self,
+        circuit: Circuit,
+        name: str,
+        scale: float | None = None,
+        shape: Sequence[float] | None = None,
+        range: Sequence[float] | None = None,
+        features: Sequence[float] | None = None,
     ) -> None:
         if name not in INITIALIZERS and name != IDENTITY:
             raise InputError(
@@ -104,17 +117,39 @@ class InitialParameters:
             options[option] = value
         if shape is not None and len(shape) != 2:
             raise InputError(f"train.initial_shape: [alpha, beta] is needed, found {list(shape)}")
+        if range is not None:
+            if "range" not in takes:
+                raise UnusedOptionError("train.initial_range", f"not used by {name}; leave it null")
+            if scale is not None:
+                raise UnusedOptionError("train.initial_scale", "not used beside train.initial_range; leave one null")
+            options["range"] = _checked_range("train.initial_range", range)
         kinds = np.array(parameter_kinds(circuit), dtype=object)
+        of_features = np.isin(kinds, ("feature_weight", "feature_bias"))
+        self._features = None if features is None else _checked_range("train.initial_features", features)
+        if self._features is not None and not of_features.any():
+            raise UnusedOptionError(
+                "train.initial_features", "not used by this circuit: no weight or bias of a feature; leave it null"
+            )
         self._name, self._options = name, options
         self._fixed_P = np.zeros(circuit.n_parameters)
         self._fixed_P[kinds == "feature_weight"] = 1.0
-        self._drawn = np.flatnonzero(kinds == "angle")
+        self._drawn, self._of_features = np.flatnonzero(kinds == "angle"), np.flatnonzero(of_features)
         self._blocks = IdentityBlocks(circuit) if name == IDENTITY else None
 
     def draw(self, generator: np.random.Generator) -> NDArray[np.float64]:
         """(P,)."""
         if self._blocks is not None:
-            return self._fixed_P + self._blocks.draw(generator, **self._options)
-        parameters_P = self._fixed_P.copy()
-        parameters_P[self._drawn] = INITIALIZERS[self._name](generator, len(self._drawn), **self._options)
+            parameters_P = self._fixed_P + self._blocks.draw(generator, **self._options)
+        else:
+            parameters_P = self._fixed_P.copy()
+            parameters_P[self._drawn] = INITIALIZERS[self._name](generator, len(self._drawn), **self._options)
+        if self._features is not None:
+            parameters_P[self._of_features] = generator.uniform(*self._features, size=len(self._of_features))
         return parameters_P
+
+
+def _checked_range(where: str, values: Sequence[float]) -> tuple[float, float]:
+    ends = tuple(float(value) for value in values)
+    if len(ends) != 2 or not all(map(math.isfinite, ends)) or not ends[0] < ends[1]:
+        raise InputError(f"{where}: [low, high] with low < high is needed, found {list(values)}")
+    return ends[0], ends[1]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qmltrain.circuit.amplitude import amplitude_state, check_amplitude_rows
+from qmltrain.circuit.amplitude import amplitude_state, check_amplitude_rows, power_gradient
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.feature_domains import FeatureDomain
 from qmltrain.circuit.observables import Observables
@@ -27,10 +27,12 @@ from qmltrain.training.reduction import array_namespace, tree_matmul
 
 @dataclass(frozen=True)
 class AmplitudeOptions:
-    """How features become amplitudes: padded with `pad_with`, then divided by the L2 norm where `normalize`."""
+    """How features become amplitudes: padded with `pad_with`, divided by the L2 norm where `normalize`, and this state
+    `copies` times side by side."""
 
     pad_with: float = 0.0
     normalize: bool = True
+    copies: int = 1
 
 
 class Parts(NamedTuple):
@@ -129,7 +131,7 @@ class Model:
         bad_B = ~np.isfinite(features_BF).all(axis=1)
         what = "gives what is not finite"
         if not bad_B.any() and self.circuit.amplitude_encoded:
-            padded = (2**self.circuit.n_qubits - self.input.n_outputs) * self.amplitude.pad_with**2
+            padded = (2**self._qubits_of_copy - self.input.n_outputs) * self.amplitude.pad_with**2
             bad_B, what = ~features_BF.any(axis=1) & (padded == 0.0), "gives amplitudes that are all 0"
         if bad_B.any():
             raise NonFiniteError(f"the input layer {what} for sample {int(np.argmax(bad_B))} of the batch")
@@ -167,7 +169,12 @@ class Model:
         """(B, 2^n) amplitudes of an amplitude-encoded circuit, else None."""
         if not self.circuit.amplitude_encoded:
             return None
-        return amplitude_state(x_BF, self.circuit.n_qubits, self.amplitude.pad_with, self.amplitude.normalize)
+        options = self.amplitude
+        return amplitude_state(x_BF, self.circuit.n_qubits, options.pad_with, options.normalize, options.copies)
+
+    @property
+    def _qubits_of_copy(self) -> int:
+        return self.circuit.n_qubits // self.amplitude.copies
 
     @property
     def restricts_features(self) -> bool:
@@ -181,7 +188,7 @@ class Model:
         self.domain.check(features_BF, rows_B)
         if self.circuit.amplitude_encoded:
             options = self.amplitude
-            check_amplitude_rows(features_BF, rows_B, self.circuit.n_qubits, options.pad_with, options.normalize)
+            check_amplitude_rows(features_BF, rows_B, self._qubits_of_copy, options.pad_with, options.normalize)
 
     def expectations(self, strings_BM: Array) -> Array:
         """Expectations of the observables (B, K) from those of the Pauli strings, on their array namespace."""
@@ -203,14 +210,14 @@ class Model:
         """d loss / d features (B, F) of an amplitude-encoded circuit from the bra at the start.
 
         For a real input state s, dL/ds = 2 Re(bra); with s = p / |p| the part along s drops out and the rest is
-        divided by |p|.
+        divided by |p|. (s is one copy, where there are several.)
         """
         gradient = 2 * bra_BN.real.astype(np.float64)
-        n_features = x_BF.shape[1]
-        if not self.amplitude.normalize:
+        n_features, options = x_BF.shape[1], self.amplitude
+        state = amplitude_state(x_BF, self._qubits_of_copy, options.pad_with, options.normalize)
+        gradient = power_gradient(gradient, state, options.copies)
+        if not options.normalize:
             return gradient[:, :n_features]
-        state = self.initial_state(x_BF)
-        assert state is not None
         n_padded = state.shape[1] - n_features
         squares = np.sum(x_BF**2, axis=1) + n_padded * self.amplitude.pad_with**2
         along = np.sum(gradient * state, axis=1, keepdims=True)

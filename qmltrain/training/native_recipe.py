@@ -66,6 +66,8 @@ def why_not_native(model: Model, optimizer: Optimizer | FullBatchOptimizer) -> s
         return f"optimizer.name={optimizer.name} has no native form"
     if model.input is not None and (type(model.input) is not InputLayers or model.circuit.amplitude_encoded):
         return "input layers before amplitude encoding have no native form"
+    if model.circuit.amplitude_encoded and model.amplitude.copies > 1:
+        return "copies of amplitudes have no native form"
     if type(model.head) not in NATIVE_HEADS:
         return f"head.name={model.head.name} has no native form"
     if type(_unweighted(model.loss)) not in NATIVE_LOSSES:

@@ -47,6 +47,7 @@ def source(trained: TrainedModel, to: str) -> str:
             notes.append("They are measured after further gates (the target state to |0...0>), which are not here.")
         notes.append("Qubit q[k] is qubit k of qmltrain, bit k of a basis state's index (q[0] the lowest).")
         return to_qasm3(model.circuit, parameters_P, notes)
-    state = state_source(model.circuit.n_qubits, model.amplitude.pad_with, model.amplitude.normalize)
+    amplitude = model.amplitude
+    state = state_source(model.circuit.n_qubits, amplitude.pad_with, amplitude.normalize, amplitude.copies)
     writer = to_pennylane if to == "pennylane" else to_qiskit
     return writer(model.circuit, model.observables, parameters_P, state, notes)

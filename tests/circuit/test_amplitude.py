@@ -47,6 +47,16 @@ def test_without_normalize_the_norm_must_be_one() -> None:
         amplitude_state([[1.0]], 1, pad_with=1.0, normalize=False)
 
 
+@pytest.mark.parametrize("copies", [2, 3])
+def test_copies_are_a_kronecker_product(copies: int) -> None:
+    x_BF = np.random.default_rng(0).normal(size=(3, 3))
+    one_BS = amplitude_state(x_BF, 2, pad_with=0.25)
+    state_BN = amplitude_state(x_BF, 2 * copies, pad_with=0.25, copies=copies)
+    for one, state in zip(one_BS, state_BN, strict=True):
+        expected = np.kron(one, one) if copies == 2 else np.kron(one, np.kron(one, one))
+        np.testing.assert_allclose(state, expected, atol=1e-15)
+
+
 def test_an_all_zero_row_is_named() -> None:
     with pytest.raises(InputError, match=r"sample 2 of the batch \(and 1 more\) is all zero"):
         amplitude_state([[1.0, 2.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]], 2)

@@ -14,6 +14,7 @@ from tests.studies.haar_states import within_4_errors
 OPTIONS = [
     ("uniform", {}),
     ("uniform", {"scale": 0.7}),
+    ("uniform", {"range": [0.2, 1.5]}),
     ("normal", {}),
     ("normal", {"scale": 1.3}),
     ("beta", {}),

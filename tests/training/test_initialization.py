@@ -9,7 +9,7 @@ import pytest
 
 from qmltrain.circuit.angle import feature, parameter
 from qmltrain.circuit.circuit import Circuit, Gate
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.training.initialization import INITIALIZERS, initial_parameters, parameter_kinds
 
 every_initializer = pytest.mark.parametrize("name", sorted(INITIALIZERS))
@@ -62,6 +62,38 @@ def test_distributions() -> None:
     assert np.all(np.abs(beta) <= 2.0) and np.mean(beta) == pytest.approx(2 * (2 * 0.25 - 1), abs=0.05)
     symmetric = initial_parameters(circuit, "beta", np.random.default_rng(0))
     assert np.std(symmetric) == pytest.approx(2 * math.pi * math.sqrt(0.05), rel=0.05)
+
+
+def test_ranges_have_two_ends_of_their_own() -> None:
+    circuit = re_uploading(False, 4000)
+    low = initial_parameters(circuit, "uniform", np.random.default_rng(0), range=[0.0, 2.0])
+    assert 0.0 <= np.min(low) < 0.01 and 1.99 < np.max(low) <= 2.0
+    symmetric = initial_parameters(circuit, "uniform", np.random.default_rng(0), range=[-math.pi, math.pi])
+    assert np.array_equal(symmetric, initial_parameters(circuit, "uniform", np.random.default_rng(0)))
+
+
+@every_initializer
+def test_trained_features_are_drawn_behind_the_others(name: str) -> None:
+    plain = initial_parameters(re_uploading(True), name, np.random.default_rng(3))
+    drawn = initial_parameters(re_uploading(True), name, np.random.default_rng(3), features=[2.0, 3.0])
+    assert np.array_equal(drawn[2:], plain[2:]) and np.all((drawn[:2] >= 2.0) & (drawn[:2] <= 3.0))
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("normal", {"range": [0, 1]}, "train.initial_range: not used by normal"),
+        ("uniform", {"range": [1, 1]}, r"train.initial_range: \[low, high\] with low < high is needed, found \[1, 1\]"),
+        ("uniform", {"range": [0, 1], "scale": 1.0}, "train.initial_scale: not used beside train.initial_range"),
+        ("uniform", {"features": [0]}, r"train.initial_features: \[low, high\] .* found \[0\]"),
+    ],
+)
+def test_bad_ranges(name: str, options: dict, message: str) -> None:
+    with pytest.raises((InputError, UnusedOptionError), match=message):
+        initial_parameters(re_uploading(True), name, np.random.default_rng(0), **options)
+    with pytest.raises(UnusedOptionError, match=r"train.initial_features: not used by this circuit"):
+        initial_parameters(re_uploading(False), "uniform", np.random.default_rng(0), features=[0, 1])
 
 
 @every_initializer

@@ -114,17 +114,24 @@ def to_qiskit(
     return "\n".join(lines) + "\n"
 
 
-def state_source(n_qubits: int, pad_with: float, normalize: bool) -> str:
+def state_source(n_qubits: int, pad_with: float, normalize: bool, copies: int = 1) -> str:
     """Source of `initial_state(x)`: the amplitudes of a sample's features, missing ones padded."""
+    size = 1 << n_qubits // copies
+    several = [
+        "    one = amplitudes = [a / norm for a in amplitudes]",
+        f"    for _ in range({copies - 1}):  # copies side by side",
+        "        amplitudes = [a * b for a in amplitudes for b in one]",
+        "    return amplitudes",
+    ]
     norm = "    norm = math.sqrt(sum(a * a for a in amplitudes))" if normalize else "    norm = 1.0"
     return "\n".join(
         [
             "",
             "",
             "def initial_state(x):",
-            f"    amplitudes = [float(a) for a in x] + [{float(pad_with)!r}] * ({1 << n_qubits} - len(x))",
+            f"    amplitudes = [float(a) for a in x] + [{float(pad_with)!r}] * ({size} - len(x))",
             norm,
-            "    return [a / norm for a in amplitudes]",
+            *(["    return [a / norm for a in amplitudes]"] if copies == 1 else several),
             "",
         ]
     )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder, place_names
 from qmltrain.circuit.checks import ROTATIONS, check_choice, check_choices, check_positive
-from qmltrain.circuit.library.entanglement import linear, pairwise, ring
+from qmltrain.circuit.library.entanglement import brick, linear, pairwise, ring
 from qmltrain.errors import InputError
 
-HEA_ENTANGLERS = ("cz_ring", "cz_chain", "cx_ring", "cx_chain", "none")
+HEA_ENTANGLERS = ("cz_ring", "cz_chain", "cx_ring", "cx_chain", "none", "cz_brick", "cx_brick")
 
 
 def hea(
@@ -18,20 +18,22 @@ def hea(
 ) -> None:
     """Hardware-efficient ansatz: a layer is every rotation of `rotations` on each qubit, then the entangler.
 
-    `entangler` is cz_ring, cz_chain, cx_ring, cx_chain (gates in order 0, 1, ..., control first) or none; a ring of
-    two qubits is one gate. From 1 qubit on (where there is nothing to entangle). Parameters (layers, n, R), R the
-    number of rotations, in this order; no final rotation layer. So 20 qubits x 1,000 layers x 3 are 60,000
-    parameters. The name stands for the family of Kandala et al., Nature 549, 242 (2017), and claims no particular
-    member of it.
+    `entangler` is cz_ring, cz_chain, cx_ring, cx_chain (gates in order 0, 1, ..., control first), cz_brick, cx_brick
+    (the pairs (0, 1), (2, 3), ... in even layers and (1, 2), (3, 4), ... in odd ones, layers counted over the whole
+    circuit) or none; a ring of two qubits is one gate. An empty list of `rotations` leaves entanglers alone. From 1
+    qubit on (where there is nothing to entangle). Parameters (layers, n, R), R the number of rotations, in this order;
+    no final rotation layer. So 20 qubits x 1,000 layers x 3 are 60,000 parameters. The name stands for the family of
+    Kandala et al., Nature 549, 242 (2017), and claims no particular member of it.
     """
     check_positive("ansatz.layers", layers)
-    check_choices("ansatz.rotations", rotations, ROTATIONS)
+    if list(rotations):
+        check_choices("ansatz.rotations", rotations, ROTATIONS)
     check_choice("ansatz.entangler", entangler, HEA_ENTANGLERS)
     gate, _, shape = entangler.partition("_")
-    pairs = {"ring": ring, "chain": linear}[shape](builder.n_qubits) if shape else []
+    shapes = {"ring": lambda n, layer: ring(n), "chain": linear, "brick": brick, "": lambda n, layer: []}
     for _ in range(layers):
-        _rotations_by_qubit(builder, rotations)
-        for pair in pairs:
+        layer = _rotations_by_qubit(builder, rotations)
+        for pair in shapes[shape](builder.n_qubits, layer):
             builder.add(gate, pair)
 
 
@@ -90,13 +92,14 @@ def simplified_two_design(builder: CircuitBuilder, *, layers: int = 1) -> None:
                 builder.add("ry", qubit, parameter(next(theta)))
 
 
-def _rotations_by_qubit(builder: CircuitBuilder, rotations: Sequence[str]) -> None:
-    """Start a layer and put all rotations on qubit 0, then on qubit 1, ...: parameters (n, R)."""
+def _rotations_by_qubit(builder: CircuitBuilder, rotations: Sequence[str]) -> int:
+    """Start a layer, whose number is returned, and put all rotations on qubit 0, then on qubit 1, ...: (n, R)."""
     layer = builder.start_layer()
     places = [(gate, qubit) for qubit in range(builder.n_qubits) for gate in rotations]
     theta = builder.parameters(place_names(f"ansatz.{layer}", places))
     for (gate, qubit), index in zip(places, theta, strict=True):
         builder.add(gate, qubit, parameter(index))
+    return layer
 
 
 def _check_ranges(ranges: Sequence[int], layers: int, n_qubits: int) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from qmltrain.circuit.angle import parameter
 from qmltrain.circuit.builder import CircuitBuilder, place_names
-from qmltrain.circuit.checks import check_least_qubits, check_positive
+from qmltrain.circuit.checks import check_choice, check_least_qubits, check_positive
+from qmltrain.circuit.library.ansatze_local import add_layer
 from qmltrain.circuit.library.entanglement import linear
 from qmltrain.errors import InputError
 
 Pairs = Sequence[tuple[int, int]]
+BLOCKS = ("cx_ry", "ry_cx")
 
 
 def qcnn(builder: CircuitBuilder, *, layers: int = 1) -> None:
@@ -38,15 +40,26 @@ def qcnn(builder: CircuitBuilder, *, layers: int = 1) -> None:
         active = active[half:]
 
 
-def ttn(builder: CircuitBuilder, *, layers: int = 1) -> None:
+def ttn(builder: CircuitBuilder, *, layers: int = 1, block: str = "cx_ry") -> None:
     """Tree tensor network of blocks CX(a, b), RY a, RY b: on (0, 1), (2, 3), ..., then (1, 3), (5, 7), ..., up.
 
     Read qubit n-1, the root. n must be a power of two from 2 on. Parameters (n - 1, 2), block by block; each level
     of the tree is a layer. Refuses other n, and `layers` other than 1. Reference: Grant et al., npj Quantum
     Information 4, 65 (2018), arXiv:1804.03680; TTN of PennyLane with this block.
+
+    With `block` ry_cx the rotations come first and the tree grows to the other side, as in the authors' figure: RY on
+    all qubits, then CX(1, 0), CX(3, 2), ...; the same on 0, 2, 4, ..., and so on, and a last RY on qubit 0, the root,
+    which is read. Parameters: 2 n - 1 in the order of time, the last one a layer of its own.
     """
+    check_choice("ansatz.block", block, BLOCKS)
     _check_tree(builder.n_qubits, layers, "ttn")
     active = list(range(builder.n_qubits))
+    if block == "ry_cx":
+        while active:
+            pairs = zip(active[1::2], active[::2], strict=False)  # none where the root is alone
+            add_layer(builder, [*(("ry", qubit) for qubit in active), *(("cx", pair) for pair in pairs)])
+            active = active[::2] if len(active) > 1 else []
+        return
     while len(active) > 1:
         _block_layer(builder, list(zip(active[::2], active[1::2], strict=True)))
         active = active[1::2]

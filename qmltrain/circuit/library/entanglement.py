@@ -39,6 +39,11 @@ def pairwise(n_qubits: int, layer: int = 0) -> Pairs:
     return pairs[::2] + pairs[1::2]
 
 
+def brick(n_qubits: int, layer: int = 0) -> Pairs:
+    """(0, 1), (2, 3), ... in even layers, (1, 2), (3, 4), ... in odd ones."""
+    return linear(n_qubits)[layer % 2 :: 2]
+
+
 def sca(n_qubits: int, layer: int = 0) -> Pairs:
     """Shifted-circular-alternating: `circular` rotated right by `layer`, control and target swapped in odd layers.
 

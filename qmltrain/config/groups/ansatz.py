@@ -24,8 +24,11 @@ class AnsatzConfig(ConfigGroup):
         "efficient_su2 (null: [ry, rz])",
     )
     entangler: str | None = option(
-        None, "hea: cz_ring | cz_chain | cx_ring | cx_chain | none (null: cz_ring); two_local: a gate (null: cx)"
+        None,
+        "hea: cz_ring | cz_chain | cx_ring | cx_chain | cz_brick | cx_brick | none (null: cz_ring); two_local: a gate "
+        "(null: cx)",
     )
+    block: str | None = option(None, "ttn: cx_ry | ry_cx, rotations first and the root at qubit 0 (null: cx_ry)")
     ranges: list[int] | None = option(None, "strongly_entangling: reach of entanglers, one per layer", each(COUNT))
     imprimitive: str | None = option(None, "strongly_entangling: cx | cz (null: cx)")
     entanglement: str | None = option(

@@ -14,6 +14,15 @@ def _accepts_monitor(value: Any) -> bool:
 
 
 ANGLE = Rule(lambda value: is_number(value) and 0 < value <= 1e6, "a number above 0, at most 1e6 (radians)")
+RANGE = Rule(
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(is_number(end) and abs(end) <= 1e6 for end in value)
+        and value[0] < value[1]
+    ),
+    "[low, high] with low < high, both within 1e6",
+)
 FREEZE = Rule(LABEL.accepts, "layers (0, 1, ...) or beginnings of parameter names")
 MONITOR = Rule(_accepts_monitor, "a metric of the validation split, as val/loss or val/accuracy")
 
@@ -45,6 +54,15 @@ class TrainConfig(ConfigGroup):
     )
     initial_shape: list[float] | None = option(
         None, "beta: [alpha, beta] of the distribution (null: [2, 2])", each(POSITIVE)
+    )
+    initial_range: list[float] | None = option(
+        None, "uniform: [low, high] in place of [-s, s], as [0, 6.283185307179586] (null: initial_scale decides)", RANGE
+    )
+    initial_features: list[float] | None = option(
+        None,
+        "weights and biases of features in the circuit: uniform in [low, high] (null: weights 1, biases 0, so that "
+        "features are encoded as they are)",
+        RANGE,
     )
     initial_run: str | None = option(
         None, "from_run: directory of a run whose circuit is the beginning of this one; its best parameters", TEXT

@@ -24,6 +24,10 @@ def test_hea() -> None:
     assert lines(3, "hea", rotations=["rx"], entangler="cx_chain")[3:] == ["cx 0 1", "cx 1 2"]
     assert lines(3, "hea", rotations=["rx"], entangler="cz_chain")[3:] == ["cz 0 1", "cz 1 2"]
     assert lines(3, "hea", rotations=["rx"], entangler="none")[3:] == []
+    brick = lines(4, "hea", rotations=[], entangler="cz_brick", layers=3)
+    assert brick == ["cz 0 1", "cz 2 3", "cz 1 2", "cz 0 1", "cz 2 3"]
+    assert lines(5, "hea", rotations=[], entangler="cx_brick", layers=2) == ["cx 0 1", "cx 2 3", "cx 1 2", "cx 3 4"]
+    assert lines(1, "hea", rotations=["rx"], entangler="cx_brick", layers=2) == ["rx 0 t0", "rx 0 t1"]
     assert lines(1, "hea") == ["rx 0 t0", "ry 0 t1", "rz 0 t2"]
     names = build(2, "hea", rotations=["rx", "ry", "rx"]).parameter_names
     assert names == tuple(f"ansatz.0.{gate}.{q}" for q in (0, 1) for gate in ("rx", "ry", "rx_2"))
@@ -68,7 +72,6 @@ def test_basic_entangler_and_simplified_two_design() -> None:
     ("name", "options", "message"),
     [
         ("hea", {"rotations": ["rx", "cx"]}, r"^ansatz\.rotations: 'cx' is not known; choose one of rx, ry, rz"),
-        ("hea", {"rotations": []}, r"^ansatz\.rotations: a list is needed"),
         ("hea", {"rotations": "rx"}, r"^ansatz\.rotations: a list is needed"),
         ("hea", {"entangler": "ring"}, r"^ansatz\.entangler: 'ring' is not known; choose one of cz_ring"),
         ("strongly_entangling", {"imprimitive": "swap"}, r"^ansatz\.imprimitive: "),

@@ -18,6 +18,16 @@ def test_trees_and_chains() -> None:
     assert lines(3, "mps", layers=2) == block(0, 1, 0) + block(1, 2, 2) + block(0, 1, 4) + block(1, 2, 6)
 
 
+def test_a_tree_with_rotations_first() -> None:
+    assert lines(2, "ttn", block="ry_cx") == ["ry 0 t0", "ry 1 t1", "cx 1 0", "ry 0 t2"]
+    four = ["ry 0 t0", "ry 1 t1", "ry 2 t2", "ry 3 t3", "cx 1 0", "cx 3 2", "ry 0 t4", "ry 2 t5", "cx 2 0", "ry 0 t6"]
+    assert lines(4, "ttn", block="ry_cx") == four
+    circuit = build(8, "ttn", block="ry_cx")
+    assert circuit.n_parameters == 15 and len(circuit.layer_starts) == 4
+    with pytest.raises(InputError, match=r"^ansatz\.block: 'cz' is not known; choose one of cx_ry, ry_cx"):
+        build(2, "ttn", block="cz")
+
+
 def test_qcnn() -> None:
     def convolution(a: int, b: int, t: int) -> list[str]:
         return [*pooling(a, b, t), f"cx {b} {a}", f"rz {a} 1.571"]

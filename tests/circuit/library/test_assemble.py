@@ -42,6 +42,8 @@ def test_options_with_defaults() -> None:
     assert options_with_defaults(ENCODINGS, "encoding", "amplitude", given) == {
         "pad_with": 0.0,
         "normalize": False,
+        "copies": 1,
+        "big_endian": False,
     }
     assert options_with_defaults(OBSERVABLES, "observable", "z", {}) == {"qubits": None}
 
@@ -51,7 +53,10 @@ def test_options_with_defaults() -> None:
     [
         (("angel", {}, "hea", {}), r"^encoding\.name: 'angel' is not known; choose one of angle, amplitude, reupl"),
         (("angle", {}, "hae", {}), r"^ansatz\.name: 'hae' is not known; choose one of hea, strongly_entangling"),
-        (("angle", {"gates": ["ry"]}, "hea", {}), r"^encoding\.gates: not used by angle; it takes gate$"),
+        (
+            ("angle", {"gates": ["ry"]}, "hea", {}),
+            r"^encoding\.gates: not used by angle; it takes gate, hadamards, repeats, imprimitive$",
+        ),
         (("none", {"gate": "ry"}, "hea", {}), r"^encoding\.gate: not used by none; it takes no options$"),
         (
             ("angle", {}, "real_amplitudes", {"entangler": "cx_ring"}),

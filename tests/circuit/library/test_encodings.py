@@ -88,6 +88,34 @@ def test_angle() -> None:
         build(1, 1, "angle", gate="h")
 
 
+def test_angle_repeats_with_entanglers() -> None:
+    once = ["rx 0 x0", "rx 1 x1", "cx 0 1", "cx 1 2", "cx 2 0"]
+    assert lines(3, 2, "angle", gate="rx", imprimitive="cx", repeats=2) == 2 * once
+    assert lines(2, 2, "angle", imprimitive="cz") == ["ry 0 x0", "ry 1 x1", "cz 0 1", "cz 1 0"]
+    assert lines(1, 1, "angle", imprimitive="cx", repeats=2) == ["ry 0 x0", "ry 0 x0"]
+    assert lines(2, 1, "angle", hadamards=True) == ["h 0", "h 1", "ry 0 x0"]
+    with pytest.raises(InputError, match=r"^encoding\.imprimitive: 'swap' is not known; choose one of none, cx, cz"):
+        build(2, 1, "angle", imprimitive="swap")
+    with pytest.raises(InputError, match=r"^encoding\.repeats: "):
+        build(2, 1, "angle", repeats=0)
+
+
+def test_copies_of_amplitudes_share_the_qubits() -> None:
+    assert lines(6, 4, "amplitude", copies=3) == [] and build(6, 4, "amplitude", copies=3).amplitude_encoded
+    with pytest.raises(InputError, match=r"4 features on 6 qubits in 3 copies, found 5; set circuit\.n_qubits to 9 or"):
+        build(6, 5, "amplitude", copies=3)
+    with pytest.raises(InputError, match=r"^encoding\.copies: 5 qubits cannot hold 2 copies .* multiple of 2"):
+        build(5, 2, "amplitude", copies=2)
+    with pytest.raises(InputError, match=r"^encoding\.copies: "):
+        build(5, 2, "amplitude", copies=0)
+
+
+def test_big_endian_amplitudes_are_swapped() -> None:
+    assert lines(3, 8, "amplitude", big_endian=True) == ["swap 0 2"]
+    assert lines(4, 8, "amplitude", big_endian=True) == ["swap 0 3", "swap 1 2"]
+    assert lines(1, 2, "amplitude", big_endian=True) == []
+
+
 def test_amplitude_has_no_gates_and_a_limit() -> None:
     assert lines(3, 8, "amplitude") == []
     with pytest.raises(InputError, match=r"holds 8 features on 3 qubits, found 9; set circuit\.n_qubits to 4 or more"):
@@ -104,6 +132,32 @@ def test_reuploading_deals_features_cyclically() -> None:
     halves = build(8, 16, "reuploading", repeats=4, trainable="none")
     firsts = [g.angles[0].feature.indices[0] for g in halves.gates if g.angles[0].feature and g.qubits == (0,)]
     assert firsts == [0, 8, 0, 8]
+
+
+def test_reuploading_by_qubit_leaves_out_what_has_no_feature() -> None:
+    circuit = build(2, 3, "reuploading", gates=["rz", "ry"], repeats=2, dealing="by_qubit")
+    assert listing(circuit) == [
+        *["rz 0 x0*t0", "ry 0 x1*t1", "rz 1 x2*t2", "rx 0 t3", "rx 1 t4"],
+        *["rz 0 x0*t5", "ry 0 x1*t6", "rz 1 x2*t7", "rx 0 t8", "rx 1 t9"],
+    ]
+    biases = build(2, 3, "reuploading", gates=["rz", "ry"], trainable="biases", dealing="by_qubit")
+    assert listing(biases)[:4] == ["rz 0 x0+t0", "ry 0 x1+t1", "rz 1 x2+t2", "ry 1 t3"]
+    assert biases.parameter_names[2:4] == ("encoding.0.rz.1.bias", "encoding.0.ry.1.bias")
+    with pytest.raises(
+        InputError, match=r"^encoding\.dealing: by_qubit deals all 5 features .* set circuit.n_qubits=3 or"
+    ):
+        build(2, 5, "reuploading", gates=["rz", "ry"], repeats=2, dealing="by_qubit")
+    with pytest.raises(InputError, match=r"^encoding\.dealing: 'row' is not known; choose one of cyclic, by_qubit"):
+        build(2, 2, "reuploading", dealing="row")
+
+
+def test_reuploading_between_other_beginnings_and_ends() -> None:
+    first = build(1, 1, "reuploading", repeats=2, trainable="none", ansatz_first=True)
+    assert listing(first) == ["rx 0 t0", "ry 0 x0", "rx 0 t1", "ry 0 x0", "rx 0 t2"]
+    last = build(1, 1, "reuploading", repeats=1, last_block=True)
+    assert listing(last) == ["ry 0 x0*t0", "rx 0 t1", "ry 0 x0*t2+t3"] and last.parameter_layers == (-1, 0, -1, -1)
+    plain = build(1, 1, "reuploading", repeats=1, trainable="none", last_block=True)
+    assert listing(plain) == ["ry 0 x0", "rx 0 t0", "ry 0 x0+t1"]
 
 
 @pytest.mark.parametrize(("n_features", "gates", "repeats"), [(2, ["ry"], 1), (5, ["ry"], 3), (5, ["ry", "rz"], 2)])
