@@ -39,31 +39,24 @@ from qmltrain.sessions.training_run import check_directory, make_directory
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.progress import make_progress
 
+_CHOSEN = ("engine", "reductions", "reductions_samples")  # choices that bits follow from
 _NAMES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "r2", "mae")
 
 
 def run_kernel(config: Config, context: CommandContext) -> int:
     """Compute what is missing, fit, and print; exit code 0. Raises InterruptedRun (75) where a signal stopped it."""
     with StopRequest() as stop:
-        known = _known_directory(config)
-        choices = None if known is None else read_status_file(known).get("choices")
-        task = build_task(config, context.overrides, choices)
-        directory = known or _directory(config, task)
-        if known is None and (directory / FILE_NAME).exists():  # its choices are those to go on with
-            choices = read_status_file(directory).get("choices")
-            task = build_task(config, context.overrides, choices) if choices else task
+        task = build_task(config, context.overrides)
+        directory = _directory(config, task)
+        if (directory / FILE_NAME).exists():  # its choices are those to go on with
+            choices, now = read_status_file(directory).get("choices") or {}, task.embedding.choices()
+            if any(choices[key] != now.get(key) for key in _CHOSEN if key in choices):
+                task = build_task(config, context.overrides, choices)
         check_directory(directory)
         _check_before(config, task, directory)
         make_directory(directory)
         with RunLock(directory):
             return _Session(config, context, task, directory, stop).run()
-
-
-def _known_directory(config: Config) -> Path | None:
-    """`run.dir`, where a kernel is there already."""
-    if config.run.dir is None or not (Path(config.run.dir) / FILE_NAME).exists():
-        return None
-    return Path(config.run.dir)
 
 
 def _directory(config: Config, task: KernelTask) -> Path:

@@ -152,6 +152,7 @@ def make_jobs(checkout: Path) -> list[Job]:
     losses = [(name, words) for name in entries("loss") for words in LOSSES.get(name, ("",))]
     optimizers = [(name, words) for name in entries("optimizer") for words in OPTIMIZERS.get(name, ("",))]
     experiments = [name for name in entries("experiment") if name not in NOT_WITHOUT_FILES]
+    on_cpu = "engine=cpu engine.threads=1 run.progress=none"
     small = f"{_train('')} {TWO_CLASSES} circuit.n_qubits=2 preprocess=angles"
     jobs = {
         "encodings": _gradients(_in_turn([*encodings, *MORE_ENCODINGS]), "ansatz.layers=2"),
@@ -176,9 +177,14 @@ def make_jobs(checkout: Path) -> list[Job]:
         "afterwards": tuple(_afterwards()),
         "sweep": (Command(f"-m hydra.sweep.dir=sweep {small} run.seed=0,1"),),
         "scans": tuple(
-            Command(f"scan experiment={name} scan.draws=5 engine=cpu engine.threads=1 run.progress=none {words}")
+            Command(f"scan experiment={name} scan.draws=5 {on_cpu} {words}")
             for name, words in SCANS.items()
             if name in experiments
+        ),
+        "kernels": tuple(
+            Command(f"kernel experiment=kernel_digits dataset.samples=700 {on_cpu} {words}")
+            for words in ("", "kernel=projected kernel.fit=false", "encoding=angle engine.precision=complex128")
+            if "kernel_digits" in experiments
         ),
         "stops": tuple(_stops()),
         "text": tuple(_text()),

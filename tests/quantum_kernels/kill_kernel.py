@@ -17,6 +17,12 @@ import traceback
 from pathlib import Path
 
 import numpy as np
+import sklearn.datasets
+import sklearn.kernel_ridge
+import sklearn.metrics.pairwise
+import sklearn.model_selection
+import sklearn.preprocessing
+import sklearn.svm  # noqa: F401 - here and not in every child
 
 from qmltrain.quantum_kernels import tiles
 from qmltrain.quantum_kernels.file import FILE_NAME

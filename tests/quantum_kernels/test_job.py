@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import qmltrain
+from qmltrain.engines.cpu import unavailable_reason
 from qmltrain.errors import InputError, InterruptedRun
 from qmltrain.quantum_kernels import job, tiles
 from qmltrain.quantum_kernels.file import FILE_NAME, KernelFile
@@ -127,6 +128,22 @@ def test_complete_it_is_read_again_for_other_machines(tmp_path, monkeypatch, cap
     after = contents(directory_of(tmp_path) / FILE_NAME)
     for name in before.keys() - {"test_predictions"}:
         np.testing.assert_array_equal(before[name], after[name])
+
+
+@pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
+def test_it_goes_on_with_the_engine_that_it_began_with(tmp_path, monkeypatch):
+    config = small(tmp_path, engine__name="auto", kernel__fit=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("qmltrain.engines.selection.AUTO_ORDER", ("interpreter",))
+        stop_after(patch, 2)
+        with pytest.raises(InterruptedRun):
+            run_kernel(config, CONTEXT)
+    run_kernel(config, CONTEXT)
+    choices = status(directory_of(tmp_path))["choices"]
+    assert choices["engine"] == "interpreter"
+    run_kernel(small(tmp_path / "whole", engine__name="interpreter", kernel__fit=False), CONTEXT)
+    found, expected = (contents(directory_of(place) / FILE_NAME) for place in (tmp_path, tmp_path / "whole"))
+    np.testing.assert_array_equal(found["train"], expected["train"])
 
 
 def test_another_config_in_its_directory_is_refused(tmp_path):
