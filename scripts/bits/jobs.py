@@ -77,6 +77,11 @@ DATASETS = {
     "make_classification": "dataset.n_samples=50 preprocess=pca_angles dataset.n_features=6",
     "make_moons": "dataset.n_samples=50",
     "make_circles": "dataset.n_samples=50",
+    "linearly_separable": "dataset.n_samples=50 dataset.n_features=4",
+    "hidden_manifold": "dataset.n_samples=50 dataset.n_features=4",
+    "hyperplanes": "dataset.published=hyperplanes_diff dataset.n_hyperplanes=3",
+    "two_curves": "dataset.published=two_curves dataset.n_features=4",
+    "bars_and_stripes": "dataset.n_samples=50",
 }
 LOSSES = {
     "cross_entropy": (f"{BLOBS} head=raw observable.qubits=[0,1,2]", f"{BLOBS} head=scaled observable.qubits=[0,2,3]"),

@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
 from qmltrain.config.schema import Config
@@ -32,12 +33,23 @@ WAYS: dict[str, dict[str, Any]] = {
     "arrays": {"run__save_every": 1, "train__epochs": 2},  # a snapshot each step
     # spans of two and of one step, of which snapshots know
     "native": {"engine__name": "cpu", "engine__threads": 1, "run__save_every": 3, "train__epochs": 3},
+    # batches of rows drawn anew, until the loss is flat within an epoch
+    "flat": {
+        "engine__name": "cpu",
+        "engine__threads": 1,
+        "run__save_every": 4,
+        "train__epochs": 20,
+        "train__flat_window": 3,
+        "train__replacement": True,
+        "dataset__n_samples": 40,
+        "train__batch_size": 5,
+    },
 }
 
 
 def config_of(directory: Path, way: str) -> Config:
     """Epochs of 2 steps, full gradients."""
-    changes = {"run__dir": str(directory), "run__gradients": "full", "dataset__n_samples": 30, **WAYS[way]}
+    changes = {"run__dir": str(directory), "run__gradients": "full", "dataset__n_samples": 30} | WAYS[way]
     return moons(directory.parent, **changes)
 
 
@@ -65,6 +77,9 @@ def main(base: Path, stride: int, way: str) -> None:
     stop_the_clock(pytest.MonkeyPatch())
     uninterrupted, killed = base / "uninterrupted", base / "killed"
     assert in_child(uninterrupted, 0, way) == 0
+    with h5py.File(uninterrupted / "run.h5") as file:
+        last = int(file["metrics/step"][-1])
+    assert way != "flat" or (last < 100 and last % 5), last  # within an epoch of 5 steps
     failures, call, points = [], 1, 0
     while True:
         status = in_child(killed, call, way)

@@ -14,9 +14,9 @@ import pytest
 from qmltrain.engines.cpu import unavailable_reason
 
 CHECKOUT = Path(__file__).parents[2]
+NATIVE = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++")
 every_way = pytest.mark.parametrize(
-    "way",
-    ["arrays", pytest.param("native", marks=pytest.mark.skipif(unavailable_reason() is not None, reason="no C++"))],
+    "way", ["arrays", pytest.param("native", marks=NATIVE), pytest.param("flat", marks=NATIVE)]
 )
 
 
