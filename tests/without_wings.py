@@ -25,6 +25,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "circuit.interchange.qasm_export": ("verbs.export",),
     "circuit.interchange.python_export": ("verbs.export",),
     "fusion.reductions": ("engines.cones",),
+    "numpy_source": ("verbs.export",),
     "plots": ("verbs.plot",),
     "studies": ("scans", "plots.scan_curves", "plots.scan_pictures", "verbs.scan"),
     "scans": ("plots.scan_curves", "plots.scan_pictures", "verbs.scan"),

@@ -23,11 +23,17 @@ _PENNYLANE_ADJOINT = {"sdg": "S", "tdg": "T", "sxdg": "SX"}
 
 
 def to_pennylane(
-    circuit: Circuit, observables: Observables, parameters_P: Sequence[float], state: str, notes: Sequence[str] = ()
+    circuit: Circuit,
+    observables: Observables,
+    parameters_P: Sequence[float],
+    state: str,
+    notes: Sequence[str] = (),
+    imports: Sequence[str] = (),
 ) -> str:
     """Source with `circuit(x)`, `OBSERVABLES` and the QNode `expectations(x)`.
 
-    `state` is the source of `initial_state(x)` where the circuit is amplitude-encoded (`state_source`).
+    `state` is the source of `initial_state(x)` where the circuit is amplitude-encoded (`state_source`). `imports` are
+    lines that what comes behind needs.
     """
     body = []
     if circuit.amplitude_encoded:
@@ -45,8 +51,7 @@ def to_pennylane(
         *(f"# {note}" for note in notes),
         "# Wire q is qubit q of qmltrain, so that expectation values agree. PennyLane counts wire 0 as the highest bit",
         "# of a basis state, qmltrain qubit 0 as the lowest: reverse the bits of states and probabilities.",
-        *(["import math", ""] if circuit.amplitude_encoded else []),
-        "import pennylane as qml",
+        *_imports(circuit, imports, "import pennylane as qml"),
         "",
         f"N_QUBITS = {circuit.n_qubits}",
         *([state] if circuit.amplitude_encoded else []),
@@ -72,9 +77,15 @@ def to_pennylane(
 
 
 def to_qiskit(
-    circuit: Circuit, observables: Observables, parameters_P: Sequence[float], state: str, notes: Sequence[str] = ()
+    circuit: Circuit,
+    observables: Observables,
+    parameters_P: Sequence[float],
+    state: str,
+    notes: Sequence[str] = (),
+    imports: Sequence[str] = (),
 ) -> str:
-    """Source with `circuit` (its free Parameters are x0, x1, ...), `OBSERVABLES` and `expectations(x)`."""
+    """Source with `circuit` (its free Parameters are x0, x1, ...), `OBSERVABLES` and `expectations(x)`; arguments are
+    those of `to_pennylane`."""
     body = []
     for gate in circuit.gates:
         body += _qiskit(gate, _angles(gate, parameters_P, "{}.arccos()"))
@@ -88,11 +99,10 @@ def to_qiskit(
     lines = [
         *(f"# {note}" for note in notes),
         "# Qiskit counts as qmltrain does: qubit q is bit q of a basis state, written rightmost first.",
-        "import numpy as np",
-        "from qiskit import QuantumCircuit",
+        *_imports(circuit, ("import numpy as np", *imports), "from qiskit import QuantumCircuit"),
         "from qiskit.circuit import Parameter",
         "from qiskit.quantum_info import SparsePauliOp, Statevector",
-        *(["import math", state] if circuit.amplitude_encoded else []),
+        *([state] if circuit.amplitude_encoded else []),
         "",
         f'x = [Parameter(f"x{{i}}") for i in range({circuit.n_features})]',
         f"circuit = QuantumCircuit({circuit.n_qubits})",
@@ -112,6 +122,14 @@ def to_qiskit(
         "    return np.array([final.expectation_value(observable).real for observable in OBSERVABLES])",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _imports(circuit: Circuit, wanted: Sequence[str], package: str) -> list[str]:
+    """Lines that import the standard library, NumPy and the first name of the `package`."""
+    lines = {*wanted, *(["import math"] if circuit.amplitude_encoded else [])}
+    of_numpy = sorted(line for line in lines if "numpy" in line)
+    standard = sorted(lines.difference(of_numpy))
+    return [*standard, *([""] if standard else []), *of_numpy, package]
 
 
 def state_source(n_qubits: int, pad_with: float, normalize: bool, copies: int = 1) -> str:

@@ -9,7 +9,7 @@ from qmltrain.cli.verb import Flag, Takes, Verb
 VERB = Verb(
     name="export",
     takes=Takes.RUN,
-    meaning="the trained circuit for other programs: --to qasm3, pennylane or qiskit",
+    meaning="the trained model for other programs: --to qasm3 (circuit alone), pennylane or qiskit",
     order=100,
     flags=(
         Flag("to", "qasm3, pennylane or qiskit", "FORMAT"),

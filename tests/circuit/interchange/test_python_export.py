@@ -13,6 +13,7 @@ from qmltrain.circuit.gates import GATES
 from qmltrain.circuit.interchange.python_export import state_source, to_pennylane, to_qiskit
 from qmltrain.circuit.observables import from_sums, pauli_string
 from qmltrain.engines.reference import ReferenceEngine
+from tests.circuit.interchange.pennylane_stand_in import execute_in_numpy
 from tests.circuit.interchange.python_sources import execute
 from tests.engines.comparison import forward
 
@@ -65,6 +66,15 @@ def test_every_gate_arrives(writer, seed):
     expectations = execute(writer(circuit, OBSERVABLES, theta.tolist(), ""))["expectations"]
     found = [expectations(x_F) for x_F in x_BF]
     np.testing.assert_allclose(found, exact(circuit, theta, x_BF), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_gate_arrives_in_numpy(seed):
+    """The source for PennyLane on a stand-in, wherever the tests run."""
+    circuit = random_circuit(seed)
+    theta, x_BF = np.random.default_rng(seed).normal(size=4), np.random.default_rng(seed).uniform(-0.9, 0.9, (2, 3))
+    expectations = execute_in_numpy(to_pennylane(circuit, OBSERVABLES, theta.tolist(), ""))["expectations"]
+    np.testing.assert_allclose([expectations(x_F) for x_F in x_BF], exact(circuit, theta, x_BF), rtol=0, atol=1e-10)
 
 
 def test_every_gate_has_a_name_in_both_languages():
