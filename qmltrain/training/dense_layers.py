@@ -22,7 +22,7 @@ from qmltrain.training.activations import ACTIVATIONS
 from qmltrain.training.reduction import array_namespace, beside, joined, tree_matmul
 
 Array = Any
-INITIAL = ("uniform", "normal")  # first weights
+MOST_PARAMETERS = 10_000_000  # each has a name
 
 
 def first_weights(name: str, generator: np.random.Generator, n_inputs: int, n_outputs: int) -> NDArray[np.float64]:
@@ -65,7 +65,7 @@ class DenseLayers:
 
     Parameters are those of layer 0, 1, ...: weights row by row (``<group>.<layer>.<out>.<in>.weight``), then biases
     (``<group>.<layer>.<out>.bias``), which start at 0, where there are any. Raises InputError for an activation that is
-    not known; `group` is the config group, for names and messages.
+    not known, and for too many parameters; `group` is the config group, for names and messages.
     """
 
     def __init__(
@@ -81,6 +81,12 @@ class DenseLayers:
             layers.append(_Layer(first, n_inputs, n_outputs, bias, name))
             first += layers[-1].n_parameters
         self._layers, self.n_parameters = tuple(layers), first
+        if first > MOST_PARAMETERS:
+            shown = " x ".join(map(str, self.sizes))
+            raise InputError(
+                f"{group}.name: dense layers of {shown} have {first:,} parameters, at most {MOST_PARAMETERS:,} are "
+                "possible; choose smaller ones"
+            )
         names: list[str] = []
         for k, layer in enumerate(layers):
             names += [f"{group}.{k}.{o}.{i}.weight" for o in range(layer.n_outputs) for i in range(layer.n_inputs)]

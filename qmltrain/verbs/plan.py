@@ -40,6 +40,7 @@ def run(config: Config, context: CommandContext) -> int:
         ("circuit", f"{circuit.n_qubits} qubits, {gates} gates, {circuit.n_parameters} parameters"),
         *input_lines(model),
         ("head", f"{model.head.name}, {model.head.n_parameters} parameters"),
+        *([("loss", f"{model.loss.name}, {model.loss.n_parameters} parameters")] if model.loss.n_parameters else []),
         ("measured", _measured(model)),
         *((name.replace("_", " "), line) for name, line in reductions.lines()),
         *_idle(model, reductions.idle_parameters()),

@@ -189,6 +189,13 @@ def test_mlp_is_the_network_its_names_say() -> None:
     np.testing.assert_allclose(head.forward(parameters, expectations), value, atol=1e-14)
 
 
+def test_layers_that_are_too_large_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^head\.name: dense layers of 3 x 2000000000 x 2 have 12,000,000,002 parameters"
+    ):
+        HEADS["mlp"](3, 2, hidden=[2_000_000_000])
+
+
 def test_an_activation_that_is_not_known_is_refused() -> None:
     with pytest.raises(InputError, match=r"^head\.activation: 'softmax' is not known; choose one of none, tanh"):
         HEADS["mlp"](3, 2, hidden=[4], activation="softmax")

@@ -19,6 +19,16 @@ def test_plan_prints_the_composition(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_plan_counts_the_parameters_of_head_and_loss(tmp_path, capsys):
+    mlp = moons(tmp_path, head__name="mlp", head__hidden=[5])
+    assert plan.run(mlp, CONTEXT) == 0
+    printed = capsys.readouterr().out
+    assert "mlp, 27 parameters" in printed and "\nloss " not in printed
+    weighted = moons(tmp_path, head__name="raw", loss__name="weighted_fidelity")
+    assert plan.run(weighted, CONTEXT) == 0
+    assert "weighted_fidelity, 4 parameters" in capsys.readouterr().out
+
+
 def test_plan_refuses_what_cannot_fit(tmp_path):
     config = moons(tmp_path, circuit__n_qubits=38, engine__reductions=[])
     with pytest.raises(MemoryLimitError, match="TiB"):
