@@ -34,6 +34,21 @@ def test_gradient_is_the_finite_difference_of_the_loss(name):
         assert abs((up - down) / (2 * step) - found.gradient_P[k]) < 1e-7
 
 
+@pytest.mark.parametrize("batch", [1, 17])
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_on_the_cpu_engine_are_those_on_the_reference(name, batch):
+    if unavailable_reason():
+        pytest.skip("no C++ extension")
+    model = make(name)
+    arguments = inputs(model, batch)
+    runs = [evaluator(model, engine=engine) for engine in (CpuEngine(), ReferenceEngine())]
+    for found, expected in zip(
+        *[(vars(run.gradient(*arguments)), vars(run.sample_gradients(*arguments))) for run in runs], strict=True
+    ):
+        for name in found.keys() - {"drift"}:
+            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-10)
+
+
 def test_results_may_be_fetched_in_between(monkeypatch):
     """Where many chunks would hold too much: the same bits."""
     model = make("biases too")
