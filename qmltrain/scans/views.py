@@ -95,12 +95,11 @@ class ScanView:
         """Every number of `table()` as a variable over the grid."""
         xarray = analysis_package("xarray")
         found = self.point_statistics
-        names = dict.fromkeys(
-            name for one in found for name, value in one.numbers.items() if not isinstance(value, str)
-        )
+        names = dict.fromkeys(name for one in found for name in one.numbers)
+        texts = {name for one in found for name, value in one.numbers.items() if isinstance(value, str)}
         points = [one.point for one in found]
         variables = {}
-        for name in names:
+        for name in [name for name in names if name not in texts]:
             values = [one.numbers.get(name) for one in found]
             numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
             variables[name] = self._over_grid(points, numbers)

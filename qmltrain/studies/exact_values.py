@@ -86,6 +86,7 @@ class ExactValues:
         self._uses = uses(self._circuit)
         self._scales = {k: scale for gate in self._circuit.gates for k, scale, _ in rotations(gate) or []}
         self.real = drawn == "nothing" and is_real(self._circuit if self._loss is None else self._loss.circuit)
+        self._weight = 0.0 if self._loss is None else two_designs.weight(self._loss.terms, self.real)
         self._periods = _periods(self._circuit)
         self._gradients: dict[int, Known] = {}
         self._product: ProductCircuit | None = None
@@ -112,7 +113,7 @@ class ExactValues:
         exact: MeanAndVariance | None = None
         if self._product_loss is not None:
             exact = self._product_loss.expectation(terms, constant)
-        variance = two_designs.loss_variance(self.n_qubits, two_designs.weight(terms, self.real), self.real)
+        variance = two_designs.loss_variance(self.n_qubits, self._weight, self.real)
         if exact is None:
             return Known(haar_mean=constant, haar_variance=variance)
         return Known(exact.mean, exact.variance, constant, variance)
@@ -129,7 +130,7 @@ class ExactValues:
         mean = 0.0 if self._covers_periods(parameter) else None  # whatever the loss, it has the circuit's periods
         if self._loss is None:
             return Known(mean)
-        haar_variance = self._haar_gradient_variance(parameter, two_designs.weight(self._loss.terms, self.real))
+        haar_variance = self._haar_gradient_variance(parameter, self._weight)
         haar_mean = None if haar_variance is None else 0.0
         exact: MeanAndVariance | None = None
         if self._product_loss is not None:

@@ -204,8 +204,9 @@ def _groups(n_draws: int) -> tuple[NDArray[np.int64], FloatArray]:
 def _counts(n_groups: int, seed: int) -> FloatArray:
     """(R, U): how often each group is in each resample."""
     generator = np.random.default_rng([seed, n_groups])
-    chances = np.full(n_groups, 1.0 / n_groups)
-    return generator.multinomial(n_groups, chances, size=RESAMPLES).astype(np.float64)
+    taken_RU = generator.integers(n_groups, size=(RESAMPLES, n_groups)) + n_groups * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(taken_RU.reshape(-1), minlength=RESAMPLES * n_groups)
+    return counts.reshape(RESAMPLES, n_groups).astype(np.float64)
 
 
 def _product(counts_RU: FloatArray, sums_UG: FloatArray) -> FloatArray:

@@ -43,6 +43,16 @@ def test_statistics_over_the_grid(scan):
     assert float(haar) == 1 / 3  # of real states
 
 
+def test_texts_are_left_out_of_arrays(tmp_path):
+    """Of one point the Lie algebra has a dimension, of the other a reason why not."""
+    words = [*PAULI, "circuit.n_qubits=2,8", "ansatz=hea", "ansatz.layers=4", "scan.draws=2", "scan.quantities=[loss]"]
+    scan = qmltrain.open_scan(draw(tmp_path / "scan", *words, "engine=cpu"))
+    assert [one.numbers["lie_algebra_note"] for one in scan.point_statistics] == [None, "more than 10000"]
+    found = scan.statistics
+    assert "lie_algebra_note" not in found
+    np.testing.assert_array_equal(found["lie_algebra"], [15, np.nan])
+
+
 def test_a_table_has_a_row_for_each_point(scan):
     table = scan.table()
     assert len(table) == 6 and table["ansatz.layers"].tolist() == [1, 2, 4, 1, 2, 4]

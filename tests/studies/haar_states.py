@@ -14,7 +14,7 @@ def states(generator: np.random.Generator, count: int, n_qubits: int, real: bool
 
 
 def _parts(real: bool) -> NDArray:
-    return np.array([1.0, 0.0 if real else 1.0j])
+    return np.array([1.0, 0.0 if real else 1.0j], dtype=np.complex128)
 
 
 def unitaries(generator: np.random.Generator, count: int, n_qubits: int, real: bool = False) -> NDArray:
