@@ -34,7 +34,7 @@ def lines_of(axes):
 
 
 def test_variances_have_their_exact_values_beside_them(tmp_path, figures):
-    words = ["circuit.n_qubits=2,3,4", "observable=local_projector", "scan.draws=20", "engine=cpu"]
+    words = ["circuit.n_qubits=2,3,4", "observable=local_projector", "scan.draws=20"]
     directory = draw(tmp_path / "scan", *PRODUCT, *words, EVERY)
     assert [path.name for path in plot_scan(directory)] == ["variances.png", "fidelity.png"]
     curves, fidelities = figures
@@ -52,7 +52,7 @@ def test_variances_have_their_exact_values_beside_them(tmp_path, figures):
 
 
 def test_curves_against_qubits_and_depth(tmp_path, figures):
-    words = ["circuit.n_qubits=2,3", "ansatz=hea", "ansatz.layers=1,2,40", "scan.draws=8", "engine=cpu"]
+    words = ["circuit.n_qubits=2,3", "ansatz=hea", "ansatz.layers=1,2,40", "scan.draws=8"]
     plot_scan(draw(tmp_path / "scan", *words, *PAULI))
     [figure] = figures
     qubits, depth, *_ = figure.axes
@@ -63,7 +63,7 @@ def test_curves_against_qubits_and_depth(tmp_path, figures):
 
 
 def test_points_without_sizes_stand_side_by_side(tmp_path, figures):
-    words = ["circuit.n_qubits=2", "ansatz.layers=1", "train.initial=uniform,normal", "scan.draws=8", "engine=cpu"]
+    words = ["circuit.n_qubits=2", "ansatz.layers=1", "train.initial=uniform,normal", "scan.draws=8"]
     plot_scan(draw(tmp_path / "scan", *words, *PAULI))
     names = [text.get_text() for text in figures[0].axes[0].get_xticklabels()]
     assert names == ["initial=uniform", "initial=normal"]
@@ -75,7 +75,6 @@ def test_planes_are_contours_of_the_first_draw(tmp_path, figures):
         "ansatz.layers=1,2",
         "scan.plane=[random,gradient]",
         "scan.resolution=5",
-        "engine=cpu",
     ]
     directory = draw(tmp_path / "scan", *words, *PAULI)
     assert [path.name for path in plot_scan(directory)] == ["landscape.png"]
@@ -87,7 +86,7 @@ def test_planes_are_contours_of_the_first_draw(tmp_path, figures):
 
 def test_lines_have_a_curve_a_draw(tmp_path, figures):
     words = ["circuit.n_qubits=2", "ansatz.layers=1", "scan.line=random", "scan.resolution=7", "scan.draws=3"]
-    directory = draw(tmp_path / "scan", *words, *PAULI, "engine=cpu")
+    directory = draw(tmp_path / "scan", *words, *PAULI)
     plot_scan(directory)
     curves = [line for line in figures[0].axes[0].get_lines() if len(line.get_xdata()) == 7]
     values = qmltrain.open_scan(directory)[0].columns["value"]
@@ -96,13 +95,13 @@ def test_lines_have_a_curve_a_draw(tmp_path, figures):
 
 def test_many_points_are_shown_by_some(tmp_path, figures):
     seeds = ",".join(map(str, range(15)))
-    words = ["circuit.n_qubits=2", "ansatz.layers=1", f"run.seed={seeds}", "scan.draws=2", "engine=cpu"]
+    words = ["circuit.n_qubits=2", "ansatz.layers=1", f"run.seed={seeds}", "scan.draws=2"]
     plot_scan(draw(tmp_path / "scan", *words, *PAULI, "scan.quantities=[fidelity]"))
     assert len([axes for axes in figures[-1].axes if axes.get_visible()]) == scan_pictures.MOST_PANELS
 
 
 def test_the_command_writes_files(tmp_path, capsys):
-    words = ["circuit.n_qubits=2", "ansatz.layers=1,2", "scan.draws=4", "engine=cpu", EVERY]
+    words = ["circuit.n_qubits=2", "ansatz.layers=1,2", "scan.draws=4", EVERY]
     directory = draw(tmp_path / "scan", *words, *PAULI)
     assert main(["plot", str(directory)]) == 0
     assert main(["plot", str(directory / "scan.h5")]) == 0
@@ -112,7 +111,7 @@ def test_the_command_writes_files(tmp_path, capsys):
 
 
 def test_no_draws_are_refused(tmp_path, monkeypatch):
-    directory = draw(tmp_path / "scan", "circuit.n_qubits=2", "ansatz.layers=1", "scan.draws=1", *PAULI, "engine=cpu")
+    directory = draw(tmp_path / "scan", "circuit.n_qubits=2", "ansatz.layers=1", "scan.draws=1", *PAULI)
     scan = qmltrain.open_scan(directory)
     monkeypatch.setattr(type(scan[0].stored), "draws", 0)
     with pytest.raises(InputError, match="nothing to draw"):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from qmltrain.cli.grids import compose_grid
 from qmltrain.config.schema import CommandContext
+from qmltrain.engines.cpu import unavailable_reason
 from qmltrain.scans import session
 
-NO_DATA = ("dataset=none", "encoding=none", "head=raw", "run.progress=none")
+ENGINE = "engine=cpu" if unavailable_reason() is None else "engine=interpreter"
+NO_DATA = ("dataset=none", "encoding=none", "head=raw", "run.progress=none", ENGINE)
 PRODUCT = ("ansatz=hea", "ansatz.layers=1", "ansatz.rotations=[rx]", "ansatz.entangler=none", "loss=fidelity")
 PAULI = ("loss=expectation", "observable=pauli", "observable.terms=['Z0 Z1']")
 EVERY = "scan.quantities=[loss,gradient,gradient_norms,entanglement,fidelity]"

@@ -13,7 +13,7 @@ from tests.scans.drawn_scans import PAULI, PRODUCT, draw
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    words = ["circuit.n_qubits=2,3", "observable=local_projector", "scan.draws=12", "engine=cpu"]
+    words = ["circuit.n_qubits=2,3", "observable=local_projector", "scan.draws=12"]
     return draw(tmp_path_factory.mktemp("s") / "scan", *PRODUCT, *words)
 
 
@@ -64,7 +64,7 @@ def test_each_is_of_scans_alone(tmp_path, capsys):
 
 
 def test_a_missing_shard_is_one_line(tmp_path, capsys):
-    words = ["circuit.n_qubits=2,3", "ansatz=hea", "ansatz.layers=1", "scan.draws=2", "engine=cpu", *PAULI]
+    words = ["circuit.n_qubits=2,3", "ansatz=hea", "ansatz.layers=1", "scan.draws=2", *PAULI]
     draw(tmp_path / "scan", *words, "scan.shard=1/2")
     assert main(["collect", str(tmp_path / "scan")]) == 2
     told = capsys.readouterr().err

@@ -24,7 +24,7 @@ GRID = f"circuit.n_qubits={','.join(map(str, QUBITS))}"
 )
 def test_gradients_of_the_product_circuit(tmp_path, observable, variance):
     """Cerezo et al., arXiv:2001.00550: every parameter alike, and the exact value stands beside it."""
-    scan = read_scan(draw(tmp_path / "scan", *PRODUCT, GRID, *observable, "scan.draws=2000", "engine=cpu"))
+    scan = read_scan(draw(tmp_path / "scan", *PRODUCT, GRID, *observable, "scan.draws=2000"))
     points = statistics_of(scan)
     assert [point.point.values["circuit.n_qubits"] for point in points] == list(QUBITS)
     for n, one in zip(QUBITS, points, strict=True):
@@ -41,7 +41,7 @@ def test_gradients_of_the_product_circuit(tmp_path, observable, variance):
 def test_mcclean_s_first_parameter(tmp_path, n):
     """N / (3 (N^2 - 1)) at depth 10 n, over circuits and parameters; entanglement and fidelities come to Haar's."""
     words = [f"circuit.n_qubits={n}", "ansatz=pauli_two_design", f"ansatz.layers={10 * n}", "scan.draws=600"]
-    scan = read_scan(draw(tmp_path / "scan", *words, *PAULI, "scan.gradients=first", EVERY, "engine=cpu"))
+    scan = read_scan(draw(tmp_path / "scan", *words, *PAULI, "scan.gradients=first", EVERY))
     [one] = statistics_of(scan)
     expected = 2**n / (3 * (4**n - 1))
     assert one.numbers["gradient_variance_haar"] == pytest.approx(expected, rel=1e-10)
@@ -61,7 +61,7 @@ def test_everything_exact_of_a_product_circuit(tmp_path):
     words = ["circuit.n_qubits=3", "ansatz=hea", "ansatz.layers=2", "ansatz.entangler=none", "scan.draws=3000"]
     start = ["train.initial=normal", "train.initial_scale=0.6", "observable=pauli", "loss=expectation"]
     terms = "observable.terms=['Z0 Z1 + 0.5*X2 + 0.3']"
-    scan = read_scan(draw(tmp_path / "scan", *words, *start, terms, EVERY, "engine=cpu"))
+    scan = read_scan(draw(tmp_path / "scan", *words, *start, terms, EVERY))
     [one] = statistics_of(scan)
     columns, numbers = one.point.columns, one.numbers
     within_4_errors(columns["loss"], numbers["loss_mean_exact"])
@@ -84,7 +84,7 @@ def test_everything_exact_of_a_product_circuit(tmp_path):
 def test_idle_circuits_have_the_greatest_divergence(tmp_path):
     words = ["circuit.n_qubits=2", "ansatz=hea", "ansatz.rotations=[rz]", "ansatz.layers=1", "ansatz.entangler=none"]
     quantities = ["scan.quantities=[fidelity]", "scan.draws=50", "observable=z", "observable.qubits=[0]"]
-    scan = read_scan(draw(tmp_path / "scan", *words, *quantities, "loss=expectation", "engine=cpu"))
+    scan = read_scan(draw(tmp_path / "scan", *words, *quantities, "loss=expectation"))
     [one] = statistics_of(scan)
     assert one.numbers["expressibility"] == pytest.approx(3 * np.log(75), rel=1e-12)
     assert one.numbers["expressibility_exact"] == pytest.approx(3 * np.log(75), rel=1e-12)

@@ -9,7 +9,7 @@ from qmltrain.scans.point_statistics import point_statistics, setting_of
 from qmltrain.scans.reading import read_scan
 from tests.scans.drawn_scans import EVERY, PAULI, draw
 
-HEA = ("circuit.n_qubits=3", "ansatz=hea", "ansatz.layers=2", "ansatz.entangler=cz_ring", *PAULI, "engine=cpu")
+HEA = ("circuit.n_qubits=3", "ansatz=hea", "ansatz.layers=2", "ansatz.entangler=cz_ring", *PAULI)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,7 @@ def test_the_same_draws_give_the_same_numbers(point):
     ],
 )
 def test_random_ansaetze(tmp_path, words, drawn, labels):
-    [stored] = read_scan(
-        draw(tmp_path / "s", "circuit.n_qubits=2", *words, *PAULI, "scan.draws=3", "engine=cpu")
-    ).points
+    [stored] = read_scan(draw(tmp_path / "s", "circuit.n_qubits=2", *words, *PAULI, "scan.draws=3")).points
     found = point_statistics(stored)
     assert found.setting.drawn == drawn
     assert found.setting.chosen == tuple(range(len(stored.labels["gradient"])))
@@ -99,9 +97,7 @@ def test_chosen_parameters_are_found_by_name(tmp_path):
 def test_other_heads_have_statistics_without_exact_values(tmp_path):
     words = ["circuit.n_qubits=2", "dataset=iris", "dataset.classes=[0,1]", "preprocess=pca_angles", "encoding=angle"]
     words += ["head=linear", "loss=binary_cross_entropy", "ansatz=hea", "ansatz.layers=1", "preprocess.pca=2"]
-    [stored] = read_scan(
-        draw(tmp_path / "s", *words, "observable=z", "scan.rows=5", "scan.draws=4", "engine=cpu")
-    ).points
+    [stored] = read_scan(draw(tmp_path / "s", *words, "observable=z", "scan.rows=5", "scan.draws=4")).points
     numbers = point_statistics(stored).numbers
     assert numbers["loss_mean"] > 0 and numbers["loss_mean_exact"] is None and numbers["loss_variance_haar"] is None
     assert numbers["lie_algebra_note"] == "features are encoded"

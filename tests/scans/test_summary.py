@@ -8,7 +8,7 @@ from qmltrain.scans.reading import read_scan
 from qmltrain.scans.summary import MOST_POINTS, number_text, summary_lines
 from tests.scans.drawn_scans import EVERY, PAULI, PRODUCT, draw
 
-LOCAL = (*PRODUCT, "observable=local_projector", "engine=cpu")
+LOCAL = (*PRODUCT, "observable=local_projector")
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,13 @@ def test_many_points_are_cut_short(tmp_path):
 
 def test_a_gradient_that_is_0_everywhere(tmp_path):
     words = ["circuit.n_qubits=2", "ansatz=hea", "ansatz.rotations=[rz]", "ansatz.layers=1", "scan.draws=3"]
-    found = summary_lines(read_scan(draw(tmp_path / "scan", *words, *PAULI, "engine=cpu")))
+    found = summary_lines(read_scan(draw(tmp_path / "scan", *words, *PAULI)))
     assert table_of(found, "gradient ")[1].split()[:6] == ["all", "2", "(2", "of", "them", "0)"]
 
 
 def test_a_plane_has_no_variances(tmp_path):
     words = ["circuit.n_qubits=2", "ansatz=hea", "ansatz.layers=1", "scan.plane=[random,gradient]", "scan.resolution=3"]
-    found = summary_lines(read_scan(draw(tmp_path / "scan", *words, *PAULI, "engine=cpu")))
+    found = summary_lines(read_scan(draw(tmp_path / "scan", *words, *PAULI)))
     assert not any("variance" in line for line in found)
     assert any(line.startswith("loss on the line or plane") for line in found)
 

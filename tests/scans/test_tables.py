@@ -14,7 +14,7 @@ from tests.scans.drawn_scans import PAULI, draw
 @pytest.fixture(scope="module")
 def points(tmp_path_factory):
     words = ["circuit.n_qubits=2,3", "ansatz=hea", "ansatz.rotations=[rx],[rx,ry]", "ansatz.layers=1", "scan.draws=6"]
-    return statistics_of(read_scan(draw(tmp_path_factory.mktemp("s") / "scan", *words, *PAULI, "engine=cpu")))
+    return statistics_of(read_scan(draw(tmp_path_factory.mktemp("s") / "scan", *words, *PAULI)))
 
 
 def rows_of(points, each="point"):
@@ -54,7 +54,7 @@ def test_what_is_not_there_is_refused(points, tmp_path):
     with pytest.raises(InputError, match="^--each: found 'gate'; allowed: point, parameter, layer, slope"):
         table(points, "gate")
     words = ["circuit.n_qubits=2", "ansatz=hea", "ansatz.layers=1", "scan.draws=2", "scan.quantities=[loss]"]
-    losses = statistics_of(read_scan(draw(tmp_path / "scan", *words, *PAULI, "engine=cpu")))
+    losses = statistics_of(read_scan(draw(tmp_path / "scan", *words, *PAULI)))
     with pytest.raises(InputError, match="^--each layer: gradient_norms is not among the quantities"):
         table(losses, "layer")
 

@@ -9,7 +9,7 @@ import qmltrain
 from qmltrain.errors import InputError
 from tests.scans.drawn_scans import EVERY, PAULI, draw
 
-HEA = ("ansatz=hea", "ansatz.rotations=[ry]", *PAULI, "engine=cpu", "scan.draws=5")
+HEA = ("ansatz=hea", "ansatz.rotations=[ry]", *PAULI, "scan.draws=5")
 GRID = ("circuit.n_qubits=2,3", "ansatz.layers=1,2,4", EVERY)
 
 
@@ -46,7 +46,7 @@ def test_statistics_over_the_grid(scan):
 def test_texts_are_left_out_of_arrays(tmp_path):
     """Of one point the Lie algebra has a dimension, of the other a reason why not."""
     words = [*PAULI, "circuit.n_qubits=2,8", "ansatz=hea", "ansatz.layers=4", "scan.draws=2", "scan.quantities=[loss]"]
-    scan = qmltrain.open_scan(draw(tmp_path / "scan", *words, "engine=cpu"))
+    scan = qmltrain.open_scan(draw(tmp_path / "scan", *words))
     assert [one.numbers["lie_algebra_note"] for one in scan.point_statistics] == [None, "more than 10000"]
     found = scan.statistics
     assert "lie_algebra_note" not in found
