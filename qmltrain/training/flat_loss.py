@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from qmltrain.engines.protocol import FloatArray
 
-_PIECE = 2**17  # numbers that are summed at a time
+_FEW = 128  # steps; more are added up side by side
 
 
 def first_flat(before: FloatArray, losses_T: FloatArray, window: int) -> int | None:
@@ -30,15 +30,11 @@ def first_flat(before: FloatArray, losses_T: FloatArray, window: int) -> int | N
     if first >= len(losses_T):
         return None
     windows = sliding_window_view(every, 2 * window)[len(before) + first + 1 - 2 * window :]
-    step = max(1, _PIECE // window)
-    for start in range(0, len(windows), step):
-        earlier, last = windows[start : start + step, :window], windows[start : start + step, window:]
-        mean = _sums(last) / window
-        deviation = np.sqrt(_sums(np.square(last - mean[:, None])) / window)
-        flat = np.abs(mean - _sums(earlier) / window) <= deviation / (2 * math.sqrt(window))
-        if flat.any():
-            return first + start + int(np.argmax(flat))
-    return None
+    earlier, last = windows[:, :window], windows[:, window:]
+    mean = _sums(last) / window
+    deviation = np.sqrt(_sums(last, mean) / window)
+    flat = np.abs(mean - _sums(earlier) / window) <= deviation / (2 * math.sqrt(window))
+    return first + int(np.argmax(flat)) if flat.any() else None
 
 
 def recent(before: FloatArray, losses_T: FloatArray, window: int) -> FloatArray:
@@ -46,6 +42,14 @@ def recent(before: FloatArray, losses_T: FloatArray, window: int) -> FloatArray:
     return np.concatenate([before, losses_T])[-2 * window :]
 
 
-def _sums(rows: FloatArray) -> FloatArray:
-    """Of each row, from left to right."""
-    return np.asarray(np.add.accumulate(rows, axis=1)[:, -1])
+def _sums(rows: FloatArray, centre: FloatArray | None = None) -> FloatArray:
+    """Of each row, from left to right, however many rows there are; of the squared distances from its `centre`."""
+    if len(rows) <= _FEW:
+        terms = rows if centre is None else np.square(rows - centre[:, None])
+        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1])
+    total: FloatArray | None = None
+    for column in rows.T:
+        term = column if centre is None else np.square(column - centre)
+        total = term.copy() if total is None else np.add(total, term, out=total)
+    assert total is not None
+    return total

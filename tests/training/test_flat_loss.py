@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from unittest import mock
-
 import numpy as np
 import pytest
 
@@ -41,16 +39,17 @@ def test_where_spans_end_changes_nothing(cuts):
     raise AssertionError("never flat")
 
 
-def test_sums_of_many_windows_have_the_bits_of_one():
-    """Neither the pieces nor the steps beside one count: the comparison is exact."""
+@pytest.mark.parametrize("centred", [False, True])
+def test_sums_of_many_windows_have_the_bits_of_one(centred):
+    """The comparison is exact, so that steps that are looked at together must not change it."""
     values = np.random.default_rng(1).normal(size=4000)
     rows = np.lib.stride_tricks.sliding_window_view(values, 200)
-    many = flat_loss._sums(rows)
-    assert all(many[k].tobytes() == flat_loss._sums(rows[k : k + 1])[0].tobytes() for k in range(0, len(rows), 97))
-    losses = falling(3)
-    with mock.patch.object(flat_loss, "_PIECE", 1):
-        alone = first_flat(np.empty(0), losses, 20)
-    assert alone == first_flat(np.empty(0), losses, 20)
+    centre = values[: len(rows)] if centred else None
+    many = flat_loss._sums(rows, centre)
+    for k in range(0, len(rows), 97):
+        for size in (1, 2, flat_loss._FEW, flat_loss._FEW + 1):
+            few = flat_loss._sums(rows[k : k + size], None if centre is None else centre[k : k + size])
+            assert many[k : k + size].tobytes() == few.tobytes()
 
 
 def test_never_before_two_windows_and_a_step():

@@ -40,7 +40,7 @@ class TrainConfig(ConfigGroup):
     flat_window: int | None = option(
         None,
         "stop where the loss no longer falls over the last so many steps, as seen beside their spread (null: never)",
-        between(2, 100_000),
+        between(2, 10_000),
     )
     baseline: bool = option(True, "fit logistic regression (or ridge) on the same features, to compare")
     perceptron: bool = option(False, "also fit a perceptron with at most as many parameters as the model")
