@@ -26,7 +26,9 @@ from qmltrain.models.build import group_options
 from qmltrain.units import gib
 
 _GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
-_FEATURES = dict.fromkeys(SERIES, 10) | {"bars_and_stripes": 16}  # where their number is not said and not about 2
+# where they are not said and more than those of other generators
+_FEATURES = dict.fromkeys(SERIES, 10) | {"bars_and_stripes": 16}
+_SAMPLES = dict.fromkeys(SERIES, 300) | {"bars_and_stripes": 1200}
 # options of the group `dataset` that say which samples to use, not where they come from
 _SELECTION_OPTIONS = (
     "name",
@@ -92,13 +94,14 @@ def check_generated_size(dataset: DatasetConfig) -> None:
     pixels = (dataset.height or 1) * (dataset.width or 1)
     if dataset.n_samples is None and dataset.n_features is None and pixels == 1 and not any(columns):
         return
-    n_samples, n_features = dataset.n_samples or 1, dataset.n_features or _FEATURES.get(dataset.name, 2)
+    n_samples = dataset.n_samples or _SAMPLES.get(dataset.name, 1)
+    n_features = dataset.n_features or _FEATURES.get(dataset.name, 2)
     n_features = max(n_features, pixels) + sum(filter(None, columns))
     needed = 8 * n_samples * (_GENERATOR_COPIES * n_features + 2)  # two columns: labels and the order of the samples
     available = available_bytes()
     if needed > available:
         raise MemoryLimitError(
-            f"dataset.n_samples: {n_samples} samples of {n_features} features take about {gib(needed)} to generate, "
+            f"dataset.n_samples: {n_samples} samples of {n_features} numbers take about {gib(needed)} to generate, "
             f"of {gib(available)}; choose fewer"
         )
 
