@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qmltrain.engines.protocol import FloatArray
+from qmltrain.errors import QmltrainError
 from qmltrain.scans.point import RANDOM_ANSAETZE, config_of, model_of
 from qmltrain.scans.reading import StoredPoint
 from qmltrain.studies import haar, statistics
-from qmltrain.studies.exact_values import Drawn, ExactValues, Known, LinearLoss
+from qmltrain.studies.exact_values import Drawn, ExactValues, Known, LinearLoss, NothingKnown
 from qmltrain.studies.starts import Start
 from qmltrain.studies.study import ENTANGLEMENT, FIDELITY, GRADIENT, GRADIENT_NORMS, LOSS, VALUE, parameter_labels
-from qmltrain.training.model import Model
 
 BINS = 75
+UNKNOWN_GATES = 1_000  # of a circuit that is not there, for its rounding
 ORDERS = (1, 2, 3)  # of frame potentials
 LEVELS = dict(zip(("least", "q05", "q25", "median", "q75", "q95", "greatest"), statistics.LEVELS, strict=True))
 
@@ -35,8 +36,7 @@ Numbers = dict[str, Number]
 class Setting:
     """What a point's config says beside its draws. `chosen`: index of each parameter whose gradient is kept."""
 
-    model: Model
-    values: ExactValues
+    values: ExactValues | NothingKnown
     start: Start | None
     drawn: Drawn
     zero: float  # gradients of at most this are 0 within rounding
@@ -66,14 +66,23 @@ class PointStatistics:
 
 
 def setting_of(point: StoredPoint) -> Setting:
-    """From a point's stored config: its circuit is built again."""
+    """From a point's stored config: its circuit is built again. Where that cannot be, as without the scan's data files,
+    no exact values are known, and the numbers say so (`lie_algebra_note`)."""
     config = point.config
-    model = model_of(config_of(config))
     drawn: Drawn = "nothing"
     if config["ansatz.name"] in RANDOM_ANSAETZE and config["ansatz.seed"] is None:
         drawn = "axes" if config["ansatz.name"] == "pauli_two_design" else "circuit"
     options = (config.get(f"train.initial_{option}") for option in ("scale", "shape", "range", "features"))
     start = Start.of(config["train.initial"], *options)
+    n_bins = config["scan.bins"] or BINS
+    try:
+        model = model_of(config_of(config))
+    except QmltrainError as error:
+        unknown = NothingKnown(config["circuit.n_qubits"], f"no exact values: {error}")
+        zero = statistics.rounding(config["engine.precision"], UNKNOWN_GATES, 1.0)
+        nothing = np.zeros(0, dtype=np.int64)
+        layers = dict.fromkeys(point.labels.get(GRADIENT_NORMS, ()), nothing)
+        return Setting(unknown, start, drawn, zero, n_bins, tuple(range(len(point.labels.get(GRADIENT, ())))), layers)
     labels = parameter_labels(model, drawn != "nothing")
     place = {name: k for k, name in enumerate(labels)}
     chosen = tuple(place[name] for name in point.labels.get(GRADIENT, ()))
@@ -82,9 +91,8 @@ def setting_of(point: StoredPoint) -> Setting:
     linear = LinearLoss.of(model)
     scale = 1.0 if linear is None else sum(abs(c) for c, _ in linear.terms)
     zero = statistics.rounding(config["engine.precision"], len(model.circuit.gates), scale)
-    n_bins = config["scan.bins"] or BINS
     every = {"all": np.arange(model.n_parameters)}
-    return Setting(model, ExactValues(model, start, drawn), start, drawn, zero, n_bins, chosen, {**layers, **every})
+    return Setting(ExactValues(model, start, drawn), start, drawn, zero, n_bins, chosen, {**layers, **every})
 
 
 def point_statistics(point: StoredPoint) -> PointStatistics:

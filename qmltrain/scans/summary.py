@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from qmltrain.scans.point_statistics import Number, Numbers, PointStatistics, point_statistics
 from qmltrain.scans.reading import StoredPoint, StoredScan
 from qmltrain.scans.slopes import slopes
+from qmltrain.studies.exact_values import NothingKnown
 from qmltrain.studies.statistics import CONFIDENCE
 from qmltrain.wording import plural
 
@@ -24,8 +25,12 @@ def summary_lines(scan: StoredScan) -> list[str]:
     points = statistics_of(scan)
     if not points:
         return ["no draws yet"]
+    reasons = dict.fromkeys(
+        str(one.setting.values.reason) for one in points if isinstance(one.setting.values, NothingKnown)
+    )
     shown, n_left = points[:MOST_POINTS], len(points) - MOST_POINTS
     lines = [f"variances are over {over}" for over in dict.fromkeys(one.setting.over for one in points if _varies(one))]
+    lines += reasons
     for title, make in _QUANTITIES:
         rows = [(name_of(one.point), row) for one in shown if (row := make(one.numbers)) is not None]
         if rows:

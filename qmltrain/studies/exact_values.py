@@ -209,6 +209,35 @@ class ExactValues:
         return all(self.start.covers(period) for period in self._periods.get(parameter, ()))
 
 
+@dataclass(frozen=True)
+class NothingKnown:
+    """Of a point whose circuit is not there, and why: it answers as `ExactValues` does."""
+
+    n_qubits: int
+    reason: str
+
+    def loss(self) -> Known:
+        return Known()
+
+    def gradient(self, parameter: int) -> Known:
+        return Known()
+
+    def squared_norm(self, parameters: np.ndarray) -> Known:
+        return Known()
+
+    def entanglement(self) -> Known:
+        return Known()
+
+    def frame_potential(self, order: int) -> Known:
+        return Known()
+
+    def expressibility(self, n_bins: int) -> None:
+        return None
+
+    def lie_algebra(self) -> Dimension:
+        return Dimension(None, self.reason)
+
+
 def _periods(circuit: Circuit) -> dict[int, set[float]]:
     """Of each parameter, those of expectations in each angle that it is in, radians; infinite beside a feature."""
     found: dict[int, set[float]] = {}

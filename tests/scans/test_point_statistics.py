@@ -7,6 +7,7 @@ import pytest
 
 from qmltrain.scans.point_statistics import point_statistics, setting_of
 from qmltrain.scans.reading import read_scan
+from qmltrain.scans.summary import summary_lines
 from tests.scans.drawn_scans import EVERY, PAULI, draw
 
 HEA = ("circuit.n_qubits=3", "ansatz=hea", "ansatz.layers=2", "ansatz.entangler=cz_ring", *PAULI)
@@ -116,3 +117,28 @@ def test_lines_have_quantiles(tmp_path):
     values = stored.columns["value"]
     assert (numbers["value_least"], numbers["value_greatest"]) == (values.min(), values.max())
     assert "lie_algebra" not in numbers
+
+
+def test_without_the_data_file_statistics_remain(tmp_path, monkeypatch):
+    """A scan is read on another machine: what needs the circuit is missing, and said."""
+    rows = [f"{a},{b},{a > b}" for a in range(4) for b in range(5)]
+    (tmp_path / "table.csv").write_text("a,b,label\n" + "\n".join(rows) + "\n")
+    words = ["circuit.n_qubits=2", "dataset=csv", f"dataset.path={tmp_path / 'table.csv'}", "dataset.target=label"]
+    words += [
+        "encoding=angle",
+        "preprocess=angles",
+        "head=linear",
+        "loss=cross_entropy",
+        "ansatz=hea",
+        "ansatz.layers=1",
+    ]
+    scan = read_scan(draw(tmp_path / "s", *words, "observable=z", "scan.draws=4", "scan.rows=3"))
+    before = point_statistics(scan.points[0])
+    (tmp_path / "table.csv").unlink()
+    after = point_statistics(read_scan(tmp_path / "s").points[0])
+    assert str(after.numbers["lie_algebra_note"]).startswith("no exact values: ")
+    assert any(line.startswith("no exact values: ") for line in summary_lines(read_scan(tmp_path / "s")))
+    for name in ("loss_mean", "loss_variance_low", "squared_norm_mean", "gradient_parameters"):
+        assert after.numbers[name] == before.numbers[name]
+    assert list(after.layers) == list(before.layers)
+    assert before.numbers["gradient_mean_exact"] == 0.0 or after.numbers["gradient_mean_exact"] is None
