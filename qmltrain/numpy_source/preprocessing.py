@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmltrain.circuit.amplitude import NORM_TOLERANCE
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.numpy_source.arrays import Arrays
 from qmltrain.training.model import Model
@@ -14,6 +15,12 @@ def averages(old, new):
     return np.maximum(overlap, 0) / old
 
 '''
+
+
+_NO_DIRECTION = [
+    "if not x.any(axis=1).all():",
+    '    raise ValueError("x: a sample whose features are all 0 has no direction")',
+]
 
 
 def preprocess_source(preprocessor: Preprocessor, model: Model, arrays: Arrays) -> list[str]:
@@ -54,11 +61,12 @@ def preprocess_source(preprocessor: Preprocessor, model: Model, arrays: Arrays) 
             body.append(f"x = np.clip(x, {float(scaling.low)!r}, {float(scaling.high)!r})")
     if preprocessor.normalize:
         body += [
-            "if not x.any(axis=1).all():",
-            '    raise ValueError("x: a sample whose features are all 0 has no direction")',
+            *_NO_DIRECTION,
             "x = x / np.abs(x).max(axis=1, keepdims=True)  # no square overflows, or vanishes",
             "x = x / np.linalg.norm(x, axis=1, keepdims=True)",
         ]
+    if preprocessor.standard or preprocessor.pca or preprocessor.scaling:
+        body += ["if not np.isfinite(x).all():", '    raise ValueError("x: there are features too large for float64")']
     body += _domain(model)
     return [*helpers, "", "def preprocess(x):", *(f"    {line}" for line in body), "    return x", ""]
 
@@ -86,4 +94,15 @@ def _domain(model: Model) -> list[str]:
             f"if (np.abs(x[:, {model.domain.under_arccos}]) > 1.0).any():",
             '    raise ValueError("x: a feature is outside [-1, 1], where arccos is defined")',
         ]
+    if model.circuit.amplitude_encoded:
+        if not model.amplitude.normalize:
+            n_padded = (1 << model.circuit.n_qubits // model.amplitude.copies) - model.n_inputs
+            padded = n_padded * model.amplitude.pad_with**2
+            return [
+                f"norms = np.sqrt(np.square(x).sum(axis=1){f' + {padded!r}' if padded else ''})",
+                f"if not (np.abs(norms - 1.0) <= {NORM_TOLERANCE!r}).all():",
+                '    raise ValueError("x: a sample has no norm of 1, as the encoding needs")',
+            ]
+        if not model.amplitude.pad_with:
+            return _NO_DIRECTION
     return []

@@ -95,6 +95,29 @@ def test_input_layers_before_amplitudes(copies):
     check_predictions(trained, execute_in_numpy(source(trained, "pennylane")), ROWS[TRAINING_ROWS:])
 
 
+AMPLITUDES = {**encoded("amplitude"), "encoding__pad_with": 0.0, "encoding__normalize": False}
+
+
+def unit_rows() -> np.ndarray:
+    """Rows that are amplitudes already, but for rounding to float32."""
+    return (ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_rows_that_are_amplitudes_already():
+    trained = untrained(unit_rows(), **AMPLITUDES, **LINEAR)
+    exported = execute_in_numpy(source(trained, "pennylane"))
+    with pytest.raises(ValueError, match="norm of 1"):
+        exported["predict"](ROWS)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("to", ["pennylane", "qiskit"])
+def test_rows_that_are_amplitudes_already_there(to):
+    pytest.importorskip(to)
+    trained = untrained(unit_rows(), **AMPLITUDES, **LINEAR)
+    check_predictions(trained, execute(source(trained, to)), unit_rows()[TRAINING_ROWS:])
+
+
 @pytest.mark.field
 @pytest.mark.parametrize("to", ["pennylane", "qiskit"])
 @pytest.mark.parametrize("encoding", ["angle", "amplitude"])
@@ -148,6 +171,7 @@ def test_both_formats_say_the_same_around_the_circuit(to):
     assert "features of one sample that preprocess and input_layers make of it" in text
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize(
     ("kind", "x", "message"),
     [
@@ -155,14 +179,17 @@ def test_both_formats_say_the_same_around_the_circuit(to):
         ("angle", ROWS[0], "samples are (B, 3)"),
         ("angle", np.where(ROWS > 1, np.nan, ROWS), "NaN or infinite"),
         ("normalize", ROWS * (ROWS[:, :1] > 0), "all 0"),
+        ("amplitude", ROWS * (ROWS[:, :1] > 0), "all 0"),
+        ("angle", np.where([False, False, True], 1.7e308, ROWS), "too large"),
         ("basis", ROWS, "neither 0 nor 1"),
         ("chebyshev", ROWS * 3, "outside [-1, 1]"),
     ],
 )
 def test_samples_that_the_model_refuses_are_refused(kind, x, message):
     rows = (ROWS > 0).astype(float) if kind == "basis" else ROWS
-    options = {"basis": {}, "normalize": {"normalize": True}}.get(kind, {**UNIT, "clip": False})
-    trained = untrained(rows, preprocess=options, **encoded("angle" if kind == "normalize" else kind))
+    options = {"basis": {}, "amplitude": {}, "normalize": {"normalize": True}}.get(kind, {**UNIT, "clip": False})
+    changes = encoded("angle" if kind == "normalize" else kind)
+    trained = untrained(rows, preprocess=options, **{**changes, "encoding__pad_with": None})
     exported = execute_in_numpy(source(trained, "pennylane"))
     with pytest.raises(InputError):
         trained.scores(x)

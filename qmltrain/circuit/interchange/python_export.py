@@ -93,9 +93,8 @@ def to_qiskit(
         line for gate in observables.diagonalizing_gates for line in _qiskit(gate, _angles(gate, (), ""), "diagonalize")
     ]
     sums = [_sparse(observables, row, circuit.n_qubits) for row in range(observables.n_observables)]
-    prepare = ["    prepared = QuantumCircuit(circuit.num_qubits)"]
-    if circuit.amplitude_encoded:
-        prepare.append("    prepared.initialize(initial_state(x), range(circuit.num_qubits))")
+    # not QuantumCircuit.initialize, which refuses amplitudes whose norm is 1 to the precision of float32
+    start = "initial_state(x)" if circuit.amplitude_encoded else "QuantumCircuit(circuit.num_qubits)"
     lines = [
         *(f"# {note}" for note in notes),
         "# Qiskit counts as qmltrain does: qubit q is bit q of a basis state, written rightmost first.",
@@ -115,9 +114,8 @@ def to_qiskit(
         "",
         "",
         "def expectations(x):",
-        *prepare,
         '    values = {p: float(x[int(p.name.removeprefix("x"))]) for p in circuit.parameters}',
-        "    final = Statevector(prepared).evolve(circuit.assign_parameters(values))",
+        f"    final = Statevector({start}).evolve(circuit.assign_parameters(values))",
         *(["    final = final.evolve(diagonalize)"] if rotated else []),
         "    return np.array([final.expectation_value(observable).real for observable in OBSERVABLES])",
     ]
