@@ -59,22 +59,51 @@ void shift(std::size_t n, const double* numbers, int count, const double* in, do
     for (std::size_t i = 0; i < n; i++) lanes_of(out, i, v) = lanes_of(in, i, v) + numbers[i];
 }
 
+constexpr int kTile = 4;  // sums of a dense layer at a time: they share what is loaded, and hide each other's latency
+
+// sum[t] += factor(j) weight[t stride + j step], j = 0 .. n - 1 in order, for `tile` sums
+template <int tile, class Factor>
+INLINE void weigh(int n, const double* weight, int stride, int step, Factor factor, VD* sum) {
+  for (int j = 0; j < n; j++) {
+    const VD x = factor(j);
+#pragma GCC unroll 4
+    for (int t = 0; t < tile; t++) sum[t] += x * weight[t * stride + j * step];
+  }
+}
+
 void linear(int n_in, int n_out, const double* weight, const double* bias, int count, const double* in, double* out) {
-  for (int v = 0; v < vectors(count); v++)
-    for (int c = 0; c < n_out; c++) {
+  for (int v = 0; v < vectors(count); v++) {
+    const auto factor = [&](int k) { return lanes_of(in, std::size_t(k), v); };
+    int c = 0;
+    for (; c + kTile <= n_out; c += kTile) {
+      VD sum[kTile];
+      for (int t = 0; t < kTile; t++) sum[t] = splat(bias ? bias[c + t] : 0.0);
+      weigh<kTile>(n_in, weight + c * n_in, n_in, 1, factor, sum);
+      for (int t = 0; t < kTile; t++) lanes_of(out, std::size_t(c + t), v) = sum[t];
+    }
+    for (; c < n_out; c++) {
       VD sum = splat(bias ? bias[c] : 0.0);
-      for (int k = 0; k < n_in; k++) sum += lanes_of(in, std::size_t(k), v) * weight[c * n_in + k];
+      weigh<1>(n_in, weight + c * n_in, n_in, 1, factor, &sum);
       lanes_of(out, std::size_t(c), v) = sum;
     }
+  }
 }
 
 void linear_back(int n_in, int n_out, const double* weight, int count, const double* out, double* in) {
-  for (int v = 0; v < vectors(count); v++)
-    for (int k = 0; k < n_in; k++) {
+  for (int v = 0; v < vectors(count); v++) {
+    const auto factor = [&](int c) { return lanes_of(out, std::size_t(c), v); };
+    int k = 0;
+    for (; k + kTile <= n_in; k += kTile) {
+      VD sum[kTile]{};
+      weigh<kTile>(n_out, weight + k, 1, n_in, factor, sum);
+      for (int t = 0; t < kTile; t++) lanes_of(in, std::size_t(k + t), v) = sum[t];
+    }
+    for (; k < n_in; k++) {
       VD sum{};
-      for (int c = 0; c < n_out; c++) sum += lanes_of(out, std::size_t(c), v) * weight[c * n_in + k];
+      weigh<1>(n_out, weight + k, 1, n_in, factor, &sum);
       lanes_of(in, std::size_t(k), v) = sum;
     }
+  }
 }
 
 // sums[i] += sum over lanes of term(i), i = 0, 1, ... in order; as many sums at a time as a vector has lanes.
