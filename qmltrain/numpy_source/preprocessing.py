@@ -30,7 +30,7 @@ def preprocess_source(preprocessor: Preprocessor, model: Model, arrays: Arrays) 
     body = [
         f'"""(B, {preprocessor.n_features}) features of raw samples x ({described})."""',
         "x = np.asarray(x, dtype=np.float64)",
-        f"if x.shape[1:] != {shape!r} or not x.ndim:",
+        f"if x.shape[1:] != {shape!r}:",
         f'    raise ValueError(f"x: found shape {{x.shape}}; samples are ({described})")',
         "if not np.isfinite(x).all():",
         '    raise ValueError("x: there are NaN or infinite values")',

@@ -139,15 +139,19 @@ def test_every_head(name):
 TASKS = [*((name, 2) for name in OF_CLASSES), ("cross_entropy", 4), *((name, None) for name in OF_VALUES)]
 
 
-@pytest.mark.parametrize(("name", "n_classes"), [task for task in TASKS if task[0] in losses.LOSSES])
+@pytest.mark.parametrize(("name", "n_classes"), TASKS)
 def test_every_loss(name, n_classes):
-    known = losses.LOSSES[name]
-    raw = not getattr(known, "supervised", True) or bool(getattr(known, "why_raw", ""))
+    raw = getattr(losses.LOSSES[name], "why_raw", "")
     options = {"head__name": "raw", "observable__qubits": [1]} if raw else {"head__name": "linear"}
+    if name == "weighted_fidelity":  # of any number of outputs
+        options["observable__qubits"] = [0, 2]
     trained = untrained(
         ROWS, n_classes, UNIT, **DRESSED, loss__name=name, observable__name=_observable(name), **options
     )
-    check_predictions(trained, execute_in_numpy(source(trained, "pennylane")), ROWS[TRAINING_ROWS:])
+    exported = execute_in_numpy(source(trained, "pennylane"))
+    check_predictions(trained, exported, ROWS)
+    of_loss_P = trained.model.split(trained.theta_P).loss
+    assert np.array_equal(exported.get("LOSS_WEIGHTS", []), of_loss_P)
 
 
 def _observable(loss: str) -> str:
