@@ -18,6 +18,13 @@ def configs_directory() -> Path:
     return _shipped("configs", "config.yaml")
 
 
+def entry_names(group: str) -> list[str]:
+    """Entries of a config group, of folders in it as ``folder/entry``; names that begin with _ are parts of others."""
+    folder = configs_directory() / group
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
+    return sorted(name for name in names if not name.rpartition("/")[2].startswith("_"))
+
+
 def kernels_directory() -> Path:
     """Folder of the kernel sources, `cpu/` and `cuda/`."""
     return _shipped("kernels", "CMakeLists.txt")

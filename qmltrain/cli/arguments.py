@@ -14,7 +14,7 @@ from qmltrain.cli.verb import PATHS, Takes, Verb
 from qmltrain.config.reference import is_known
 from qmltrain.config.synonyms import known_key
 from qmltrain.errors import InputError
-from qmltrain.shipped_files import configs_directory
+from qmltrain.shipped_files import entry_names
 from qmltrain.wording import shortened, shown
 
 CONFIG_KINDS = ("job", "hydra", "all")
@@ -137,7 +137,7 @@ def _meant(word: str, following: str) -> str:
     if is_known(word):
         value = following if following and "=" not in following else "..."
         return f"did you mean {shortened(f'{word}={value}')}? "
-    experiments = [path.stem for path in (configs_directory() / "experiment").glob("*.yaml")]
+    experiments = entry_names("experiment")
     near = difflib.get_close_matches(word, [*known_verbs(), *experiments], n=1)
     if not near:
         return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qmltrain.cli.known_verbs import flags_of, known_verbs
 from qmltrain.cli.verb import PATHS, Flag, Takes, Verb
+from qmltrain.shipped_files import entry_names
 
 HELP = """\
 qmltrain: exact batch training of parametrised quantum circuits
@@ -126,7 +127,7 @@ def _spelling(flag: Flag) -> str:
 def _groups(configs: Path) -> Iterator[tuple[str, str]]:
     """Each group that has more than a default, and its entries."""
     for folder in sorted(configs.iterdir()):
-        entries = sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+        entries = entry_names(folder.name) if folder.is_dir() else []
         if any(entry != "default" for entry in entries):
             yield folder.name, " ".join(entries)
 

@@ -13,7 +13,7 @@ from typing import Any
 from qmltrain.config.reference import allowed_values, is_group, is_known, option_type, unknown_key
 from qmltrain.config.synonyms import nearest_entry
 from qmltrain.errors import InputError
-from qmltrain.shipped_files import configs_directory
+from qmltrain.shipped_files import configs_directory, entry_names
 from qmltrain.wording import shortened, shown
 
 TEXTS = ("str", "str | None")
@@ -205,11 +205,14 @@ def _check_entry(group: str, value: str, parsed: Any) -> None:
 
 
 def _no_entry(group: str, value: str) -> str:
-    return no_entry(group, value, sorted(path.stem for path in (configs_directory() / group).glob("*.yaml")))
+    return no_entry(group, value, entry_names(group))
 
 
 def no_entry(group: str, found: str, entries: list[str]) -> str:
-    """The message for an entry that `group` does not have."""
+    """The message for an entry that `group` does not have; `entries` are those that it has, but for folders in it."""
+    group, _, folder = group.partition("/")
+    found = f"{folder}/{found}" if folder else found
+    entries = sorted({*entries, *entry_names(group)})
     near = nearest_entry(group, found, entries)
     meant = None if near is None else f"{group}={near}"
     if group != "experiment" and (configs_directory() / "experiment" / f"{found[:99]}.yaml").is_file():

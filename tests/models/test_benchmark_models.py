@@ -15,16 +15,12 @@ from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import build_problem
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
-from qmltrain.shipped_files import configs_directory
+from qmltrain.shipped_files import configs_directory, entry_names
 from qmltrain.verbs import train
 from tests.models import benchmark_definitions as definitions
 from tests.small_configs import CONTEXT
 
-NAMES = sorted(
-    path.stem
-    for path in (configs_directory() / "experiment" / "qml_benchmarks").glob("*.yaml")
-    if path.stem != "protocol"
-)
+NAMES = [name.partition("/")[2] for name in entry_names("experiment") if name.startswith("qml_benchmarks/")]
 QUICK = ["engine.name=interpreter", "run.progress=none", "train.baseline=false"]
 
 
@@ -37,7 +33,7 @@ CASES = [
     ("iqp_variational", 2, ["encoding.repeats=2", "ansatz.layers=1"],
      partial(definitions.iqp_variational, repeats=2, layers=1), 2),
     ("iqp_variational", 4, ["ansatz.layers=3"], partial(definitions.iqp_variational, repeats=1, layers=3), 2),
-    ("vanilla_qnn", 2, ["ansatz.layers=1", "encoding.repeats=2"],
+    ("vanilla_qnn", 2, ["ansatz.layers=1", "encoding.layers=2"],
      partial(definitions.vanilla_qnn, repeats=2, layers=1), 1),
     ("vanilla_qnn", 3, ["ansatz.layers=2"], partial(definitions.vanilla_qnn, repeats=1, layers=2), 1),
     ("separable_variational", 2, ["encoding.repeats=1", terms("3*Z0 + 3*Z1")],

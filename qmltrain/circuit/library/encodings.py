@@ -46,25 +46,25 @@ def angle(
     *,
     gate: str = "ry",
     hadamards: bool = False,
-    repeats: int = 1,
+    layers: int = 1,
     imprimitive: str = "none",
 ) -> None:
     """Feature i is the angle of a rotation `gate` on qubit i; qubits beyond the features are left alone.
 
     With `hadamards` an H on every qubit comes first. With an `imprimitive` (cx or cz) it follows the rotations on
-    (i, i + 1 mod n), i = 0..n-1, both ways on two qubits, as in `strongly_entangling`; rotations and these gates come
-    `repeats` times. From 1 qubit on; no parameters. Refuses no features and more features than qubits. Reference:
-    AngleEmbedding of PennyLane (whose default is rx); Schuld, Petruccione, Supervised Learning with Quantum Computers
-    (2018).
+    (i, i + 1 mod n), i = 0..n-1, both ways on two qubits, as in `strongly_entangling`; rotations and these gates are
+    a layer, of which there are `layers`. From 1 qubit on; no parameters. Refuses no features and more features than
+    qubits. Reference: AngleEmbedding of PennyLane (whose default is rx); Schuld, Petruccione, Supervised Learning with
+    Quantum Computers (2018).
     """
     check_choice("encoding.gate", gate, ROTATIONS)
     check_choice("encoding.imprimitive", imprimitive, ("none", "cx", "cz"))
-    check_positive("encoding.repeats", repeats)
+    check_positive("encoding.layers", layers)
     check_features_fit(builder, "angle")
     n = builder.n_qubits
     for qubit in range(n if hadamards else 0):
         builder.add("h", qubit)
-    for _ in range(repeats):
+    for _ in range(layers):
         for qubit in range(builder.n_features):
             builder.add(gate, qubit, feature(qubit))
         for qubit in range(n if imprimitive != "none" and n > 1 else 0):

@@ -19,14 +19,15 @@ class EncodingConfig(ConfigGroup):
     gate: str | None = option(None, "angle (null: ry), fourier, chebyshev (null: rx): rx | ry | rz")
     hadamards: bool | None = option(None, "angle: H on every qubit first (null: false)")
     imprimitive: str | None = option(
-        None, "angle: none | cx | cz on (i, i + 1 mod n) after the rotations of each repeat (null: none)"
+        None, "angle: none | cx | cz on (i, i + 1 mod n) after the rotations of a layer (null: none)"
     )
+    layers: int | None = option(None, "angle: layers of rotations and of these gates (null: 1)", between(1, 1_000_000))
     gates: list[str] | None = option(None, "reuploading: rotations of one encoding block (null: [ry])")
     repeats: int | None = option(
         None,
         "reuploading: encoding blocks, each followed by the ansatz (null: as few as take every feature); iqp, "
-        "qaoa_embedding, angle (null: 1) "
-        "and *_feature_map (null: 2): repetitions",
+        "qaoa_embedding (null: 1) and "
+        "*_feature_map (null: 2): repetitions",
         between(1, 1_000_000),
     )
     trainable: str | None = option(None, "reuploading: none | weights | biases | weights_and_biases (null: weights)")

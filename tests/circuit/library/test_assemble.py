@@ -55,7 +55,7 @@ def test_options_with_defaults() -> None:
         (("angle", {}, "hae", {}), r"^ansatz\.name: 'hae' is not known; choose one of hea, strongly_entangling"),
         (
             ("angle", {"gates": ["ry"]}, "hea", {}),
-            r"^encoding\.gates: not used by angle; it takes gate, hadamards, repeats, imprimitive$",
+            r"^encoding\.gates: not used by angle; it takes gate, hadamards, layers, imprimitive$",
         ),
         (("none", {"gate": "ry"}, "hea", {}), r"^encoding\.gate: not used by none; it takes no options$"),
         (

@@ -88,16 +88,16 @@ def test_angle() -> None:
         build(1, 1, "angle", gate="h")
 
 
-def test_angle_repeats_with_entanglers() -> None:
+def test_angle_layers_with_entanglers() -> None:
     once = ["rx 0 x0", "rx 1 x1", "cx 0 1", "cx 1 2", "cx 2 0"]
-    assert lines(3, 2, "angle", gate="rx", imprimitive="cx", repeats=2) == 2 * once
+    assert lines(3, 2, "angle", gate="rx", imprimitive="cx", layers=2) == 2 * once
     assert lines(2, 2, "angle", imprimitive="cz") == ["ry 0 x0", "ry 1 x1", "cz 0 1", "cz 1 0"]
-    assert lines(1, 1, "angle", imprimitive="cx", repeats=2) == ["ry 0 x0", "ry 0 x0"]
+    assert lines(1, 1, "angle", imprimitive="cx", layers=2) == ["ry 0 x0", "ry 0 x0"]
     assert lines(2, 1, "angle", hadamards=True) == ["h 0", "h 1", "ry 0 x0"]
     with pytest.raises(InputError, match=r"^encoding\.imprimitive: 'swap' is not known; choose one of none, cx, cz"):
         build(2, 1, "angle", imprimitive="swap")
-    with pytest.raises(InputError, match=r"^encoding\.repeats: "):
-        build(2, 1, "angle", repeats=0)
+    with pytest.raises(InputError, match=r"^encoding\.layers: "):
+        build(2, 1, "angle", layers=0)
 
 
 def test_copies_of_amplitudes_share_the_qubits() -> None:
