@@ -37,7 +37,7 @@ def kill_everywhere(shim: Path, way: str, stride: int) -> int:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_killed_at_some_write_calls(kill_shim, way):
-    assert kill_everywhere(kill_shim, way, 5) >= 8
+    assert kill_everywhere(kill_shim, way, 17) >= 2
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The shipped scans, whole grids of few draws."""
+"""The shipped scans: an eighth of their points, and (slow) whole grids of few draws."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ EXPECTED = {
 }
 
 
+@pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_part_of_it_runs(name, tmp_path):
+    shard = ["scan.draws=2", "scan.shard=8/8", f"run.dir={tmp_path / 'a'}", "run.progress=none"]
+    assert main(["scan", f"experiment={name}", *shard]) == 0
+    assert (tmp_path / "a" / "scan-8-of-8.h5").is_file()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_its_whole_grid_runs(name, tmp_path):

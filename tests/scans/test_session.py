@@ -235,7 +235,7 @@ def test_another_device_is_said(tmp_path):
 def test_what_it_will_take_is_said_before(tmp_path, capsys):
     scan(tmp_path, *GRID, "run.progress=lines", "scan.quantities=[loss]")
     said = capsys.readouterr().err.splitlines()[0]
-    for part in ("4 points, 84 of 84 draws to go", " KiB of draws, at most ", "MiB of memory; engine.name=interpreter"):
+    for part in ("4 points, 84 of 84 draws to go", " KiB of draws, at most ", "iB of memory; engine.name=interpreter"):
         assert part in said
 
 
