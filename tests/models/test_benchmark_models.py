@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 
 import numpy as np
 import pytest
 
+from qmltrain.circuit.interchange.python_export import state_source
 from qmltrain.cli import main
 from qmltrain.cli.composing import compose_config
+from qmltrain.engines.cpu import unavailable_reason
 from qmltrain.models.build import build_model, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import build_problem
+from qmltrain.models.trained import load
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.training_run import run_directory
 from qmltrain.shipped_files import configs_directory, entry_names
@@ -150,6 +154,40 @@ def test_gradients_of_input_layers_go_through_copies():
         moved = 1e-5 * (np.arange(model.n_parameters) == k)
         up, down = (evaluator.gradient(theta_P + sign * moved, x_BF, targets_B).loss for sign in (1, -1))
         assert abs((up - down) / 2e-5 - found[k]) < 1e-8 and found[k] != 0.0
+
+
+def test_a_loaded_model_and_its_source_have_the_copies(tmp_path):
+    config = config_of("circuit_centric", 10, ["train.max_steps=2", f"run.root={tmp_path}", "ansatz.layers=2"])
+    assert train.run(config, CONTEXT) == 0
+    trained = load(run_directory(config))
+    x_BF = np.random.default_rng(0).normal(size=(3, 10))
+    expected = [definitions.circuit_centric(trained.parameters, x, 1, copies=2, layers=2)[0] for x in x_BF]
+    np.testing.assert_allclose(trained.scores(x_BF), expected, atol=1e-10)
+    sampled = trained.expectations(x_BF, shots=100_000, seed=1)
+    np.testing.assert_allclose(sampled, trained.expectations(x_BF), atol=0.02)
+    amplitude, written = trained.model.amplitude, {"math": math}
+    exec(state_source(8, amplitude.pad_with, amplitude.normalize, amplitude.copies), written)
+    np.testing.assert_allclose(
+        [written["initial_state"](x) for x in x_BF], trained.model.initial_state(x_BF), atol=1e-14
+    )
+
+
+@pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cpu_engine_agrees(name):
+    """On batches of odd sizes, with the passes and spans that it makes of these circuits."""
+    config = config_of(name, 10, [])
+    model = build_problem(config).model
+    generator = np.random.default_rng(2)
+    theta_P, x_BF = generator.normal(size=model.n_parameters), generator.uniform(-1.5, 1.5, (17, 10))
+    targets_B = generator.integers(0, 2, 17)
+    interpreted = compile_model(config, model, samples=17).evaluator.gradient(theta_P, x_BF, targets_B)
+    config.engine.name = "cpu"
+    compiled = compile_model(config, model, samples=17)
+    found = compiled.evaluator.gradient(theta_P, x_BF, targets_B)
+    np.testing.assert_allclose(found.outputs_BC, interpreted.outputs_BC, atol=1e-10)
+    np.testing.assert_allclose(found.gradient_P, interpreted.gradient_P, atol=1e-10)
+    assert compiled.training_step == ("arrays" if name == "circuit_centric" else "native")
 
 
 @pytest.mark.parametrize(
