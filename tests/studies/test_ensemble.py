@@ -83,7 +83,7 @@ def test_each_head_and_loss_is_here():
     assert {head for head, _ in names} == set(HEADS) and {loss for _, loss in names} == set(LOSSES)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 19])
+@pytest.mark.parametrize("rows", [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(19, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("head", "loss", "n_classes", "n_observables"), heads_and_losses())
 def test_every_head_and_loss(head, loss, n_classes, n_observables, rows):
     """Rows together, and so many that each draw is a batch."""
@@ -93,7 +93,7 @@ def test_every_head_and_loss(head, loss, n_classes, n_observables, rows):
     agrees(study, some_draws(study, 3))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 17])
+@pytest.mark.parametrize("rows", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(17, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MODELS)
 def test_trained_encodings_amplitudes_projectors_and_input_layers(name, rows):
     study = a_study(make(name), rows)
