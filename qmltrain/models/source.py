@@ -24,6 +24,7 @@ from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.job_limits import available_bytes
 from qmltrain.models.build import group_options
 from qmltrain.units import gib
+from qmltrain.wording import plural
 
 _GENERATOR_COPIES = 4  # of the samples that a generator holds at once: drawn, joined, with noise, shuffled
 # where they are not said and more than those of other generators
@@ -100,9 +101,9 @@ def check_generated_size(dataset: DatasetConfig) -> None:
     needed = 8 * n_samples * (_GENERATOR_COPIES * n_features + 2)  # two columns: labels and the order of the samples
     available = available_bytes()
     if needed > available:
+        what = f"{plural(n_samples, 'sample')} of {n_features} features"
         raise MemoryLimitError(
-            f"dataset.n_samples: {n_samples} samples of {n_features} numbers take about {gib(needed)} to generate, "
-            f"of {gib(available)}; choose fewer"
+            f"dataset.n_samples: {what} take about {gib(needed)} to generate, of {gib(available)}; choose fewer"
         )
 
 
