@@ -1,8 +1,9 @@
 """From rows of features to the vectors of a kernel: the circuit that embeds them, on an engine.
 
 The circuit is that of the config, without gates that no overlap depends on. What stands behind the last gate with a
-feature is one unitary for all rows, and <psi|U^dagger U|psi'> = <psi|psi'>: fidelities do not know it. Of an untrained
-circuit no projected kernel is to know it either, since it would be random; of a trained one it is what was learned.
+feature is one unitary for all rows, and <psi|U^dagger U|psi'> = <psi|psi'>: fidelities do not know it. A projected
+kernel does: it measures behind the whole encoding, fixed gates at its end included, and behind no ansatz that is not
+trained, whose basis would be random; of a trained circuit all is what was learned.
 """
 
 from __future__ import annotations
@@ -28,10 +29,17 @@ from qmltrain.training.states import NO_GRADIENT, StateMap
 from qmltrain.units import bytes_of_gib
 
 
-def embedding_circuit(circuit: Circuit) -> Circuit:
-    """Without the gates behind the last one with a feature."""
+def embedding_circuit(circuit: Circuit, measured: bool) -> Circuit:
+    """Without the gates behind the last one with a feature; `measured`: fixed ones that follow it stay, up to the next
+    layer of the ansatz or the next trainable gate."""
     last = max((k for k, gate in enumerate(circuit.gates) if any(a.is_per_sample for a in gate.angles)), default=-1)
-    return replace(circuit, gates=circuit.gates[: last + 1], layer_starts=(), parameter_layers=())
+    end = last + 1
+    starts = [start for start in circuit.layer_starts if start > last]
+    while (
+        measured and end < min([*starts, len(circuit.gates)]) and all(a.is_constant for a in circuit.gates[end].angles)
+    ):
+        end += 1
+    return replace(circuit, gates=circuit.gates[:end], layer_starts=(), parameter_layers=())
 
 
 @dataclass
@@ -129,8 +137,9 @@ def build_embedding(
             f"encoding.name: the circuit of encoding={config.encoding.name} reads no features, so that all rows have "
             "one state; choose an encoding"
         )
-    if not (trained and kind.strings(circuit)):
-        circuit = embedding_circuit(circuit)
+    measured = bool(kind.strings(circuit))
+    if not (trained and measured):
+        circuit = embedding_circuit(circuit, measured)
     strings = kind.strings(circuit)
     embedded = replace(model, circuit=circuit, observables=_measured(strings))
     settings = config.engine

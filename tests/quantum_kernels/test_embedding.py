@@ -42,7 +42,7 @@ def test_a_trained_circuit_is_measured_whole_and_an_untrained_one_is_not():
     theta, x, _ = inputs(model, 5)
     whole, alone = (embedding(model, theta, "projected", trained) for trained in (True, False))
     assert whole.model.circuit == model.circuit
-    assert alone.model.circuit == embedding_circuit(model.circuit)
+    assert alone.model.circuit == embedding_circuit(model.circuit, measured=True)
     assert np.abs(whole.vectors(x) - alone.vectors(x)).max() > 0.01
     assert whole.vector_bytes == 8 * 9 and embedding(model, theta).vector_bytes == 16 * 8
 
@@ -51,7 +51,12 @@ def test_the_digest_follows_what_is_read():
     model = make("biases too")
     theta, _, _ = inputs(model, 5)
     digest = embedding(model, theta).digest()
-    read = {i for gate in embedding_circuit(model.circuit).gates for a in gate.angles for i in (a.weight, a.bias)}
+    read = {
+        i
+        for gate in embedding_circuit(model.circuit, measured=False).gates
+        for a in gate.angles
+        for i in (a.weight, a.bias)
+    }
     assert len(read - {None}) < model.circuit.n_parameters
     for k in range(model.circuit.n_parameters):
         moved = theta.copy()
@@ -113,9 +118,10 @@ def test_it_stops_between_chunks(kind):
 
 def test_gates_behind_the_last_feature_are_left_out():
     circuit = hea(2, 3)
-    assert [gate.name for gate in embedding_circuit(circuit).gates] == ["ry", "ry"]
-    assert embedding_circuit(circuit).parameter_names == circuit.parameter_names
-    assert embedding_circuit(circuit).layer_starts == ()
+    for measured in (False, True):
+        cut = embedding_circuit(circuit, measured)
+        assert [gate.name for gate in cut.gates] == ["ry", "ry"]
+        assert cut.parameter_names == circuit.parameter_names and cut.layer_starts == ()
 
 
 def test_layers_before_the_circuit_are_part_of_it():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,36 @@ def test_every_encoding(encoding, n_qubits, n_features, engine):
     assert np.linalg.eigvalsh(found).min() > -1e-12
     test = qmltrain.kernel(x, x[3:8], encoding=encoding, n_qubits=n_qubits, engine=engine, **options)
     np.testing.assert_allclose(test, found[3:8], atol=1e-12)
+
+
+WHOLE = [
+    ("angle", {}), ("angle", {"imprimitive": "cx"}), ("iqp", {}), ("amplitude", {}), ("zz_feature_map", {}),
+    ("zz_feature_map", {"entanglement": "linear", "alpha": 1.0, "repeats": 1}),
+    ("pauli_feature_map", {"paulis": ["X", "ZZ"]}), ("z_feature_map", {}), ("fourier", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoding", "options"), WHOLE)
+def test_projected_kernels_measure_behind_the_whole_encoding(encoding, options):
+    """All gates before the ansatz, fixed ones at the end of a feature map too."""
+    x = samples(encoding, 3 if encoding != "amplitude" else 8, 9)
+    model = notebook._model(Config(), encoding, options, 3, x.shape[1])
+    gates = model.circuit.gates[: model.circuit.layer_starts[-1]]
+    alone = dataclasses.replace(model, circuit=dataclasses.replace(model.circuit, gates=gates))
+    vectors = bloch_vectors(dense_states(alone, np.zeros(model.n_parameters), x))
+    found = qmltrain.kernel(x, encoding=encoding, n_qubits=3, kind="projected", gamma=0.3, **options)
+    np.testing.assert_allclose(found, projected(vectors, vectors, 0.3), atol=1e-12)
+
+
+def test_the_zz_map_by_hand():
+    """Two qubits, one repetition: H, P(2 x_q), CX, P(2 (pi - x_0)(pi - x_1)) on the second, CX (arXiv:1804.11326)."""
+    x = samples("zz_feature_map", 2, 6)
+    states = np.full((6, 4), 0.5, dtype=complex)
+    bits = np.array([[k & 1, k >> 1] for k in range(4)])
+    states *= np.exp(2j * (x @ bits.T) + 2j * np.prod(np.pi - x, axis=1)[:, None] * (bits[:, 0] ^ bits[:, 1]))
+    found = qmltrain.kernel(x, encoding="zz_feature_map", repeats=1, kind="projected", gamma=0.4)
+    vectors = bloch_vectors(states)
+    np.testing.assert_allclose(found, projected(vectors, vectors, 0.4), atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -124,7 +156,7 @@ def test_the_trained_circuit_of_a_run(tmp_path):
         ({"x": [[0.1, 1.0]], "kind": "projected", "gamma": -1.0}, "kernel.gamma: found -1.0"),
         ({"x": [[0.1, 1.0]], "encoding": "zz"}, "encoding.name: 'zz' is not known"),
         ({"x": [[0.1, 1.0]], "encoding": "none"}, "reads no features"),
-        ({"x": [[0.1, 1.0]], "layers": 3}, "layers: no option of an encoding"),
+        ({"x": [[0.1, 1.0]], "depth": 3}, "depth: no option of an encoding"),
         ({"x": [[0.1, 1.0]], "precision": "complex32"}, "engine.precision: found"),
     ],
 )
