@@ -70,6 +70,7 @@ def initial_state(case: dict[str, Any], circuit: Circuit) -> np.ndarray | None:
     if not circuit.amplitude_encoded:
         return None
     options = options_with_defaults(ENCODINGS, "encoding", *case["encoding"])
+    options.pop("big_endian")  # gates do it
     return amplitude_state([case["features"]], circuit.n_qubits, **options)[0]
 
 
