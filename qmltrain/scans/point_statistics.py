@@ -22,6 +22,8 @@ from qmltrain.studies import haar, statistics
 from qmltrain.studies.exact_values import Drawn, ExactValues, Known, LinearLoss, NothingKnown
 from qmltrain.studies.starts import Start
 from qmltrain.studies.study import ENTANGLEMENT, FIDELITY, GRADIENT, GRADIENT_NORMS, LOSS, VALUE, parameter_labels
+from qmltrain.training.initialization import parameter_kinds
+from qmltrain.training.model import Model
 
 BINS = 75
 UNKNOWN_GATES = 1_000  # of a circuit that is not there, for its rounding
@@ -37,19 +39,12 @@ class Setting:
     """What a point's config says beside its draws. `chosen`: index of each parameter whose gradient is kept."""
 
     values: ExactValues | NothingKnown
-    start: Start | None
+    over: str  # what variances are taken over, in words
     drawn: Drawn
     zero: float  # gradients of at most this are 0 within rounding
     n_bins: int
     chosen: tuple[int, ...] = ()
     layers: Mapping[str, np.ndarray] = field(default_factory=dict)  # parameters of each name of `gradient_norms`
-
-    @property
-    def over(self) -> str:
-        """What variances are taken over, in words."""
-        start = "as train.initial draws them" if self.start is None else self.start.description
-        circuit = {"nothing": "", "axes": "the circuit (axes of rotations) and ", "circuit": "the circuit and "}
-        return f"draws of {circuit[self.drawn]}all parameters ({start})"
 
 
 @dataclass(frozen=True)
@@ -72,8 +67,10 @@ def setting_of(point: StoredPoint) -> Setting:
     drawn: Drawn = "nothing"
     if config["ansatz.name"] in RANDOM_ANSAETZE and config["ansatz.seed"] is None:
         drawn = "axes" if config["ansatz.name"] == "pauli_two_design" else "circuit"
-    options = (config.get(f"train.initial_{option}") for option in ("scale", "shape", "range", "features"))
+    options = (config.get(f"train.initial_{option}") for option in ("scale", "shape", "range"))
     start = Start.of(config["train.initial"], *options)
+    range_of_features = config.get("train.initial_features")
+    features = None if range_of_features is None else Start.of("uniform", range=range_of_features)
     n_bins = config["scan.bins"] or BINS
     try:
         model = model_of(config_of(config))
@@ -82,7 +79,8 @@ def setting_of(point: StoredPoint) -> Setting:
         zero = statistics.rounding(config["engine.precision"], UNKNOWN_GATES, 1.0)
         nothing = np.zeros(0, dtype=np.int64)
         layers = dict.fromkeys(point.labels.get(GRADIENT_NORMS, ()), nothing)
-        return Setting(unknown, start, drawn, zero, n_bins, tuple(range(len(point.labels.get(GRADIENT, ())))), layers)
+        over = f"draws of the parameters (angles {_described(start)})"
+        return Setting(unknown, over, drawn, zero, n_bins, tuple(range(len(point.labels.get(GRADIENT, ())))), layers)
     labels = parameter_labels(model, drawn != "nothing")
     place = {name: k for k, name in enumerate(labels)}
     chosen = tuple(place[name] for name in point.labels.get(GRADIENT, ()))
@@ -92,7 +90,31 @@ def setting_of(point: StoredPoint) -> Setting:
     scale = 1.0 if linear is None else sum(abs(c) for c, _ in linear.terms)
     zero = statistics.rounding(config["engine.precision"], len(model.circuit.gates), scale)
     every = {"all": np.arange(model.n_parameters)}
-    return Setting(ExactValues(model, start, drawn), start, drawn, zero, n_bins, chosen, {**layers, **every})
+    values, over = ExactValues(model, start, drawn, features), _over(model, start, drawn, features)
+    return Setting(values, over, drawn, zero, n_bins, chosen, {**layers, **every})
+
+
+def _over(model: Model, start: Start | None, drawn: Drawn, features: Start | None) -> str:
+    """What variances are taken over: what is drawn, and what of the circuit is the same in all draws."""
+    circuit = {"nothing": [], "axes": ["the circuit (axes of rotations)"], "circuit": ["the circuit"]}[drawn]
+    n_circuit, kinds = model.circuit.n_parameters, set(parameter_kinds(model.circuit))
+    if kinds <= {"angle"} and n_circuit == model.n_parameters:
+        return f"draws of {' and '.join([*circuit, f'all parameters ({_described(start)})'])}"
+    parts = [*circuit]
+    if "angle" in kinds:
+        parts.append(f"the angles ({_described(start)})")
+    if features is not None:
+        parts.append(f"weights and biases of features ({features.description})")
+    if n_circuit < model.n_parameters:
+        parts.append("parameters outside the circuit (as each part starts its own)")
+    constant = (
+        "" if features is not None or kinds <= {"angle"} else "; weights (1) and biases (0) of features are constant"
+    )
+    return f"draws of {' and '.join(parts) or 'nothing'}{constant}"
+
+
+def _described(start: Start | None) -> str:
+    return "as train.initial draws them" if start is None else start.description
 
 
 def point_statistics(point: StoredPoint) -> PointStatistics:

@@ -7,13 +7,14 @@ t-design); whether it is deep enough for that, nothing here decides.
 | quantity | exact | Haar |
 |---|---|---|
 | loss | one-qubit gates alone: mean and variance | Tr(O)/N and the variance of a 2-design |
-| gradient | one-qubit gates alone; 0 where O' commutes with P; mean 0 where an angle covers whole periods | below |
+| gradient | one-qubit gates alone; 0 where O' commutes with P; mean 0 of one drawn over whole periods | below |
 | entanglement | 0 where no gate joins qubits | (N - 2) / (N + 1) |
 | fidelity | one-qubit gates alone: frame potentials; expressibility where all draws have one state | frame potentials |
 
 Haar variances of a gradient: where the state before a gate is a product, it is taken as it is and only what follows is
 a 2-design (McClean's first parameter); where at most fixed gates follow, the observable is taken as it is and only what
-precedes is one; elsewhere both are.
+precedes is one; elsewhere both are. Where each draw has a structure of its own, which of these holds differs by draw:
+no value is said.
 
 Of circuits whose states stay real at any parameters, Haar-random means random real states (`real`).
 
@@ -38,6 +39,7 @@ from qmltrain.studies.real_circuits import is_real
 from qmltrain.studies.starts import Start
 from qmltrain.studies.surroundings import expectations_before, rotations, weights_after
 from qmltrain.training.heads import Raw
+from qmltrain.training.initialization import parameter_kinds
 from qmltrain.training.losses import Expectation, Fidelity
 from qmltrain.training.model import Model
 
@@ -77,12 +79,16 @@ class LinearLoss:
 
 
 class ExactValues:
-    """Of one point. `start` None: parameters are not drawn independently of one another (identity blocks, a run).
-    `drawn`: what of a random ansatz each draw has for itself: the axes of its rotations, or all of its structure."""
+    """Of one point. `start`, of angles; None: they are not drawn independently of one another (identity blocks, a run).
+    `features`, of weights and biases of features; None: they are constant, 1 and 0. `drawn`: what of a random ansatz
+    each draw has for itself: the axes of its rotations, or all of its structure."""
 
-    def __init__(self, model: Model, start: Start | None, drawn: Drawn = "nothing") -> None:
-        self.start, self.drawn = start, drawn
+    def __init__(
+        self, model: Model, start: Start | None, drawn: Drawn = "nothing", features: Start | None = None
+    ) -> None:
+        self.start, self.drawn, self.features = start, drawn, features
         self._circuit, self._loss = model.circuit, LinearLoss.of(model)
+        self._kinds = parameter_kinds(self._circuit)
         self._uses = uses(self._circuit)
         self._scales = {k: scale for gate in self._circuit.gates for k, scale, _ in rotations(gate) or []}
         self.real = drawn == "nothing" and is_real(self._circuit if self._loss is None else self._loss.circuit)
@@ -179,14 +185,15 @@ class ExactValues:
 
     def _is_idle(self) -> bool:
         if self.drawn == "nothing" and (
-            not self._circuit.n_parameters or (self.start is not None and self.start.name == "zeros")
+            not self._circuit.n_parameters
+            or (self.start is not None and self.start.name == "zeros" and self.features is None)
         ):
             return True
         return self._product is not None and abs(self._product.frame_potential(1) - 1.0) < 1e-12
 
     def _haar_gradient_variance(self, parameter: int, weight: float) -> float | None:
-        if self.drawn == "circuit":  # a rotation by the angle itself, anywhere
-            return two_designs.gradient_variance(self.n_qubits, weight)
+        if self.drawn == "circuit":  # first or last on its qubit in one draw, between others in the next
+            return None
         if self._uses[parameter] == 0:
             return 0.0
         scale = self._scales.get(parameter)
@@ -201,12 +208,11 @@ class ExactValues:
         return scale**2 * value
 
     def _covers_periods(self, parameter: int) -> bool:
-        """Whether the derivative's mean is 0: its parameter is uniform over whole periods of the expectation."""
-        if self.start is None:
-            return False
-        if self.drawn == "circuit":
-            return self.start.covers(2.0 * math.pi)
-        return all(self.start.covers(period) for period in self._periods.get(parameter, ()))
+        """Whether the derivative's mean is 0: its parameter is drawn uniformly over whole periods of the expectation.
+
+        Periods are alike in all circuits of a random ansatz."""
+        start = self.start if self._kinds[parameter] == "angle" else self.features
+        return start is not None and all(start.covers(period) for period in self._periods.get(parameter, ()))
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,9 @@ class Start:
         scale: float | None = None,
         shape: Sequence[float] | None = None,
         range: Sequence[float] | None = None,
-        features: Sequence[float] | None = None,
     ) -> Start | None:
-        """None where parameters are not drawn independently of one another and alike, or are too far apart to be
-        integrated."""
+        """None where parameters are not drawn independently of one another, or are too far apart to be integrated."""
         if name not in _DEFAULT_SCALE or (name == "beta" and scale is not None and scale > LARGEST_SCALE):
-            return None
-        if features is not None:
             return None
         if range is not None:
             low, high = range

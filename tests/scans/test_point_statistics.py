@@ -90,6 +90,61 @@ def test_random_ansaetze(tmp_path, words, drawn, labels):
         assert found.numbers["lie_algebra"] is None
 
 
+REUPLOADING = (
+    "circuit.n_qubits=2", "dataset=make_moons", "dataset.n_samples=50", "preprocess=angles", "encoding=reuploading",
+    "encoding.trainable=weights_and_biases", "encoding.repeats=1", "ansatz=hea", "ansatz.rotations=[ry]",
+    "ansatz.entangler=none", "observable=z", "observable.qubits=[0]", "scan.draws=30", "scan.rows=5",
+)  # fmt: skip
+RAW = ("head=raw", "loss=expectation")
+ANGLES = "draws of the angles (uniform in [-3.14159, 3.14159])"
+FEATURES = "weights and biases of features (uniform in [0, 6.28319])"
+
+
+@pytest.mark.parametrize(
+    ("words", "over", "known"),
+    [
+        (RAW, f"{ANGLES}; weights (1) and biases (0) of features are constant", {"ansatz"}),
+        ((*RAW, "train.initial_features=[0,6.283185307179586]"), f"{ANGLES} and {FEATURES}", {"ansatz", "bias"}),
+        (
+            ("head=linear", "loss=binary_cross_entropy"),
+            f"{ANGLES} and parameters outside the circuit (as each part starts its own); "
+            "weights (1) and biases (0) of features are constant",
+            {"ansatz"},
+        ),
+    ],
+    ids=["constant", "drawn", "linear head"],
+)
+def test_what_is_not_drawn_has_no_mean_of_0_and_is_said(tmp_path, words, over, known):
+    [stored] = read_scan(draw(tmp_path / "s", *REUPLOADING, *words)).points
+    found = point_statistics(stored)
+    assert found.setting.over == over
+    exact = {name: one["mean_exact"] for name, one in found.parameters.items() if one["mean_exact"] is not None}
+    assert {name.partition(".")[0] if name.startswith("ansatz") else name.rpartition(".")[2] for name in exact} == known
+    assert set(exact.values()) == {0.0}
+    for name, one in found.parameters.items():
+        if name in exact and not one["is_zero"]:
+            assert abs(one["mean"]) < 4 * one["mean_error"], name
+
+
+def test_derivatives_of_drawn_structures_have_no_haar_value(tmp_path):
+    """Of two-designs, whose axes alone are drawn, first and last parameters keep their own."""
+    for ansatz, expected in (("random_layers", None), ("pauli_two_design", 4 / (3 * 15))):
+        words = [
+            "circuit.n_qubits=2",
+            f"ansatz={ansatz}",
+            "ansatz.layers=2",
+            *PAULI,
+            "scan.gradients=first",
+            "scan.draws=20",
+        ]
+        scan = read_scan(draw(tmp_path / ansatz, *words))
+        value = point_statistics(scan.points[0]).numbers["gradient_variance_haar"]
+        assert value == (None if expected is None else pytest.approx(expected, rel=1e-12))
+        lines = summary_lines(scan)
+        row = lines[next(k for k, line in enumerate(lines) if line.startswith("gradient ")) + 1]
+        assert row.split()[-1] == ("-" if expected is None else "0.08889")
+
+
 def test_chosen_parameters_are_found_by_name(tmp_path):
     [stored] = read_scan(draw(tmp_path / "s", *HEA, "scan.gradients=[1]", "scan.draws=3")).points
     assert setting_of(stored).chosen == tuple(range(9, 18))

@@ -15,6 +15,7 @@ from qmltrain.studies.exact_values import ExactValues, Known, LinearLoss
 from qmltrain.studies.haar import idle_expressibility
 from qmltrain.studies.starts import Start
 from qmltrain.training.heads import HEADS
+from qmltrain.training.initialization import parameter_kinds
 from qmltrain.training.losses import LOSSES
 from qmltrain.training.model import Model
 from tests.circuit.dense import expectations
@@ -175,6 +176,33 @@ def test_features_have_no_values():
     assert values.expressibility(75) is None
 
 
+REUPLOADING = assemble(
+    2, 2, "reuploading", {"trainable": "weights_and_biases", "repeats": 1}, "random_layers", {"layers": 1, "seed": 1}
+)
+
+
+@pytest.mark.parametrize("drawn", ["nothing", "circuit"])
+def test_weights_and_biases_of_features_that_are_not_drawn_have_no_mean(drawn):
+    """They are 1 and 0 in every draw, whatever angles do; drawn over a period, a bias is an angle as others."""
+    model = model_of(REUPLOADING, pauli(2, "Z0"))
+    kinds = parameter_kinds(REUPLOADING)
+    assert set(kinds) == {"angle", "feature_weight", "feature_bias"}
+
+    def of_zero_mean(**features):
+        values = ExactValues(model, UNIFORM, drawn, **features)
+        return {kinds[k] for k in range(len(kinds)) if values.gradient(k).mean is not None}
+
+    assert of_zero_mean() == {"angle"}
+    assert of_zero_mean(features=Start.of("uniform", range=[0.0, 2 * np.pi])) == {"angle", "feature_bias"}
+    assert of_zero_mean(features=Start.of("uniform", range=[0.0, 3.0])) == {"angle"}
+
+
+def test_drawn_weights_of_features_are_not_idle():
+    model = model_of(REUPLOADING, pauli(2, "Z0"))
+    assert ExactValues(model, Start.of("zeros")).frame_potential(1).mean == 1.0
+    assert ExactValues(model, Start.of("zeros"), features=UNIFORM).frame_potential(1).mean is None
+
+
 def test_idle_circuits():
     rz = model_of(ansatz(2, "hea", layers=3, rotations=["rz"], entangler="none"), pauli(2, "Z0"))
     assert ExactValues(rz, UNIFORM).expressibility(75) == pytest.approx(idle_expressibility(2, 75))
@@ -196,10 +224,12 @@ def test_diagonalizing_gates_belong_to_the_loss_alone():
     assert values.entanglement().mean == 0.0
 
 
-def test_random_structures_have_haar_values_alone():
+def test_random_structures_have_haar_values_of_the_whole_circuit_alone():
+    """A parameter may be first in one draw and last in another: of its derivative the mean alone is known."""
     model = model_of(ansatz(3, "random_layers", layers=2, seed=1), pauli(3, "Z0 Z1"))
     values = ExactValues(model, UNIFORM, "circuit")
-    assert values.gradient(0) == Known(0.0, None, 0.0, pytest.approx(64 / (2 * 7 * 81)))
+    assert [values.gradient(k) for k in range(model.n_parameters)] == [Known(0.0)] * model.n_parameters
+    assert values.squared_norm(np.arange(model.n_parameters)) == Known()
     assert values.loss() == Known(None, None, 0.0, pytest.approx(1 / 9))
     assert values.entanglement().mean is None and values.frame_potential(1).mean is None
     assert "circuit of its own" in values.lie_algebra().reason
