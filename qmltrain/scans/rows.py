@@ -21,7 +21,7 @@ from qmltrain.errors import StorageError
 from qmltrain.runs.atomic import new_file, read_at, storage_error, write_at, write_pieces
 from qmltrain.runs.row_counter import RowCount, rows_checksum
 from qmltrain.scans.file_layout import RECORD_BYTES, PointLayout, group_of, lay_out
-from qmltrain.scans.reading import read_header
+from qmltrain.scans.reading import ScanHeader, read_header
 from qmltrain.units import gib
 
 _COPY_BYTES = 1 << 24  # copied at a time
@@ -78,15 +78,7 @@ class ScanRows:
 
     def blocks(self, number: int) -> Iterator[list[NDArray[np.float64]]]:
         """The columns (rows, width) of a point's rows that count, some rows at a time. Raises OSError."""
-        point, offsets = self.points[number], self.header.offsets[number]
-        step = max(1, _COPY_BYTES // max(1, point.row_bytes))
-        for begin in range(0, self.rows(number), step):
-            n_rows, columns = min(step, self.rows(number) - begin), []
-            for column in point.columns:
-                width = int(np.prod(column.shape, dtype=np.int64))
-                data = read_at(self._descriptor, 8 * n_rows * width, offsets[column.name] + 8 * begin * width)
-                columns.append(np.frombuffer(data, "<f8").reshape(n_rows, width))
-            yield columns
+        return _blocks(self._descriptor, self.header, number, self.rows(number))
 
     def sync(self) -> None:
         try:
@@ -102,19 +94,47 @@ class ScanRows:
         self._descriptor = -1
 
     def _check(self, number: int) -> None:
-        """Rows that are not those that were counted (a power cut, a damaged disk) are drawn again."""
-        count, checksum = self._counts[number], 0
-        if 0 <= count.rows <= self.points[number].draws:
-            for columns in self.blocks(number):
-                checksum = rows_checksum(columns, checksum)
-            if checksum == count.checksum:
-                return
+        """Rows that are not those that were counted (a power cut, a damaged disk) count no longer."""
+        if _is_sound(self._descriptor, self.header, number):
+            return
         warnings.warn(
             f"{self.path}: {group_of(number)}: damaged (the checksum of its rows is not the one written with them); it "
             "is drawn again",
             stacklevel=2,
         )
         self._counts[number] = RowCount()
+        # in the file, too: a grid without this point leaves it without draws, not damaged
+        write_at(self._descriptor, _record(self._counts[number]), self.header.counter + RECORD_BYTES * number)
+
+
+def are_sound(header: ScanHeader) -> bool:
+    """Whether the rows that a scan file counts are those that were written. Raises StorageError."""
+    try:
+        with header.path.open("rb") as file:
+            return all(_is_sound(file.fileno(), header, number) for number in range(len(header.points)))
+    except OSError as error:
+        raise storage_error("read", header.path, error) from error
+
+
+def _is_sound(descriptor: int, header: ScanHeader, number: int) -> bool:
+    count, checksum = header.counts[number], 0
+    if not 0 <= count.rows <= header.points[number].draws:
+        return False
+    for columns in _blocks(descriptor, header, number, count.rows):
+        checksum = rows_checksum(columns, checksum)
+    return checksum == count.checksum
+
+
+def _blocks(descriptor: int, header: ScanHeader, number: int, rows: int) -> Iterator[list[NDArray[np.float64]]]:
+    point, offsets = header.points[number], header.offsets[number]
+    step = max(1, _COPY_BYTES // max(1, point.row_bytes))
+    for begin in range(0, rows, step):
+        n_rows, columns = min(step, rows - begin), []
+        for column in point.columns:
+            width = int(np.prod(column.shape, dtype=np.int64))
+            data = read_at(descriptor, 8 * n_rows * width, offsets[column.name] + 8 * begin * width)
+            columns.append(np.frombuffer(data, "<f8").reshape(n_rows, width))
+        yield columns
 
 
 def create(path: Path, points: Sequence[PointLayout], grid: Sequence[str], attributes: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from qmltrain.scans.file_layout import PointLayout, Shard, as_json, check_shards
 from qmltrain.scans.identity import check_same_scan, check_swept, common_settings, scan_hash
 from qmltrain.scans.point import Built, build_point, changes, span_of
 from qmltrain.scans.reading import ScanHeader, read_header, read_scan
-from qmltrain.scans.rows import ScanRows, create, grow
+from qmltrain.scans.rows import ScanRows, are_sound, create, grow
 from qmltrain.scans.summary import summary_lines
 from qmltrain.sessions.training_run import check_directory
 from qmltrain.training.gradients import StepAbandoned
@@ -170,13 +170,13 @@ class Job:
         return header
 
     def is_done(self) -> bool:
-        """Whether the file holds all that is asked for, and status.json says so."""
+        """Whether the file holds all that is asked for, undamaged, and status.json says so."""
         header = self.existing()
         status = read_status_file(self.directory, self.shard.beside(STATUS_NAME)).get("status")
         if header is None or status != COMPLETED or self._merged(header) is not None:
             return False
         have = {point.identity: count.rows for point, count in zip(header.points, header.counts, strict=True)}
-        return all(have.get(point.identity, 0) >= point.layout.draws for point in self.own)
+        return all(have.get(point.identity, 0) >= point.layout.draws for point in self.own) and are_sound(header)
 
     def run(self) -> None:
         """With the directory's lock held."""

@@ -258,16 +258,37 @@ def test_a_command_that_is_sent_a_signal_ends_with_75_and_goes_on(tmp_path):
     assert again.complete
 
 
-def test_damaged_rows_are_drawn_again(tmp_path):
-    whole = scan(tmp_path / "whole", *GRID)
-    scan(tmp_path / "damaged", *GRID, draws=10)
-    path, values = tmp_path / "damaged" / "scan.h5", whole.points[1].columns["loss"][:10].tobytes()
+def damage(directory, whole, draws) -> None:
+    """Change one bit among the draws of the second point."""
+    path, values = directory / "scan.h5", whole.points[1].columns["loss"][:draws].tobytes()
     data = bytearray(path.read_bytes())
     data[data.index(values) + 3] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("draws", [10, DRAWS])
+def test_damaged_rows_are_drawn_again(tmp_path, draws):
+    whole = scan(tmp_path / "whole", *GRID)
+    scan(tmp_path / "damaged", *GRID, draws=draws)
+    damage(tmp_path / "damaged", whole, draws)
     with pytest.warns(UserWarning, match=r"points/00001: damaged .*; it is drawn again"):
         again = scan(tmp_path / "damaged", *GRID)
     assert_same_bits(whole, again)
+    assert status(tmp_path / "damaged")["status"] == "completed"
+
+
+def test_a_damaged_point_that_the_grid_no_longer_has_is_left_without_draws(tmp_path, capsys):
+    larger = ("circuit.n_qubits=2,3,4", "ansatz.layers=1,2")
+    whole = scan(tmp_path / "whole", *larger)
+    scan(tmp_path / "a", *larger)
+    damage(tmp_path / "a", whole, DRAWS)
+    with pytest.warns(UserWarning, match=r"points/00001: damaged"):
+        smaller = scan(tmp_path / "a", "circuit.n_qubits=3,4", "ansatz.layers=1,2")
+    assert [point.draws for point in smaller.points] == [DRAWS, 0, *[DRAWS] * 4]
+    assert_same_bits(whole, scan(tmp_path / "a", *larger))
+    capsys.readouterr()
+    scan(tmp_path / "a", *larger)
+    assert "nothing to do" in capsys.readouterr().out
 
 
 def test_draws_are_paired_over_observables_and_independent_over_sizes(tmp_path):
