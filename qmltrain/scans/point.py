@@ -178,6 +178,12 @@ def _check(config: Config) -> None:
         )
     if config.engine.reductions:
         raise InputError("engine.reductions: not used by scan; leave it null")
+    if config.train.freeze and config.scan.run is None:
+        raise UnusedOptionError(
+            "train.freeze",
+            "not used by scan, which draws all parameters; leave it null (scan.gradients chooses whose gradient is "
+            "kept)",
+        )
 
 
 def _rows(config: Config, problem: Problem) -> tuple[FloatArray, np.ndarray]:

@@ -39,6 +39,8 @@ CASES: list[tuple[list[str], list[str]]] = [
     (["ansatz=hea,python"], ["ansatz"]),
     (["scan.quantities=[entanglement]", "circuit.n_qubits=1", "observable.terms=['Z0']"], ["entanglement is between"]),
     (["engine.reductions=[light_cones]"], ["engine.reductions", "not used by scan"]),
+    (["train.freeze=[0]"], ["train.freeze", "not used by scan", "leave it null", "scan.gradients"]),
+    (["train.freeze=[0],[1]"], ["train.freeze", "leave it out"]),
     (["circuit.n_qubits=60"], ["60 qubits"]),
     (["circuit.n_qubits=22", "engine=cpu", "engine.memory_gib=0.001"], ["engine.memory_gib"]),
     (["run.resume=must"], ["run.resume=must", "there is no"]),
