@@ -26,9 +26,10 @@ from qmltrain.runs.atomic import new_file, read_at, storage_error, storage_error
 from qmltrain.runs.file_layout import allocated, attribute_value, write_image
 from qmltrain.runs.first_block import FIRST_BLOCK_BYTES, FileKind, check_first_block
 from qmltrain.runs.reading import damage_named, opened
+from qmltrain.runs.scan_files import KERNEL_NAME
 from qmltrain.runs.sparse_memory import SparseMemory
 
-FILE_NAME = "kernel.h5"
+FILE_NAME = KERNEL_NAME
 SCHEMA_VERSION = 1
 KERNEL_FILE = FileKind(b"qmltrain-kernel", SCHEMA_VERSION, str(SCHEMA_VERSION))
 RECORDS, PREDICTIONS = "tiles", "test_predictions"

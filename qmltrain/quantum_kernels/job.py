@@ -34,6 +34,7 @@ from qmltrain.runs.attributes import collect_attributes, collect_session, utc_no
 from qmltrain.runs.directory import default_directory
 from qmltrain.runs.lock import RunLock
 from qmltrain.runs.reading import run_status
+from qmltrain.runs.scan_files import holds_scan
 from qmltrain.runs.status_file import read_status_file, write_status_file
 from qmltrain.sessions.training_run import check_directory, make_directory
 from qmltrain.training.gradients import StepAbandoned
@@ -71,6 +72,8 @@ def _check_before(config: Config, task: KernelTask, directory: Path) -> None:
     path = directory / FILE_NAME
     if run_status(directory) is not None:
         raise InputError(f"run.dir: {directory} holds a training; choose another directory for its kernel")
+    if holds_scan(directory):
+        raise InputError(f"run.dir: {directory} holds a scan; choose another directory for a kernel")
     if not path.exists():
         if config.run.resume == "must":
             raise InputError(

@@ -56,6 +56,8 @@ def kernel(
     complex64 gives float32 and half the time. The same arrays give the same bits, on any number of threads; in another
     order, samples may differ by rounding. Raises InputError, MemoryLimitError.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed: found {seed!r}; an integer from 0 is needed")
     made = call_builder(KERNELS, "kernel", kind, {"gamma": gamma})
     settings = Config(kernel=KernelConfig(name=kind, gamma=gamma))
     settings.engine = dataclasses.replace(settings.engine, name=engine, precision=precision, threads=threads)
@@ -107,7 +109,12 @@ def gram_matrix(embedding: Embedding, train: FloatArray, test: FloatArray | None
 
 
 def _rows(x: ArrayLike, name: str) -> FloatArray:
-    rows = np.asarray(x)
+    try:
+        rows = np.asarray(x)
+    except ValueError:  # rows of several lengths
+        raise InputError(
+            f"{name}: no array; numbers of shape (samples, features) are needed, all rows as long"
+        ) from None
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "biuf":
         raise InputError(
             f"{name}: found shape {rows.shape} of {rows.dtype}; numbers of shape (samples, features) are needed"

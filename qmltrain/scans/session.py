@@ -20,6 +20,7 @@ from qmltrain.runs.attributes import collect_attributes, collect_session, utc_no
 from qmltrain.runs.directory import default_directory
 from qmltrain.runs.file_layout import FILE_NAME as RUN_FILE_NAME
 from qmltrain.runs.lock import LOCK_NAME, RunLock
+from qmltrain.runs.scan_files import holds_kernel
 from qmltrain.runs.status_file import STATUS_NAME, read_status_file, write_status_file
 from qmltrain.runs.store import COMPLETED
 from qmltrain.scans.file_layout import PointLayout, Shard, as_json, check_shards
@@ -28,7 +29,7 @@ from qmltrain.scans.point import Built, build_point, changes, span_of
 from qmltrain.scans.reading import ScanHeader, read_header, read_scan
 from qmltrain.scans.rows import ScanRows, are_sound, create, grow
 from qmltrain.scans.summary import summary_lines
-from qmltrain.sessions.training_run import check_directory
+from qmltrain.sessions.training_run import check_directory, make_directory
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.progress import make_progress
 from qmltrain.units import gib
@@ -83,6 +84,7 @@ def scan(grid: Grid, context: CommandContext) -> int:
         if job.existing() is not None and job.is_done():
             print(f"{job.path}: this scan is complete; nothing to do")
         else:
+            make_directory(directory)
             with RunLock(directory, shard.beside(LOCK_NAME)):
                 job.run()
     job.print_result()
@@ -159,6 +161,8 @@ class Job:
         resume = self.config.run.resume
         if (self.directory / RUN_FILE_NAME).exists():
             raise InputError(f"run.dir: {self.directory} holds a run; choose another")
+        if holds_kernel(self.directory):
+            raise InputError(f"run.dir: {self.directory} holds a kernel; choose another")
         if not self.path.exists():
             if resume == "must":
                 raise InputError(f"run.resume=must: there is no {self.path}; check run.dir, or set run.resume=auto")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from qmltrain.scans.point_statistics import Number, Numbers, PointStatistics, point_statistics
 from qmltrain.scans.reading import StoredPoint, StoredScan
@@ -46,7 +48,7 @@ def summary_lines(scan: StoredScan) -> list[str]:
 
 def name_of(point: StoredPoint) -> str:
     """``n_qubits=4 layers=2``; "all" where nothing is swept."""
-    return " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in point.values.items()) or "all"
+    return " ".join(f"{key.rpartition('.')[2]}={_word(value)}" for key, value in point.values.items()) or "all"
 
 
 def _loss(numbers: Numbers) -> Row | None:
@@ -147,7 +149,7 @@ def _algebra(numbers: Numbers) -> str:
 
 def _slope_lines(points: Sequence[PointStatistics]) -> Iterator[str]:
     for slope in slopes(points)[:MOST_POINTS]:
-        where = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in slope.where.items())
+        where = " ".join(f"{key.rpartition('.')[2]}={_word(value)}" for key, value in slope.where.items())
         found = slope.estimate
         known = [
             f"{kind} {number_text(v)}" for kind, v in (("exact", slope.exact), ("Haar", slope.haar)) if v is not None
@@ -157,6 +159,11 @@ def _slope_lines(points: Sequence[PointStatistics]) -> Iterator[str]:
             f"{number_text(found.value)} [{number_text(found.low)}, {number_text(found.high)}]"
             + (f"  ({', '.join(known)})" if known else "")
         )
+
+
+def _word(value: Any) -> str:
+    """A config's value as it is typed there."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _varies(one: PointStatistics) -> bool:

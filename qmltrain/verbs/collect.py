@@ -19,7 +19,7 @@ from qmltrain.config.schema import CommandContext
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.output_file import check_new_file, write_text
-from qmltrain.runs.scan_files import holds_scan, part_that_reads_scans
+from qmltrain.runs.scan_files import holds_scan, part_that_reads_scans, refuse_kernel
 from qmltrain.runs.store import COMPLETED
 from qmltrain.runs.tables import csv_text
 from qmltrain.runs.views import open_run
@@ -56,6 +56,7 @@ def run(
         of_scan = part_that_reads_scans("qmltrain.scans.collecting")
         code: int = of_scan.collect(folder, over=over, each=each or "point", output=output)
         return code
+    refuse_kernel(folder, "collect")
     if each is not None:
         raise InputError(f"--each: only of a scan, and {folder} holds none; leave it out")
     for key in over:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qmltrain.config.schema import CommandContext
 from qmltrain.plots.training_curves import plot_run
-from qmltrain.runs.scan_files import holds_scan, part_that_reads_scans
+from qmltrain.runs.scan_files import holds_scan, part_that_reads_scans, refuse_kernel
 
 
 def run(path: Path, context: CommandContext) -> int:
@@ -16,6 +16,7 @@ def run(path: Path, context: CommandContext) -> int:
         for picture in part_that_reads_scans("qmltrain.plots.scan_pictures").plot_scan(path):
             print(f"picture    {picture}")
         return 0
+    refuse_kernel(path, "plot")
     directory = path if path.is_dir() else path.parent
     picture = directory / "curves.png"
     plot_run(path, picture)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import qmltrain
+from qmltrain.cli import main
 from qmltrain.engines.cpu import unavailable_reason
 from qmltrain.errors import InputError, InterruptedRun
 from qmltrain.quantum_kernels import job, tiles
@@ -19,6 +20,7 @@ from qmltrain.quantum_kernels.file import FILE_NAME, KernelFile
 from qmltrain.quantum_kernels.job import run_kernel
 from qmltrain.quantum_kernels.task import build_task
 from tests.quantum_kernels.kernel_cases import bloch_vectors, contents, dense_states, fidelities, projected, small
+from tests.scans.drawn_scans import PAULI, draw
 from tests.sessions.complete_runs import complete
 from tests.small_configs import CONTEXT
 
@@ -159,6 +161,21 @@ def test_another_config_in_its_directory_is_refused(tmp_path):
     training = complete(tmp_path / "runs")
     with pytest.raises(InputError, match="holds a training; choose another directory for its kernel"):
         run_kernel(small(tmp_path, run__dir=str(training)), CONTEXT)
+
+
+def test_scans_and_kernels_do_not_share_a_directory(tmp_path, capsys):
+    scanned = draw(tmp_path / "scan", "circuit.n_qubits=2", "ansatz.layers=1", "scan.draws=2", *PAULI)
+    with pytest.raises(InputError, match="run.dir: .*scan holds a scan; choose another directory for a kernel"):
+        run_kernel(small(tmp_path, run__dir=str(scanned)), CONTEXT)
+    run_kernel(small(tmp_path, run__dir=str(tmp_path / "kernel")), CONTEXT)
+    with pytest.raises(InputError, match="run.dir: .*kernel holds a kernel; choose another"):
+        draw(tmp_path / "kernel", "circuit.n_qubits=2", "ansatz.layers=1", "scan.draws=2", *PAULI)
+    capsys.readouterr()
+    for verb in ("collect", "plot"):
+        for path in (tmp_path / "kernel", tmp_path / "kernel" / FILE_NAME):
+            assert main([verb, str(path)]) == 2
+            error = capsys.readouterr().err
+            assert f"{path}: is a kernel, and {verb} is for trainings and scans" in error and error.count("\n") == 1
 
 
 def test_other_rows_under_the_same_config_are_refused(tmp_path, monkeypatch):

@@ -143,6 +143,10 @@ def test_the_trained_circuit_of_a_run(tmp_path):
     ("given", "message"),
     [
         ({"x": [1.0, 2.0]}, r"x: found shape \(2,\) of float64; numbers of shape \(samples, features\)"),
+        ({"x": [[1, 2], [3]]}, r"x: no array; numbers of shape \(samples, features\) are needed, all rows as long"),
+        ({"x": [[1, 2]], "against": [[1], [1, 2]]}, "against: no array"),
+        ({"x": [[0.1, 1.0]], "seed": -1, "encoding": "reuploading"}, "seed: found -1; an integer from 0"),
+        ({"x": [[0.1, 1.0]], "seed": 0.5}, "seed: found 0.5"),
         ({"x": [["a", "b"]]}, "x: found shape"),
         ({"x": np.zeros((0, 2))}, "x: found shape"),
         ({"x": [[np.nan, 1.0]]}, "x: features: sample 0"),

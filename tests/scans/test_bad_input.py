@@ -101,6 +101,12 @@ def test_a_run_is_no_scan(refused, capsys):
     assert "run.seed: the run's own is taken with scan.run" in refused("scan.run=a", "scan.line=random", "run.seed=2")
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc")
+def test_a_directory_that_cannot_be_made(refused):
+    error = refused(*CIRCUIT, "circuit.n_qubits=2", "run.dir=/proc/foo")
+    assert "run.dir: /proc/foo cannot be made: " in error and error.endswith("choose another\n")
+
+
 def test_the_same_point_twice(refused):
     error = refused(*CIRCUIT, "circuit.n_qubits=2", "engine.threads=1,2")
     assert "engine.threads: threads=1 and threads=2 are the same point of a scan" in error

@@ -50,6 +50,14 @@ def test_slopes_end_it(lines):
     assert "(exact -0.6931, Haar -1.07)" in line and "[" in line  # 1/32 to 1/128 over two qubits
 
 
+def test_values_are_written_as_in_a_config(tmp_path):
+    words = ("circuit.n_qubits=2,3", "ansatz=pauli_two_design", "ansatz.layers=2", "ansatz.seed=null,1")
+    found = list(summary_lines(read_scan(draw(tmp_path, *words, "scan.draws=4", *PAULI))))
+    assert any(line.startswith("n_qubits=2 seed=null ") for line in found)
+    assert any(line.startswith("loss variance per circuit.n_qubits at seed=null: ") for line in found)
+    assert not any("None" in line for line in found)
+
+
 def test_lines_are_as_long_as_they_need_to_be(lines):
     assert all(line == line.rstrip() for line in lines)
 
