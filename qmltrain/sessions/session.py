@@ -278,11 +278,12 @@ class Session:
                 progress.message(line)
             progress.message(f"run {self.directory / FILE_NAME}: {self.compiled.selection.reason}")
             state = trainer.run(state)
+            seconds = time.monotonic() - begun  # of the training: classical baselines may take longer
             summary = self._finish(trainer, store, state)
             store.set_attributes(
                 finished=state.finished,
                 summary=summary,
-                session_seconds=time.monotonic() - begun,
+                session_seconds=seconds,
                 session_steps=state.step - first_step,
             )
             store.close()
