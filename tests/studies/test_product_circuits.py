@@ -121,7 +121,7 @@ def test_against_quadrature_over_dense_circuits(start):
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("random_axes", [False, True])
+@pytest.mark.parametrize("random_axes", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_frame_potential_against_draws(order, random_axes):
     generator = np.random.default_rng(order)
     start = Start.of("normal", 0.7)

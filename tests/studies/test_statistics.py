@@ -62,6 +62,7 @@ NORMAL, HEAVY = 1.0, 1 / 16  # a product of four sines, as gradients of a global
 
 
 @pytest.mark.parametrize(("name", "true"), [("normal", NORMAL), ("heavy", HEAVY)])
+@pytest.mark.slow
 @pytest.mark.parametrize("n_draws", [50, 2_000])
 def test_intervals_hold_the_variance_as_often_as_they_say(name, true, n_draws):
     generator = np.random.default_rng(7)
