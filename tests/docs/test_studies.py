@@ -22,6 +22,7 @@ def words_of(line):
     return words
 
 
+@pytest.mark.slow
 def test_the_examples_run_in_order(in_empty_directory, capsys):
     space: dict = {}
     for language, text in BLOCKS:

@@ -85,7 +85,9 @@ def test_the_message_of_a_stopped_scan_says_how_far_it_came(tmp_path):
     [
         ("ansatz=hea",),
         ("ansatz=pauli_two_design", "ansatz.layers=2", "scan.quantities=[loss,gradient,entanglement,fidelity]"),
-        ("ansatz=random_layers", "scan.quantities=[loss,gradient_norms,fidelity]"),
+        pytest.param(
+            ("ansatz=random_layers", "scan.quantities=[loss,gradient_norms,fidelity]"), marks=pytest.mark.slow
+        ),
         pytest.param(("train.initial=identity", "ansatz.layers=4"), marks=pytest.mark.slow),
         ("scan.plane=[random,gradient]", "scan.resolution=3"),
     ],

@@ -64,7 +64,7 @@ def test_linear_is_the_affine_map_its_names_say() -> None:
 
 
 @every_head
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000), n_samples=st.integers(1, 4))
 def test_derivatives_against_finite_differences(head: Head, seed: int, n_samples: int) -> None:
     parameters, expectations, cotangent = samples(head, n_samples, seed)
