@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.kills import killed_jobs
 
-
-def kill_everywhere(shim: Path, stride: int) -> dict:
-    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="qmltrain-kill-", dir=parent) as base:
-        process = subprocess.run(
-            [sys.executable, "-m", "tests.quantum_kernels.kill_kernel", base, str(stride)],
-            cwd=CHECKOUT,
-            env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(CHECKOUT)},
-            capture_output=True,
-            text=True,
-        )
-    assert process.returncode == 0, process.stderr
-    return json.loads(process.stdout)
+MODULE = "tests.quantum_kernels.kill_kernel"
 
 
 def test_killed_at_some_write_calls(kill_shim):
-    found = kill_everywhere(kill_shim, 29)
-    assert found["failures"] == []
-    assert found["points"] >= 3
+    assert killed_jobs(kill_shim, MODULE, 29)["points"] >= 3
 
 
 @pytest.mark.slow
 def test_killed_at_every_write_call(kill_shim):
-    found = kill_everywhere(kill_shim, 1)
-    assert found["failures"] == []
-    assert found["points"] > 80
+    assert killed_jobs(kill_shim, MODULE, 1)["points"] > 80

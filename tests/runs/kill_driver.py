@@ -9,15 +9,12 @@ Every session runs in a forked child of this one process, which has everything i
 from __future__ import annotations
 
 import ctypes
-import gc
 import json
 import mmap
 import os
 import shutil
-import signal
 import struct
 import sys
-import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ import numpy as np
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.views import open_run
+from tests.kills import in_child, no_collections, was_killed
 from tests.runs.tiny_training import KEEP, N_STEPS, SPANS, contents, run_session
 
 KINDS = ("created", "steps", "epochs", "snapshots")
@@ -48,19 +46,8 @@ def acks() -> dict[str, int]:
 def run_killed(directory: Path, call: int, partial: bool) -> bool:
     """One session in a child killed before its ``call``-th call; whether it was killed (else it came to its end)."""
     acknowledged[:] = bytes(len(acknowledged))
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            SHIM.kill_shim_arm(ctypes.c_long(call), int(partial))
-            run_session(directory, acknowledge, **SESSION)
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+    status = in_child(lambda: run_session(directory, acknowledge, **SESSION), call, partial)
+    if was_killed(status):
         return True
     assert status == 0, f"the session failed with wait status {status}"
     return False
@@ -149,8 +136,7 @@ def enumerate_kills(base: Path, start: Path | None, reference: dict, before: dic
 
 
 def main(base: Path) -> None:
-    gc.disable()
-    gc.freeze()  # or every child's first collection copies all of its parent's pages
+    no_collections()
     uninterrupted = base / "uninterrupted"
     run_session(uninterrupted, **SESSION)
     view = open_run(uninterrupted)

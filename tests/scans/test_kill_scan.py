@@ -3,44 +3,20 @@ calls here, all of them in the long set."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.kills import killed_jobs
+
+MODULE = "tests.scans.kill_scan"
+every_way = pytest.mark.parametrize("way", ["fresh", "growing"])
 
 
-WAYS = ("fresh", "growing")
-
-
-def kill_everywhere(shim: Path, way: str, stride: int) -> int:
-    """The calls that it was killed at; none may lose or change a draw."""
-    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="qmltrain-kill-", dir=parent) as base:
-        process = subprocess.run(
-            [sys.executable, "-m", "tests.scans.kill_scan", base, way, str(stride)],
-            cwd=CHECKOUT,
-            env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(CHECKOUT)},
-            capture_output=True,
-            text=True,
-        )
-    assert process.returncode == 0, process.stderr
-    found = json.loads(process.stdout)
-    assert found["failures"] == [], process.stderr
-    return int(found["points"])
-
-
-@pytest.mark.parametrize("way", WAYS)
+@every_way
 def test_killed_at_some_write_calls(kill_shim, way):
-    assert kill_everywhere(kill_shim, way, 17) >= 2
+    assert killed_jobs(kill_shim, MODULE, way, 17)["points"] >= 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
+@every_way
 def test_killed_at_every_write_call(kill_shim, way):
-    assert kill_everywhere(kill_shim, way, 1) >= 45
+    assert killed_jobs(kill_shim, MODULE, way, 1)["points"] >= 45
