@@ -40,6 +40,17 @@ ALWAYS_COUNTED = frozenset(
     }
 )  # fmt: skip
 
+# Options of `train` that first parameters are drawn from, and those with which they are another run's.
+OF_THE_DRAW = (
+    "train.initial",
+    "train.initial_scale",
+    "train.initial_shape",
+    "train.initial_range",
+    "train.initial_features",
+)
+OF_ANOTHER_RUN = ("train.initial_run", "train.initial_rest")
+SEEDS_OF_THE_START = ("run.seed", "run.seed_split", "run.seed_initial")  # of first parameters, and of which rows
+
 
 def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
     """Nested mappings as one, with dotted keys, sorted: ``{"run": {"seed": 0}}`` -> ``{"run.seed": 0}``."""

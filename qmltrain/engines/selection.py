@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 
 from qmltrain.engines.protocol import Engine
@@ -41,6 +42,11 @@ def select_engine(name: str) -> Selection:
             continue
         return Selection(engine, "; ".join([f"engine.name=auto took {candidate}", *missing]))
     raise AssertionError("the interpreter is always available")
+
+
+def without_threads(description: str) -> str:
+    """Of an engine's description what the bits of its results follow from: engine and instruction set."""
+    return re.sub(r", \d+ threads?\b", "", description)
 
 
 def _load(name: str) -> Engine:

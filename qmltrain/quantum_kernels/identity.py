@@ -10,22 +10,12 @@ import hashlib
 import json
 from typing import Any
 
-from qmltrain.config.identity import counted
+from qmltrain.config.identity import OF_ANOTHER_RUN, OF_THE_DRAW, SEEDS_OF_THE_START, counted
 from qmltrain.config.schema import Config
 from qmltrain.config.storage import to_dict
 from qmltrain.errors import InputError
 
 _UNREAD_GROUPS = ("observable", "head", "loss", "optimizer", "schedule", "gradient", "study", "scan")
-_READ_OF_TRAIN = (
-    "train.initial",
-    "train.initial_scale",
-    "train.initial_shape",
-    "train.initial_range",
-    "train.initial_features",
-    "train.initial_run",
-    "train.initial_rest",
-)
-_READ_OF_RUN = ("run.seed", "run.seed_split", "run.seed_initial")
 _OF_THE_MATRIX = ("name", "gamma")  # of the group `kernel`
 
 
@@ -62,7 +52,7 @@ def check_same_kernel(before: dict[str, Any], now: dict[str, Any], where: Any) -
 def _is_read(key: str) -> bool:
     group = key.partition(".")[0]
     if group in ("train", "run"):
-        return key in _READ_OF_TRAIN + _READ_OF_RUN
+        return key in OF_THE_DRAW + OF_ANOTHER_RUN + SEEDS_OF_THE_START
     return group not in _UNREAD_GROUPS
 
 

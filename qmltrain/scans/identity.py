@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qmltrain.config.grid import Grid
-from qmltrain.config.identity import counted
+from qmltrain.config.identity import OF_THE_DRAW, SEEDS_OF_THE_START, counted
 from qmltrain.config.reference import is_group
 from qmltrain.config.schema import Config
 from qmltrain.config.storage import to_dict
@@ -22,14 +22,6 @@ from qmltrain.errors import InputError
 from qmltrain.wording import listed
 
 _UNREAD_GROUPS = ("optimizer", "schedule", "study")
-_READ_OF_TRAIN = (
-    "train.initial",
-    "train.initial_scale",
-    "train.initial_shape",
-    "train.initial_range",
-    "train.initial_features",
-)
-_READ_OF_RUN = ("run.seed", "run.seed_split", "run.seed_initial")
 # how many draws, where they are computed and how they are shown
 _OF_ANY_SCAN = ("draws", "shard", "bins")
 DATA, USER_CODE = "dataset_checksum", "user_code"  # settings that are no options
@@ -40,7 +32,7 @@ def is_read(key: str) -> bool:
     """Whether a scan reads the option `key`."""
     group = key.partition(".")[0]
     if group in ("train", "run"):
-        return key in _READ_OF_TRAIN + _READ_OF_RUN
+        return key in OF_THE_DRAW + SEEDS_OF_THE_START
     return group not in _UNREAD_GROUPS
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from qmltrain.config.identity import flatten
 from qmltrain.config.schema import GROUPS, Config
 from qmltrain.config.storage import to_dict
 from qmltrain.engines.protocol import EngineOptions, FloatArray, GradientOptions
-from qmltrain.engines.selection import select_engine
+from qmltrain.engines.selection import select_engine, without_threads
 from qmltrain.errors import InputError, UnusedOptionError
 from qmltrain.models.build import build_model, group_options
 from qmltrain.models.first_parameters import FROM_RUN, start_options
@@ -66,7 +65,7 @@ class Built:
     @property
     def device(self) -> str:
         """Engine and instruction set, whatever the number of threads: what the last bits of draws depend on."""
-        return re.sub(r", \d+ threads?\b", "", self.ensemble.study.engine.describe())
+        return without_threads(self.ensemble.study.engine.describe())
 
     @property
     def kept_bytes(self) -> int:
@@ -74,14 +73,6 @@ class Built:
         info = self.problem.source.info
         numbers = info.n_samples * (math.prod(info.sample_shape) + self.problem.data.n_features)
         return 2_000 * len(self.problem.model.circuit.gates) + 8 * numbers
-
-    @property
-    def work(self) -> float:
-        """Rough cost of a draw: gates times amplitudes, of each row and each place of a plane."""
-        circuit, plane = self.problem.model.circuit, self.ensemble.study.plane
-        places = 1 if plane is None else plane.resolution ** len(plane.directions)
-        gates = len(circuit.gates) + 8
-        return (400_000 + gates * (2.0**circuit.n_qubits + 64)) * self.ensemble.study.n_rows * places
 
 
 def draws_asked_for(config: Config) -> int:
@@ -110,13 +101,14 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
     selection = select_engine(config.engine.name)
     circuit_of = _circuit_of(config, problem) if start is None else None
     plane = _plane(config, model, start)
+    features_RF, targets_R = _rows(config, problem)
     study = Study(
         model=model,
         engine=selection.engine,
         quantities=() if plane else tuple(scan.quantities or QUANTITIES),
         chosen=() if plane else _chosen(model, scan.gradients),
-        features_RF=_rows(config, problem)[0],
-        targets_R=_rows(config, problem)[1],
+        features_RF=features_RF,
+        targets_R=targets_R,
         circuit_of=circuit_of,
         axes_of=_axes_of(config, model) if circuit_of is not None else None,
         plane=plane,

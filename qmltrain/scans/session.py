@@ -112,7 +112,7 @@ def plan_points(grid: Grid, context: CommandContext) -> list[Planned]:
                 built.identity,
                 built.settings,
                 PointLayout(built.identity, built.n_draws, built.ensemble.columns, {}),
-                built.work,
+                built.ensemble.work,
                 built.ensemble.memory_bytes,
                 built.device,
                 built.reason,

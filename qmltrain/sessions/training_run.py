@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ from qmltrain.cluster.signals import StopRequest
 from qmltrain.config.identity import check_same_run, config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict
+from qmltrain.engines.selection import without_threads
 from qmltrain.errors import InputError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
@@ -140,8 +140,7 @@ def check_same_data(problem: Problem, snapshot: Snapshot, directory: Path) -> No
 def warn_of_another_device(before: Mapping[str, Any], compiled: Compiled, directory: Path) -> None:
     """Bits are promised for one engine and instruction set, whatever the number of threads; another one is said."""
     was, now = (
-        re.sub(r", \d+ threads?\b", "", text)
-        for text in (before["engine_description"], compiled.choices()["engine_description"])
+        without_threads(text) for text in (before["engine_description"], compiled.choices()["engine_description"])
     )
     if was != now:
         warnings.warn(

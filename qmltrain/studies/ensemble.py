@@ -49,6 +49,7 @@ PORTION_BYTES = 48 << 20  # of the arrays of a portion's samples, beside the eng
 # From so many rows on, and so many rows times angles, a draw is a batch of its own, whose rows share its angles: twice
 # as fast as together at 10 qubits and 40 layers, while with fewer the 0.1 ms that a batch takes at least are longer.
 ROWS_ALONE, ANGLES_ALONE = 32, 2_000
+OF_A_VECTOR = 400_000  # what a vector costs besides its gates, as work on gates times amplitudes
 
 Seeds = NDArray[np.int64] | None
 Arrays = tuple[NDArray[Any], ...]
@@ -163,12 +164,13 @@ class Ensemble:
 
     @property
     def work(self) -> float:
-        """Of one draw: gates x amplitudes x rows, by how often they are gone through."""
+        """Rough cost of one draw: gates x amplitudes by how often they are gone through, of each row and each point of
+        a plane."""
         study, circuit = self.study, self.study.model.circuit
         passes = 1.0 * bool(self._names - {FIDELITY}) + 2.0 * bool(self._names & {GRADIENT, GRADIENT_NORMS})
         passes += 1.0 * (ENTANGLEMENT in self._names) + 2.0 * (FIDELITY in self._names)
         points = study.plane.resolution ** len(study.plane.directions) if study.plane is not None else 1
-        return points * passes * study.n_rows * len(circuit.gates) * 2.0**circuit.n_qubits
+        return points * study.n_rows * (OF_A_VECTOR + passes * len(circuit.gates) * 2.0**circuit.n_qubits)
 
     def _forecast(self) -> int:
         """Compiles what is needed."""
