@@ -26,12 +26,12 @@ def around_circuit(trained: TrainedModel) -> Source:
     Raises InputError for a head or loss that is not known here.
     """
     model, arrays = trained.model, Arrays()
-    parts = model.split(trained.theta_P)
+    views = model.split(trained.theta_P)
     before = preprocess_source(trained.preprocessor, model, arrays)
-    layers = input_source(model, parts.input, arrays)
-    head = head_source(model, parts.head, arrays)
+    layers = input_source(model, views.input, arrays)
+    head = head_source(model, views.head, arrays)
     if model.loss.n_parameters:  # trained, but nothing that is predicted depends on them
-        arrays.add("LOSS_WEIGHTS", parts.loss)
+        arrays.add("LOSS_WEIGHTS", views.loss)
     encoded = "input_layers(preprocess(x))" if layers else "preprocess(x)"
     values = f"np.array([expectations(row) for row in {encoded}], dtype=np.float64)"
     values += f".reshape(-1, {model.observables.n_observables})"

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.errors import InputError, StorageError
-from qmltrain.quantum_kernels.tiles import Part, Tile
+from qmltrain.quantum_kernels.tiles import SplitName, Tile
 from qmltrain.runs.atomic import new_file, read_at, storage_error, storage_errors, write_at, write_pieces
 from qmltrain.runs.file_layout import allocated, attribute_value, write_image
 from qmltrain.runs.first_block import FIRST_BLOCK_BYTES, FileKind, check_first_block
@@ -146,9 +146,9 @@ class KernelFile:
         """The values (rows, columns) of a tile, its transpose where that is part of the matrix, then its record.
         Raises StorageError."""
         try:
-            self._write_values(tile.part, tile.rows, tile.columns, values)
+            self._write_values(tile.split, tile.rows, tile.columns, values)
             if tile.mirrored:
-                self._write_values(tile.part, tile.columns, tile.rows, np.ascontiguousarray(values.T))
+                self._write_values(tile.split, tile.columns, tile.rows, np.ascontiguousarray(values.T))
             record = np.array([1, zlib.crc32(values.data)], "<u4")
             write_at(self._descriptor, record.data, self.header.offsets[RECORDS] + RECORD_BYTES * tile.number)
         except OSError as error:
@@ -173,29 +173,29 @@ class KernelFile:
                 os.close(self._descriptor)
         self._descriptor = -1
 
-    def _offset(self, part: Part, row: int, column: int) -> int:
-        return self.header.offsets[part] + self.layout.dtype.itemsize * (row * self.layout.n_train + column)
+    def _offset(self, split: SplitName, row: int, column: int) -> int:
+        return self.header.offsets[split] + self.layout.dtype.itemsize * (row * self.layout.n_train + column)
 
-    def _write_values(self, part: Part, rows: slice, columns: slice, values: NDArray[Any]) -> None:
+    def _write_values(self, split: SplitName, rows: slice, columns: slice, values: NDArray[Any]) -> None:
         if columns == slice(0, self.layout.n_train):
-            write_at(self._descriptor, values.data, self._offset(part, rows.start, 0))
+            write_at(self._descriptor, values.data, self._offset(split, rows.start, 0))
             return
-        places = (self._offset(part, row, columns.start) for row in range(rows.start, rows.stop))
+        places = (self._offset(split, row, columns.start) for row in range(rows.start, rows.stop))
         write_pieces(self._descriptor, ((row.data, place) for row, place in zip(values, places, strict=True)))
 
     def _is_there(self, tile: Tile) -> bool:
         written, checksum = self.header.records[tile.number]
         if not written:
             return False
-        values = self._read_values(tile.part, tile.rows, tile.columns)
+        values = self._read_values(tile.split, tile.rows, tile.columns)
         if zlib.crc32(values.data) != checksum:
             return False
         if not tile.mirrored:
             return True
-        return bool(np.array_equal(self._read_values(tile.part, tile.columns, tile.rows), values.T))
+        return bool(np.array_equal(self._read_values(tile.split, tile.columns, tile.rows), values.T))
 
-    def _read_values(self, part: Part, rows: slice, columns: slice) -> NDArray[Any]:
+    def _read_values(self, split: SplitName, rows: slice, columns: slice) -> NDArray[Any]:
         length = self.layout.dtype.itemsize * (columns.stop - columns.start)
-        places = [self._offset(part, row, columns.start) for row in range(rows.start, rows.stop)]
+        places = [self._offset(split, row, columns.start) for row in range(rows.start, rows.stop)]
         data = b"".join(read_at(self._descriptor, length, place) for place in places)
         return np.frombuffer(data, self.layout.dtype).reshape(len(places), -1)

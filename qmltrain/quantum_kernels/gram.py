@@ -19,7 +19,7 @@ from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import MemoryLimitError
 from qmltrain.quantum_kernels.embedding import Embedding
 from qmltrain.quantum_kernels.kinds import Vectors
-from qmltrain.quantum_kernels.tiles import Part, Tile
+from qmltrain.quantum_kernels.tiles import SplitName, Tile
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.units import gib
 
@@ -34,7 +34,7 @@ class Panels:
     def __init__(
         self,
         embedding: Embedding,
-        features: Mapping[Part, FloatArray],
+        features: Mapping[SplitName, FloatArray],
         tile_rows: int,
         memory_bytes: int,
         stop: Callable[[], bool],
@@ -50,18 +50,18 @@ class Panels:
         fitting = int(PANEL_SHARE * memory_bytes) // (2 * each) // tile_rows * tile_rows
         self.size = max(tile_rows, min(fitting, max(map(len, features.values()))))
         self.size = -(-self.size // tile_rows) * tile_rows
-        self._kept: dict[tuple[Part, int], Vectors] = {}
+        self._kept: dict[tuple[SplitName, int], Vectors] = {}
 
-    def place(self, part: Part, rows: slice) -> tuple[Part, int]:
+    def place(self, split: SplitName, rows: slice) -> tuple[SplitName, int]:
         """The panel that rows of a tile lie in."""
-        return part, rows.start // self.size
+        return split, rows.start // self.size
 
-    def vectors(self, place: tuple[Part, int], beside: tuple[Part, int] | None = None) -> Vectors:
+    def vectors(self, place: tuple[SplitName, int], beside: tuple[SplitName, int] | None = None) -> Vectors:
         """Of a panel; but for the one `beside` it, others are dropped."""
         if place not in self._kept:
             self._kept = {other: kept for other, kept in self._kept.items() if other == beside}
-            part, number = place
-            rows = self.features[part][number * self.size : (number + 1) * self.size]
+            split, number = place
+            rows = self.features[split][number * self.size : (number + 1) * self.size]
             self._kept[place] = self.embedding.vectors(rows, self.stop)
         return self._kept[place]
 
@@ -79,8 +79,8 @@ def compute_tiles(
     Raises StepAbandoned between two tiles where the panels' `stop` says so, and what `put` raises.
     """
 
-    def pair(tile: Tile) -> tuple[tuple[Part, int], tuple[Part, int]]:
-        return panels.place("train", tile.columns), panels.place(tile.part, tile.rows)
+    def pair(tile: Tile) -> tuple[tuple[SplitName, int], tuple[SplitName, int]]:
+        return panels.place("train", tile.columns), panels.place(tile.split, tile.rows)
 
     # All tiles of a panel of columns, one panel of rows after the other
     ordered = sorted(tiles, key=lambda tile: (pair(tile)[0], pair(tile)[1][0] == "test", pair(tile)[1], tile.number))

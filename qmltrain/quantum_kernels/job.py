@@ -7,7 +7,6 @@ other `kernel.C`, without a state being computed.
 from __future__ import annotations
 
 import json
-import re
 import time
 import warnings
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import numpy as np
 from qmltrain.cluster.signals import StopRequest
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_yaml
+from qmltrain.engines.selection import without_threads
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.job_limits import usable_cpus
 from qmltrain.models.data_facts import data_lines, encoded_names
@@ -175,8 +175,8 @@ class _Session:
         parameters, arrays = embedding.parameters(), dict[str, Any]()
         if parameters:
             arrays |= {"parameters": np.array([*parameters.values()]), "parameter_names": [*parameters]}
-        for part, rows in task.rows.items():
-            arrays |= {f"{part}_rows": rows, f"{part}_labels": task.stored_labels(part)}
+        for split, rows in task.rows.items():
+            arrays |= {f"{split}_rows": rows, f"{split}_labels": task.stored_labels(split)}
         layout = Layout(len(task.rows["train"]), len(task.rows["test"]), len(task.tiles()), embedding.value_dtype)
         kernel_file.create(self.path, layout, attributes, arrays)
 
@@ -242,7 +242,7 @@ def _named(prefix: str, fitted: Fitted) -> dict[str, float]:
 
 def _warn_of_another_device(before: Mapping[str, Any], now: Mapping[str, Any], directory: Path) -> None:
     """Bits are promised for one engine and instruction set, whatever the number of threads."""
-    was, is_now = (re.sub(r", \d+ threads?\b", "", str(choices.get("engine_description"))) for choices in (before, now))
+    was, is_now = (without_threads(str(choices.get("engine_description"))) for choices in (before, now))
     if was != is_now:
         warnings.warn(
             f"{directory}: the kernel was begun on {was}, goes on with {is_now}; the last bits of what follows may "
@@ -253,7 +253,7 @@ def _warn_of_another_device(before: Mapping[str, Any], now: Mapping[str, Any], d
 
 def print_kernel(path: Path, task: KernelTask, summary: Mapping[str, float], status: Mapping[str, Any]) -> None:
     """Results go to stdout."""
-    embedding, sizes = task.embedding, {part: len(rows) for part, rows in task.rows.items()}
+    embedding, sizes = task.embedding, {split: len(rows) for split, rows in task.rows.items()}
     gamma = embedding.kind.gamma
     kind = task.config.kernel.name + ("" if gamma is None else f", gamma {gamma:.6g}")
     print(f"kernel     {path}: {kind}, {embedding.model.circuit.n_qubits} qubits")

@@ -21,7 +21,7 @@ from qmltrain.models.trained import load
 from qmltrain.quantum_kernels.embedding import Embedding, build_embedding
 from qmltrain.quantum_kernels.gram import Panels, compute_tiles
 from qmltrain.quantum_kernels.kinds import KERNELS
-from qmltrain.quantum_kernels.tiles import Part, Tile, cut, tile_rows
+from qmltrain.quantum_kernels.tiles import SplitName, Tile, cut, tile_rows
 from qmltrain.registry import call_builder
 from qmltrain.training.initialization import initial_parameters
 from qmltrain.training.model import Model
@@ -86,8 +86,8 @@ def kernel(
 
 def gram_matrix(embedding: Embedding, train: FloatArray, test: FloatArray | None, threads: int) -> NDArray[Any]:
     """(B, B) of `train`, or (A, B) of `test` with it, in memory."""
-    wanted: Part = "train" if test is None else "test"
-    features: dict[Part, FloatArray] = {"train": train, "test": train[:0] if test is None else test}
+    wanted: SplitName = "train" if test is None else "test"
+    features: dict[SplitName, FloatArray] = {"train": train, "test": train[:0] if test is None else test}
     shape, dtype = (len(features[wanted]), len(train)), embedding.value_dtype
     needed, there = int(np.prod(shape)) * dtype.itemsize, available_bytes()
     if needed > there:
@@ -102,7 +102,7 @@ def gram_matrix(embedding: Embedding, train: FloatArray, test: FloatArray | None
     if not embedding.on_states:
         embedding.kind.choose(embedding.vectors(train))
     size = tile_rows(embedding.vector_bytes)
-    tiles = [tile for tile in cut(len(train), len(features["test"]), size) if tile.part == wanted]
+    tiles = [tile for tile in cut(len(train), len(features["test"]), size) if tile.split == wanted]
     panels = Panels(embedding, features, size, there - needed, lambda: False)
     compute_tiles(panels, tiles, put, lambda tile: None, threads)
     return found

@@ -23,7 +23,7 @@ from qmltrain.quantum_kernels.embedding import Embedding, build_embedding, stack
 from qmltrain.quantum_kernels.identity import settings
 from qmltrain.quantum_kernels.kinds import KERNELS
 from qmltrain.quantum_kernels.machines import DEFAULT_C, DEFAULT_FOLDS, Task, bytes_needed, check_folds
-from qmltrain.quantum_kernels.tiles import Part, Tile, cut, tile_rows
+from qmltrain.quantum_kernels.tiles import SplitName, Tile, cut, tile_rows
 from qmltrain.registry import call_builder
 from qmltrain.units import bytes_of_gib, gib
 
@@ -33,13 +33,13 @@ OF_COMMAND = ("engine", "run", "kernel")  # groups that are the command's, where
 
 @dataclass
 class KernelTask:
-    """`features` of the rows of each part; `settings`: what names the matrix."""
+    """`features` of the rows of each split; `settings`: what names the matrix."""
 
     config: Config
     problem: Problem
     embedding: Embedding
-    features: dict[Part, FloatArray]
-    rows: dict[Part, np.ndarray]
+    features: dict[SplitName, FloatArray]
+    rows: dict[SplitName, np.ndarray]
     settings: dict[str, Any]
 
     @property
@@ -54,20 +54,20 @@ class KernelTask:
     def tiles(self) -> tuple[Tile, ...]:
         return cut(len(self.rows["train"]), len(self.rows["test"]), self.tile_rows)
 
-    def labels(self, part: Part) -> np.ndarray:
+    def labels(self, split: SplitName) -> np.ndarray:
         """As training has them: numbers of classes, scaled targets."""
-        return np.asarray(self.problem.data.labels(self.rows[part]))
+        return np.asarray(self.problem.data.labels(self.rows[split]))
 
-    def stored_labels(self, part: Part) -> np.ndarray:
+    def stored_labels(self, split: SplitName) -> np.ndarray:
         """Numbers of classes, targets in the units of the data."""
-        labels = self.labels(part)
+        labels = self.labels(split)
         return labels if self.problem.n_classes else self.problem.unscale(labels.astype(np.float64))
 
     def digest(self) -> str:
         """SHA-256 of everything that the matrix is computed from, beside the engine."""
         found = hashlib.sha256(self.embedding.digest().encode())
-        for part, features in self.features.items():
-            found.update(f"{part} {features.shape}".encode())
+        for split, features in self.features.items():
+            found.update(f"{split} {features.shape}".encode())
             found.update(np.ascontiguousarray(features, "<f8").tobytes())
         return found.hexdigest()
 
@@ -80,9 +80,9 @@ class KernelTask:
         return self.config.kernel.folds or DEFAULT_FOLDS
 
     def machine_task(self) -> Task:
-        labels = {part: self.labels(part) for part in self.rows}
+        labels = {split: self.labels(split) for split in self.rows}
         if self.problem.n_classes is None:
-            labels = {part: found.astype(np.float64) for part, found in labels.items()}
+            labels = {split: found.astype(np.float64) for split, found in labels.items()}
         return Task(labels["train"], labels["test"], self.problem.n_classes, self.problem.unscale)
 
 
@@ -104,7 +104,7 @@ def build_task(config: Config, overrides: list[str], choices: Mapping[str, Any] 
     if not problem.has_data:
         raise InputError("dataset.name: a kernel is of rows of data, and dataset=none has none; choose a dataset")
     counted["dataset_checksum"] = problem.source.checksum
-    rows: dict[Part, np.ndarray] = {"train": problem.split.train, "test": problem.split.test}
+    rows: dict[SplitName, np.ndarray] = {"train": problem.split.train, "test": problem.split.test}
     embedding = build_embedding(
         config,
         problem.model,
@@ -116,8 +116,8 @@ def build_task(config: Config, overrides: list[str], choices: Mapping[str, Any] 
     )
     width = problem.data.n_features
     features = {
-        part: stacked(batch for batch, _ in problem.stream(which)) if len(which) else np.empty((0, width))
-        for part, which in rows.items()
+        split: stacked(batch for batch, _ in problem.stream(which)) if len(which) else np.empty((0, width))
+        for split, which in rows.items()
     }
     task = KernelTask(config, problem, embedding, features, rows, dict(sorted(counted.items())))
     _check_machine(task)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from qmltrain.engines.protocol import BLOCK
 
-Part = Literal["train", "test"]  # of the rows; the columns are the training rows
+SplitName = Literal["train", "test"]  # of the rows; the columns are the training rows
 
 MOST_ROWS = 512  # of a tile: its product fills the second cache, and its rows are worth a write
 TILE_BYTES = 64 << 20  # of the vectors of a tile's rows, where they are long
@@ -21,21 +21,21 @@ TILE_BYTES = 64 << 20  # of the vectors of a tile's rows, where they are long
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Rows of `part` times training rows. `number` counts all tiles of a matrix."""
+    """Rows of `split` times training rows. `number` counts all tiles of a matrix."""
 
     number: int
-    part: Part
+    split: SplitName
     rows: slice
     columns: slice
 
     @property
     def on_diagonal(self) -> bool:
-        return self.part == "train" and self.rows == self.columns
+        return self.split == "train" and self.rows == self.columns
 
     @property
     def mirrored(self) -> bool:
         """Whether its transpose belongs to the matrix, too."""
-        return self.part == "train" and self.rows != self.columns
+        return self.split == "train" and self.rows != self.columns
 
 
 def tile_rows(vector_bytes: int) -> int:
@@ -46,7 +46,7 @@ def tile_rows(vector_bytes: int) -> int:
 def cut(n_train: int, n_test: int, size: int) -> tuple[Tile, ...]:
     """Tiles of `size` rows and columns in order: train x train by rows, then test x train."""
     columns, tests = [*_slices(n_train, size)], [*_slices(n_test, size)]
-    places: list[tuple[Part, slice, slice]] = [
+    places: list[tuple[SplitName, slice, slice]] = [
         ("train", row, column) for k, row in enumerate(columns) for column in columns[k:]
     ]
     places += [("test", row, column) for row in tests for column in columns]

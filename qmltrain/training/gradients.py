@@ -27,7 +27,7 @@ from qmltrain.engines.protocol import (
     Tape,
 )
 from qmltrain.errors import MemoryLimitError, NonFiniteError
-from qmltrain.training.model import Model, Parts
+from qmltrain.training.model import Model, ParameterViews
 from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
 from qmltrain.units import gib
 
@@ -93,7 +93,7 @@ class _BeforeCircuit:
     """The way back through the layers before the circuit: what a chunk's samples were, in order, until results come."""
 
     model: Model
-    parts: Parts
+    views: ParameterViews
     samples: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)  # x_bI, features_bF
 
     def sums(self, sizes: tuple[int, ...], results: list[FloatArray]) -> list[FloatArray]:
@@ -102,8 +102,8 @@ class _BeforeCircuit:
         assert layers is not None
         x_bI, features_bF = self.samples.pop(0)
         n_own = 1 + self.model.circuit.amplitude_encoded
-        cotangent_bF = features_gradient(self.model, self.parts.circuit, features_bF, *results[:n_own])
-        blocks_GP = layers.block_gradients(self.parts.input, x_bI, cotangent_bF)
+        cotangent_bF = features_gradient(self.model, self.views.circuit, features_bF, *results[:n_own])
+        blocks_GP = layers.block_gradients(self.views.input, x_bI, cotangent_bF)
         return [*results[n_own:], node_sums(blocks_GP, sizes)]
 
 
@@ -191,12 +191,12 @@ class Evaluator:
     ) -> FloatArray:
         model = self.model
         function = self._kept(name, function)
-        parts = model.split(theta_P)
-        step = self.program.begin_step(model.angles.shared(parts.circuit))
+        views = model.split(theta_P)
+        step = self.program.begin_step(model.angles.shared(views.circuit))
         for rows in self._chunks(len(x_BI), stop):
-            x_bF = model.features(parts, x_BI[rows])
-            per_sample_bS, initial_bN = model.angles.per_sample(parts.circuit, x_bF), model.initial_state(x_bF)
-            step.chunk(function, per_sample_bS, initial_bN, (parts.head,), backward=False)
+            x_bF = model.features(views, x_BI[rows])
+            per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
+            step.chunk(function, per_sample_bS, initial_bN, (views.head,), backward=False)
         return np.concatenate([found for (found,) in step.results()])
 
     def _kept(self, key: object, function: ChunkFunction) -> ChunkFunction:
@@ -258,20 +258,20 @@ class Evaluator:
         model, batch = self.model, len(x_BI)
         if self.chunk < min(batch, BLOCK):
             raise ValueError(f"batch of {batch} samples: chunks of {self.chunk} do not hold a block")
-        parts = model.split(theta_P)
-        step = self.program.begin_step(model.angles.shared(parts.circuit))
+        views = model.split(theta_P)
+        step = self.program.begin_step(model.angles.shared(views.circuit))
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
-        sums = _Sums(before=None if model.input is None else _BeforeCircuit(model, parts))
+        sums = _Sums(before=None if model.input is None else _BeforeCircuit(model, views))
         for rows in self._chunks(batch, stop):
-            x_bF = model.features(parts, x_BI[rows])
+            x_bF = model.features(views, x_BI[rows])
             if sums.before is not None:
                 sums.before.samples.append((x_BI[rows], x_bF))
             sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
-            inputs = [parts.head, targets_B[rows], *([parts.loss] if model.loss.n_parameters else [])]
+            inputs = [views.head, targets_B[rows], *([views.loss] if model.loss.n_parameters else [])]
             if model.angles.has_trainable_encoding:
                 inputs.append(model.angles.encoding_factors(x_bF))
             function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
-            per_sample_bS, initial_bN = model.angles.per_sample(parts.circuit, x_bF), model.initial_state(x_bF)
+            per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
             step.chunk(function, per_sample_bS, initial_bN, tuple(inputs))
             sums.sizes.append(sizes)
             if step.pending_bytes > PENDING_BYTES:
@@ -300,12 +300,12 @@ class Evaluator:
     def sample_gradients(self, theta_P: FloatArray, x_BI: FloatArray, targets_B: np.ndarray) -> SampleGradients:
         """Gradients of each sample's own loss (not divided by the batch)."""
         model = self.model
-        parts = model.split(theta_P)
-        circuit_P, head_P, loss = parts.circuit, parts.head, model.loss.at(parts.loss)
+        views = model.split(theta_P)
+        circuit_P, head_P, loss = views.circuit, views.head, model.loss.at(views.loss)
         step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
         for rows in self._chunks(len(x_BI), None):
-            x_bF = model.features(parts, x_BI[rows])
+            x_bF = model.features(views, x_BI[rows])
             tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
             expectations_bK = model.expectations(tape.expectations_BM)
             outputs_bC = model.head.forward(head_P, expectations_bK)
@@ -317,8 +317,8 @@ class Evaluator:
             of_parts = [self._circuit_gradients(back, x_bF), of_head_bP]
             gradient_bF = features_gradient(model, circuit_P, x_bF, back.per_sample_BS, back.initial_BN)
             if model.input is not None:
-                of_parts.append(model.input.sample_gradients(parts.input, x_BI[rows], gradient_bF))
-                gradient_bF = model.input.input_gradient(parts.input, x_BI[rows], gradient_bF)
+                of_parts.append(model.input.sample_gradients(views.input, x_BI[rows], gradient_bF))
+                gradient_bF = model.input.input_gradient(views.input, x_BI[rows], gradient_bF)
             of_parts.append(loss.sample_gradients(outputs_bC, targets_B[rows]))
             parameters.append(np.concatenate(of_parts, axis=1))
             features.append(gradient_bF)

@@ -1,7 +1,7 @@
 """Model: what is trained. Layers before the circuit, the circuit with its observables, a head and a loss, on one
 parameter vector.
 
-theta_P = [circuit | head | input layers | loss], as `Parts` names them. Everything here is structure and plain
+theta_P = [circuit | head | input layers | loss], as `ParameterViews` names them. Everything here is structure and plain
 functions of arrays; the simulator comes in through a Program (`qmltrain.training.gradients`).
 """
 
@@ -35,7 +35,7 @@ class AmplitudeOptions:
     copies: int = 1
 
 
-class Parts(NamedTuple):
+class ParameterViews(NamedTuple):
     """Parameters by what they belong to; empty arrays where that has none."""
 
     circuit: FloatArray
@@ -86,7 +86,7 @@ class Model:
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
-        """Parameters of each of the `Parts`."""
+        """Parameters of each of the `ParameterViews`."""
         of_input = 0 if self.input is None else self.input.n_parameters
         return self.circuit.n_parameters, self.head.n_parameters, of_input, self.loss.n_parameters
 
@@ -95,7 +95,7 @@ class Model:
         return sum(self.sizes)
 
     def initial_around(self, generator: np.random.Generator) -> FloatArray:
-        """First parameters of all `Parts` but the circuit, in their order."""
+        """First parameters of all `ParameterViews` but the circuit, in their order."""
         parts = (self.head, self.input, self.loss)
         return np.concatenate([part.initial(generator) for part in parts if part is not None])
 
@@ -104,10 +104,10 @@ class Model:
         of_input = () if self.input is None else self.input.parameter_names
         return (*self.circuit.parameter_names, *self.head.parameter_names, *of_input, *self.loss.parameter_names)
 
-    def split(self, theta_P: FloatArray) -> Parts:
+    def split(self, theta_P: FloatArray) -> ParameterViews:
         """The parts of theta_P, as views; what lies behind them is not looked at."""
         ends = np.cumsum(self.sizes).tolist()
-        return Parts(*(theta_P[end - size : end] for size, end in zip(self.sizes, ends, strict=True)))
+        return ParameterViews(*(theta_P[end - size : end] for size, end in zip(self.sizes, ends, strict=True)))
 
     def loss_at(self, theta_P: FloatArray) -> Loss:
         """The loss with its parameters among these."""
@@ -118,7 +118,7 @@ class Model:
         """I."""
         return self.circuit.n_features if self.input is None else self.input.n_inputs
 
-    def features(self, parts: Parts, x_BI: FloatArray) -> FloatArray:
+    def features(self, views: ParameterViews, x_BI: FloatArray) -> FloatArray:
         """(B, F) what the circuit encodes of these samples.
 
         Raises InputError for samples that it cannot encode, NonFiniteError where parameters have made such features.
@@ -127,7 +127,7 @@ class Model:
             self.domain.check(x_BI)
             return x_BI
         self._check_inputs(x_BI)
-        features_BF = self.input.forward(parts.input, x_BI)
+        features_BF = self.input.forward(views.input, x_BI)
         bad_B = ~np.isfinite(features_BF).all(axis=1)
         what = "gives what is not finite"
         if not bad_B.any() and self.circuit.amplitude_encoded:
@@ -159,7 +159,7 @@ class Model:
         if np.any(of_circuit < 0):
             groups[of_circuit < 0] = len(names)
             names.append("encoding" if names else "circuit")
-        for name, size in zip(Parts._fields[1:], self.sizes[1:], strict=True):
+        for name, size in zip(ParameterViews._fields[1:], self.sizes[1:], strict=True):
             if size:
                 groups = np.append(groups, np.full(size, len(names)))
                 names.append(name)

@@ -62,10 +62,10 @@ class ShotSampler:
         self, theta_P: FloatArray, x_bF: FloatArray, rows: NDArray[np.int64], shots: int, seed: int
     ) -> FloatArray:
         model = self.model
-        parts = model.split(theta_P)
-        features_bF = model.features(parts, x_bF)
-        step = self._program.begin_step(model.angles.shared(parts.circuit))
-        tape = step.forward(model.angles.per_sample(parts.circuit, features_bF), model.initial_state(features_bF))
+        views = model.split(theta_P)
+        features_bF = model.features(views, x_bF)
+        step = self._program.begin_step(model.angles.shared(views.circuit))
+        tape = step.forward(model.angles.per_sample(views.circuit, features_bF), model.initial_state(features_bF))
         strings_bM = tape.expectations_BM.copy()
         for sample, row in enumerate(rows):
             generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(row),)))

@@ -59,12 +59,12 @@ class StateMap:
         """Rows, and their states (b, N). `theta_P` may have parameters of a head behind those of the circuit. Raises
         InputError for features that the circuit cannot encode."""
         model = self.model
-        parts = model.split(theta_P)
-        step = self.program.begin_step(model.angles.shared(parts.circuit))
+        views = model.split(theta_P)
+        step = self.program.begin_step(model.angles.shared(views.circuit))
         for first in range(0, len(x_BF), self.chunk):
             rows = slice(first, min(first + self.chunk, len(x_BF)))
-            x_bF = model.features(parts, x_BF[rows])
-            yield rows, step.states(model.angles.per_sample(parts.circuit, x_bF), model.initial_state(x_bF))
+            x_bF = model.features(views, x_BF[rows])
+            yield rows, step.states(model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF))
 
     def states(self, theta_P: FloatArray, x_BF: FloatArray) -> ComplexArray:
         """(B, N), amplitudes by basis index; each up to a phase."""

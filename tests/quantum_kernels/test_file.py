@@ -32,7 +32,7 @@ def made(tmp_path, dtype=np.float32, tiles=TILES):
     assert file.missing == list(TILES)
     values = matrices(dtype)
     for tile in tiles:
-        file.write(tile, np.ascontiguousarray(values[tile.part][tile.rows, tile.columns]))
+        file.write(tile, np.ascontiguousarray(values[tile.split][tile.rows, tile.columns]))
     file.write_predictions(np.arange(20.0))
     file.sync()
     file.close()

@@ -46,7 +46,7 @@ def test_every_tile_once(threads):
     result = work(1 << 30, threads)
     assert sorted(result.asked) == [40, 70]  # N states, not N^2
     for tile in result.tiles:
-        rows, columns = result.features[tile.part][tile.rows], result.features["train"][tile.columns]
+        rows, columns = result.features[tile.split][tile.rows], result.features["train"][tile.columns]
         expected = (rows @ columns.T) ** 2
         if tile.on_diagonal:
             np.fill_diagonal(expected, 1)
@@ -62,7 +62,7 @@ def test_little_memory_makes_small_panels_and_the_same_bits(memory, panels):
 
 
 def test_states_that_nothing_needs_any_more_are_not_computed():
-    tests_alone = work(1 << 30, missing={tile.number for tile in cut(70, 40, 16) if tile.part == "test"})
+    tests_alone = work(1 << 30, missing={tile.number for tile in cut(70, 40, 16) if tile.split == "test"})
     assert sorted(tests_alone.asked) == [40, 70]
     assert work(1 << 30, missing={0, 1}).asked == [70]
     assert work(2 * 16 * 32 * 2, missing={1}).asked == [16, 16]

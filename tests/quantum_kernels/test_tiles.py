@@ -16,9 +16,9 @@ def test_every_entry_once(n_train, n_test, size):
     tiles = cut(n_train, n_test, size)
     for number, tile in enumerate(tiles):
         assert tile.number == number
-        seen[tile.part][tile.rows, tile.columns] += 1
+        seen[tile.split][tile.rows, tile.columns] += 1
         if tile.mirrored:
-            seen[tile.part][tile.columns, tile.rows] += 1
+            seen[tile.split][tile.columns, tile.rows] += 1
         assert tile.rows.start % size == tile.columns.start % size == 0
     assert all((part == 1).all() for part in seen.values())
     assert sum(tile.on_diagonal for tile in tiles) == -(-n_train // size)
