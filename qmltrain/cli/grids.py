@@ -28,14 +28,17 @@ MOST_POINTS = 100_000
 def compose_grid(overrides: list[str], config_directory: str | None = None) -> Grid:
     """All points; one where nothing is swept. Raises InputError in one line that names the key."""
     with config_errors(overrides), hydra_session():
-        fixed, swept = _split(overrides, config_directory)
+        fixed, swept, node_of_fixed = _split(overrides, config_directory)
         n_points = math.prod(len(words) for words in swept.values())
         if n_points > MOST_POINTS:
             raise InputError(f"{', '.join(swept)}: {n_points} points; a grid has at most {MOST_POINTS}")
         of_groups = {key: words for key, words in swept.items() if is_group(key)}
         of_options = {key: words for key, words in swept.items() if not is_group(key)}
         composed = {
-            chosen: _compose([*fixed, *chosen], config_directory) for chosen in itertools.product(*of_groups.values())
+            chosen: node_of_fixed
+            if not chosen and node_of_fixed is not None
+            else _compose([*fixed, *chosen], config_directory)
+            for chosen in itertools.product(*of_groups.values())
         }
         points, derived = [], dict[str, None]()
         for words in itertools.product(*swept.values()):
@@ -52,12 +55,13 @@ def compose_grid(overrides: list[str], config_directory: str | None = None) -> G
 def first_point(overrides: list[str], config_directory: str | None = None) -> list[str]:
     """The overrides of the first point, to show its config."""
     with config_errors(overrides), hydra_session():
-        fixed, swept = _split(overrides, config_directory)
+        fixed, swept, _ = _split(overrides, config_directory)
         return [*fixed, *(words[0] for words in swept.values())]
 
 
-def _split(overrides: list[str], config_directory: str | None) -> tuple[list[str], dict[str, list[str]]]:
-    """Overrides of all points, and for each swept key one override a value."""
+def _split(overrides: list[str], config_directory: str | None) -> tuple[list[str], dict[str, list[str]], Any]:
+    """Overrides of all points, for each swept key one override a value, and the config composed of the first, where
+    that is what was composed to find what an experiment sweeps; else None."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
@@ -66,9 +70,10 @@ def _split(overrides: list[str], config_directory: str | None) -> tuple[list[str
     assert hydra is not None
     parser = OverridesParser.create(config_loader=hydra.config_loader)
     words = as_typed(overrides, sweep=True)
-    fixed = [word for word, parsed in zip(words, parser.parse_overrides(words), strict=True) if not _sweeps(parsed)]
-    node = _compose(fixed, config_directory).hydra.sweeper.params
-    params: dict[Any, Any] = {} if node is None else dict(OmegaConf.to_container(node))  # type: ignore[arg-type]
+    first = [word for word, parsed in zip(words, parser.parse_overrides(words), strict=True) if not _sweeps(parsed)]
+    node = _compose(first, config_directory)
+    experiment = node.hydra.sweeper.params
+    params = {} if experiment is None else dict[Any, Any](OmegaConf.to_container(experiment))  # type: ignore[arg-type]
     given = {key_of(word) for word in words}
     experiments = [f"{key}={value}" for key, value in params.items() if key_of(f"{key}=") not in given]
     words = [*as_typed(experiments, sweep=True), *words]
@@ -87,7 +92,8 @@ def _split(overrides: list[str], config_directory: str | None) -> tuple[list[str
         if not values:
             raise InputError(f"{shortened(word)}: no value; write key=a,b")
         swept[key] = [f"{parsed.get_key_element()}={value}" for value in values]
-    return [word for word in fixed if key_of(word) not in swept], swept
+    fixed = [word for word in fixed if key_of(word) not in swept]
+    return fixed, swept, node if fixed == first else None
 
 
 def _sweeps(parsed: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from functools import cache, lru_cache
 from typing import Any
 
 from qmltrain.config.reference import known_keys
@@ -30,12 +32,22 @@ def from_yaml(text: str, source: str = "config") -> Config:
     Keys that are missing keep their defaults. Raises InputError, in one line that names `source`: not YAML, a key
     that this version does not know, a wrong type, an impossible value.
     """
+    config = copy.deepcopy(_read(Config, text, source))
+    try:
+        return validate(config)
+    except InputError as error:
+        raise InputError(f"{source}: stored config, {error}") from error
+
+
+@lru_cache(maxsize=16)  # whoever loads a run reads its config two or three times
+def _read(schema: Any, text: str, source: str) -> Config:
+    """The config in `text` by the types of `schema`, not yet validated. Shared: never changed."""
     import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        stored = yaml.safe_load(text)
+        stored = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # libyaml's takes a tenth
     except yaml.YAMLError as error:
         raise InputError(f"{source}: the stored config is not YAML: {one_line(error)}") from error
     if not isinstance(stored, dict) or not all(isinstance(node, dict) for node in stored.values()):
@@ -49,13 +61,17 @@ def from_yaml(text: str, source: str = "config") -> Config:
                     "use the version that wrote it"
                 )
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(stored))
-        config = OmegaConf.to_object(merged)
+        config = OmegaConf.to_object(OmegaConf.merge(schema_node(schema), OmegaConf.create(stored)))
     except OmegaConfBaseException as error:
         message = str(error.msg or error).splitlines()[0]
         raise InputError(f"{source}: stored config, {error.full_key}: {message}") from error
-    assert isinstance(config, Config)
-    try:
-        return validate(config)
-    except InputError as error:
-        raise InputError(f"{source}: stored config, {error}") from error
+    assert isinstance(config, schema)
+    return config
+
+
+@cache
+def schema_node(schema: type[Config]) -> Any:
+    """The types of a config for OmegaConf, which takes longer to make them than to use them. Never changed."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.structured(schema)

@@ -26,9 +26,9 @@ def configs(words: list[str], directory: str | None = None) -> list[Config]:
             ["circuit.n_qubits=2,3", "run.seed=1", "ansatz=hea,qaoa"],
             [[f"circuit.n_qubits={n}", "run.seed=1", f"ansatz={a}"] for n in (2, 3) for a in ("hea", "qaoa")],
         ),
-        (["ansatz.layers=range(1,4)"], [[f"ansatz.layers={k}"] for k in (1, 2, 3)]),
+        (["ansatz.layers=range(1,3)"], [["ansatz.layers=1"], ["ansatz.layers=2"]]),
         (["ansatz.layers=choice(7)"], [["ansatz.layers=7"]]),
-        (["ansatz=glob(sim_1*)"], [[f"ansatz=sim_{k}"] for k in (13, 14, 15, 19)]),
+        (["ansatz=glob(*_design)"], [["ansatz=pauli_two_design"], ["ansatz=simplified_two_design"]]),
         (
             ["ansatz.rotations=[rx],[ry,rz]", "ansatz.layers=2,3"],
             [[f"ansatz.rotations={r}", f"ansatz.layers={k}"] for r in ("[rx]", "[ry,rz]") for k in (2, 3)],
@@ -42,8 +42,9 @@ def configs(words: list[str], directory: str | None = None) -> list[Config]:
     ],
 )
 def test_each_point_is_composed_as_a_run_of_its_own(words, points):
-    assert configs(words) == [compose_config(point) for point in points]
-    assert compose_config(first_point(words)) == configs(words)[0]
+    found = configs(words)
+    assert found == [compose_config(point) for point in points]
+    assert compose_config(first_point(words)) == found[0]
 
 
 def test_values_are_by_swept_key_in_the_order_of_the_words():

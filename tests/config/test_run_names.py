@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 import yaml
@@ -90,6 +91,14 @@ NAMES = [
 ]
 
 
+@cache
+def composed(command: str) -> Config:
+    """By the schema of today: not for tests of a later version."""
+    config = compose_config(command.split())
+    assert config is not None
+    return config
+
+
 def name_of(command: str, *words: str) -> str:
     config = compose_config([*command.split(), *words])
     assert config is not None
@@ -102,7 +111,7 @@ def test_every_experiment_is_here():
 
 @pytest.mark.parametrize(("command", "name"), NAMES, ids=[command for command, _ in NAMES])
 def test_the_name_is_what_it_was(command, name):
-    assert name_of(command) == name
+    assert str(run_directory(composed(command))) == name
 
 
 @dataclass
@@ -138,10 +147,18 @@ def later_version(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "GROUPS", tuple(item.name for item in dataclasses.fields(LaterConfig)))
 
 
-@pytest.mark.parametrize(("command", "name"), NAMES, ids=[command for command, _ in NAMES])
-def test_keys_and_groups_of_a_later_version_rename_nothing(later_version, command, name):
-    assert name_of(command) == name
+def test_keys_and_groups_of_a_later_version_rename_nothing(monkeypatch, request):
+    stored = [(to_yaml(composed(command)), name) for command, name in NAMES]
+    request.getfixturevalue("later_version")
+    for text, name in stored:
+        config = from_yaml(text)
+        assert isinstance(config, LaterConfig) and str(run_directory(config)) == name
+
+
+@pytest.mark.parametrize(("command", "name"), NAMES[::9], ids=[command for command, _ in NAMES[::9]])
+def test_written_out_with_their_defaults_they_rename_nothing(later_version, command, name):
     written_out = ["train.average=true", "train.momenta=[0.5,0.25]", "train.limit=null", "noise.name=none"]
+    assert name_of(command) == name
     assert name_of(command, *written_out, "train.shown=9") == name
 
 

@@ -1,7 +1,9 @@
-"""Runs the session of `session.py` once for every file-changing call it makes, killed before it, and checks what is
-left. Started by `test_kill_points.py` with the kill shim preloaded; prints a JSON summary.
+"""Runs the session of `tiny_training.py` for the calls it makes that change a file, killed before each and in the
+middle of each write, and checks what is left. Started by `test_kill_points.py` with the kill shim preloaded; prints a
+JSON summary.
 
-With the word ``spans`` behind the folder it is the session that stores several steps at once.
+Behind the folder: at every how many of these points it is killed; with the word ``spans`` it is the session that stores
+several steps at once.
 
 Every session runs in a forked child of this one process, which has everything imported: a kill point costs a fork.
 """
@@ -30,7 +32,8 @@ from tests.runs.tiny_training import KEEP, N_STEPS, SPANS, contents, run_session
 
 KINDS = ("created", "steps", "epochs", "snapshots")
 SHIM = ctypes.CDLL(None)
-SESSION: dict[str, Any] = SPANS if "spans" in sys.argv[2:] else {}
+STRIDE = int(sys.argv[2])
+SESSION: dict[str, Any] = SPANS if "spans" in sys.argv[3:] else {}
 ENDS = (0, 4, 5, 7) if SESSION else range(N_STEPS + 1)  # the steps after which spans end
 acknowledged = mmap.mmap(-1, 8 * len(KINDS))  # shared with the children; storing in it is no system call
 
@@ -80,20 +83,21 @@ def check_left_behind(directory: Path, reference: dict, before: dict[str, int]) 
     with h5py.File(directory / "run.h5", "r"):  # as any reader opens it, with HDF5's locks
         pass
     left = open_run(directory)
+    tables = {name: left.table(name) for name in reference["tables"]}
     if run_status(directory) != "completed":
         # Resuming cuts to the snapshot before anything else, so rows above it may be gone, but never those below.
-        assert len(left.table("metrics")["step"]) >= (acked["snapshots"] if before else acked["steps"])
-        assert len(left.table("epochs")["epoch"]) >= (0 if before else acked["epochs"])
-    steps = len(left.table("metrics")["step"])
+        assert len(tables["metrics"]["step"]) >= (acked["snapshots"] if before else acked["steps"])
+        assert len(tables["epochs"]["epoch"]) >= (0 if before else acked["epochs"])
+    steps = len(tables["metrics"]["step"])
     assert steps in ENDS, f"{steps} steps count, a part of a span"
-    assert len(left.table("layer_norms")["layer_norms_step"]) == steps
-    assert left.table("gradients")["step"].tolist() == list(range(1, steps + 1, 2))
+    assert len(tables["layer_norms"]["layer_norms_step"]) == steps
+    assert tables["gradients"]["step"].tolist() == list(range(1, steps + 1, 2))
     if SESSION:
-        after = left.table("parameters")["step"].tolist()
+        after = tables["parameters"]["step"].tolist()
         assert set(range(2, steps + 1, 2)) <= set(after) <= {0, 2, 4, 6, 7} and after == sorted(after)
     expected = reference["tables"]
     for table in expected:
-        for quantity, values in left.table(table).items():
+        for quantity, values in tables[table].items():
             np.testing.assert_array_equal(values, expected[table][quantity][: len(values)], f"{table} {quantity}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # none may be damaged
@@ -108,31 +112,28 @@ def enumerate_kills(base: Path, start: Path | None, reference: dict, before: dic
         shutil.copytree(start, directory)
     writes = list_calls(directory)
     shutil.rmtree(directory)
-    failures, points = [], 0
-    for partial in (False, True):
-        for call, is_write in enumerate(writes, start=1):
-            if partial and not is_write:
-                continue
-            directory = base / "killed"
-            if start is not None:
-                shutil.copytree(start, directory)
-            try:
-                assert run_killed(directory, call, partial), "the call was never made"
-                check_left_behind(directory, reference, before)
-                assert run_session(directory, **SESSION) == "completed"
-                resumed = contents(directory)
-                for name, value in reference["contents"].items():
-                    assert resumed.pop(name) == value, f"{name} differs from the uninterrupted session's"
-                # A kill between the last save and the removal of what it replaces leaves one snapshot too many.
-                assert all(name.startswith("step-") for name in resumed), sorted(resumed)
-                # Nothing writes to a sealed run: a kill just after the sealing leaves the last status half-written.
-                temporaries = {path.name for path in directory.rglob("*.tmp")}
-                assert temporaries <= {"status.json.tmp"}, f"left behind: {temporaries}"
-            except Exception as error:
-                failures.append(f"call {call}{' partial' if partial else ''}: {type(error).__name__}: {error}"[:500])
-            points += 1
-            shutil.rmtree(directory, ignore_errors=True)
-    return {"calls": len(writes), "writes": sum(writes), "points": points, "failures": failures}
+    points = [(call, partial) for call, is_write in enumerate(writes, start=1) for partial in sorted({False, is_write})]
+    failures = []
+    for call, partial in points[::STRIDE]:
+        directory = base / "killed"
+        if start is not None:
+            shutil.copytree(start, directory)
+        try:
+            assert run_killed(directory, call, partial), "the call was never made"
+            check_left_behind(directory, reference, before)
+            assert run_session(directory, **SESSION) == "completed"
+            resumed = contents(directory)
+            for name, value in reference["contents"].items():
+                assert resumed.pop(name) == value, f"{name} differs from the uninterrupted session's"
+            # A kill between the last save and the removal of what it replaces leaves one snapshot too many.
+            assert all(name.startswith("step-") for name in resumed), sorted(resumed)
+            # Nothing writes to a sealed run: a kill just after the sealing leaves the last status half-written.
+            temporaries = {path.name for path in directory.rglob("*.tmp")}
+            assert temporaries <= {"status.json.tmp"}, f"left behind: {temporaries}"
+        except Exception as error:
+            failures.append(f"call {call}{' partial' if partial else ''}: {type(error).__name__}: {error}"[:500])
+        shutil.rmtree(directory, ignore_errors=True)
+    return {"calls": len(writes), "writes": sum(writes), "points": len(points[::STRIDE]), "failures": failures}
 
 
 def main(base: Path) -> None:

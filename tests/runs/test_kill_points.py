@@ -1,7 +1,9 @@
-"""A kill at any moment: before each call by which a session changes a file, and in the middle of each write."""
+"""A kill before any call by which a session changes a file, and in the middle of any write: at some of these points
+here, at all of them in the long set."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,23 @@ import pytest
 from tests.kills import killed_jobs
 
 
-@pytest.mark.parametrize("words", [(), ("spans",)], ids=["steps", "spans"])
-def test_nothing_acknowledged_is_lost_at_any_kill_point(kill_shim: Path, words: tuple[str, ...]) -> None:
-    summary = killed_jobs(kill_shim, "tests.runs.kill_driver", *words)
+def kill_everywhere(shim: Path, stride: int, words: tuple[str, ...]) -> None:
+    """Nothing acknowledged is lost at every `stride`-th kill point."""
+    summary = killed_jobs(shim, "tests.runs.kill_driver", stride, *words)
     for session, result in summary.items():
         assert result["failures"] == [], (session, len(result["failures"]))
-        assert result["points"] == result["calls"] + result["writes"]
+        assert result["points"] == math.ceil((result["calls"] + result["writes"]) / stride)
     assert summary["fresh"]["calls"] > 100
     assert summary["resumed"]["calls"] > 40
+
+
+@pytest.mark.parametrize(("stride", "words"), [(3, ()), (5, ("spans",))], ids=["steps", "spans"])
+def test_nothing_acknowledged_is_lost_at_some_kill_points(kill_shim, stride, words):
+    """Odd strides: points before a call and in the middle of one take turns."""
+    kill_everywhere(kill_shim, stride, words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("spans",)], ids=["steps", "spans"])
+def test_nothing_acknowledged_is_lost_at_any_kill_point(kill_shim, words):
+    kill_everywhere(kill_shim, 1, words)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 
 from qmltrain.cli.grids import compose_grid
-from qmltrain.config.schema import CommandContext
+from qmltrain.config.grid import Grid, GridPoint
+from qmltrain.config.schema import CommandContext, Config
 from qmltrain.errors import InterruptedRun
 from qmltrain.scans import session
 from qmltrain.scans.reading import StoredScan, read_scan
@@ -25,11 +28,34 @@ GRID = ("circuit.n_qubits=2,3", "ansatz.layers=1,2")
 DRAWS = 21  # no multiple of a block
 
 
+@cache
+def composed(words: tuple[str, ...]) -> Grid:
+    """Composing takes longer than a small scan, and most scans differ by their directory alone."""
+    return compose_grid([*CIRCUIT, *words])
+
+
+def grid_in(directory: Path, words: tuple[str, ...], draws: int | None) -> Grid:
+    """The grid of `words` with `run.dir` and `scan.draws`."""
+
+    def placed(config: Config) -> Config:
+        config = copy.deepcopy(config)
+        config.run.dir = str(directory)
+        config.scan.draws = config.scan.draws if draws is None else draws
+        return config
+
+    def point_there(point: GridPoint) -> GridPoint:
+        return GridPoint(point.values, lambda act: point.settle(lambda config: act(placed(config))))
+
+    grid = composed(words)
+    return Grid(tuple(map(point_there, grid.points)), grid.swept, grid.derived)
+
+
 def scan(directory: Path, *words: str, draws: int | None = DRAWS) -> StoredScan:
     """Run the scan of `words` in `directory`."""
     asked = () if draws is None else (f"scan.draws={draws}",)
     command = [*CIRCUIT, f"run.dir={directory}", *asked, *words]
-    assert session.scan(compose_grid(command), CommandContext(["qmltrain", "scan", *command], command)) == 0
+    grid = grid_in(directory, words, draws)
+    assert session.scan(grid, CommandContext(["qmltrain", "scan", *command], command)) == 0
     shards = sorted(directory.glob("scan-*.h5"))
     return read_scan(shards[0] if shards else directory)
 
