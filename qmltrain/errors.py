@@ -37,7 +37,11 @@ class MemoryLimitError(InputError):
 
 
 class NonFiniteError(QmltrainError):
-    """NaN or infinity in a loss or a gradient."""
+    """NaN or infinity in a loss or a gradient. `remedy`: how to mend it, where the place that found it knows."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}; {remedy}" if remedy else message)
+        self.remedy = remedy
 
 
 class StorageError(QmltrainError):

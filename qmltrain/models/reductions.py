@@ -117,6 +117,10 @@ class Reductions:
         """Parameters of the circuit that no expectation depends on, as far as the light cones say."""
         return () if self._cones is None else self._cones.idle()
 
+    def unseen_features(self) -> tuple[int, ...]:
+        """Features of the circuit that no expectation depends on, as far as the light cones say."""
+        return () if self._cones is None else self._cones.unseen_features()
+
 
 def reductions_of(config: Config, choices: Mapping[str, Any] | None, samples: int) -> Reductions:
     """Those that the config asks for, all where it is null; of a run that goes on (`choices`) those it began with.

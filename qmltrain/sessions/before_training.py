@@ -8,23 +8,27 @@ import warnings
 import numpy as np
 
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import class_counts, doubts, encoded_names, features_read
+from qmltrain.models.data_facts import circuit_reads, class_counts, doubts, encoded_names, features_read
 from qmltrain.models.problem import EVALUATION_ROWS, Problem
+from qmltrain.models.reductions import Reductions
 from qmltrain.wording import listed
 
 _LIKE_FEATURE = re.compile(r"ansatz\.\d+\.(_*x_?\d+_*)", re.IGNORECASE)  # Qiskit writes x[0] as _x_0_
 
 
-def check_before_training(problem: Problem) -> None:
+def check_before_training(problem: Problem, reductions: Reductions) -> None:
     """Raise InputError where a training would be worthless: nothing to train, features that the circuit does not read,
     a class without training samples, samples that cannot be read.
 
-    Warns of what may not be meant: an id among the features, classes of very few samples.
+    Warns of what may not be meant: an id among the features, classes of very few samples, features that nothing that
+    is measured depends on (found by the light cones of `reductions`).
     """
     _check_parameters(problem)
     if not problem.has_data:
         return
     _check_features_are_read(problem)
+    _check_outputs_are_read(problem)
+    _warn_of_unseen_features(problem, reductions.unseen_features())
     _check_classes(problem)
     if not problem.data.is_cached:  # else the test split would be met at the end alone
         every = np.arange(problem.source.info.n_samples)
@@ -66,6 +70,44 @@ def _check_features_are_read(problem: Problem) -> None:
     raise InputError(
         f"encoding.name: the circuit of encoding={config.encoding.name}, ansatz={config.ansatz.name} does not read "
         f"{features} of {len(names)}; {remedy}"
+    )
+
+
+def _check_outputs_are_read(problem: Problem) -> None:
+    """Of an input layer."""
+    model, config = problem.model, problem.config
+    if model.input is None:
+        return
+    n_outputs = model.input.n_outputs
+    read = circuit_reads(model.circuit).tolist()
+    unread = [str(k) for k in range(n_outputs) if k not in read]
+    if not unread:
+        return
+    if not read:
+        remedy = "choose an encoding (encoding=angle), or set input=none"
+    elif max(read) < len(read):  # those left out are the last ones
+        remedy = f"set input.outputs={len(read)}"
+    else:
+        remedy = "choose a circuit that reads them all"
+    raise InputError(
+        f"input.outputs: the circuit of encoding={config.encoding.name}, ansatz={config.ansatz.name} does not read "
+        f"output{'s' * (len(unread) > 1)} {listed(unread)} of the input layer's {n_outputs}; {remedy}"
+    )
+
+
+def _warn_of_unseen_features(problem: Problem, unseen: tuple[int, ...]) -> None:
+    if not unseen:
+        return
+    layers, many = problem.model.input, "s" * (len(unseen) > 1)
+    if layers is None:
+        names = encoded_names(problem)
+        what = f"feature{many} {listed([names[k] for k in unseen])} of {len(names)}"
+    else:
+        what = f"output{many} {listed([str(k) for k in unseen])} of the input layer's {layers.n_outputs}"
+    warnings.warn(
+        f"observable.name: nothing that observable={problem.config.observable.name} measures depends on {what}; "
+        "measure more qubits, entangle them, or leave these out",
+        stacklevel=2,
     )
 
 

@@ -73,7 +73,7 @@ def train(
         session = Session(config, context, directory, problem, compiled, stop)
         session.check()
         if snapshot is None:
-            check_before_training(problem)
+            check_before_training(problem, compiled.reductions)
         if status:
             return session.go_on(snapshot)
         theta_P = initial_theta(problem)

@@ -90,6 +90,8 @@ class ExactValues:
         self._circuit, self._loss = model.circuit, LinearLoss.of(model)
         self._kinds = parameter_kinds(self._circuit)
         self._uses = uses(self._circuit)
+        # with weights of an input layer the features that the circuit encodes differ from draw to draw
+        self._features_drawn = model.input is not None and self._circuit.n_features > 0
         self._scales = {k: scale for gate in self._circuit.gates for k, scale, _ in rotations(gate) or []}
         self.real = drawn == "nothing" and is_real(self._circuit if self._loss is None else self._loss.circuit)
         self._weight = 0.0 if self._loss is None else two_designs.weight(self._loss.terms, self.real)
@@ -184,9 +186,13 @@ class ExactValues:
         return Dimension(None, found) if isinstance(found, str) else dimension(found)
 
     def _is_idle(self) -> bool:
-        if self.drawn == "nothing" and (
-            not self._circuit.n_parameters
-            or (self.start is not None and self.start.name == "zeros" and self.features is None)
+        if (
+            self.drawn == "nothing"
+            and not self._features_drawn
+            and (
+                not self._circuit.n_parameters
+                or (self.start is not None and self.start.name == "zeros" and self.features is None)
+            )
         ):
             return True
         return self._product is not None and abs(self._product.frame_potential(1) - 1.0) < 1e-12

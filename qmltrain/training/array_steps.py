@@ -61,10 +61,8 @@ class ArraySteps:
                 result = self._gradient(state.theta_P, features_BF, targets_B, self.stop)
                 clipped_P, norm = clip_by_global_norm(result.gradient_P, self.plan.clip_norm)
             except NonFiniteError as error:
-                raise NonFiniteError(
-                    f"step {state.step + 1}: {error}; lower optimizer.learning_rate or train.initial_scale, or set "
-                    "optimizer.clip_norm"
-                ) from error
+                remedy = "lower optimizer.learning_rate or train.initial_scale, or set optimizer.clip_norm"
+                raise NonFiniteError(f"step {state.step + 1}: {error}", "" if error.remedy else remedy) from error
             theta_P = self.optimizer.step(state.theta_P, clipped_P, learning_rate)
             if self.plan.frozen_P is not None:  # weight decay moves parameters without a gradient
                 theta_P = np.where(self.plan.frozen_P, state.theta_P, theta_P)

@@ -129,12 +129,16 @@ class Model:
         self._check_inputs(x_BI)
         features_BF = self.input.forward(views.input, x_BI)
         bad_B = ~np.isfinite(features_BF).all(axis=1)
-        what = "gives what is not finite"
+        what, remedy = "gives what is not finite", ""
         if not bad_B.any() and self.circuit.amplitude_encoded:
             padded = (2**self._qubits_of_copy - self.input.n_outputs) * self.amplitude.pad_with**2
             bad_B, what = ~features_BF.any(axis=1) & (padded == 0.0), "gives amplitudes that are all 0"
+            remedy = (
+                "where its features are all 0, biases are what keeps them from it: set input.bias=true and "
+                "input.activation=sigmoid, or fewer input.outputs and encoding.pad_with=1"
+            )
         if bad_B.any():
-            raise NonFiniteError(f"the input layer {what} for sample {int(np.argmax(bad_B))} of the batch")
+            raise NonFiniteError(f"the input layer {what} for sample {int(np.argmax(bad_B))} of the batch", remedy)
         return features_BF
 
     def _check_inputs(self, x_BI: FloatArray, rows_B: np.ndarray | None = None) -> None:

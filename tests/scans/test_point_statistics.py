@@ -197,3 +197,14 @@ def test_without_the_data_file_statistics_remain(tmp_path, monkeypatch):
         assert after.numbers[name] == before.numbers[name]
     assert list(after.layers) == list(before.layers)
     assert before.numbers["gradient_mean_exact"] == 0.0 or after.numbers["gradient_mean_exact"] is None
+
+
+def test_draws_of_an_input_layer_are_no_single_state(tmp_path):
+    """The circuit's own angles are all 0, and yet features differ from draw to draw."""
+    words = ("dataset=iris", "dataset.classes=[0,1]", "preprocess=angles", "preprocess.pca=1", "scan.rows=1")
+    model = ("circuit.n_qubits=1", "encoding=angle", "ansatz=hea", "ansatz.entangler=none", "train.initial=zeros")
+    layer = ("input=linear", "head=bias", "loss=binary_cross_entropy", "observable=pauli", "observable.terms=['Z0']")
+    drawn = draw(tmp_path / "s", *words, *model, *layer, "scan.quantities=[fidelity]", "scan.draws=20")
+    numbers = point_statistics(read_scan(drawn).points[0]).numbers
+    assert numbers["frame_potential_1"] < 0.999
+    assert numbers["frame_potential_1_exact"] is None and numbers["expressibility_exact"] is None

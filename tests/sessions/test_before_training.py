@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -61,9 +62,48 @@ def test_features_that_the_circuit_leaves_out(tmp_path):
     refused(qasm(tmp_path, text.replace("x0", "x1")), "does not read feature 0 of 2")
 
 
+LAYER = {"input__name": "linear", "input__activation": "tanh"}
+
+
+def test_outputs_of_an_input_layer_that_the_circuit_leaves_out(tmp_path):
+    message = refused(moons(tmp_path, **NO_ENCODING, **LAYER), r"does not read outputs 0, 1 of the input layer's 2")
+    assert message.startswith("input.outputs: ") and "encoding=angle" in message
+    text = "input float x0; input float a; qubit[2] q; ry(a) q; rx(x0) q[1]; cx q[0], q[1];"
+    message = refused(qasm(tmp_path, text, **LAYER), "does not read output 1 of the input layer's 2")
+    assert "set input.outputs=1" in message
+    refused(qasm(tmp_path, text.replace("x0", "x1"), **LAYER), "output 0 of .*; choose a circuit that reads them all")
+
+
+ONE_QUBIT_MEASURED = {
+    "ansatz__entangler": "none",
+    "observable__name": "pauli",
+    "observable__terms": ["Z0"],
+    "head__name": "raw",
+    "loss__name": "binary_cross_entropy",
+    "train__epochs": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, r"observable=pauli measures depends on feature 1 of 2"),
+        (LAYER, r"depends on output 1 of the input layer's 2"),
+        ({"ansatz__entangler": "cx_ring"}, None),
+        ({"observable__terms": ["Z0 + 0.5*Z1"]}, None),
+    ],
+)
+def test_features_that_nothing_measured_depends_on(tmp_path, changes, warned):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train.run(moons(tmp_path, **{**ONE_QUBIT_MEASURED, **changes}), CONTEXT)
+    lines = [str(one.message) for one in caught if "depends on" in str(one.message)]
+    assert len(lines) == (warned is not None) and (warned is None or re.search(warned, lines[0]))
+
+
 def test_a_run_that_starts_again_is_refused_and_one_that_goes_on_is_not(tmp_path, monkeypatch):
     """A run of an earlier version may have been begun with such a circuit: its snapshots go on."""
-    monkeypatch.setattr("qmltrain.sessions.training_run.check_before_training", lambda problem: None)
+    monkeypatch.setattr("qmltrain.sessions.training_run.check_before_training", lambda problem, reductions: None)
     directory = train_until(moons(tmp_path, **NO_ENCODING), 5)
     whole = complete(tmp_path / "whole", **NO_ENCODING)
     monkeypatch.undo()
