@@ -17,6 +17,7 @@ from qmltrain.shipped_files import configs_directory, entry_names
 from qmltrain.wording import shortened, shown
 
 TEXTS = ("str", "str | None")
+TRUTHS = ("bool", "bool | None")
 LISTS_OF_TEXT = "list[str] | None"
 LISTS_OF_ANYTHING = "list[Any] | None"  # labels, outcomes, layers: text or integers
 _INTERPOLATION = re.compile(r"\$\{[^'\"\\]*\}")
@@ -63,6 +64,8 @@ def _as_typed(override: str, sweep: bool) -> str:
         if parsed.is_sweep_override():
             return f"{key}={_swept_text(parsed, value)}" if kind in TEXTS else override
         found = parsed.value()
+        if kind in TRUTHS and isinstance(found, int) and found not in (0, 1):  # OmegaConf takes 3 for true
+            raise InputError(f"{name}: found {shown(value)}; allowed: {allowed_values(name)}")
         if kind == "str | None" and found == "None" and not _is_quoted(value):
             raise InputError(f"{name}: found None; nothing is written null (for the text: {typed(name, 'None')})")
         if kind in TEXTS and _is_text_read_as_other(found, value):
@@ -200,7 +203,10 @@ def _check_entry(group: str, value: str, parsed: Any) -> None:
     for entry in found:
         if entry is None and group == "experiment":
             raise InputError(f"experiment: found {shown(value)}; for none leave the word out")
-        if not isinstance(entry, str) or "${" in str(entry) or len(str(entry)) > 250:  # no file's name
+        part_of_others = str(entry).rpartition("/")[2].startswith("_")  # by our convention for names
+        if (
+            part_of_others or not isinstance(entry, str) or "${" in str(entry) or len(str(entry)) > 250
+        ):  # no file's name
             raise InputError(_no_entry(group, value))
 
 

@@ -69,6 +69,8 @@ MISTAKES = [
     (["+experiment=digits"], ["experiment=digits", "without +"]),
     (["circuit=4"], ["circuit", "'4'", "default"]),
     (["dataset=null"], ["dataset", "'null'", "digits"]),
+    (["experiment=qml_benchmarks/_protocol"], ["experiment: found 'qml_benchmarks/_protocol'", "digits"]),
+    (["preprocess.clip=3"], ["preprocess.clip: found '3'; allowed: true or false"]),
     (["experiment=null"], ["experiment: found 'null'; for none leave the word out"]),
     (["experiment=[digits,null]"], ["experiment: found '[digits,null]'; for none leave the word out"]),
     (["-m", "experiment=null,digits"], ["experiment: found 'null,digits'; for none leave the word out"]),
