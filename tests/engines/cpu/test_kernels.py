@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
-from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.comparison import Outputs, assert_close, begin, random_cotangents, run
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
@@ -79,22 +80,26 @@ def test_amplitude_encoded_states(circuit, gradient, batch, lanes, tile):
     np.testing.assert_allclose(overlap, norms, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@cache
+def hea_by_reference(n_qubits: int, entangler: str, batch: int) -> tuple[Circuit, np.ndarray, np.ndarray, Outputs]:
+    circuit = hea(n_qubits, 3, entangler)
+    theta, x = random_inputs(circuit, batch)
+    return circuit, theta, x, run(ReferenceEngine(), circuit, some_strings(n_qubits), theta, x)
+
+
 @pytest.mark.parametrize("n_qubits", range(1, 10))
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@pytest.mark.parametrize("name", available_sets())
 def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, n_qubits):
     monkeypatch.setenv(VARIABLE, name)
     batch = [1, 3, 16, 17, 33][n_qubits % 5]
     for entangler in ("cz", "cx"):
-        circuit = hea(n_qubits, 3, entangler)
-        theta, x = random_inputs(circuit, batch)
-        strings = some_strings(n_qubits)
-        expected = run(ReferenceEngine(), circuit, strings, theta, x)
+        circuit, theta, x, expected = hea_by_reference(n_qubits, entangler, batch)
         for gradient in MODES[:4]:
             found = run(
                 CpuEngine(),
                 circuit,
-                strings,
+                some_strings(n_qubits),
                 theta,
                 x,
                 precision=precision,
@@ -235,10 +240,10 @@ def test_shares_of_entangled_rows(monkeypatch, circuit, lanes, name):
         assert_close(found, expected, "complex128")
 
 
-@pytest.mark.parametrize("lanes", [0, 3])
+@pytest.mark.parametrize("lanes", [0, 1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("entangler", ["cz", "cx"])
 def test_long_states_of_layered_circuits(entangler, lanes):
-    """12 to 15 row bits: shares as they are, not forced."""
+    """12 row bits: shares as they are, not forced."""
     circuit = hea(12 + lanes, 2, entangler)
     theta, x = random_inputs(circuit, 2)
     strings = some_strings(circuit.n_qubits)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
@@ -20,7 +22,7 @@ from qmltrain.fusion.reductions.planner import ReducedPlanner
 from qmltrain.fusion.reductions.setting import Setting
 from tests.circuit.real_circuits import real_circuits
 from tests.circuit.strategies import random_inputs, random_states
-from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.comparison import Outputs, assert_close, begin, random_cotangents, run
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
 from tests.engines.real_cases import layered
 
@@ -104,17 +106,22 @@ def test_a_real_plan_is_a_plan_for_every_engine(circuit, batch):
     assert_close(found, expected, "complex128")
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@cache  # the reference takes longer than the engine, and says the same for each set and precision
+def layered_by_reference(n_qubits: int, entangler: str, batch: int) -> tuple[Circuit, np.ndarray, np.ndarray, Outputs]:
+    circuit = layered(n_qubits, 3, entangler)
+    theta, x = random_inputs(circuit, batch)
+    return circuit, theta, x, run(ReferenceEngine(), circuit, some_strings(n_qubits), theta, x)
+
+
 @pytest.mark.parametrize("n_qubits", range(1, 14))
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@pytest.mark.parametrize("name", available_sets())
 def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, n_qubits):
     monkeypatch.setenv(VARIABLE, name)
     batch = [1, 3, 16, 17, 40][n_qubits % 5] if n_qubits < 10 else 3
+    strings = some_strings(n_qubits)
     for entangler in ("cz", "cx", "ccx"):
-        circuit = layered(n_qubits, 3, entangler)
-        theta, x = random_inputs(circuit, batch)
-        strings = some_strings(n_qubits)
-        expected = run(ReferenceEngine(), circuit, strings, theta, x)
+        circuit, theta, x, expected = layered_by_reference(n_qubits, entangler, batch)
         for gradient in MODES[:4]:
             program = CpuEngine().compile(circuit, strings, precision, gradient, REAL)
             assert program.plan.real

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import types
+from itertools import product
 
 import numpy as np
 import pytest
@@ -27,20 +28,29 @@ needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler:
 STRINGS = (PauliString(0, 1), PauliString(1, 0))
 
 
+SHAPES = [(3, None), (9, None), (8, (6, 2))]
+MODES = [
+    GradientOptions(),
+    GradientOptions("reversible", 2),
+    GradientOptions("checkpoint", 2),
+    GradientOptions("checkpoint"),
+]
+WAYS = list(product([BLOCK, 3], [True, False]))
+
+
+def forecasts() -> list:
+    """Every shape with every mode, samples and fusion taking turns: every pair of values. The rest in the long set."""
+    return [
+        pytest.param(*shape, *way, mode, marks=[] if (i + j) % len(WAYS) == k else pytest.mark.slow)
+        for i, shape in enumerate(SHAPES)
+        for j, mode in enumerate(MODES)
+        for k, way in enumerate(WAYS)
+    ]
+
+
 @needs_compiler
-@pytest.mark.parametrize("fusion", [True, False])
-@pytest.mark.parametrize(
-    "gradient",
-    [
-        GradientOptions(),
-        GradientOptions("reversible", 2),
-        GradientOptions("checkpoint", 2),
-        GradientOptions("checkpoint"),
-    ],
-)
-@pytest.mark.parametrize(("n_qubits", "tile"), [(3, None), (9, None), (8, (6, 2))])
-@pytest.mark.parametrize("samples", [BLOCK, 3])
-def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, samples, gradient, fusion):
+@pytest.mark.parametrize(("n_qubits", "tile", "samples", "fusion", "gradient"), forecasts())
+def test_the_forecast_covers_what_a_chunk_allocates(n_qubits, tile, samples, fusion, gradient):
     circuit = hea(n_qubits, 6)
     theta, x = random_inputs(circuit, samples)
     engine = CudaEngine(EmulatorDevice(), *(tile or (None, None)))
