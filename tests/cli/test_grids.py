@@ -98,6 +98,15 @@ def test_a_word_takes_the_place_of_what_the_experiment_sweeps(own):
     assert [point.settle(lambda c: (c.circuit.n_qubits, c.run.seed)) for point in grid.points] == [(6, 5), (6, 7)]
 
 
+def test_one_value_that_an_experiment_sweeps_is_that_of_every_point(tmp_path):
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(EXPERIMENT.replace("range(3)", "7"))
+    grid = compose_grid(["experiment=mine"], str(tmp_path))
+    assert grid.swept == ("circuit.n_qubits",)
+    assert [point.settle(lambda c: (c.circuit.n_qubits, c.run.seed)) for point in grid.points] == [(2, 7), (4, 7)]
+
+
 def test_what_an_experiment_alone_sets_and_a_point_does_not_take_is_left_out(capsys):
     def act(config: Config) -> tuple[str, object]:
         if config.encoding.name == "angle" and config.encoding.repeats is not None:
