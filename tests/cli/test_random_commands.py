@@ -12,7 +12,7 @@ from qmltrain.errors import InputError
 from tests.cli.random_commands import random_command, random_file
 
 
-@pytest.mark.parametrize("first", range(0, 60, 15))
+@pytest.mark.parametrize("first", [0, 15, *(pytest.param(k, marks=pytest.mark.slow) for k in (30, 45))])
 def test_it_ends_in_its_work_or_in_one_line(qmltrain, monkeypatch, first):
     monkeypatch.setattr(dispatch, "verb_function", lambda verb: lambda *paths, **options: 0)
     monkeypatch.setattr("qmltrain.sessions.results.objective", lambda directory, monitor: 0.5)

@@ -133,7 +133,7 @@ def test_exact_zeros_and_means_are_those_of_draws(name):
     for terms in ("Z0 Z1", "0.5*X0 + Z2", "Y0 Y1 Y2"):
         model = model_of(circuit, pauli(3, terms))
         values = ExactValues(model, UNIFORM)
-        _, gradients = draws_of(model, random(model, 150))
+        _, gradients = draws_of(model, random(model, 60))
         for k in range(circuit.n_parameters):
             known = values.gradient(k)
             if known.variance is not None:

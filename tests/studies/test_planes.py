@@ -50,10 +50,17 @@ FIXED = np.random.default_rng(2).normal(size=make("regression").n_parameters)
 DIRECTIONS = [("random",), ("gradient",), (FIXED,), ("random", "gradient"), (FIXED, "random"), ("gradient", FIXED)]
 
 
-@pytest.mark.parametrize("rows", [1, 3, 17])
-@pytest.mark.parametrize(
-    "directions", DIRECTIONS, ids=lambda d: "-".join(x if isinstance(x, str) else "own" for x in d)
-)
+def planes() -> list:
+    """Every direction with few rows; lines and one plane with more than are taken alone. The rest in the long set."""
+    return [
+        pytest.param(directions, rows, id=f"{name}-{rows}", marks=pytest.mark.slow if rows == 17 and k > 3 else [])
+        for k, directions in enumerate(DIRECTIONS)
+        for name in ["-".join(x if isinstance(x, str) else "own" for x in directions)]
+        for rows in (1, 3, 17)
+    ]
+
+
+@pytest.mark.parametrize(("directions", "rows"), planes())
 def test_losses_at_the_points(monkeypatch, directions, rows):
     monkeypatch.setattr(ensembles, "ROWS_ALONE", 17)
     monkeypatch.setattr(ensembles, "ANGLES_ALONE", 0)
