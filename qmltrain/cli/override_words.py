@@ -203,10 +203,9 @@ def _check_entry(group: str, value: str, parsed: Any) -> None:
     for entry in found:
         if entry is None and group == "experiment":
             raise InputError(f"experiment: found {shown(value)}; for none leave the word out")
-        part_of_others = str(entry).rpartition("/")[2].startswith("_")  # by our convention for names
-        if (
-            part_of_others or not isinstance(entry, str) or "${" in str(entry) or len(str(entry)) > 250
-        ):  # no file's name
+        part_of_others = group == "experiment" and str(entry).rpartition("/")[2].startswith("_")
+        no_name = not isinstance(entry, str) or "${" in str(entry) or len(str(entry)) > 250  # of a file
+        if no_name or part_of_others:
             raise InputError(_no_entry(group, value))
 
 
