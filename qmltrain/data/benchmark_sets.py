@@ -125,7 +125,7 @@ def bars_and_stripes(
     noise: float | None = None,
     generator_seed: int | None = None,
 ) -> ArraySource:
-    """1,200 images of 4 x 4 pixels, -1 but for random rows (class 0) or random columns (class 1) of 1, with normal
+    """1,200 images of 4 x 4 pixels, -1 but for random columns (class 0) or random rows (class 1) of 1, with normal
     `noise` (null: 0.5)."""
     options = {"n_samples": n_samples, "height": height, "width": width, "noise": noise}
     return _source("bars_and_stripes", _bars, options, generator_seed, None)
@@ -280,10 +280,10 @@ def _curves(
 def _bars(state: _Draw, *, n_samples: int = 1200, height: int = 4, width: int = 4, noise: float = 0.5) -> _Rows:
     x_BHW, y_B = np.full((n_samples, height, width), -1.0), np.empty(n_samples, dtype=np.int64)
     for row in range(n_samples):
-        y_B[row] = state.uniform() <= 0.5
+        y_B[row] = state.uniform() > 0.5
         if y_B[row]:
-            x_BHW[row][:, state.uniform(size=width) > 0.5] = 1
-        else:
             x_BHW[row][state.uniform(size=height) > 0.5] = 1
+        else:
+            x_BHW[row][:, state.uniform(size=width) > 0.5] = 1
         x_BHW[row] += state.normal(0, noise, (height, width))
     return x_BHW, y_B

@@ -20,16 +20,25 @@ _MISSING = frozenset(
 )  # what others write for a missing label
 
 
+# gates that leave a basis state what it is, but for a phase; gates that make one of it
+_DIAGONAL = frozenset(["id", "z", "s", "sdg", "t", "tdg", "rz", "p", "cz", "cp", "crz", "rzz", "multi_rz"])
+_PERMUTING = frozenset(["x", "cx", "swap", "ccx"])
+
+
 def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
-    """The encoded features that have an effect on the circuit's state, increasing."""
+    """The encoded features that have an effect on the circuit's state, increasing. Phases of qubits that are in a basis
+    state still, as RZ makes them at the beginning of a circuit, have none."""
     if circuit.amplitude_encoded:
         return np.arange(circuit.n_features)
-    used = {
-        index
-        for angle in circuit.slots.per_sample
-        if angle.feature is not None and angle.scale != 0
-        for index in angle.feature.indices
-    }
+    used, in_basis = set[int](), set(range(circuit.n_qubits))
+    for gate in circuit.gates:
+        inside, diagonal = in_basis.issuperset(gate.qubits), gate.name in _DIAGONAL
+        if not (inside and diagonal):
+            for angle in gate.angles:
+                if angle.feature is not None and angle.scale != 0:
+                    used.update(angle.feature.indices)
+        if not (diagonal or (inside and gate.name in _PERMUTING)):
+            in_basis.difference_update(gate.qubits)
     return np.array(sorted(used), dtype=np.int64)
 
 

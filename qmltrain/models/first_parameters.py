@@ -89,6 +89,14 @@ def grown_parameters(config: Config, model: Model, generator: np.random.Generato
             f"train.initial_run: the input layer of {directory} has other parameters than that of this config; choose "
             "the same options of input"
         )
+    if old.input is not None and model.input is not None:
+        before, now = ((one.activation, one.scale) for one in (old.input, model.input))
+        if before != now:
+            warnings.warn(
+                f"train.initial_run: the input layer of {directory} has activation {before[0]} and scale "
+                f"{before[1]:g}, that of this config {now[0]} and {now[1]:g}: its weights make other features here",
+                stacklevel=2,
+            )
     if old.loss.parameter_names != model.loss.parameter_names:
         raise InputError(
             f"train.initial_run: the weights of the loss of {directory} ({_loss(old)}) are not those of this config "

@@ -12,7 +12,7 @@ import numpy as np
 
 from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.errors import InputError, MemoryLimitError
+from qmltrain.errors import InputError, MemoryLimitError, UnusedOptionError
 from qmltrain.job_limits import available_bytes
 from qmltrain.models.build import group_options
 from qmltrain.models.first_parameters import initial_theta
@@ -92,6 +92,8 @@ def build_task(config: Config, overrides: list[str], choices: Mapping[str, Any] 
     kind = call_builder(KERNELS, "kernel", config.kernel.name, options)
     of_run = None
     if config.kernel.run is None:
+        if config.train.freeze:
+            raise UnusedOptionError("train.freeze", "not used by kernel, which trains nothing; leave it null")
         problem = build_problem(config)
         theta_P = initial_theta(problem)
         code = user_code(config)

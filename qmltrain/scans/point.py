@@ -30,7 +30,7 @@ from qmltrain.scans.draws import Drawing, Streams
 from qmltrain.scans.identity import DATA, USER_CODE, digest, drawn_from, settings
 from qmltrain.studies.ensemble import Ensemble
 from qmltrain.studies.study import FIDELITY, GRADIENT, GRADIENT_NORMS, LOSS, Plane, Study
-from qmltrain.training.freezing import named_parameters
+from qmltrain.training.freezing import frozen_parameters, named_parameters
 from qmltrain.training.initialization import IDENTITY, InitialParameters
 from qmltrain.training.model import Model
 from qmltrain.units import bytes_of_gib
@@ -224,7 +224,8 @@ def _plane(config: Config, model: Model, start: RunStart | None) -> Plane | None
     if len(set(scan.directions)) < len(scan.directions) and scan.directions[0] != "random":
         raise InputError(f"{key}: {scan.directions[0]} twice is no plane; choose another second direction")
     directions = tuple(_direction(name, key, model, start) for name in scan.directions)
-    return Plane(directions, span_of(config), scan.resolution or RESOLUTION)
+    frozen_P = frozen_parameters(model, config.train.freeze)  # of the run: what it did not train stays
+    return Plane(directions, span_of(config), scan.resolution or RESOLUTION, frozen_P)
 
 
 def _direction(name: str, key: str, model: Model, start: RunStart | None) -> str | FloatArray:

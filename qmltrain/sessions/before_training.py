@@ -65,6 +65,8 @@ def _check_features_are_read(problem: Problem) -> None:
         remedy = f"name inputs of {config.ansatz.path} x{unread[0]}, ..., or choose an encoding"
     elif config.encoding.name == "none":
         remedy = "choose an encoding (encoding=reuploading), or dataset=none to train without data"
+    elif config.encoding.name == "angle" and config.encoding.gate == "rz":
+        remedy = "RZ changes the phase of |0...0> alone: set encoding.hadamards=true, or another encoding.gate"
     else:
         remedy = "let it read them, or leave them out (dataset.features, preprocess.pca)"
     raise InputError(

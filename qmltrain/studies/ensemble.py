@@ -155,11 +155,13 @@ class Ensemble:
         for number, direction in enumerate(plane.directions):
             if not isinstance(direction, str):
                 given.append(direction)
-            elif direction == ALONG_GRADIENT:
-                given.append(by.gradients(at)[1][0])
+                continue
+            if direction == ALONG_GRADIENT:
+                found_P = by.gradients(at)[1][0]
             else:
                 assert direction == RANDOM and draws.directions_DKP is not None
-                given.append(draws.directions_DKP[draw, number])
+                found_P = draws.directions_DKP[draw, number]
+            given.append(found_P if plane.frozen_P is None else np.where(plane.frozen_P, 0.0, found_P))
         return unit_directions(given)
 
     @property

@@ -48,12 +48,14 @@ class Plane:
 
     A direction is "random" (normal, of `Draws.directions_DKP`), "gradient" (that of the loss at the draw), or a vector
     (P,). All are made unit vectors, v orthogonal to u. a and b go in equal steps from -span to span (radians, along a
-    unit vector), `resolution` values of each; values have a along their first axis.
+    unit vector), `resolution` values of each; values have a along their first axis. `frozen_P`: parameters (bool) that
+    neither "random" nor "gradient" moves; None: none.
     """
 
     directions: tuple[str | FloatArray, ...]
     span: float
     resolution: int
+    frozen_P: NDArray[np.bool_] | None = None
 
     @property
     def offsets(self) -> FloatArray:

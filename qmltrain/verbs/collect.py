@@ -25,8 +25,10 @@ from qmltrain.runs.tables import csv_text
 from qmltrain.runs.views import open_run
 from qmltrain.sessions.results import summary_of
 from qmltrain.sessions.sweep_points import POINTS, read_points
+from qmltrain.wording import listed
 
 CONFIDENCE = 0.95
+FOLD, FOLDS = "dataset.fold", "dataset.folds"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def run(
         print(f"qmltrain: left out: {line}", file=sys.stderr)
     if not runs:
         raise InputError(f"{folder}: there is no completed run in it")
+    for line in missing_folds(runs) if FOLD in over else ():
+        print(f"qmltrain: {line}", file=sys.stderr)
     text = csv_text(*table(runs, over))
     if output is None:
         sys.stdout.write(text)
@@ -150,6 +154,24 @@ def table(runs: Sequence[Finished], over: Sequence[str]) -> tuple[list[str], lis
             row += spread([one.metrics.get(name) for one in group])
         rows.append(row)
     return header, rows
+
+
+def missing_folds(runs: Sequence[Finished]) -> list[str]:
+    """A line for each cross-validation of which there are not all folds: a mean over the others says less."""
+    keys = [key for key in varied_keys(runs) if key != FOLD]
+    found: dict[tuple[Any, ...], tuple[int, set[int]]] = {}
+    for one in runs:
+        if one.config.get(FOLDS) is not None:
+            place = tuple(_cells(one, keys))
+            found.setdefault(place, (one.config[FOLDS], set()))[1].add(one.config[FOLD])
+    lines = []
+    for values, (folds, there) in found.items():
+        missing = [str(fold) for fold in range(folds) if fold not in there]
+        if missing:
+            pairs = zip(keys, values, strict=True)
+            where = "".join(f", {key}={'null' if value is None else value}" for key, value in pairs)
+            lines.append(f"no completed run of {FOLDS}={folds}{where}: fold {listed(missing)}")
+    return lines
 
 
 def spread(values: Sequence[float | None]) -> list[float | None]:

@@ -19,6 +19,7 @@ from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.output_file import check_new_file
 from qmltrain.runs.views import open_run
+from qmltrain.training.freezing import frozen_parameters
 
 DEFAULT_OUTPUT = "gradient.h5"
 
@@ -36,11 +37,17 @@ def run(config: Config, context: CommandContext) -> int:
         rows = rows[: config.study.rows]
     compiled = compile_model(config, problem.model, samples=len(rows))
     arrays, attributes = compute(config, problem, compiled, theta_P, rows)
+    frozen_P = frozen_parameters(problem.model, config.train.freeze)
+    if frozen_P is not None:
+        for name in ("gradient", "sample_gradients"):
+            if name in arrays:
+                arrays[name] = np.where(frozen_P, 0.0, arrays[name])
     attributes |= {"config_yaml": to_yaml(config), "command_line": " ".join(context.command_line)}
     write_arrays(output, arrays, {**collect_attributes(), **attributes})
     print(f"gradient   {output}")
     print(f"loss       {attributes['loss']:.6g} (mean over {len(rows)} samples)")
-    print(f"norm       {np.linalg.norm(arrays['gradient']):.6g} of {len(theta_P)} parameters")
+    of_frozen = "" if frozen_P is None else f", {int(frozen_P.sum())} of them frozen (train.freeze), with gradient 0"
+    print(f"norm       {np.linalg.norm(arrays['gradient']):.6g} of {len(theta_P)} parameters{of_frozen}")
     drift = attributes["drift"]
     print(
         f"drift      {drift:.2e} (estimated rounding error of a state)"

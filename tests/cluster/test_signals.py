@@ -173,3 +173,17 @@ def test_a_signal_that_only_the_inner_request_could_act_on_reaches_the_outer_as_
         with StopRequest():
             signal.raise_signal(signal.SIGTERM)
         assert outer.requested == "SIGTERM"  # so that the next point of a sweep does not begin
+
+
+ENDED = """
+import os, signal, sys, types
+sys.modules["qmltrain.cli"] = types.SimpleNamespace(main=lambda: 3)
+from qmltrain.__main__ import main
+code = main()
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(code)
+"""
+
+
+def test_a_signal_while_python_ends_changes_no_exit_code() -> None:
+    assert subprocess.run([sys.executable, "-c", ENDED]).returncode == 3

@@ -43,11 +43,12 @@ def test_rank_correlations_are_the_published_ones(series, size):
 
 
 def test_images_are_the_published_ones():
+    """Of the study's figure, whose script labels rows -1; its package labels them +1, and so do we."""
     x, y, _ = rows_of("bars_and_stripes", n_samples=50, height=16, width=16, generator_seed=42)
     assert x.shape == (50, 16, 16)
     np.testing.assert_allclose(x[0, 0, :3], [-3.062745063468006457e-01, 1.475184841198451613, 1.408222540475663642])
     np.testing.assert_allclose(x[49, 15, 14:], [-1.541798272336268871e00, 1.519193018579816368e00])
-    assert y[:12].tolist() == [1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1]
+    assert (1 - y[:12]).tolist() == [1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1]
 
 
 def separable(n, d, margin):
@@ -98,11 +99,11 @@ def images(n, height, width, noise):
         if np.random.rand() > 0.5:
             for row, coin in enumerate(np.random.rand(height)):
                 image[row] = 1 if coin > 0.5 else -1
-            labels.append(-1)
+            labels.append(1)
         else:
             for column, coin in enumerate(np.random.rand(width)):
                 image[:, column] = 1 if coin > 0.5 else -1
-            labels.append(1)
+            labels.append(-1)
         found.append(image + np.random.normal(0, noise, (height, width)))
     return np.array(found), np.array(labels)
 

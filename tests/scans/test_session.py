@@ -325,3 +325,17 @@ def test_the_landscape_around_a_run_is_that_of_its_loss(tmp_path):
     np.testing.assert_allclose(point.columns["value"], [expected], atol=1e-12)
     np.testing.assert_array_equal(point.offsets, [-0.2, 0.0, 0.2])
     assert point.config["dataset.name"] == "make_moons"
+
+
+@pytest.mark.parametrize("line", ["random", "gradient"])
+def test_a_landscape_does_not_move_what_the_run_froze(tmp_path, line):
+    """The loss is quadratic in what is trained: the weights of the fidelities."""
+    model = {"head__name": "raw", "loss__name": "weighted_fidelity", "observable__qubits": [0]}
+    run = complete(tmp_path, train__freeze=["ansatz", "encoding"], **model)
+    words = [f"scan.run={run}", f"run.dir={tmp_path / 'line'}", "run.progress=none", "engine=interpreter"]
+    words += ["engine.precision=complex128", f"scan.line={line}", "scan.resolution=9"]
+    assert session.scan(compose_grid(words), CommandContext(["qmltrain"], words)) == 0
+    (point,) = read_scan(tmp_path / "line").points
+    values = point.columns["value"][0]
+    fit = np.polyval(np.polyfit(point.offsets, values, 2), point.offsets)
+    np.testing.assert_allclose(values, fit, atol=1e-10 * np.ptp(values))

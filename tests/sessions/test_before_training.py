@@ -41,6 +41,16 @@ def test_a_circuit_that_reads_no_feature(tmp_path):
     refused(moons(tmp_path, **zero), r"encoding=z_feature_map, ansatz=hea does not read features 0, 1 of 2")
 
 
+@pytest.mark.parametrize(("hadamards", "unread"), [(None, True), (True, False)])
+def test_phases_of_a_basis_state_encode_nothing(tmp_path, hadamards, unread):
+    changes = {"encoding__name": "angle", "encoding__repeats": None, "encoding__gate": "rz", "train__epochs": 1}
+    config = moons(tmp_path, **changes, encoding__hadamards=hadamards)
+    if unread:
+        assert "encoding.hadamards=true" in refused(config, r"ansatz=hea does not read features 0, 1 of 2")
+    else:
+        assert train.run(config, CONTEXT) == 0
+
+
 def qasm(tmp_path, text, **changes):
     pytest.importorskip("openqasm3", reason="needs the extra qasm")
     path = tmp_path / "own.qasm"

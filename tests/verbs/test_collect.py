@@ -116,6 +116,18 @@ def test_what_is_left_out_is_said(sweep, tmp_path, capsys):
     assert "the same config as" in ended.err and "run.h5: not a run file" in ended.err
 
 
+def test_folds_that_are_missing_are_said(tmp_path, capsys):
+    for rate, folds in ((0.05, (0, 1, 2)), (0.2, (1,))):
+        for fold in folds:
+            changes = {"optimizer__learning_rate": rate, "dataset__folds": 3, "dataset__fold": fold}
+            train.run(moons(tmp_path, train__epochs=1, dataset__validation=0.0, **changes), CONTEXT)
+    capsys.readouterr()
+    assert main(["collect", str(tmp_path), "--over", "dataset.fold"]) == 0
+    ended = capsys.readouterr()
+    assert ended.err == "qmltrain: no completed run of dataset.folds=3, optimizer.learning_rate=0.2: fold 0, 2\n"
+    assert sorted(row["n"] for row in rows_of(ended.out)) == ["1", "3"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -13,6 +13,7 @@ from qmltrain.models.build import compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import build_problem
 from qmltrain.sessions.training_run import run_directory
+from qmltrain.training.freezing import frozen_parameters
 from qmltrain.verbs import gradient, train
 from tests.sessions.complete_runs import complete
 from tests.small_configs import CONTEXT, moons
@@ -34,6 +35,16 @@ def test_gradient_writes_what_the_evaluator_says(tmp_path, capsys):
         assert file["input_gradients"].shape == (36, 2)
         assert file.attrs["loss"] == expected.loss
         assert [name.decode() for name in file["names"]] == list(problem.model.parameter_names)
+
+
+def test_gradients_of_frozen_parameters_are_0(tmp_path, capsys):
+    config = moons(tmp_path, study__output=str(tmp_path / "g.h5"), study__per_sample=True, train__freeze=[0, "head"])
+    assert gradient.run(config, CONTEXT) == 0
+    frozen_P = frozen_parameters(build_problem(config).model, [0, "head"])
+    assert f"{frozen_P.sum()} of them frozen" in capsys.readouterr().out
+    with h5py.File(config.study.output) as file:
+        for name in ("gradient", "sample_gradients"):
+            assert not np.any(file[name][...][..., frozen_P]) and np.all(np.any(file[name][...][..., ~frozen_P] != 0))
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "h5", "run"])

@@ -1,8 +1,8 @@
 """Text form of a Pauli sum: ``0.5*Z0 Z1 - X2 + 1``.
 
-A sum is terms joined by + or -, the first with an optional sign. A term is a number, Pauli factors, or a number
-followed by factors. A factor is a letter I, X, Y or Z and the number of its qubit. Number and factors are separated
-by spaces, by "*", or by nothing.
+A sum is terms joined by + or -, each with an optional sign of its own (``Z0 + -0.5``). A term is a number, Pauli
+factors, or a number followed by factors. A factor is a letter I, X, Y or Z and the number of its qubit. Number and
+factors are separated by spaces, by "*", or by nothing.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def parse_pauli_sum(text: str, n_qubits: int, where: str = "Pauli sum") -> list[
     end = len(text) + 1
     while place < len(tokens):
         sign = 1.0
-        if tokens[place].kind == "sign":
-            sign = -1.0 if tokens[place].text == "-" else 1.0
-            place += 1
-        elif terms:
+        if terms and tokens[place].kind != "sign":
             raise refuse(tokens[place].position, f"+ or - is needed before {tokens[place].text!r}")
+        for _ in range(2 if terms else 1):  # what joins it, and its own
+            if place < len(tokens) and tokens[place].kind == "sign":
+                sign = -sign if tokens[place].text == "-" else sign
+                place += 1
         value, letters, star, start = sign, {}, False, place
         while place < len(tokens) and tokens[place].kind != "sign":
             token = tokens[place]
