@@ -115,11 +115,17 @@ class Reductions:
 
     def idle_parameters(self) -> tuple[int, ...]:
         """Parameters of the circuit that no expectation depends on, as far as the light cones say."""
-        return () if self._cones is None else self._cones.idle()
+        return self._without_effect("idle_parameters")
 
     def unseen_features(self) -> tuple[int, ...]:
         """Features of the circuit that no expectation depends on, as far as the light cones say."""
-        return () if self._cones is None else self._cones.unseen_features()
+        return self._without_effect("unseen_features")
+
+    def _without_effect(self, of_which: str) -> tuple[int, ...]:
+        if self._cones is None:
+            return ()
+        found: tuple[int, ...] = getattr(_module(f"{WING}.without_effect"), of_which)(self._cones)
+        return found
 
 
 def reductions_of(config: Config, choices: Mapping[str, Any] | None, samples: int) -> Reductions:

@@ -48,7 +48,6 @@ MOST_TRIED = 8  # cones of which all groupings are tried
 LONGEST_RUN = 24  # cones
 MOST_PAIRED = 128  # cones of which all pairs are tried; more: those that share a qubit
 MOST_QUBITS = 40  # of a state
-MOST_VISITED = 3_000_000  # gates, while parameters are looked for that do not matter
 MOST_JOINED = 20  # qubits: larger groups are not made of smaller ones; their states leave the caches
 
 
@@ -298,39 +297,6 @@ class LightCones:
             f"{circuit.n_qubits} qubits"
         )
 
-    def idle(self) -> tuple[int, ...]:
-        """Parameters of the circuit that no expectation depends on; none are named where that takes long to find."""
-        gates = self._gates_in_cones()
-        if gates is None:
-            return ()
-        used = set[int]()
-        for position in gates:
-            for angle in self.circuit.gates[position].angles:
-                used.update(k for k in (angle.weight, angle.bias) if k is not None)
-        return tuple(k for k in range(self.circuit.n_parameters) if k not in used)
-
-    def unseen_features(self) -> tuple[int, ...]:
-        """Features that gates have, and no expectation depends on; none are named where that takes long to find."""
-        gates = self._gates_in_cones()
-        if gates is None or len(gates) == len(self.circuit.gates):
-            return ()
-        every, seen = (
-            {k for position in positions for k in _features(self.circuit.gates[position])}
-            for positions in (range(len(self.circuit.gates)), gates)
-        )
-        return tuple(sorted(every - seen))
-
-    def _gates_in_cones(self) -> set[int] | None:
-        """Those that any expectation depends on; None where that takes long to find."""
-        gates, visited = set[int](), 0
-        for member in range(len(self.strings)):
-            if visited > MOST_VISITED:
-                return None
-            one = self.cone(member)
-            gates |= one.gates
-            visited += len(one.gates)
-        return gates
-
     def _part(self, group: Cone) -> Part:
         """Parameters and features are numbered by their first use, so that equal cones are equal circuits."""
         qubits = sorted(group.qubits)
@@ -360,11 +326,6 @@ class LightCones:
             tuple(qubits),
             strings[0].text,
         )
-
-
-def _features(gate: Gate) -> set[int]:
-    """Those that its angles depend on."""
-    return {k for angle in gate.angles if angle.feature is not None and angle.scale for k in angle.feature.indices}
 
 
 class _Numbers:

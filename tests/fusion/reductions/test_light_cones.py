@@ -17,6 +17,7 @@ from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.circuit.observables import PauliString
 from qmltrain.fusion.reductions import light_cones
 from qmltrain.fusion.reductions.light_cones import Cone, LightCones, letters
+from qmltrain.fusion.reductions.without_effect import idle_parameters, unseen_features
 from tests.circuit.dense import apply
 from tests.circuit.strategies import gates
 from tests.engines.cases import hea
@@ -86,9 +87,9 @@ def test_parameters_that_cannot_matter():
     circuit = hea(10, 2)
     cones = LightCones(circuit, z_of_each(10), 16)
     last_rz = tuple(range(30 + 2, 60, 3))
-    assert cones.idle() == last_rz
+    assert idle_parameters(cones) == last_rz
     one = LightCones(circuit, (PauliString(0, 1),), 16)  # Z of the neighbours' operators: their RZ commute
-    assert set(range(60)) - set(one.idle()) == {0, 1, 2, 3, 4, 27, 28, 30, 31}
+    assert set(range(60)) - set(idle_parameters(one)) == {0, 1, 2, 3, 4, 27, 28, 30, 31}
 
 
 @pytest.mark.parametrize(
@@ -173,3 +174,11 @@ def test_where_it_does_not_pay_there_is_no_cut():
 def test_groups_are_joined_in_the_order_of_their_strings():
     a, b = Cone((3, 1), frozenset({1}), frozenset({0})), Cone((0,), frozenset({2}), frozenset({5}))
     assert a.joined(b) == Cone((3, 1, 0), frozenset({1, 2}), frozenset({0, 5}))
+
+
+def test_features_outside_every_cone():
+    """Two qubits that nothing joins, one of them measured; a feature of both is seen."""
+    circuit = assemble(3, 3, "angle", {}, "hea", {"layers": 1, "entangler": "none"})
+    assert unseen_features(LightCones(circuit, (PauliString(2, 0),), 16)) == (0, 2)
+    joined = assemble(3, 3, "angle", {}, "hea", {"layers": 1, "entangler": "cx_ring"})
+    assert unseen_features(LightCones(joined, (PauliString(2, 0),), 16)) == ()
