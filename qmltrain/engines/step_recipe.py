@@ -38,8 +38,9 @@ class SlotAngles:
 @dataclass(frozen=True)
 class DenseInput:
     """Layers before the circuit: `sizes`, each followed by `activation` (none, tanh, relu, sigmoid), the last times
-    `scale`; and what angles take of the features that they give: column c is of kind `kinds[c]` (0: a feature, 1: its
-    arccos, 2: the product of ``centres[c]`` - feature) of the features ``indices[starts[c]:starts[c + 1]]``."""
+    `scale`; and what amplitudes and angles take of the features that they give, in the order of `StepRecipe`: column c
+    is of kind `kinds[c]` (0: a feature, 1: its arccos, 2: the product of ``centres[c]`` - feature) of the features
+    ``indices[starts[c]:starts[c + 1]]``."""
 
     sizes: IntArray
     activation: str
@@ -53,9 +54,10 @@ class DenseInput:
 
 @dataclass(frozen=True)
 class StepRecipe:
-    """A sample has `n_columns` numbers: the features that are amplitudes (`n_amplitudes`, padded with `pad_with` and
-    divided by their norm where `normalize`), then the values f(x) that angles take; with layers before the circuit
-    (`input`) what these take. Parameters are those of the circuit, of the head, and of these layers.
+    """A sample has `n_columns` numbers: the features that are amplitudes (`n_amplitudes`, padded with `pad_with`,
+    divided by their norm where `normalize`, and this state `copies` times side by side), then the values f(x) that
+    angles take; with layers before the circuit (`input`) what these take. Parameters are those of the circuit, of the
+    head, and of these layers.
 
     Observable k is constants_K[k] plus the sum over entries start_K[k] to start_K[k + 1] of value times string.
     `head_hidden`, `head_activation` and `head_bias` are those of dense heads. `n_classes` 0: regression.
@@ -71,6 +73,7 @@ class StepRecipe:
     per_sample: SlotAngles
     pad_with: float
     normalize: bool
+    copies: int
     start_K: IntArray
     string: IntArray
     value: FloatArray

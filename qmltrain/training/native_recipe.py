@@ -64,10 +64,8 @@ def why_not_native(model: Model, optimizer: Optimizer | FullBatchOptimizer) -> s
     """What has no native form, in words for a user; None where all has."""
     if type(optimizer) not in NATIVE_OPTIMIZERS:
         return f"optimizer.name={optimizer.name} has no native form"
-    if model.input is not None and (type(model.input) is not InputLayers or model.circuit.amplitude_encoded):
-        return "input layers before amplitude encoding have no native form"
-    if model.circuit.amplitude_encoded and model.amplitude.copies > 1:
-        return "copies of amplitudes have no native form"
+    if model.input is not None and type(model.input) is not InputLayers:
+        return f"input layers of class {type(model.input).__name__} have no native form"
     if type(model.head) not in NATIVE_HEADS:
         return f"head.name={model.head.name} has no native form"
     if type(_unweighted(model.loss)) not in NATIVE_LOSSES:
@@ -94,6 +92,7 @@ def step_recipe(model: Model, optimizer: Optimizer | FullBatchOptimizer, plan: T
         per_sample=_slot_angles(model.angles.per_sample_columns, model, model.angles.features),
         pad_with=model.amplitude.pad_with,
         normalize=model.amplitude.normalize,
+        copies=model.amplitude.copies,
         start_K=np.searchsorted(rows_K, np.arange(len(model.coefficients_KM) + 1)).astype(np.int64),
         string=strings.astype(np.int64),
         value=model.coefficients_KM[rows_K, strings],
@@ -115,9 +114,10 @@ def step_recipe(model: Model, optimizer: Optimizer | FullBatchOptimizer, plan: T
 
 
 def _dense_input(model: Model) -> DenseInput | None:
-    layers, features = model.input, _distinct_features(model)
+    layers = model.input
     if layers is None:
         return None
+    features = [Feature("linear", (k,)) for k in range(_n_amplitudes(model))] + _distinct_features(model)
     counts = [len(feature.indices) for feature in features]
     return DenseInput(
         np.array(layers.sizes, dtype=np.int64),

@@ -187,7 +187,7 @@ def test_the_cpu_engine_agrees(name):
     found = compiled.evaluator.gradient(theta_P, x_BF, targets_B)
     np.testing.assert_allclose(found.outputs_BC, interpreted.outputs_BC, atol=1e-10)
     np.testing.assert_allclose(found.gradient_P, interpreted.gradient_P, atol=1e-10)
-    assert compiled.training_step == ("arrays" if name == "circuit_centric" else "native")
+    assert compiled.training_step == "native"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -67,6 +67,9 @@ class MemoryData:
         return None
 
 
+AMPLITUDES = tuple(option.name for option in fields(AmplitudeOptions))
+
+
 class EveryRow:
     """Gradients and parameters of every step."""
 
@@ -113,7 +116,8 @@ class StepCase:
         head = HEADS[self.head](observables.n_observables, loss.n_outputs, **options)
         if self.class_weights is not None:
             loss = ClassWeighted(loss, np.array(self.class_weights))
-        amplitude = AmplitudeOptions(self.encoding_options.get("pad_with", 0.0), True)
+        taken = {name: self.encoding_options[name] for name in AMPLITUDES if name in self.encoding_options}
+        amplitude = AmplitudeOptions(**taken) if self.encoding == "amplitude" else AmplitudeOptions()
         before = InputLayers((self.n_features, *self.dense), **self.dense_options) if self.dense else None
         return Model(circuit, observables, head, loss, amplitude, self.encoding, before)
 
@@ -123,6 +127,8 @@ class StepCase:
         x = generator.uniform(-0.9, 0.9, (n, self.n_features))
         if self.encoding == "basis":
             x = (x > 0).astype(float)
+        if not self.encoding_options.get("normalize", True):
+            x /= np.linalg.norm(x, axis=1, keepdims=True)
         n_classes = self.n_classes
         targets = generator.normal(size=n) if n_classes is None else generator.integers(0, n_classes, n)
         return MemoryData(x, targets, list(self.sizes), **options)

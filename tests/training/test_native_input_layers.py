@@ -13,8 +13,6 @@ from qmltrain.errors import NonFiniteError
 from qmltrain.fusion.reductions.planner import ReducedPlanner
 from qmltrain.fusion.reductions.setting import Setting
 from qmltrain.training.activations import ACTIVATIONS
-from qmltrain.training.native_recipe import why_not_native
-from qmltrain.training.optimizers import Adam
 from qmltrain.training.state import TrainingState
 from tests.training.step_cases import LOSS, StepCase, check_equal, encoding_cases, first_parameters, run
 
@@ -101,8 +99,3 @@ def test_what_is_not_finite_is_said_by_array_steps() -> None:
     theta_P[-1] = np.nan
     with pytest.raises(NonFiniteError, match="step 1: the input layer gives what is not finite"):
         run(DRESSED.steps(model, DRESSED.program(model), True), TrainingState(theta_P))
-
-
-def test_before_amplitudes_there_is_no_native_form() -> None:
-    model = StepCase(encoding="amplitude", n_features=4, dense=(8,)).model()
-    assert "before amplitude encoding" in (why_not_native(model, Adam(model.n_parameters)) or "")

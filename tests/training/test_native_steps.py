@@ -141,7 +141,7 @@ def test_the_shared_part_as_one_matrix(name: str, threads: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "options"),
     [
-        ({"sizes": (16,)}, {}),  # too few samples
+        ({"sizes": (4,)}, {}),  # too few samples, on vectors of any length
         ({"layers": 1}, {}),  # too few gates
         ({"n_qubits": 6, "n_features": 6}, {}),
         ({"encoding": "reuploading", "encoding_options": {"trainable": None}}, {}),  # features between the layers

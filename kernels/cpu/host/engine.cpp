@@ -337,15 +337,16 @@ template <class Real> class Engine final : public EngineBase {
   // The set of sums that a bundle is added to where the circuit is one matrix, and whether it is the first there.
   struct MatrixShare { int set; bool first; };
 
-  // What a training step has of a bundle's samples, `count` from `from` on: angles, their gradients, states (nullptr:
-  // none); values of strings and their cotangents, n_values of a unit.
+  // What a training step has of a bundle's samples, `count` from `from` on: angles, their gradients, states and bras
+  // (nullptr: none); values of strings and their cotangents, n_values of a unit.
   struct OfSamples {
     int from, count;
     std::size_t n_angles, n_values;
-    double *angles, *gradients, *states, *strings, *cotangents;
-    double* cleared_gradients() const {
+    double *angles, *gradients, *states, *bras, *strings, *cotangents;
+    // Where `backward` puts gradients of samples, set to 0, and bras.
+    void wanted(Gradients& out) const {
       std::fill_n(gradients, n_angles, 0.0);
-      return gradients;
+      out.per_sample = gradients, out.initial_real = bras;
     }
   };
 
@@ -358,8 +359,8 @@ template <class Real> class Engine final : public EngineBase {
   OfSamples inputs_of(const Bundle& bundle, Worker& worker, int first, const SampleChain& chain);
   void outputs_of(Execution<Real>& execution, const OfSamples& of, int first, const SampleChain& chain, double* sums,
                   std::size_t n_sums);
-  void give_sample_gradients(const Bundle& bundle, Worker& worker, const OfSamples& of, int first, const SampleChain& chain,
-                             double* sums, std::size_t n_sums);
+  void give_sample_gradients(const Bundle& bundle, Worker& worker, const OfSamples& of, int first,
+                             const SampleChain& chain, double* sums, std::size_t n_sums);
   std::size_t bundles_with_matrix(const std::vector<Bundle>& bundles);
   void step_with_matrix(const std::vector<Bundle>& bundles, std::size_t count,
                         const std::shared_ptr<const StepAngles>& angles, int first, const SampleChain& chain,

@@ -34,7 +34,7 @@ void Engine<Real>::step_with_blocks(const std::shared_ptr<const StepAngles>& ang
       outputs_of(path.last(), of_samples, first, chain, sums, n);
       Gradients out;
       out.first = of_samples.from;
-      if (chain.wants_sample_gradients()) out.per_sample = of_samples.cleared_gradients();
+      if (chain.wants_sample_gradients()) of_samples.wanted(out);
       path.backward(out, sums, n, share);
       give_sample_gradients(bundle, worker, of_samples, first, chain, sums, n);
       check(thread == 0);

@@ -77,9 +77,11 @@ typename Engine<Real>::OfSamples Engine<Real>::inputs_of(const Bundle& bundle, W
   of.from = bundle.unit[0].first, of.count = last.first + last.count - of.from;
   of.n_angles = std::size_t(of.count) * std::size_t(plan_.n_per_sample);
   const std::size_t n_amplitudes = plan_.amplitude_encoded ? std::size_t(of.count) << plan_.n_qubits : 0;
-  worker.sample_inputs.reserve((2 * of.n_angles + n_amplitudes) * sizeof(double));
+  const bool bras = n_amplitudes && chain.wants_bras();
+  worker.sample_inputs.reserve((2 * of.n_angles + (bras ? 2 : 1) * n_amplitudes) * sizeof(double));
   of.angles = worker.sample_inputs.template as<double>();
   of.gradients = of.angles + of.n_angles, of.states = n_amplitudes ? of.gradients + of.n_angles : nullptr;
+  of.bras = bras ? of.states + n_amplitudes : nullptr;
   chain.inputs(first + of.from, of.count, of.angles, of.states, worker.chain);
   of.n_values = plan_.strings.size() * kSideBySide;
   worker.string_values.reserve(2 * units * of.n_values * sizeof(double));
@@ -109,8 +111,9 @@ void Engine<Real>::give_sample_gradients(const Bundle& bundle, Worker& worker, c
                                          const SampleChain& chain, double* sums, std::size_t n_sums) {
   for (int u = 0; chain.wants_sample_gradients() && u < bundle.count; u++) {
     const Unit& unit = bundle.unit[u];
-    chain.sample_gradients(first + unit.first, unit.count,
-                            of.gradients + std::size_t(unit.first - of.from) * std::size_t(plan_.n_per_sample),
+    const std::size_t sample = std::size_t(unit.first - of.from);
+    chain.sample_gradients(first + unit.first, unit.count, of.gradients + sample * std::size_t(plan_.n_per_sample),
+                            of.bras ? of.bras + (sample << plan_.n_qubits) : nullptr,
                             sums + n_sums * std::size_t(unit.index) + std::size_t(n_raw()), worker.chain);
   }
 }
@@ -138,7 +141,7 @@ double Engine<Real>::step_bundle(const Bundle& bundle, Worker& worker, bool one_
   Gradients out;
   if (drifts) out.drift = drift;
   out.first = of.from;
-  if (chain.wants_sample_gradients()) out.per_sample = of.cleared_gradients();
+  if (chain.wants_sample_gradients()) of.wanted(out);
   execution.backward(out, sums, n_sums, nullptr);
   give_sample_gradients(bundle, worker, of, first, chain, sums, n_sums);
   return drifts ? *std::max_element(drift, drift + of.count) : -1;

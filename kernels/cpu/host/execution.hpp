@@ -192,6 +192,7 @@ template <class Real> struct Execution {
 
   // execution_gradients.hpp
   void collect(int u, const Real* accumulators, const Gradients& out, double* unit_sums, double* raw);
+  void read_bra(int u, double scale, const Gradients& out) const;
 };
 
 }  // namespace qmltrain

@@ -49,19 +49,7 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
         raw[std::size_t(unit.first + i) * R + r] = prepared.raw_factor[r] * sum;
       }
   if (!shape.merged.empty()) collect_merged(u, accumulators, out, unit_sums, raw);
-  if (out.initial) {
-    auto* to = static_cast<std::complex<Real>*>(out.initial);
-    for (int i = 0; i < unit.count; i++)
-      for (std::size_t r = 0; r < rows; r++) {
-        const Real* p = reinterpret_cast<const Real*>(bra_of_unit + shape.spread.row(r) * row_bytes);
-        for (std::size_t low = 0; low < per_sample; low++) {
-          const std::size_t lane = std::size_t(i) * per_sample + low;
-          to[(std::size_t(unit.first + i) << shape.n_qubits) + (r << lane_bits | low)] = {
-              Real(p[lane] * prepared.bra_end),
-              context.planes == 2 ? Real(p[lanes + lane] * prepared.bra_end) : Real(0)};
-        }
-      }
-  }
+  read_bra(u, prepared.bra_end, out);
   if (!out.drift) return;
   // Only a psi that was un-applied all the way tells the rounding of the whole circuit.
   const bool reversed = context.settings.interval <= 0 && !prepared.keep;
@@ -79,6 +67,34 @@ void Execution<Real>::collect(int u, const Real* accumulators, const Gradients& 
   }
   for (int i = 0; i < unit.count; i++)
     drift[i] = reversed ? std::sqrt(drift[i]) : std::numeric_limits<double>::quiet_NaN();
+}
+
+// The bra at the start, by basis states, of unit u; the true one is `scale` times what is stored.
+template <class Real> void Execution<Real>::read_bra(int u, double scale, const Gradients& out) const {
+  if (!out.initial && !out.initial_real) return;
+  const Unit& unit = bundle.unit[u];
+  const char* bra_of_unit = bra + bra_stride * std::size_t(u);
+  const std::size_t size = std::size_t(1) << shape.n_qubits, per_sample = std::size_t(1) << lane_bits;
+  auto* whole = static_cast<std::complex<Real>*>(out.initial);
+  // Samples lie a power of two apart, where a few of them fill a set of the first cache: a line of each at a time.
+  constexpr std::size_t kLine = 64 / sizeof(double);
+  for (std::size_t first = 0; first < rows; first += kLine) {
+    const std::size_t n = std::min(kLine, rows - first);
+    const Real* row[kLine];
+    for (std::size_t j = 0; j < n; j++)
+      row[j] = reinterpret_cast<const Real*>(bra_of_unit + shape.spread.row(first + j) * row_bytes);
+    for (std::size_t i = 0; i < std::size_t(unit.count); i++)
+      for (std::size_t j = 0; j < n; j++)
+        for (std::size_t low = 0; low < per_sample; low++) {
+          const std::size_t lane = i * per_sample + low, index = (first + j) << lane_bits | low;
+          const Real real = Real(row[j][lane] * scale);
+          if (out.initial_real)
+            out.initial_real[(std::size_t(unit.first - out.first) + i) * size + index] = double(real);
+          if (whole)
+            whole[(std::size_t(unit.first) + i) * size + index] = {
+                real, context.planes == 2 ? Real(row[j][lanes + lane] * scale) : Real(0)};
+        }
+  }
 }
 
 }  // namespace qmltrain

@@ -57,8 +57,9 @@ struct Gradients {
   double* per_sample = nullptr;   // (B, S'), or nullptr
   double* drift = nullptr;        // (B)
   double* shared = nullptr;       // (B, S): of each sample, or nullptr
-  void* initial = nullptr;        // (B, N) complex, or nullptr
-  int first = 0;                  // the sample that `per_sample` and `drift` begin with
+  void* initial = nullptr;        // (B, N) complex: the bra at the start, or nullptr
+  double* initial_real = nullptr;  // (B, N): its real part, or nullptr
+  int first = 0;                  // the sample that `per_sample`, `drift` and `initial_real` begin with
 };
 
 }  // namespace qmltrain

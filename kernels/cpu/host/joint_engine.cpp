@@ -149,7 +149,7 @@ double JointEngine::chunk(int first, int count, const SampleChain& chain, double
   }
   for (std::size_t block = 0; encoding && block < blocks; block++) {
     const int begin = int(block) * kBlock, of_block = std::min(kBlock, count - begin);
-    chain.sample_gradients(first + begin, of_block, gradients_.data() + std::size_t(begin) * slots,
+    chain.sample_gradients(first + begin, of_block, gradients_.data() + std::size_t(begin) * slots, nullptr,
                            block_sums + block * n + R, scratch_);
   }
   return largest_drift;

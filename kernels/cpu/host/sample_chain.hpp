@@ -21,8 +21,10 @@ class SampleChain {
   virtual void outputs(int first, int count, const double* strings, double* cotangents, double* sums,
                        Buffer& scratch) const = 0;
   virtual bool wants_sample_gradients() const = 0;
-  // From gradients of the angles of `inputs` (count, S'), of at most kSideBySide samples; adds to sums (n_sums).
-  virtual void sample_gradients(int first, int count, const double* gradients, double* sums,
+  virtual bool wants_bras() const = 0;  // real parts of the bras at the start too, of amplitude-encoded circuits
+  // From gradients of the angles of `inputs` (count, S'), of at most kSideBySide samples, and bras (count, N) where they
+  // are wanted, which may be overwritten; adds to sums (n_sums).
+  virtual void sample_gradients(int first, int count, const double* gradients, double* bras, double* sums,
                                 Buffer& scratch) const = 0;
 };
 

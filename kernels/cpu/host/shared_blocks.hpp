@@ -180,7 +180,11 @@ template <class Real> class SharedBlocks {
         Execution<Real>& passage = passages_[p];
         if (!passage.shape.passes.empty()) {
           if (p + 1 < passages_.size()) passage.load_angles();  // of this passage again
-          passage.backward(out, sums, n_sums, nullptr);
+          Gradients of_passage = out;
+          if (p > 0) of_passage.initial_real = nullptr;
+          passage.backward(of_passage, sums, n_sums, nullptr);
+        } else if (p == 0) {
+          for (int u = 0; u < passage.units; u++) passage.read_bra(u, 1.0, out);
         }
         if (p == 0) break;
         Execution<Real>& before = passages_[p - 1];
@@ -293,11 +297,13 @@ template <class Real> class SharedBlocks {
 
   char* ends(const Block& block, std::size_t unit) const { return block.ends.get() + block.shape->state_bytes() * unit; }
 
+  // Whether a bra is wanted before the first block: by passage 0, or by what made the initial states of samples.
   bool wanted_first(bool samples) const {
     const Shape& s = passages_[0]->shape;
     const auto has_shared = [](const SampleRun& run) { return run.has_shared; };
-    return !s.raw_rows.empty() || std::any_of(s.sample_runs.begin(), s.sample_runs.end(), has_shared) ||
-           (samples && !(s.sample_rows.empty() && s.merged_rows.empty()));
+    const bool of_samples = context_.plan.amplitude_encoded || !s.sample_rows.empty() || !s.merged_rows.empty();
+    return (samples && of_samples) || !s.raw_rows.empty() ||
+           std::any_of(s.sample_runs.begin(), s.sample_runs.end(), has_shared);
   }
 
   // What the bra that a passage ends with, going back, is of the true one.

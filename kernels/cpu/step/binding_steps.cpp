@@ -65,7 +65,7 @@ class StepsHandle {
               Ints1 input_sizes, const std::string& input_activation, bool input_bias, double input_scale,
               Ints1 column_kinds, Ints1 column_starts, Ints1 column_indices, Vector1 column_centres,
               Numbers shared_numbers, Ints shared_indices, Numbers sample_numbers, Ints sample_indices,
-              double pad_with, bool normalize,
+              double pad_with, bool normalize, int copies,
               Ints1 observable_start, Ints1 observable_string, Vector1 observable_value, Vector1 observable_constant,
               const std::string& head, std::vector<int> head_hidden, const std::string& head_activation,
               bool head_bias, int n_outputs, const std::string& loss, int n_classes, double delta,
@@ -73,12 +73,11 @@ class StepsHandle {
               std::int64_t n_layers, Bytes1 frozen, double clip_norm, bool one_bundle)
       : n_features_(n_features), n_classes_(n_classes), weighted_(class_weights.size() > 0) {
     std::optional<InputLayers> before;
-    std::int64_t n_columns = n_features;  // of a sample, as angles take them
+    std::int64_t n_columns = n_features;  // of a sample, as states and angles take them
     if (input_sizes.size()) {
       const std::vector<int> sizes = list_of<int>(input_sizes);
       expect(sizes.size() >= 2 && sizes.front() == n_features && *std::min_element(sizes.begin(), sizes.end()) >= 1,
              "input layers: wrong sizes");
-      expect(!program.amplitude_encoded(), "input layers: no gradient of amplitudes");
       auto columns = input_columns(column_kinds, column_starts, column_indices, column_centres, sizes.back());
       before.emplace(sizes, activation_of(input_activation), input_bias, input_scale, std::move(columns));
       n_columns = std::int64_t(before->n_columns());
@@ -90,9 +89,9 @@ class StepsHandle {
                    "angles of samples: wrong shapes"));
     std::optional<InputStates> states;
     if (program.amplitude_encoded()) {
-      expect(n_amplitudes <= n_features && n_amplitudes <= std::int64_t(1) << program.n_qubits(),
-             "amplitudes: too many");
-      states = InputStates{program.n_qubits(), std::size_t(n_amplitudes), pad_with, normalize};
+      expect(copies >= 1 && program.n_qubits() % copies == 0, "copies of amplitudes: no whole number of qubits each");
+      states = InputStates{program.n_qubits() / copies, copies, std::size_t(n_amplitudes), pad_with, normalize};
+      expect(n_amplitudes <= n_columns && std::size_t(n_amplitudes) <= states->size(), "amplitudes: too many");
     }
     const std::size_t K = observable_constant.size(), entries = observable_string.size();
     expect(K >= 1 && observable_start.size() == K + 1 && observable_value.size() == entries &&
@@ -192,14 +191,14 @@ void bind_steps(nb::module_& m) {
   m.def("native_optimizers", &optimizer_names);
   nb::class_<StepsHandle>(m, "Steps")
       .def(nb::init<StepsProgram&, std::int64_t, std::int64_t, std::int64_t, Ints1, const std::string&, bool, double,
-                    Ints1, Ints1, Ints1, Vector1, Numbers, Ints, Numbers, Ints, double, bool,
+                    Ints1, Ints1, Ints1, Vector1, Numbers, Ints, Numbers, Ints, double, bool, int,
                     Ints1, Ints1, Vector1, Vector1, const std::string&, std::vector<int>, const std::string&, bool, int,
                     const std::string&, int, double, Vector1,
                     const std::string&, Vector1, Ints1, std::int64_t, Bytes1, double, bool>(),
            nb::keep_alive<1, 2>(), "program"_a, nb::kw_only(), "n_circuit"_a, "n_amplitudes"_a, "n_features"_a,
            "input_sizes"_a, "input_activation"_a, "input_bias"_a, "input_scale"_a, "column_kinds"_a, "column_starts"_a,
            "column_indices"_a, "column_centres"_a, "shared_numbers"_a,
-           "shared_indices"_a, "sample_numbers"_a, "sample_indices"_a, "pad_with"_a, "normalize"_a,
+           "shared_indices"_a, "sample_numbers"_a, "sample_indices"_a, "pad_with"_a, "normalize"_a, "copies"_a,
            "observable_start"_a, "observable_string"_a, "observable_value"_a, "observable_constant"_a, "head"_a,
            "head_hidden"_a, "head_activation"_a, "head_bias"_a, "n_outputs"_a, "loss"_a, "n_classes"_a, "delta"_a,
            "class_weights"_a, "optimizer"_a, "optimizer_numbers"_a, "layers"_a, "n_layers"_a, "frozen"_a, "clip_norm"_a, "one_bundle"_a)

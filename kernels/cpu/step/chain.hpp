@@ -1,6 +1,6 @@
 // Chain: the links of a training step around the circuit, in their order, and the way back through them.
 //
-//   features --InputLayers--> --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
+//   features --InputLayers--> columns --InputAngles, InputStates--> circuit --Observables--> --Head--> --Loss--> value
 //   sums of a unit, beside the circuit's raw sums:
 //   [head's parameters | weights and biases of encodings | input layers' parameters | loss's parameters | loss, hits]
 #pragma once
@@ -35,8 +35,8 @@ class Chain final : public SampleChain {
     angles_.set(parameters, shared);
     finite_ = true;
   }
-  // Whether all angles and expectations of samples were finite. (A diagonal makes integers of its angles, a hinge may
-  // be constant: a NaN would be lost.)
+  // Whether all angles, states that layers made, and expectations of samples were finite. (A diagonal makes integers of
+  // its angles, a hinge may be constant: a NaN would be lost.)
   bool finite() const { return finite_; }
   // From the gradient of shared slots (S) and the sums over the batch to the gradient (P), which is set.
   void gradient(const double* slots, const double* sums, std::size_t n_circuit, double* parameters) const {
@@ -55,23 +55,19 @@ class Chain final : public SampleChain {
 
   void inputs(int first, int count, double* per_sample, double* initial, Buffer& scratch) const override {
     batch_.prefetch(first, count);
-    if (layers_) {
-      const std::size_t of_sample = layers_->n_columns(), of_layers = padded(layers_->n_scratch());
-      scratch.reserve((of_layers + std::size_t(count) * of_sample) * sizeof(double));
-      double *own = scratch.as<double>(), *columns = own + of_layers;
-      for (int i = 0; i < count; i += kSideBySide)
-        layers_->columns(kernels_, layers_parameters_, batch_, first + i, std::min(kSideBySide, count - i),
-                         columns + std::size_t(i) * of_sample, own);
-      angles_.sample_angles({columns, nullptr, of_sample}, count, per_sample);
-    } else {
-      angles_.sample_angles(batch_.samples(first), count, per_sample);
-    }
-    const std::size_t n = std::size_t(count) * angles_.n_per_sample();
-    if (!kernels_.all_finite(per_sample, n)) {
-      finite_ = false;
-      std::fill_n(per_sample, n, 0.0);
-    }
-    if (states_) states_->states(batch_, first, count, initial);
+    const std::size_t of_sample = n_columns(), of_layers = layers_ ? padded(layers_->n_scratch()) : 0;
+    const std::size_t of_columns = layers_ ? padded(std::size_t(count) * of_sample) : 0;
+    scratch.reserve((of_layers + of_columns + (states_ ? states_->n_scratch(count) : 0)) * sizeof(double));
+    double *own = scratch.as<double>(), *columns = own + of_layers, *of_states = columns + of_columns;
+    for (int i = 0; layers_ && i < count; i += kSideBySide)
+      layers_->columns(kernels_, layers_parameters_, batch_, first + i, std::min(kSideBySide, count - i),
+                       columns + std::size_t(i) * of_sample, own);
+    const SampleRows numbers = layers_ ? SampleRows{columns, nullptr, of_sample} : batch_.samples(first);
+    angles_.sample_angles(numbers, count, per_sample);
+    require_finite(per_sample, std::size_t(count) * angles_.n_per_sample());
+    if (!states_) return;
+    states_->states(numbers, count, initial, of_states);
+    if (layers_) require_finite(initial, std::size_t(count) * states_->whole_size());
   }
 
   void outputs(int first, int count, const double* strings, double* cotangents, double* sums,
@@ -95,23 +91,34 @@ class Chain final : public SampleChain {
   }
 
   bool wants_sample_gradients() const override { return angles_.trainable_encoding() || layers_; }
+  bool wants_bras() const override { return layers_ && states_; }
 
-  void sample_gradients(int first, int count, const double* gradients, double* sums, Buffer& scratch) const override {
+  void sample_gradients(int first, int count, const double* gradients, double* bras, double* sums,
+                        Buffer& scratch) const override {
     double* of_encoding = sums + head_->n_parameters();
     if (!layers_) {
       angles_.add_sums(batch_.samples(first), count, gradients, of_encoding);
       return;
     }
     const std::size_t n = layers_->n_columns(), of_layers = padded(layers_->n_scratch());
-    scratch.reserve((of_layers + 2 * kSideBySide * n) * sizeof(double));
+    scratch.reserve((of_layers + 2 * kSideBySide * n + (states_ ? states_->n_scratch_back(count) : 0)) * sizeof(double));
     double *own = scratch.as<double>(), *columns = own + of_layers, *of_columns = columns + kSideBySide * n;
     layers_->columns(kernels_, layers_parameters_, batch_, first, count, columns, own);
-    if (angles_.trainable_encoding()) angles_.add_sums({columns, nullptr, n}, count, gradients, of_encoding);
+    const SampleRows numbers{columns, nullptr, n};
+    if (angles_.trainable_encoding()) angles_.add_sums(numbers, count, gradients, of_encoding);
     angles_.column_gradients(count, gradients, n, of_columns);
+    if (states_) states_->gradients(numbers, count, bras, n, of_columns, of_columns + kSideBySide * n);
     layers_->backward(kernels_, layers_parameters_, count, of_columns, own, sums + at_layers());
   }
 
  private:
+  std::size_t n_columns() const { return layers_ ? layers_->n_columns() : batch_.n_features; }
+  // Remembers where numbers of samples are not, and makes them zeros.
+  void require_finite(double* numbers, std::size_t n) const {
+    if (kernels_.all_finite(numbers, n)) return;
+    finite_ = false;
+    std::fill_n(numbers, n, 0.0);
+  }
   std::size_t n_layers_parameters() const { return layers_ ? layers_->n_parameters() : 0; }
   // Where the sums of the input layers' parameters begin.
   std::size_t at_layers() const { return head_->n_parameters() + angles_.n_sums(); }

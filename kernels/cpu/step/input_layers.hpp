@@ -1,5 +1,5 @@
-// InputLayers: trainable layers before the circuit, and what angles take of their outputs; the formulas of
-// qmltrain/training/input_layers.py.
+// InputLayers: trainable layers before the circuit, and what amplitudes and angles take of their outputs; the formulas
+// of qmltrain/training/input_layers.py.
 //
 //   x (I) --dense layers--> features scale a_L (F) --> columns f(features): a feature, its arccos, a product
 //

@@ -1,8 +1,15 @@
-// InputStates: features as amplitudes, as qmltrain/circuit/amplitude.py makes them: padded, and divided by their norm
-// where they are normalised. That rows can be encoded has been checked with the data.
+// InputStates: numbers of samples as amplitudes, and the way back; the formulas of qmltrain/circuit/amplitude.py and
+// Model.input_state_gradient.
+//
+//   p (S)      the first F numbers of a sample, and S - F times pad_with
+//   s (S)      p / |p|; p itself where states are not normalised
+//   state (N)  s (x) s (x) ..., a factor for each copy: N = S^copies
+//
+// Back from the bra at the start, with g = dL/dstate = 2 Re bra (N), h (S) the gradient of one copy:
+//
+//   h_i     = sum over the places of i among the indices of g, and over all other indices, of g times the other factors
+//   dL/dp   = (h - (h . s) s) / |p|; h itself where states are not normalised
 #pragma once
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 
 #include "batch.hpp"
@@ -10,52 +17,31 @@
 namespace qmltrain {
 
 struct InputStates {
-  int n_qubits;
-  std::size_t n_features;  // the first so many columns of a sample
+  int n_qubits;            // of one copy
+  int copies;
+  std::size_t n_features;  // F
   double pad_with;
   bool normalize;
 
-  // (count, 2^n) of samples first .. first + count.
-  void states(const Batch& batch, int first, int count, double* to) const {
-    const std::size_t N = std::size_t(1) << n_qubits, F = n_features;
-    for (int i = 0; i < count; i++) {
-      const double* x = batch.sample(first + i);
-      double* state = to + N * std::size_t(i);
-      std::copy(x, x + F, state);
-      std::fill(state + F, state + N, pad_with);
-    }
-    if (!normalize) return;
-    for (int i = 0; i < count; i++) {  // scaled before squaring, so that no finite row overflows or vanishes
-      double* state = to + N * std::size_t(i);
-      const double factor = largest(state, N);
-      for (std::size_t k = 0; k < N; k++) state[k] /= factor;
-    }
-    // Squares are added one after the other, which takes long; so those of a few samples are, side by side.
-    constexpr int kBeside = 4;
-    for (int begin = 0; begin < count; begin += kBeside) {
-      const int n = std::min(kBeside, count - begin);
-      const double* states[kBeside];
-      for (int j = 0; j < kBeside; j++) states[j] = to + N * std::size_t(begin + std::min(j, n - 1));
-      double squares[kBeside] = {};
-      for (std::size_t k = 0; k < N; k++)
-        for (int j = 0; j < kBeside; j++) squares[j] += states[j][k] * states[j][k];
-      for (int j = 0; j < n; j++) {
-        double* state = to + N * std::size_t(begin + j);
-        const double length = std::sqrt(squares[j]);
-        for (std::size_t k = 0; k < N; k++) state[k] /= length;
-      }
-    }
+  std::size_t size() const { return std::size_t(1) << n_qubits; }                    // S
+  std::size_t whole_size() const { return std::size_t(1) << (n_qubits * copies); }  // N
+  // Numbers that `states`, or `gradients`, of so many samples need themselves.
+  std::size_t n_scratch(int count) const { return copies > 1 ? size() * std::size_t(count) : 0; }
+  std::size_t n_scratch_back(int count) const {
+    return (size() + 1) * std::size_t(count) + size() + whole_size() / size();
   }
 
-  // The largest magnitude of N numbers, an even number of them.
-  static double largest(const double* x, std::size_t N) {
-    double a = 0, b = 0;
-    for (std::size_t k = 0; k < N; k += 2) {
-      const double even = std::fabs(x[k]), odd = std::fabs(x[k + 1]);
-      a = even > a ? even : a, b = odd > b ? odd : b;
-    }
-    return a > b ? a : b;
-  }
+  // (count, N)
+  void states(const SampleRows& numbers, int count, double* to, double* scratch) const;
+  // From real parts of bras (count, N), which are overwritten: dL/dp is added to the first F of every row of to
+  // (count, n_columns).
+  void gradients(const SampleRows& numbers, int count, double* bras, std::size_t n_columns, double* to,
+                 double* scratch) const;
+
+ private:
+  void of_one_copy(const SampleRows& numbers, int count, double* to, double* norms) const;
+  void power(const double* s, int factors, double* to) const;
+  void power_gradient(double* g, const double* s, double* h, double* others) const;
 };
 
 }  // namespace qmltrain

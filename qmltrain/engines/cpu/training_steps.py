@@ -39,6 +39,7 @@ class CpuTrainingSteps:
             sample_indices=_indices(recipe.per_sample),
             pad_with=recipe.pad_with,
             normalize=recipe.normalize,
+            copies=recipe.copies,
             observable_start=recipe.start_K,
             observable_string=recipe.string,
             observable_value=recipe.value,

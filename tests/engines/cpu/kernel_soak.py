@@ -98,7 +98,9 @@ def main() -> None:
     print(f"{count} cases agree with the reference")
 
     one_matrix = StepCase(n_qubits=4, n_features=4, layers=12, sizes=(250,))
-    steps = [one_matrix, *encoding_cases(), *head_and_loss_cases()]
+    copies = StepCase(n_qubits=4, encoding="amplitude", encoding_options={"copies": 2, "pad_with": 0.3})
+    before_copies = replace(copies, n_features=5, dense=(4, 3))
+    steps = [one_matrix, copies, before_copies, *encoding_cases(), *head_and_loss_cases()]
     for case in steps:
         for lane_bits in (None, 2):  # units of a block on several threads
             check_equal(case, 2, threads=3, lane_bits=lane_bits)

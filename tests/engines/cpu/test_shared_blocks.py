@@ -20,6 +20,7 @@ from qmltrain.fusion.passes import Rotations
 from qmltrain.fusion.plan import SharedBlock
 from qmltrain.fusion.stretches import shared_stretches, whole_pass
 from qmltrain.training.heads import HEADS
+from qmltrain.training.input_layers import InputLayers
 from qmltrain.training.losses import MeanSquaredError
 from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.state import TrainingState
@@ -68,7 +69,8 @@ class CircuitCase(StepCase):
         observables = from_sums([(f"o{k}", [(1.0 - 0.3 * k, one)]) for k, one in enumerate(strings)])
         head = HEADS["linear"](observables.n_observables, 1)
         name = "amplitude" if self.circuit.amplitude_encoded else "angle"
-        return Model(self.circuit, observables, head, MeanSquaredError(None), AmplitudeOptions(0.3, True), name)
+        before = InputLayers((self.n_features, *self.dense), activation="tanh") if self.dense else None
+        return Model(self.circuit, observables, head, MeanSquaredError(None), AmplitudeOptions(0.3, True), name, before)
 
 
 def reference_step(case: StepCase, model: Model):
@@ -99,6 +101,25 @@ def test_random_circuits_agree_with_the_reference(circuit, blocks, batch, precis
     scale = max(1.0, float(np.abs(expected.gradients_TP).max()))
     np.testing.assert_allclose(found.metrics[LOSS], expected.metrics[LOSS], rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(found.gradients_TP, expected.gradients_TP, rtol=0, atol=tolerance * scale)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    circuits(2, 4, 20, amplitude_encoded=True),
+    st.sampled_from([compile_plan, Blocks(), Blocks(1, 1), Blocks(3)]),
+    st.sampled_from([1, 3, 17]),
+    st.sampled_from([GradientOptions(), GradientOptions("reversible"), GradientOptions("checkpoint", 2)]),
+    st.sampled_from([None, 1]),
+)
+def test_the_bra_goes_back_to_amplitudes_that_layers_make(circuit, blocks, batch, mode, lane_bits):
+    """Through all blocks, and what lies before the first; beside angles of samples."""
+    case = CircuitCase(circuit=circuit, sizes=(batch,), n_classes=None, n_features=5, dense=(circuit.n_features,))
+    model = case.model()
+    expected = reference_step(case, model)
+    found = native_step(case, model, mode=mode, planner=blocks, lane_bits=lane_bits)
+    scale = max(1.0, float(np.abs(expected.gradients_TP).max()))
+    np.testing.assert_allclose(found.metrics[LOSS], expected.metrics[LOSS], rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(found.gradients_TP, expected.gradients_TP, rtol=0, atol=1e-11 * scale)
 
 
 @settings(max_examples=60, deadline=None)
