@@ -194,7 +194,7 @@ class Evaluator:
         views = model.split(theta_P)
         step = self.program.begin_step(model.angles.shared(views.circuit))
         for rows in self._chunks(len(x_BI), stop):
-            x_bF = model.features(views, x_BI[rows])
+            x_bF = model.features(views, x_BI[rows], rows.start)
             per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
             step.chunk(function, per_sample_bS, initial_bN, (views.head,), backward=False)
         return np.concatenate([found for (found,) in step.results()])
@@ -263,7 +263,7 @@ class Evaluator:
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
         sums = _Sums(before=None if model.input is None else _BeforeCircuit(model, views))
         for rows in self._chunks(batch, stop):
-            x_bF = model.features(views, x_BI[rows])
+            x_bF = model.features(views, x_BI[rows], rows.start)
             if sums.before is not None:
                 sums.before.samples.append((x_BI[rows], x_bF))
             sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
@@ -305,7 +305,7 @@ class Evaluator:
         step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
         for rows in self._chunks(len(x_BI), None):
-            x_bF = model.features(views, x_BI[rows])
+            x_bF = model.features(views, x_BI[rows], rows.start)
             tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
             expectations_bK = model.expectations(tape.expectations_BM)
             outputs_bC = model.head.forward(head_P, expectations_bK)

@@ -118,15 +118,15 @@ class Model:
         """I."""
         return self.circuit.n_features if self.input is None else self.input.n_inputs
 
-    def features(self, views: ParameterViews, x_BI: FloatArray) -> FloatArray:
-        """(B, F) what the circuit encodes of these samples.
+    def features(self, views: ParameterViews, x_BI: FloatArray, first: int = 0) -> FloatArray:
+        """(B, F) what the circuit encodes of these samples; `first` is the number of the first in its batch.
 
         Raises InputError for samples that it cannot encode, NonFiniteError where parameters have made such features.
         """
         if self.input is None:
             self.domain.check(x_BI)
             return x_BI
-        self._check_inputs(x_BI)
+        self._check_inputs(x_BI, first + np.arange(len(x_BI)))
         features_BF = self.input.forward(views.input, x_BI)
         bad_B = ~np.isfinite(features_BF).all(axis=1)
         what, remedy = "gives what is not finite", ""
@@ -138,7 +138,8 @@ class Model:
                 "input.activation=sigmoid, or fewer input.outputs and encoding.pad_with=1"
             )
         if bad_B.any():
-            raise NonFiniteError(f"the input layer {what} for sample {int(np.argmax(bad_B))} of the batch", remedy)
+            sample = first + int(np.argmax(bad_B))
+            raise NonFiniteError(f"the input layer {what} for sample {sample} of the batch", remedy)
         return features_BF
 
     def _check_inputs(self, x_BI: FloatArray, rows_B: np.ndarray | None = None) -> None:

@@ -63,7 +63,7 @@ class StateMap:
         step = self.program.begin_step(model.angles.shared(views.circuit))
         for first in range(0, len(x_BF), self.chunk):
             rows = slice(first, min(first + self.chunk, len(x_BF)))
-            x_bF = model.features(views, x_BF[rows])
+            x_bF = model.features(views, x_BF[rows], rows.start)
             yield rows, step.states(model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF))
 
     def states(self, theta_P: FloatArray, x_BF: FloatArray) -> ComplexArray:

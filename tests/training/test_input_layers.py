@@ -132,8 +132,23 @@ def test_what_is_not_finite_is_said():
 def test_amplitudes_that_are_all_0_are_said():
     model = make("amplitudes behind layers")
     model.amplitude = type(model.amplitude)(0.0, True)
-    theta, x, _ = inputs(model, 4)
+    theta, x, y = inputs(model, 40)
     n_around = len(model.split(theta).circuit) + len(model.split(theta).head)
     theta[n_around:] = 0.0
     with pytest.raises(NonFiniteError, match=r"amplitudes that are all 0 for sample 0 .*; .* input\.bias=true"):
         evaluator(model).outputs(theta, x)
+
+
+def test_a_sample_is_named_by_its_number_in_the_batch():
+    model = make("amplitudes behind layers")
+    model.amplitude = type(model.amplitude)(0.0, True)
+    theta, x, y = inputs(model, 40)
+    x[37] = 0.0  # with biases that are 0 at the start
+    views = model.split(theta)
+    layers = model.input.layers
+    for name, k in zip(layers.parameter_names, range(len(views.input)), strict=True):
+        if name.endswith("bias"):
+            views.input[k] = 0.0
+    for function in (evaluator(model, chunk=16).gradient, evaluator(model, chunk=16).sample_gradients):
+        with pytest.raises(NonFiniteError, match="all 0 for sample 37 of the batch"):
+            function(theta, x, y)
