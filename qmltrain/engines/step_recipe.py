@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
+from qmltrain.engines.ranks import Ranks
 
 IntArray = NDArray[np.int64]
 
@@ -154,6 +155,7 @@ class TrainingSteps(Protocol):
 
     format_lines: LineFormatter | None
 
-    def run(self, inputs: SpanInputs, stop: Callable[[], bool]) -> SpanRows:
-        """`stop` is asked every 50 ms, in the middle of longer steps too; a step that is left then leaves no trace."""
+    def run(self, inputs: SpanInputs, stop: Callable[[], bool], ranks: Ranks | None = None) -> SpanRows:
+        """`stop` is asked every 50 ms, in the middle of longer steps too; a step that is left then leaves no trace.
+        With `ranks` the spans of all end with the same step, as soon as that of one does."""
         ...

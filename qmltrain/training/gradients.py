@@ -26,18 +26,16 @@ from qmltrain.engines.protocol import (
     Program,
     Tape,
 )
+from qmltrain.engines.ranks import Ranks, samples_of
 from qmltrain.errors import MemoryLimitError, NonFiniteError
+from qmltrain.training.batch_sums import BatchSums, StepAbandoned, rows_of_ranks, sums_of_ranks
 from qmltrain.training.model import Model, ParameterViews
-from qmltrain.training.reduction import TreeSum, array_namespace, block_sums, node_sizes, node_sums, tree_sum
+from qmltrain.training.reduction import array_namespace, block_sums, node_sizes, node_sums, tree_sum
 from qmltrain.units import gib
 
 LARGEST_CHUNK = 4096  # samples; more gains nothing and keeps Ctrl-C waiting
 PENDING_BYTES = 256 << 20  # results of chunks that a step may hold before they are fetched and added up
 _FUNCTIONS_KEPT = 64  # chunk functions of an Evaluator, by batch size and place in the tree
-
-
-class StepAbandoned(Exception):  # noqa: N818 - a request, not an error
-    """The run was asked to stop between two chunks; nothing of the step counts."""
 
 
 @dataclass(frozen=True)
@@ -60,32 +58,6 @@ class SampleGradients:
 
     parameters_BP: FloatArray
     features_BF: FloatArray
-
-
-@dataclass
-class _Sums:
-    """What the chunks of a step gave so far: rows of samples, and the trees of their sums."""
-
-    sizes: list[tuple[int, ...]] = field(default_factory=list)  # nodes of the chunks that are still to come
-    outputs: list[FloatArray] = field(default_factory=list)
-    losses: list[FloatArray] = field(default_factory=list)
-    finite: list[FloatArray] = field(default_factory=list)
-    drift: float = np.nan
-    trees: list[TreeSum] = field(default_factory=list)
-    before: _BeforeCircuit | None = None
-
-    def add(self, results: list[tuple[FloatArray, ...]]) -> None:
-        """Results of `Evaluator._gradient_of`, a chunk each, in order."""
-        for sizes, (outputs_bC, losses_b, finite_b, drift_b, *rest) in zip(self.sizes, results, strict=True):
-            self.outputs.append(outputs_bC)
-            self.losses.append(losses_b)
-            self.finite.append(finite_b)
-            self.drift = float(np.fmax.reduce(drift_b, initial=self.drift))
-            sums = rest if self.before is None else self.before.sums(sizes, rest)
-            self.trees = self.trees or [TreeSum() for _ in sums]
-            for tree, sums_LR in zip(self.trees, sums, strict=True):
-                tree.add_nodes(sizes, sums_LR)
-        self.sizes.clear()
 
 
 @dataclass
@@ -149,21 +121,27 @@ def chunk_bytes(forecast: Forecast, n_strings: int, samples: int) -> int:
 
 
 class Evaluator:
-    """Runs a Model on a Program in chunks of `chunk` samples: whole blocks, or fewer samples than one."""
+    """Runs a Model on a Program in chunks of `chunk` samples: whole blocks, or fewer samples than one. With `ranks`
+    outputs and gradients of a batch are computed together with the others, of `sample_gradients` each its own."""
 
-    def __init__(self, model: Model, program: Program, chunk: int) -> None:
+    def __init__(self, model: Model, program: Program, chunk: int, ranks: Ranks | None = None) -> None:
         if chunk < 1 or (chunk > BLOCK and chunk % BLOCK):
             raise ValueError(f"chunk of {chunk} samples: must be a multiple of {BLOCK}, or less than that")
         self.model = model
         self.program = program
         self.chunk = chunk
+        self.ranks = ranks
         self._functions: dict[object, ChunkFunction] = {}
 
-    def _chunks(self, n_samples: int, stop: Callable[[], bool] | None) -> Iterator[slice]:
-        for first in range(0, n_samples, self.chunk):
+    def _share(self, n_samples: int) -> range:
+        """The samples that are computed here."""
+        return range(n_samples) if self.ranks is None else samples_of(n_samples, self.ranks.rank, self.ranks.size)
+
+    def _chunks(self, samples: range, stop: Callable[[], bool] | None) -> Iterator[slice]:
+        for first in range(samples.start, samples.stop, self.chunk):
             if stop is not None and stop():
                 raise StepAbandoned
-            yield slice(first, min(first + self.chunk, n_samples))
+            yield slice(first, min(first + self.chunk, samples.stop))
 
     def outputs(self, theta_P: FloatArray, x_BI: FloatArray, stop: Callable[[], bool] | None = None) -> FloatArray:
         """Head outputs (B, C), no gradient."""
@@ -191,13 +169,24 @@ class Evaluator:
     ) -> FloatArray:
         model = self.model
         function = self._kept(name, function)
-        views = model.split(theta_P)
-        step = self.program.begin_step(model.angles.shared(views.circuit))
-        for rows in self._chunks(len(x_BI), stop):
-            x_bF = model.features(views, x_BI[rows], rows.start)
-            per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
-            step.chunk(function, per_sample_bS, initial_bN, (views.head,), backward=False)
-        return np.concatenate([found for (found,) in step.results()])
+        views, samples = model.split(theta_P), self._share(len(x_BI))
+        found: list[FloatArray] = []
+        try:
+            step = self.program.begin_step(model.angles.shared(views.circuit))
+            for rows in self._chunks(samples, stop):
+                x_bF = model.features(views, x_BI[rows], rows.start)
+                per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
+                step.chunk(function, per_sample_bS, initial_bN, (views.head,), backward=False)
+            found = [rows_bC for (rows_bC,) in step.results()] if samples else []
+        except StepAbandoned:
+            if self.ranks is None:
+                raise
+            return rows_of_ranks(None, len(x_BI), self.ranks, abandoned=True)
+        own_bC = np.concatenate(found) if found else None
+        if self.ranks is not None:
+            return rows_of_ranks(own_bC, len(x_BI), self.ranks)
+        assert own_bC is not None
+        return own_bC
 
     def _kept(self, key: object, function: ChunkFunction) -> ChunkFunction:
         """The function first given under `key`: steps tell functions apart by identity."""
@@ -261,22 +250,31 @@ class Evaluator:
         views = model.split(theta_P)
         step = self.program.begin_step(model.angles.shared(views.circuit))
         targets_B = np.asarray(targets_B, dtype=np.float64 if model.loss.n_classes is None else np.int64)
-        sums = _Sums(before=None if model.input is None else _BeforeCircuit(model, views))
-        for rows in self._chunks(batch, stop):
-            x_bF = model.features(views, x_BI[rows], rows.start)
-            if sums.before is not None:
-                sums.before.samples.append((x_BI[rows], x_bF))
-            sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
-            inputs = [views.head, targets_B[rows], *([views.loss] if model.loss.n_parameters else [])]
-            if model.angles.has_trainable_encoding:
-                inputs.append(model.angles.encoding_factors(x_bF))
-            function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
-            per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
-            step.chunk(function, per_sample_bS, initial_bN, tuple(inputs))
-            sums.sizes.append(sizes)
-            if step.pending_bytes > PENDING_BYTES:
-                sums.add(step.results())
-        sums.add(step.results())
+        samples = self._share(batch)
+        before = None if model.input is None else _BeforeCircuit(model, views)
+        sums = BatchSums(samples.start // BLOCK, before=None if before is None else before.sums)
+        try:
+            for rows in self._chunks(samples, stop):
+                x_bF = model.features(views, x_BI[rows], rows.start)
+                if before is not None:
+                    before.samples.append((x_BI[rows], x_bF))
+                sizes = node_sizes(rows.start // BLOCK, -(-len(x_bF) // BLOCK))
+                inputs = [views.head, targets_B[rows], *([views.loss] if model.loss.n_parameters else [])]
+                if model.angles.has_trainable_encoding:
+                    inputs.append(model.angles.encoding_factors(x_bF))
+                function = self._kept((batch, sizes), self._gradient_of(batch, sizes))
+                per_sample_bS, initial_bN = model.angles.per_sample(views.circuit, x_bF), model.initial_state(x_bF)
+                step.chunk(function, per_sample_bS, initial_bN, tuple(inputs))
+                sums.sizes.append(sizes)
+                if step.pending_bytes > PENDING_BYTES:
+                    sums.add(step.results())
+            sums.add(step.results() if samples else [])
+        except StepAbandoned:
+            if self.ranks is None:
+                raise
+            sums = sums_of_ranks(None, batch, self.ranks)
+        else:
+            sums = sums if self.ranks is None else sums_of_ranks(sums, batch, self.ranks)
         losses_B = np.concatenate(sums.losses)
         _check_finite(losses_B, np.concatenate(sums.finite))
         totals = [tree.total() for tree in sums.trees]
@@ -304,7 +302,7 @@ class Evaluator:
         circuit_P, head_P, loss = views.circuit, views.head, model.loss.at(views.loss)
         step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
-        for rows in self._chunks(len(x_BI), None):
+        for rows in self._chunks(range(len(x_BI)), None):
             x_bF = model.features(views, x_BI[rows], rows.start)
             tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
             expectations_bK = model.expectations(tape.expectations_BM)

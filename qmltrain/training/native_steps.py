@@ -34,6 +34,7 @@ class NativeSteps:
     def __init__(self, steps: TrainingSteps, recipe: StepRecipe, others: ArraySteps, optimizer: Optimizer) -> None:
         self._steps, self._recipe, self._others, self._optimizer = steps, recipe, others, optimizer
         self.format_lines = steps.format_lines
+        self._ranks = others.evaluator.ranks
         self._columns: tuple[FloatArray, FloatArray | None] | None = None  # of a slab's features, and these
         self._slabs: Iterator[Slab] = iter(())
         self._slab: Slab | None = None
@@ -41,7 +42,7 @@ class NativeSteps:
 
     def run(self, state: TrainingState, most: int, seconds: float, rows: StepRows) -> Span:
         """See `qmltrain.training.span.Steps`."""
-        if self._others.stop():
+        if self._ranks is None and self._others.stop():  # (ranks stop together, after a step)
             raise StepAbandoned
         slab, first = self._slab_of(state)
         n_steps = min(most, len(slab.offsets_T1) - 1 - first, self._most_rows(state.step, rows))
@@ -74,6 +75,7 @@ class NativeSteps:
                 parameter_steps=parameter_steps - state.step - 1,
             ),
             self._others.stop,
+            self._ranks,
         )
         done = found.steps
         if not done:

@@ -173,6 +173,11 @@ class TreeSum:
         for node in following._nodes:
             self._push(node)
 
+    @property
+    def width(self) -> int:
+        """Values of a block. There must be one."""
+        return len(self._nodes[-1].sum_R)
+
     def total(self) -> FloatArray:
         """(R,) `tree_sum` of all blocks so far. Raises ValueError without blocks or where block 0 is missing."""
         if not self._nodes:

@@ -11,6 +11,7 @@ from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.engines.cpu import CpuEngine
 from qmltrain.engines.protocol import EngineOptions, GradientOptions, Planner, Program
+from qmltrain.engines.ranks import Ranks
 from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.registry import call_builder
@@ -156,7 +157,15 @@ class StepCase:
     def optimizer_of(self, model: Model):
         return call_builder(OPTIMIZERS, "optimizer", self.optimizer, self.optimizer_options, model.n_parameters)
 
-    def steps(self, model: Model, program: Program, native: bool, data: MemoryData | None = None, **stop) -> Steps:
+    def steps(
+        self,
+        model: Model,
+        program: Program,
+        native: bool,
+        data: MemoryData | None = None,
+        ranks: Ranks | None = None,
+        **stop,
+    ) -> Steps:
         """New ones, at the beginning. `stop`: of `ArraySteps`."""
         frozen_P = None
         if self.frozen is not None:
@@ -166,7 +175,7 @@ class StepCase:
             9, 10**6, None, "val/loss", None, self.clip_norm, lambda step: 0.1 / (1 + step), True, frozen_P
         )
         optimizer = self.optimizer_of(model)
-        evaluator = Evaluator(model, program, 16)
+        evaluator = Evaluator(model, program, 16, ranks)
         arrays = ArraySteps(evaluator, data or self.data(), optimizer, plan, **stop)
         if not native:
             return arrays
@@ -256,11 +265,20 @@ def check_equal(case: StepCase, n_steps: int = 10, **program_options) -> None:
         np.testing.assert_allclose(native._optimizer.state()[name], array, rtol=1e-8, atol=1e-9)
 
 
-def rows_of(case: StepCase, spans: list[int], *, per_slab: int = 1 << 30, precision: str = "complex64", **options):
+def rows_of(
+    case: StepCase,
+    spans: list[int],
+    *,
+    per_slab: int = 1 << 30,
+    precision: str = "complex64",
+    native: bool = True,
+    ranks: Ranks | None = None,
+    **options,
+):
     """All bytes that steps in such spans give, and the parameters after them."""
     model = case.model()
     program = case.program(model, precision, **options)
-    steps = case.steps(model, program, True, case.data(per_slab=per_slab))
+    steps = case.steps(model, program, native, case.data(per_slab=per_slab), ranks)
     state = TrainingState(first_parameters(model))
     found: list[list[np.ndarray]] = []
     for most in spans:

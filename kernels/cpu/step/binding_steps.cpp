@@ -128,7 +128,7 @@ class StepsHandle {
                                            Vector1 learning_rates, double seconds, std::int64_t steps_before,
                                            Out parameters, std::vector<Out> optimizer, Out metrics, Out layer_norms,
                                            Ints1 gradient_steps, Out gradients, Ints1 parameter_steps, Out after,
-                                           nb::callable stop) {
+                                           nb::callable stop, int rank, int n_ranks, nb::object gather) {
     const std::size_t T = learning_rates.size(), P = steps_->size(), N = features.shape(0);
     expect(T >= 1 && offsets.size() == T + 1 && offsets(0) >= 0 && offsets(T) <= std::int64_t(rows.size()),
            "offsets: wrong shape");
@@ -140,6 +140,7 @@ class StepsHandle {
       if (!weighted_) continue;  // weights are looked up by the number of the class
       expect(targets(std::size_t(row)) >= 0 && targets(std::size_t(row)) < n_classes_, "targets: no such class");
     }
+    expect(n_ranks >= 1 && rank >= 0 && rank < n_ranks, "ranks: no such rank");
     expect(parameters.size() == P && optimizer.size() == steps_->n_optimizer_arrays(), "parameters: wrong shapes");
     for (const Out& array : optimizer) expect(array.size() == P, "arrays of the optimiser: wrong shapes");
     expect(metrics.size() == 5 * T, "metrics: wrong shape");
@@ -168,9 +169,24 @@ class StepsHandle {
         return true;
       }
     };
+    Ranks ranks;
+    ranks.rank = rank, ranks.size = n_ranks;
+    ranks.gather = [&](int word, double* numbers, const std::vector<std::int64_t>& counts) {
+      nb::gil_scoped_acquire held;
+      if (PyErr_Occurred()) throw Interrupted();
+      std::size_t total = 0;
+      for (const std::int64_t count : counts) total += std::size_t(count);
+      try {
+        const nb::ndarray<nb::numpy, double, nb::ndim<1>> array(numbers, {total});
+        return nb::cast<int>(gather(word, nb::cast(array, nb::rv_policy::reference), counts));  // no copy: it is filled
+      } catch (nb::python_error& error) {
+        error.restore();
+        throw Interrupted();
+      }
+    };
     std::size_t done = 0;
     SpanEnd end = SpanEnd::kDone;
-    guarded([&] { end = steps_->run(span, asked, done); });
+    guarded([&] { end = steps_->run(span, asked, done, ranks); });
     if (PyErr_Occurred()) throw nb::python_error();
     const char* names[] = {"done", "time", "stopped", "not finite"};
     return {done, names[int(end)]};
@@ -205,7 +221,8 @@ void bind_steps(nb::module_& m) {
       .def("as_matrix", &StepsHandle::as_matrix, "batch"_a)
       .def("run", &StepsHandle::run, nb::kw_only(), "features"_a, "targets"_a, "rows"_a, "offsets"_a,
            "learning_rates"_a, "seconds"_a, "steps_before"_a, "parameters"_a, "optimizer"_a, "metrics"_a,
-           "layer_norms"_a, "gradient_steps"_a, "gradients"_a, "parameter_steps"_a, "after"_a, "stop"_a);
+           "layer_norms"_a, "gradient_steps"_a, "gradients"_a, "parameter_steps"_a, "after"_a, "stop"_a, "rank"_a = 0,
+           "n_ranks"_a = 1, "gather"_a = nb::none());
 }
 
 }  // namespace qmltrain

@@ -55,36 +55,103 @@ Steps::Steps(StepEngine& engine, const StepKernels& kernels, StepRecipe recipe, 
   }
 }
 
+// Blocks whose sums are in memory at a time: a power of two, so that they make one node of the tree.
+std::size_t Steps::blocks_together() const {
+  const std::size_t most = std::max<std::size_t>(1, kSumBytes / (sums_.size() * sizeof(double)));
+  std::size_t together = 1;
+  while (2 * together <= most) together *= 2;
+  return together;
+}
+
 // Of the mean loss over the batch: fills sums_, gradient_ and largest_drift_. False where something is not finite.
 bool Steps::gradient(const Batch& batch) {
   // The engine tells steps apart by their angles: two take turns, once they are handed over.
   const std::shared_ptr<StepAngles>& angles = angles_[1 - turn_];
   chain_->begin(batch, parameters_.data(), recipe_.n_circuit, angles->shared.data());
-  const std::size_t n = sums_.size(), of_blocks = std::max<std::size_t>(1, kSumBytes / (n * sizeof(double)));
-  std::size_t together = 1;  // blocks: a power of two, so that they make one node of the tree
-  while (2 * together <= of_blocks) together *= 2;
-  const int chunk = int(std::min<std::size_t>(together * kBlock, std::size_t(batch.size)));
-  const std::size_t blocks = std::size_t(chunk + kBlock - 1) / kBlock;
-  block_sums_.resize(blocks * n);
-  double largest_drift = -1;
   if (!kernels_.all_finite(angles->shared.data(), angles->shared.size())) return false;
-  tree_.clear(n);
   turn_ = 1 - turn_;
-  for (int first = 0; first < batch.size; first += chunk) {
-    const int count = std::min(chunk, batch.size - first);
-    largest_drift = std::max(largest_drift, engine_.step(angles, first, count, *chain_, block_sums_.data()));
-    if (count == batch.size) std::copy_n(block_sums_.data(), n, sums_.data());
-    else tree_.add(block_sums_.data(), std::size_t(count + kBlock - 1) / kBlock);
-  }
-  // Here, and nowhere else, ranks will exchange the nodes of their samples.
-  if (chunk < batch.size) tree_.total(sums_.data());
+  if (!(ranks_ ? sums_of_ranks(batch, angles) : own_sums(batch, angles))) return false;
   std::fill(slots_.begin(), slots_.end(), 0.0);
   engine_.slot_gradient(sums_.data(), angles, slots_.data());
   chain_->gradient(slots_.data(), sums_.data() + engine_.n_raw(), recipe_.n_circuit, gradient_.data());
   for (std::size_t p = 0; p < frozen_.size(); p++)
     if (frozen_[p]) gradient_[p] = 0.0;
-  largest_drift_ = largest_drift < 0 ? std::numeric_limits<double>::quiet_NaN() : largest_drift;
-  return chain_->finite() && kernels_.all_finite(sums_.data(), sums_.size());
+  if (largest_drift_ < 0) largest_drift_ = std::numeric_limits<double>::quiet_NaN();
+  return kernels_.all_finite(sums_.data(), sums_.size());
+}
+
+// Sums over the batch, all computed here.
+bool Steps::own_sums(const Batch& batch, const std::shared_ptr<const StepAngles>& angles) {
+  const std::size_t n = sums_.size();
+  const int chunk = int(std::min<std::size_t>(blocks_together() * kBlock, std::size_t(batch.size)));
+  block_sums_.resize(std::size_t(chunk + kBlock - 1) / kBlock * n);
+  largest_drift_ = -1;
+  tree_.clear(n);
+  for (int first = 0; first < batch.size; first += chunk) {
+    const int count = std::min(chunk, batch.size - first);
+    largest_drift_ = std::max(largest_drift_, engine_.step(angles, first, count, *chain_, block_sums_.data()));
+    if (count == batch.size) std::copy_n(block_sums_.data(), n, sums_.data());
+    else tree_.add(block_sums_.data(), std::size_t(count + kBlock - 1) / kBlock);
+  }
+  if (chunk < batch.size) tree_.total(sums_.data());
+  return chain_->finite();
+}
+
+// Adds blocks first .. end - 1 of the batch to the tree; their largest drift.
+double Steps::add_blocks(const Batch& batch, const std::shared_ptr<const StepAngles>& angles, std::size_t first,
+                         std::size_t end) {
+  double largest = -1;
+  for (const TreeNode& node : tree_nodes(first, end, blocks_together())) {
+    block_sums_.resize(std::max(block_sums_.size(), node.size * sums_.size()));
+    const int begin = int(node.first) * kBlock, count = std::min(int(node.size) * kBlock, batch.size - begin);
+    largest = std::max(largest, engine_.step(angles, begin, count, *chain_, block_sums_.data()));
+    tree_.add(block_sums_.data(), node.size);
+  }
+  return largest;
+}
+
+// The same sums, of which every rank computes some nodes. Where samples meet in one matrix (StepEngine::as_matrix) there
+// are no nodes: every rank computes them all.
+bool Steps::sums_of_ranks(const Batch& batch, const std::shared_ptr<const StepAngles>& angles) {
+  const std::size_t n = sums_.size(), blocks = std::size_t(batch.size + kBlock - 1) / kBlock;
+  const int at_once = int(std::min<std::size_t>(blocks_together() * kBlock, std::size_t(batch.size)));
+  const bool shared = !as_matrix(at_once);
+  auto begin_of = [&](int rank) { return first_block_of(rank, ranks_->size, blocks); };
+  std::vector<std::int64_t> counts(std::size_t(ranks_->size), 0);
+  std::size_t total = 0, own = 0;
+  for (int rank = 0; shared && rank < ranks_->size; rank++) {
+    if (rank == ranks_->rank) own = total;
+    const std::size_t count = 1 + n * tree_nodes(begin_of(rank), begin_of(rank + 1)).size();
+    counts[std::size_t(rank)] = std::int64_t(count), total += count;
+  }
+  of_ranks_.resize(total);
+  int word = 0;
+  try {
+    if (shared) {
+      const std::size_t first = begin_of(ranks_->rank);
+      tree_.clear(n, first);
+      of_ranks_[own] = add_blocks(batch, angles, first, begin_of(ranks_->rank + 1));
+      tree_.rows(of_ranks_.data() + own + 1);
+      if (!chain_->finite()) word |= kRankNotFinite;
+    } else if (!own_sums(batch, angles)) {
+      word |= kRankNotFinite;
+    }
+  } catch (const Interrupted&) {
+    word |= kRankAbandoned;
+  }
+  heard_ = ranks_->gather(word | own_word_(), of_ranks_.data(), counts);
+  if (heard_ & kRankAbandoned) throw Interrupted();
+  if (heard_ & kRankNotFinite) return false;
+  if (!shared) return true;
+  largest_drift_ = -1;
+  tree_.clear(n);
+  const double* from = of_ranks_.data();
+  for (int rank = 0; rank < ranks_->size; rank++) {
+    largest_drift_ = std::max(largest_drift_, *from++);
+    for (const TreeNode& node : tree_nodes(begin_of(rank), begin_of(rank + 1))) tree_.add(from, node.size), from += n;
+  }
+  tree_.total(sums_.data());
+  return true;
 }
 
 // One whole step; false, and nothing is changed, where something is not finite.
@@ -112,7 +179,7 @@ bool Steps::step(const Span& span, std::size_t t, std::size_t& gradients, std::s
   return true;
 }
 
-SpanEnd Steps::run(const Span& span, const std::function<bool()>& stop, std::size_t& done) {
+SpanEnd Steps::run(const Span& span, const std::function<bool()>& stop, std::size_t& done, const Ranks& ranks) {
   const std::size_t P = size();
   std::copy_n(span.parameters, P, parameters_.data());
   for (std::size_t i = 0; i < optimizer_->n_arrays(); i++)
@@ -123,6 +190,16 @@ SpanEnd Steps::run(const Span& span, const std::function<bool()>& stop, std::siz
   SpanEnd end = SpanEnd::kDone;
   const Borrowed engine(engine_, stop, recipe_.one_bundle);
   done = 0;
+  ranks_ = ranks.size > 1 ? &ranks : nullptr;
+  own_word_ = [&] {
+    const auto moment = Clock::now();
+    int word = done + 1 == span.n_steps || seconds_between(begin, moment) >= span.seconds ? int(kRankEnd) : 0;
+    if (moment - asked >= kAskEvery || word) {
+      asked = moment;
+      if (stop()) word |= kRankStop;
+    }
+    return word;
+  };
   try {
     while (done < span.n_steps) {
       engine_.work_alone(threads_.alone());
@@ -134,6 +211,12 @@ SpanEnd Steps::run(const Span& span, const std::function<bool()>& stop, std::siz
       const auto last = now;
       now = Clock::now();
       threads_.took(seconds_between(last, now));
+      if (ranks_) {  // all end where one would
+        if (heard_ & kRankStop) end = SpanEnd::kStopped;
+        else if (heard_ & kRankEnd) end = SpanEnd::kTime;
+        if (heard_ & (kRankStop | kRankEnd)) break;
+        continue;
+      }
       if (done == span.n_steps) break;
       if (now - asked >= kAskEvery) {
         asked = now;

@@ -11,6 +11,7 @@
 #include "chain.hpp"
 #include "layer_norms.hpp"
 #include "optimizers.hpp"
+#include "rank_shares.hpp"
 #include "thread_choice.hpp"
 #include "tree_sums.hpp"
 
@@ -57,12 +58,18 @@ class Steps {
   std::size_t n_optimizer_arrays() const { return optimizer_->n_arrays(); }
 
   // Runs steps until the span ends; `done` of them are whole, the rest left no trace. `stop` is asked every 50 ms.
-  // kNotFinite: step number `done` met a number that is NaN or infinite.
-  SpanEnd run(const Span& span, const std::function<bool()>& stop, std::size_t& done);
+  // kNotFinite: step number `done` met a number that is NaN or infinite. With several ranks spans of all end together,
+  // as soon as that of one does, and have the bits of one rank's.
+  SpanEnd run(const Span& span, const std::function<bool()>& stop, std::size_t& done, const Ranks& ranks = {});
 
  private:
   bool step(const Span& span, std::size_t t, std::size_t& gradients, std::size_t& after);
   bool gradient(const Batch& batch);
+  bool own_sums(const Batch& batch, const std::shared_ptr<const StepAngles>& angles);
+  bool sums_of_ranks(const Batch& batch, const std::shared_ptr<const StepAngles>& angles);
+  double add_blocks(const Batch& batch, const std::shared_ptr<const StepAngles>& angles, std::size_t first,
+                    std::size_t end);
+  std::size_t blocks_together() const;
 
   StepEngine& engine_;
   const StepKernels& kernels_;
@@ -78,6 +85,10 @@ class Steps {
   std::shared_ptr<StepAngles> angles_[2];
   int turn_ = 0;
   double largest_drift_ = 0;
+  const Ranks* ranks_ = nullptr;        // while a span runs; nullptr: one
+  std::function<int()> own_word_;       // what this rank says beside how its part went
+  int heard_ = 0;                       // what all said in the last step
+  std::vector<double> of_ranks_;        // of each rank its largest drift and its nodes
 };
 
 }  // namespace qmltrain

@@ -11,6 +11,7 @@ import numpy as np
 from qmltrain.engines.cpu import metric_lines
 from qmltrain.engines.cpu.setting import most_in_unit
 from qmltrain.engines.protocol import BLOCK, Forecast
+from qmltrain.engines.ranks import Ranks
 from qmltrain.engines.step_recipe import STEP_ROWS, DenseInput, JointPart, SlotAngles, SpanInputs, SpanRows, StepRecipe
 
 CACHED_BYTES = 4 << 20  # of the states of all parts of a circuit: so many blocks of samples go through them together
@@ -72,7 +73,7 @@ class CpuTrainingSteps:
         for program in self.programs:
             program.prepare(batch)
 
-    def run(self, inputs: SpanInputs, stop: Callable[[], bool]) -> SpanRows:
+    def run(self, inputs: SpanInputs, stop: Callable[[], bool], ranks: Ranks | None = None) -> SpanRows:
         n_steps, recipe = len(inputs.learning_rates_T), self.recipe
         for batch in set(np.diff(inputs.offsets_T1).tolist()):
             self._prepare(batch)
@@ -98,6 +99,7 @@ class CpuTrainingSteps:
             parameter_steps=inputs.parameter_steps,
             after=parameters_TP,
             stop=stop,
+            **({} if ranks is None else {"rank": ranks.rank, "n_ranks": ranks.size, "gather": ranks.gather}),
         )
         return SpanRows(done, end, metrics_5T, layer_norms_TL, gradients_TP, parameters_TP)
 

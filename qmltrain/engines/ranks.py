@@ -1,0 +1,55 @@
+"""Ranks: processes that make every step of one training together. What the core knows of them; absent means one.
+
+Every rank takes consecutive blocks of `BLOCK` samples of a batch and computes whole nodes of the fixed tree of sums
+(`qmltrain.training.reduction`); all get all nodes and finish the tree, so that the number of ranks changes no bit. All
+ranks make the same calls in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntFlag
+from typing import Protocol
+
+from qmltrain.engines.protocol import BLOCK, FloatArray
+
+
+class Word(IntFlag):
+    """What a rank says of its part of a step; kernels/cpu/step/rank_shares.hpp has the same numbers.
+
+    `NOT_FINITE`: it met NaN or infinity; `STOP`: it was asked to stop, after this step; `END`: its span of steps ends
+    with this one; `ABANDONED`: it was asked to stop in the middle of its part, which is not there.
+    """
+
+    NOT_FINITE = 1
+    STOP = 2
+    END = 4
+    ABANDONED = 8
+
+
+class Ranks(Protocol):
+    """One of `size` ranks, number `rank`."""
+
+    rank: int
+    size: int
+
+    def gather(self, word: int, numbers: FloatArray, counts: Sequence[int]) -> int:
+        """Bring this rank's `Word` and its part of `numbers`, (sum of counts,): that of rank r has ``counts[r]`` numbers
+        and lies behind that of rank r - 1. Gives the words of all, joined by OR; unless one is ABANDONED, `numbers` has
+        the parts of all then.
+
+        Raises what says that another rank has failed.
+        """
+        ...
+
+
+def blocks_of(n_samples: int, rank: int, size: int) -> range:
+    """The blocks of `n_samples` samples that rank number `rank` of `size` takes, perhaps none."""
+    n_blocks = -(-n_samples // BLOCK)
+    return range(n_blocks * rank // size, n_blocks * (rank + 1) // size)
+
+
+def samples_of(n_samples: int, rank: int, size: int) -> range:
+    """The samples of these blocks."""
+    blocks = blocks_of(n_samples, rank, size)
+    return range(min(BLOCK * blocks.start, n_samples), min(BLOCK * blocks.stop, n_samples))
