@@ -27,6 +27,7 @@ HOMES = {
     "h5py": ("runs", "scans", "quantum_kernels", "data", "verbs/info"),  # info: its version
     "cupy": ("engines/cuda",),
     "cupyx": ("engines/cuda",),
+    "mpi4py": ("ranks/mpi",),
     "qmltrain.engines._cpu": ("engines/cpu",),
     "matplotlib": ("plots",),
     "pandas": ("runs", "scans"),
@@ -53,6 +54,7 @@ BY_NAME = {
         "qmltrain.scans.views",
     ),
     "circuit/library/ansatze_qasm.py": ("qmltrain.circuit.interchange",),
+    "cli/launched.py": ("qmltrain.ranks.mpi",),
     "cli/dispatch.py": ("qmltrain.verbs.",),
     "cli/known_verbs.py": ("qmltrain.cli.verbs.",),
     "engines/cuda/__init__.py": ("qmltrain.engines.cuda.engine",),  # twenty files, for those who have a GPU
@@ -267,7 +269,7 @@ def modules_after(code: str, *arguments: str) -> set[str]:
 
 def imported_with(code: str, *arguments: str) -> set[str]:
     """The heavy packages that are loaded after `code`."""
-    heavy = {"numpy", "scipy", "sklearn", "h5py", "hydra", "omegaconf", "matplotlib", "pandas", "cupy"}
+    heavy = {"numpy", "scipy", "sklearn", "h5py", "hydra", "omegaconf", "matplotlib", "pandas", "cupy", "mpi4py"}
     return heavy & modules_after(code, *arguments)
 
 

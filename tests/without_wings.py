@@ -24,6 +24,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "circuit.interchange.qasm_import": (),
     "circuit.interchange.qasm_export": ("verbs.export",),
     "circuit.interchange.python_export": ("verbs.export",),
+    "ranks": (),
     "fusion.reductions": ("engines.cones",),
     "numpy_source": ("verbs.export",),
     "plots": ("verbs.plot",),

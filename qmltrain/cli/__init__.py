@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 error, 2 bad config or input, 75 stopped by a signal after
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import traceback
@@ -18,6 +19,7 @@ from qmltrain.cli.composing import compose_config, composed_yaml
 from qmltrain.cli.experiment_options import without_unused
 from qmltrain.cli.grids import compose_grid, first_point
 from qmltrain.cli.help import help_text, verb_help
+from qmltrain.cli.launched import Launched
 from qmltrain.cli.streams import prepare_streams
 from qmltrain.cli.sweeping import run_sweep
 from qmltrain.cli.verb import Takes, Verb
@@ -34,22 +36,27 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     prepare_streams()
     verbose = "-v" in argv or "--verbose" in argv
+    launched = Launched(argv)
     try:
-        code = _run(parse_arguments(argv), ["qmltrain", *argv])
+        code = _run(parse_arguments(argv), ["qmltrain", *argv], launched)
         sys.stdout.flush()
+        launched.leave()
         return code
     except KeyboardInterrupt:
-        print("qmltrain: interrupted", file=sys.stderr)
+        if launched.speaks:
+            print("qmltrain: interrupted", file=sys.stderr)
+        launched.abort(EXIT_KEYBOARD)
         return EXIT_KEYBOARD
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        code, message = dispatch.describe_error(error)
-        print(f"qmltrain: {message}", file=sys.stderr)
+        code, message = launched.fail(error, *dispatch.describe_error(error))
+        if launched.speaks:
+            print(f"qmltrain: {message}", file=sys.stderr)
         return code
 
 
-def _run(arguments: Arguments, command_line: list[str]) -> int:
+def _run(arguments: Arguments, command_line: list[str], launched: Launched) -> int:
     if arguments.help:
         sys.stdout.write(verb_help(arguments.verb) if arguments.verb else help_text(configs_directory()))
         return EXIT_DONE
@@ -58,6 +65,8 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
         return EXIT_DONE
     verb = arguments.verb
     assert verb is not None, "asked for by name or by default"
+    if not arguments.show:
+        launched.check(verb)
     _find_modules_here()
     listens = verb.trains or verb.listens
     if not listens:
@@ -65,16 +74,16 @@ def _run(arguments: Arguments, command_line: list[str]) -> int:
     # from the first moment: importing takes seconds on a cluster, and a job that is preempted then must end with 75 too
     with StopRequest(SCHEDULER_SIGNALS) if listens else nullcontext():
         run = _run_on_config if verb.takes is Takes.CONFIG else _run_on_paths
-        return run(verb, arguments, command_line)
+        return run(verb, arguments, command_line, launched)
 
 
-def _run_on_paths(verb: Verb, arguments: Arguments, command_line: list[str]) -> int:
+def _run_on_paths(verb: Verb, arguments: Arguments, command_line: list[str], launched: Launched) -> int:
     paths, options, overrides = path_arguments(verb, arguments.words, arguments.flags)
-    context = CommandContext(command_line, overrides, arguments.verbose)
+    context = CommandContext(command_line, overrides, arguments.verbose, launched.open(None) if verb.ranks else None)
     return dispatch.verb_function(verb.name)(*paths, context, **options) or EXIT_DONE
 
 
-def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str]) -> int:
+def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str], launched: Launched) -> int:
     words, directory = arguments.words, arguments.config_directory
     context = CommandContext(command_line, words, arguments.verbose)
     if arguments.show:
@@ -87,7 +96,10 @@ def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str]) ->
         return dispatch.verb_function(verb.name)(grid, context, **options) or EXIT_DONE
     config = None if arguments.multirun else compose_config(words, directory, validated=False)
     if config is None:  # a sweep, by -m or because the config asks for one
+        launched.check(verb, sweep=True)
         return run_sweep(verb, options, context, directory)
+    if verb.ranks:
+        context = dataclasses.replace(context, ranks=launched.open(config.run.mpi))
     run = dispatch.verb_function(verb.name)
     return without_unused(config, words, directory, lambda config: run(config, context, **options)) or EXIT_DONE
 

@@ -71,6 +71,7 @@ class Verb:
     flags: tuple[Flag, ...] = ()
     overrides: tuple[Override, ...] = ()
     trains: bool = False  # listens to scheduler signals from the first moment; a sweep notes where its runs lie
+    ranks: bool = False  # shares its work over the ranks that a launcher started
     listens: bool = False  # to scheduler signals from the first moment, without training
     output_key: str | None = None  # the option that names the file it writes, <verb>.h5 by default; a sweep numbers it
     grid: bool = False  # takes several values of a key without -m, all points at once

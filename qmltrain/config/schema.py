@@ -60,11 +60,13 @@ GROUPS: tuple[str, ...] = tuple(item.name for item in dataclasses.fields(Config)
 
 @dataclass(frozen=True)
 class CommandContext:
-    """What a verb knows of the command that called it: the words typed, the overrides among them, and `-v`."""
+    """What a verb knows of the command that called it: the words typed, the overrides among them, `-v`, and the ranks
+    that a launcher started (None: one process; else `qmltrain.sessions.together.Together`)."""
 
     command_line: list[str]
     overrides: list[str]
     verbose: bool = False
+    ranks: Any = None
 
 
 def options(config: Config) -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:

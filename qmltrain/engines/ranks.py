@@ -34,7 +34,7 @@ class Ranks(Protocol):
     size: int
 
     def gather(self, word: int, numbers: FloatArray, counts: Sequence[int]) -> int:
-        """Bring this rank's `Word` and its part of `numbers`, (sum of counts,): that of rank r has ``counts[r]`` numbers
+        """Bring this rank's `Word` and its part of `numbers`, (sum of counts,): that of rank r is ``counts[r]`` long
         and lies behind that of rank r - 1. Gives the words of all, joined by OR; unless one is ABANDONED, `numbers` has
         the parts of all then.
 

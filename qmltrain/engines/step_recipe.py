@@ -155,6 +155,10 @@ class TrainingSteps(Protocol):
 
     format_lines: LineFormatter | None
 
+    def as_matrix(self, batch: int) -> bool:
+        """Whether steps of so many samples take the shared part of the circuit as one matrix, in which samples meet."""
+        ...
+
     def run(self, inputs: SpanInputs, stop: Callable[[], bool], ranks: Ranks | None = None) -> SpanRows:
         """`stop` is asked every 50 ms, in the middle of longer steps too; a step that is left then leaves no trace.
         With `ranks` the spans of all end with the same step, as soon as that of one does."""

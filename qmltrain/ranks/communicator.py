@@ -33,7 +33,7 @@ class Exchange(IntEnum):
     LEAVE = 4
 
 
-class AnotherRankFailed(QmltrainError):
+class AnotherRankFailed(QmltrainError):  # noqa: N818 - the error is the other's
     """Raised on the ranks that have not failed; `rank`, its exit code and its line."""
 
     def __init__(self, rank: int, exit_code: int, line: str) -> None:
@@ -42,12 +42,13 @@ class AnotherRankFailed(QmltrainError):
 
 
 class Communicator:
-    """`qmltrain.engines.ranks.Ranks`, and what a session needs beside. `threads`: of this rank."""
+    """`qmltrain.engines.ranks.Ranks`, and what a session needs beside. `threads`: of this rank; `beside`: ranks on its
+    node, itself included."""
 
-    def __init__(self, transport: Transport, threads: int = 1) -> None:
+    def __init__(self, transport: Transport, threads: int = 1, beside: int = 1) -> None:
         self._transport = transport
         self.rank, self.size = transport.rank, transport.size
-        self.threads = threads
+        self.threads, self.beside = threads, beside
 
     @property
     def is_first(self) -> bool:

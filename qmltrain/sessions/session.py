@@ -15,10 +15,10 @@ from qmltrain.cluster.signals import StopRequest
 from qmltrain.config.identity import config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict, to_yaml
+from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.models.build import Compiled, group_options
 from qmltrain.models.data_facts import data_arrays, data_lines
-from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, TrainingData
 from qmltrain.models.stored import data_files
 from qmltrain.models.stored_files import user_arrays, user_code
@@ -28,7 +28,9 @@ from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.metrics_log import format_lines
 from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
+from qmltrain.sessions.no_store import NoStore
 from qmltrain.sessions.results import print_result
+from qmltrain.sessions.together import Order, Together, rank_lines
 from qmltrain.sessions.unread_options import check_unused
 from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.classical_baseline import baseline, hidden_units, perceptron
@@ -60,9 +62,12 @@ class Session:
         problem: Problem,
         compiled: Compiled,
         stop: StopRequest,
+        ranks: Together | None = None,
     ) -> None:
         self.config, self.context, self.directory = config, context, directory
         self.problem, self.compiled, self.stop = problem, compiled, stop
+        self.ranks = compiled.evaluator.ranks = ranks
+        self._writes = ranks is None or ranks.is_first
         self.user_arrays = user_arrays(config)
         self._config_hash = config_hash(to_dict(config))
         self._best_is_another = False
@@ -144,15 +149,13 @@ class Session:
             store.write_parameters_row(0, theta_P)
             return self._train(store, TrainingState(theta_P))
 
-    def go_on(self, snapshot: Snapshot | None) -> int:
-        """From the last snapshot; a run that never wrote one begins again."""
+    def go_on(self, snapshot: Snapshot | None, theta_P: FloatArray | None = None) -> int:
+        """From the last snapshot; a run that never wrote one begins again, from `theta_P`."""
         if snapshot is None:
-            state = TrainingState(initial_theta(self.problem))
+            assert theta_P is not None
+            state = TrainingState(theta_P)
         else:
-            state = TrainingState.restore(snapshot.step, snapshot.epoch, snapshot.arrays, snapshot.state["training"])
-            prefix = OPTIMIZER_PREFIX
-            arrays = {k.removeprefix(prefix): v for k, v in snapshot.arrays.items() if k.startswith(prefix)}
-            self.optimizer.load_state(arrays)
+            state = self._restored(snapshot)
         known = snapshot.state.get("rows") if snapshot else None  # snapshots of schema 1 do not know
         self._best_is_another = snapshot is not None and not self._best_belongs()
         formatter = self.steps.format_lines or format_lines
@@ -163,6 +166,21 @@ class Session:
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)
             return self._train(store, state)
+
+    def follow(self, order: Order) -> int:
+        """The part of a rank that writes nothing."""
+        if order.snapshot is not None:
+            return self._train(NoStore(), self._restored(order.snapshot))
+        assert order.theta_P is not None
+        return self._train(NoStore(), TrainingState(order.theta_P))
+
+    def _restored(self, snapshot: Snapshot) -> TrainingState:
+        """The state that the snapshot has; the optimiser's is loaded."""
+        prefix = OPTIMIZER_PREFIX
+        self.optimizer.load_state(
+            {k.removeprefix(prefix): v for k, v in snapshot.arrays.items() if k.startswith(prefix)}
+        )
+        return TrainingState.restore(snapshot.step, snapshot.epoch, snapshot.arrays, snapshot.state["training"])
 
     def _best_belongs(self) -> bool:
         """Whether the best snapshot is whole and of this run; if not it is written anew."""
@@ -246,20 +264,23 @@ class Session:
         recipe = step_recipe(self.problem.model, optimizer, self.plan)
         return NativeSteps(compiled.program.training_steps(recipe), recipe, steps, optimizer)
 
-    def _train(self, store: RunStore, state: TrainingState) -> int:
+    def _train(self, store: RunStore | NoStore, state: TrainingState) -> int:
         run = self.config.run
         begun, first_step = time.monotonic(), state.step
         store.set_attributes(choices=self.compiled.choices())
-        snapshots = SnapshotFolder(self.directory / SNAPSHOTS, run.keep)
+        snapshots = SnapshotFolder(self.directory / SNAPSHOTS, run.keep) if self._writes else None
 
         def save(state: TrainingState) -> None:
             store.sync()
-            snapshots.save(self._snapshot(state, store))
+            if snapshots and isinstance(store, RunStore):
+                snapshots.save(self._snapshot(state, store))
 
         def save_best(state: TrainingState) -> None:
-            snapshots.save_best(self._snapshot(state, store))
+            if snapshots and isinstance(store, RunStore):
+                snapshots.save_best(self._snapshot(state, store))
 
-        progress = make_progress(run.progress, self.plan.total_steps, state.step, run.log_seconds)  # type: ignore[arg-type]
+        shown = run.progress if self._writes else "none"
+        progress = make_progress(shown, self.plan.total_steps, state.step, run.log_seconds)  # type: ignore[arg-type]
         trainer = Trainer(
             self.compiled.evaluator,
             self.data,
@@ -277,6 +298,10 @@ class Session:
             for line in data_lines(self.problem):
                 progress.message(line)
             progress.message(f"run {self.directory / FILE_NAME}: {self.compiled.selection.reason}")
+            if self.ranks is not None:
+                whole = isinstance(self.steps, NativeSteps) and self.steps.as_matrix(self.problem.samples_of_step)
+                for line in rank_lines(self.ranks, self.problem.samples_of_step, whole=whole):
+                    progress.message(line)
             state = trainer.run(state)
             seconds = time.monotonic() - begun  # of the training: classical baselines may take longer
             summary = self._finish(trainer, store, state)
@@ -289,8 +314,9 @@ class Session:
             store.close()
         except StepAbandoned:
             store.close("interrupted")
+            by = self.stop.requested or "a signal to another rank"
             raise InterruptedRun(
-                f"stopped by {self.stop.requested} after step {state.step}, snapshot saved in {self.directory}; "
+                f"stopped by {by} after step {state.step}, snapshot saved in {self.directory}; "
                 "run the same command again to go on"
             ) from None
         except StorageError:
@@ -301,10 +327,11 @@ class Session:
             raise
         finally:
             progress.close()
-        print_result(self.directory)
+        if self._writes:
+            print_result(self.directory)
         return 0
 
-    def _finish(self, trainer: Trainer, store: RunStore, state: TrainingState) -> dict[str, float]:
+    def _finish(self, trainer: Trainer, store: RunStore | NoStore, state: TrainingState) -> dict[str, float]:
         """Evaluate the best parameters on validation and test; the test split is looked at here and nowhere else."""
         problem = self.problem
         best_P = state.theta_P if state.best_theta_P is None else state.best_theta_P
@@ -318,6 +345,8 @@ class Session:
                 predictions_B = problem.unscale(predictions_B)
                 targets_B = problem.unscale(np.asarray(targets_B, dtype=np.float64))
             store.write_evaluation(split, rows, targets_B, predictions_B, scores_BC)
+        if not self._writes:
+            return summary
         if self.config.train.baseline and problem.model.loss.supervised and len(problem.split.test):
             if problem.data.is_cached:
                 summary |= self._baselines(problem)

@@ -13,7 +13,7 @@ from qmltrain.config.identity import check_same_run, config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict
 from qmltrain.engines.selection import without_threads
-from qmltrain.errors import InputError
+from qmltrain.errors import EXIT_DONE, InputError
 from qmltrain.models.build import Compiled, compile_model
 from qmltrain.models.first_parameters import initial_theta
 from qmltrain.models.problem import Problem, build_problem
@@ -30,6 +30,7 @@ from qmltrain.runs.views import open_run
 from qmltrain.sessions.before_training import check_before_training
 from qmltrain.sessions.results import print_result
 from qmltrain.sessions.session import Session
+from qmltrain.sessions.together import Order, Together, check_together, of_rank
 
 
 def run_directory(config: Config) -> Path:
@@ -48,15 +49,19 @@ def train(
 ) -> int:
     """Start or go on with the run in `directory`; a run that starts takes automatic choices from `choices` if given.
 
-    The files of its data set are looked for also where it had them, or the run in `data_of`.
+    The files of its data set are looked for also where it had them, or the run in `data_of`. Where `context` has ranks,
+    all of them call this; rank 0 alone reads and writes the directory.
     """
+    ranks: Together | None = context.ranks
+    if ranks is not None and not ranks.is_first:
+        return follow(context, ranks)
     check_directory(directory)
     status = existing_status(config, directory)
     if status == COMPLETED:
-        return say_complete(config, directory)
+        return say_complete(config, directory, ranks)
     with StopRequest() as stop, RunLock(directory) if status else nullcontext():
         if status and existing_status(config, directory) == COMPLETED:  # by a process that had the lock before
-            return say_complete(config, directory)
+            return say_complete(config, directory, ranks)
         snapshots = SnapshotFolder(directory / SNAPSHOTS, config.run.keep) if status else None
         snapshot = snapshots.load_latest() if snapshots else None
         had_data = directory if status else data_of
@@ -67,24 +72,52 @@ def train(
             check_same_config(config, snapshot, directory / FILE_NAME)
             check_user_code(config, open_run(directory).attributes.get("user_code"), directory)
         chosen = snapshot.state["choices"] if snapshot else choices
-        compiled = compile_model(config, problem.model, chosen, problem.samples_of_step)
+        compiled = compile_model(of_rank(config, ranks), problem.model, chosen, problem.samples_of_step)
         if snapshot:
             warn_of_another_device(snapshot.state["choices"], compiled, directory)
-        session = Session(config, context, directory, problem, compiled, stop)
+        session = Session(config, context, directory, problem, compiled, stop, ranks)
         session.check()
         if snapshot is None:
             check_before_training(problem, compiled.reductions)
+        theta_P = None if snapshot else initial_theta(problem)
+        order = Order(directory, found, problem.preprocessing_state(), compiled.choices(), theta_P, snapshot)
         if status:
-            return session.go_on(snapshot)
-        theta_P = initial_theta(problem)
+            lead(ranks, order, problem, compiled)
+            return session.go_on(snapshot, theta_P)
+        assert theta_P is not None
         make_directory(directory)
         with RunLock(directory):
             if existing_status(config, directory) is None:
+                lead(ranks, order, problem, compiled)
                 return session.start(theta_P)
         return train(config, context, directory, choices)  # another process began the run in the meantime
 
 
-def say_complete(config: Config, directory: Path) -> int:
+def lead(ranks: Together | None, order: Order, problem: Problem, compiled: Compiled) -> None:
+    """Tell the other ranks what to do. Raises InputError where one cannot do the same."""
+    if ranks is not None:
+        ranks.from_first(lambda: order)
+        check_together(ranks, problem, compiled)
+
+
+def follow(context: CommandContext, ranks: Together) -> int:
+    """The part of a rank other than the first in a training."""
+    with StopRequest() as stop:
+        order = ranks.from_first(_of_rank_0)
+        if order is None:
+            return EXIT_DONE
+        problem = build_problem(order.config, order.arrays)
+        compiled = compile_model(of_rank(order.config, ranks), problem.model, order.choices, problem.samples_of_step)
+        session = Session(order.config, context, order.directory, problem, compiled, stop, ranks)
+        check_together(ranks, problem, compiled)
+        return session.follow(order)
+
+
+def _of_rank_0() -> Order | None:
+    raise AssertionError("rank 0 makes it")
+
+
+def say_complete(config: Config, directory: Path, ranks: Together | None = None) -> int:
     """The results of a run that needs nothing more; exit code 0.
 
     They are those of the data, files and functions that it was trained on: raises InputError where these are others
@@ -98,6 +131,8 @@ def say_complete(config: Config, directory: Path) -> int:
         warnings.warn(f"{directory}: its data cannot be compared with those it was trained on: {error}", stacklevel=2)
     else:
         check_same_source(source, attributes["dataset_checksum"], directory)
+    if ranks is not None:
+        ranks.from_first(lambda: None)
     print(f"{directory / FILE_NAME}: this run is complete; nothing to do")
     print_result(directory)
     return 0

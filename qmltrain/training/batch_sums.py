@@ -20,8 +20,8 @@ class StepAbandoned(Exception):  # noqa: N818 - a request, not an error
 
 @dataclass
 class BatchSums:
-    """Rows of samples, and the trees of their sums, of blocks from `first_block` on. `before`: from the nodes' sizes and
-    the rest of a chunk's results to sums of nodes."""
+    """Rows of samples, and the trees of their sums, of blocks from `first_block` on. `before`: from the nodes' sizes
+    and the rest of a chunk's results to sums of nodes."""
 
     first_block: int = 0
     sizes: list[tuple[int, ...]] = field(default_factory=list)  # nodes of the chunks that are still to come

@@ -40,6 +40,10 @@ class NativeSteps:
         self._slab: Slab | None = None
         self._first = self._next = -1  # the steps that take the first batch of the slab, and the next one
 
+    def as_matrix(self, batch: int) -> bool:
+        """Whether so many samples go through the shared part of the circuit as one matrix."""
+        return self._steps.as_matrix(batch)
+
     def run(self, state: TrainingState, most: int, seconds: float, rows: StepRows) -> Span:
         """See `qmltrain.training.span.Steps`."""
         if self._ranks is None and self._others.stop():  # (ranks stop together, after a step)

@@ -10,5 +10,6 @@ VERB = Verb(
     meaning="go on with a run that was stopped, from its own stored config",
     order=60,
     trains=True,
+    ranks=True,
     examples=("qmltrain resume runs/digits-1a2b3c4d",),
 )

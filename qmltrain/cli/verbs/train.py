@@ -10,6 +10,7 @@ VERB = Verb(
     meaning="train a model (the default verb)",
     order=10,
     trains=True,
+    ranks=True,
     default=True,
     examples=(
         "qmltrain experiment=digits",

@@ -73,3 +73,9 @@ class RunConfig(ConfigGroup):
         same_run="what is shown on screen",
     )
     log_seconds: float = option(30.0, "lines: seconds between two lines", POSITIVE, same_run="what is shown on screen")
+    mpi: str | None = option(
+        None,
+        "always | never | auto: where mpirun or srun started several processes (null: auto)",
+        one_of("auto", "always", "never"),
+        same_run="sums have one fixed order for any number of ranks",
+    )

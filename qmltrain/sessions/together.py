@@ -1,0 +1,100 @@
+"""What the ranks of one training agree on before its first step, and what is said of how they share it.
+
+Rank 0 opens the run, and tells the others what it found (`Order`); they open the data themselves, and write nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from qmltrain.config.schema import Config
+from qmltrain.engines.protocol import BLOCK, FloatArray
+from qmltrain.engines.ranks import Ranks, blocks_of
+from qmltrain.engines.selection import without_threads
+from qmltrain.errors import InputError
+from qmltrain.job_limits import available_bytes
+from qmltrain.models.build import Compiled
+from qmltrain.models.problem import Problem
+from qmltrain.runs.snapshots import Snapshot
+from qmltrain.units import GIB
+from qmltrain.wording import listed
+
+Thing = TypeVar("Thing")
+
+
+class Together(Ranks, Protocol):
+    """What a session needs of its ranks. `threads`: of this rank; `beside`: ranks on its node, itself included."""
+
+    threads: int
+    beside: int
+
+    @property
+    def is_first(self) -> bool: ...
+
+    def from_first(self, make: Callable[[], Thing]) -> Thing: ...
+
+    def check_same(self, what: str, own: str, remedy: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """What rank 0 found: where the run is, its config with the data found, the arrays of its preprocessing, automatic
+    choices, and what to begin from: parameters, or a snapshot."""
+
+    directory: Path
+    config: Config
+    arrays: Mapping[str, np.ndarray]
+    choices: Mapping[str, Any]
+    theta_P: FloatArray | None
+    snapshot: Snapshot | None
+
+
+def of_rank(config: Config, ranks: Together | None) -> Config:
+    """Threads and memory of a rank, where the config leaves them open: its share of the node's."""
+    if ranks is None:
+        return config
+    engine = config.engine
+    memory_gib = available_bytes() / ranks.beside / GIB
+    engine = dataclasses.replace(
+        engine, threads=engine.threads or ranks.threads, memory_gib=engine.memory_gib or memory_gib
+    )
+    return dataclasses.replace(config, engine=engine)
+
+
+def check_together(ranks: Together, problem: Problem, compiled: Compiled) -> None:
+    """Raise InputError where the ranks would not compute the same bits from the same data; called by all."""
+    engine = compiled.selection.engine
+    if engine.name == "cuda":
+        raise InputError(
+            f"engine.name: cuda computes in one process, and {ranks.size} ranks were started; set engine.name=cpu, or "
+            "start one process"
+        )
+    ranks.check_same(
+        "engine.name",
+        without_threads(engine.describe()),
+        "take nodes of one kind, or the instruction set that all have (QMLTRAIN_SIMD)",
+    )
+    ranks.check_same("dataset", problem.source.checksum, "give every node the same files")
+
+
+def rank_lines(ranks: Together, batch: int, *, whole: bool) -> Iterator[str]:
+    """How the steps of `batch` samples are shared; `whole`: not at all."""
+    yield f"{ranks.size} ranks, {ranks.threads} thread{'s' * (ranks.threads > 1)} in rank 0"
+    if whole:
+        yield (
+            f"every rank computes whole batches: this circuit takes {batch} samples as one matrix, which is not "
+            "shared; one process is as fast"
+        )
+        return
+    idle = [str(rank) for rank in range(ranks.size) if not blocks_of(batch, rank, ranks.size)]
+    if idle:
+        yield (
+            f"idle: rank{'s' * (len(idle) > 1)} {listed(idle)}, since a batch of {batch} samples is "
+            f"{-(-batch // BLOCK)} blocks of {BLOCK}; none is from train.batch_size={BLOCK * (ranks.size - 1) + 1} on"
+        )

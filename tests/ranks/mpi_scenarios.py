@@ -1,0 +1,78 @@
+"""What the processes of one mpiexec do, one command after another (NumPy and MPI are started once): run as a program.
+
+    mpiexec -n 2 python -m tests.ranks.mpi_scenarios FOLDER SCENARIO ...
+
+Each scenario leaves `<scenario>-<rank>.json` in the folder, which has the data: exit code and standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from qmltrain.cli import main
+from qmltrain.training.native_steps import NativeSteps
+
+SMALL = [
+    "dataset=npz", "dataset.path=samples.npz", "preprocess=angles", "preprocess.pca=null", "circuit.n_qubits=4",
+    "encoding.repeats=2", "train.epochs=4", "train.baseline=false", "run.parameters_every=1", "run.gradients=full",
+    "run.save_every=4", "engine.name=cpu",
+]  # fmt: skip
+STOPPED_AT = 6  # steps
+
+
+@contextlib.contextmanager
+def before_steps(happens: object) -> Iterator[None]:
+    """`happens(step)` before each span of steps on rank 1, of one step each."""
+    rank, earlier = int(os.environ["PMI_RANK"]), NativeSteps.run
+
+    def run(self, state, most, seconds, rows):
+        if rank == 1:
+            happens(state.step)
+        return earlier(self, state, 1, seconds, rows)
+
+    NativeSteps.run = run
+    try:
+        yield
+    finally:
+        NativeSteps.run = earlier
+
+
+def stop(step: int) -> None:
+    if step == STOPPED_AT - 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def fail(step: int) -> None:
+    if step == STOPPED_AT:
+        raise OSError(28, "No space left on device", "/scratch/x")
+
+
+SCENARIOS = {
+    "whole": ([], contextlib.nullcontext()),
+    "arrays": (["engine.name=interpreter"], contextlib.nullcontext()),
+    "stopped": ([], before_steps(stop)),
+    "failed": ([], before_steps(fail)),
+    "refused": (["head=raw"], contextlib.nullcontext()),
+}
+
+
+def run(name: str) -> None:
+    words, around = SCENARIOS[name]
+    told = io.StringIO()
+    with around, contextlib.redirect_stderr(told):
+        code = main([*SMALL, *words, f"run.dir={name}", "run.progress=lines"])
+    found = {"code": code, "stderr": told.getvalue()}
+    Path(f"{name}-{os.environ['PMI_RANK']}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    os.chdir(sys.argv[1])
+    for name in sys.argv[2:]:
+        run(name)

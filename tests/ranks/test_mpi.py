@@ -1,0 +1,108 @@
+"""The command under mpiexec with two ranks: the run file of one process, one snapshot, one line of an error."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from qmltrain.cli import main
+from qmltrain.runs.views import open_run
+from tests.ranks.mpi_scenarios import SCENARIOS, SMALL, STOPPED_AT
+
+ROOT = Path(__file__).parents[2]
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))  # of the wheel `mpich`
+
+pytestmark = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="no mpi4py and mpich"
+)
+
+
+def write_samples(folder: Path) -> Path:
+    """Two classes on either side of a circle."""
+    x = np.random.default_rng(1).uniform(-1, 1, (300, 2))
+    np.savez(folder / "samples.npz", x=x, y=(x**2).sum(axis=1) > 0.6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where two ranks went through all scenarios."""
+    found = write_samples(tmp_path_factory.mktemp("ranks"))
+    names = list(SCENARIOS)
+    command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(found), *names]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+def ended(folder: Path, name: str) -> list[dict]:
+    """How each rank ended."""
+    return [json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def stored(directory: Path) -> dict[str, object]:
+    """Everything in the tables of a run file but the time that its epochs took, and checksums of it."""
+    found = {}
+    with h5py.File(directory / "run.h5") as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    found["valid_rows"] = found["valid_rows"][:5]
+    del found["epochs/wall_seconds"]
+    return {name: value.tolist() if value.dtype == object else value.tobytes() for name, value in found.items()}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    return train_alone(tmp_path_factory.mktemp("alone"), "whole")
+
+
+def train_alone(folder: Path, scenario: str) -> Path:
+    """The run of one process, in this one."""
+    write_samples(folder)
+    words = [*SMALL, *SCENARIOS[scenario][0], f"dataset.path={folder / 'samples.npz'}"]
+    assert main([*words, f"run.dir={folder / 'run'}", "run.progress=none"]) == 0
+    return folder / "run"
+
+
+def test_a_run_has_the_numbers_of_one_process(folder, alone):
+    assert [rank["code"] for rank in ended(folder, "whole")] == [0, 0]
+    assert stored(folder / "whole") == stored(alone)
+    first, second = ended(folder, "whole")
+    assert "2 ranks, " in first["stderr"] and not second["stderr"]
+
+
+def test_so_has_one_of_array_steps(folder, tmp_path):
+    assert stored(folder / "arrays") == stored(train_alone(tmp_path, "arrays"))
+
+
+def test_a_signal_to_one_rank_stops_all_and_one_process_goes_on(folder, alone):
+    first, second = ended(folder, "stopped")
+    assert first["code"] == second["code"] == 75
+    assert f"stopped by a signal to another rank after step {STOPPED_AT}, snapshot saved" in first["stderr"]
+    assert not second["stderr"]
+    assert main(["resume", str(folder / "stopped")]) == 0
+    assert stored(folder / "stopped") == stored(alone)
+
+
+def test_an_error_of_one_rank_is_one_line_of_the_first_and_the_code_of_both(folder):
+    first, second = ended(folder, "failed")
+    assert first["code"] == second["code"] == 1
+    assert first["stderr"].splitlines()[-1] == "qmltrain: rank 1: error: /scratch/x: No space left on device"
+    assert not second["stderr"]
+    assert open_run(folder / "failed").status == "failed"
+
+
+def test_what_is_refused_is_refused_once(folder):
+    first, second = ended(folder, "refused")
+    assert first["code"] == second["code"] == 2
+    assert first["stderr"].startswith("qmltrain: error: head.name: raw ") and first["stderr"].count("\n") == 1
+    assert not second["stderr"] and not (folder / "refused").exists()
