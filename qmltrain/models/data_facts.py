@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.circuit.circuit import Circuit
+from qmltrain.models.features_read import features_read
 from qmltrain.models.problem import Problem
-from qmltrain.training.model import Model
 from qmltrain.wording import listed, plural, shown
 
 FEATURES = "features"  # of the group `data` in a run file: names of the columns of a raw sample
@@ -18,34 +17,6 @@ WARNING = "WARNING: "  # begins a note of a data set that is a warning
 _MISSING = frozenset(
     ["na", "n/a", "<na>", "#n/a", "?", "nan", "null", "none", "-"]
 )  # what others write for a missing label
-
-
-# gates that leave a basis state what it is, but for a phase; gates that make one of it
-_DIAGONAL = frozenset(["id", "z", "s", "sdg", "t", "tdg", "rz", "p", "cz", "cp", "crz", "rzz", "multi_rz"])
-_PERMUTING = frozenset(["x", "cx", "swap", "ccx"])
-
-
-def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
-    """The encoded features that have an effect on the circuit's state, increasing. Phases of qubits that are in a basis
-    state still, as RZ makes them at the beginning of a circuit, have none."""
-    if circuit.amplitude_encoded:
-        return np.arange(circuit.n_features)
-    used, in_basis = set[int](), set(range(circuit.n_qubits))
-    for gate in circuit.gates:
-        inside, diagonal = in_basis.issuperset(gate.qubits), gate.name in _DIAGONAL
-        if not (inside and diagonal):
-            for angle in gate.angles:
-                if angle.feature is not None and angle.scale != 0:
-                    used.update(angle.feature.indices)
-        if not (diagonal or (inside and gate.name in _PERMUTING)):
-            in_basis.difference_update(gate.qubits)
-    return np.array(sorted(used), dtype=np.int64)
-
-
-def features_read(model: Model) -> NDArray[np.int64]:
-    """The features of a sample, after preprocessing, that have an effect: all that an input layer takes, else those of
-    the circuit."""
-    return circuit_reads(model.circuit) if model.input is None else np.arange(model.input.n_inputs)
 
 
 def encoded_names(problem: Problem) -> list[str]:

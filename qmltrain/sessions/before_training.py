@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 
 from qmltrain.errors import InputError
-from qmltrain.models.data_facts import circuit_reads, class_counts, doubts, encoded_names, features_read
+from qmltrain.models.data_facts import class_counts, doubts, encoded_names
+from qmltrain.models.features_read import circuit_reads, features_read
 from qmltrain.models.problem import EVALUATION_ROWS, Problem
 from qmltrain.models.reductions import Reductions
 from qmltrain.wording import listed
@@ -30,12 +31,28 @@ def check_before_training(problem: Problem, reductions: Reductions) -> None:
     _check_outputs_are_read(problem)
     _warn_of_unseen_features(problem, reductions.unseen_features())
     _check_classes(problem)
-    if not problem.data.is_cached:  # else the test split would be met at the end alone
-        every = np.arange(problem.source.info.n_samples)
-        for _ in problem.data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
-            pass
+    _check_every_row(problem)
     for line in doubts(problem):
         warnings.warn(line, stacklevel=2)
+
+
+def _check_every_row(problem: Problem) -> None:
+    """Of all splits: else those of the test split would be met at the end alone."""
+    model, row = problem.model, 0
+    layers = model.input if model.needs_features else None
+    zeros_have_no_state = layers is not None and not layers.bias and layers.activation != "sigmoid"
+    if problem.data.is_cached and not zeros_have_no_state:
+        return
+    every = np.arange(problem.source.info.n_samples)
+    for _, x_BI, _ in problem.data.stream(np.split(every, range(EVALUATION_ROWS, len(every), EVALUATION_ROWS))):
+        zero_B = ~x_BI.any(axis=1)
+        if zeros_have_no_state and zero_B.any():
+            raise InputError(
+                f"input.bias: false makes amplitudes that are all 0 of row {row + int(np.argmax(zero_B))}, whose "
+                "features are all 0; set input.bias=true, input.activation=sigmoid, or fewer input.outputs and "
+                "encoding.pad_with=1"
+            )
+        row += len(x_BI)
 
 
 def _check_parameters(problem: Problem) -> None:
@@ -65,8 +82,9 @@ def _check_features_are_read(problem: Problem) -> None:
         remedy = f"name inputs of {config.ansatz.path} x{unread[0]}, ..., or choose an encoding"
     elif config.encoding.name == "none":
         remedy = "choose an encoding (encoding=reuploading), or dataset=none to train without data"
-    elif config.encoding.name == "angle" and config.encoding.gate == "rz":
-        remedy = "RZ changes the phase of |0...0> alone: set encoding.hadamards=true, or another encoding.gate"
+    elif config.encoding.name == "angle" and config.encoding.gate in ("rx", "rz"):
+        behind = "|+...+>, behind Hadamard gates," if config.encoding.hadamards else "|0...0>"
+        remedy = f"{config.encoding.gate.upper()} changes the phase of {behind} alone: choose another encoding.gate"
     else:
         remedy = "let it read them, or leave them out (dataset.features, preprocess.pca)"
     raise InputError(

@@ -130,9 +130,8 @@ class Model:
         features_BF = self.input.forward(views.input, x_BI)
         bad_B = ~np.isfinite(features_BF).all(axis=1)
         what, remedy = "gives what is not finite", ""
-        if not bad_B.any() and self.circuit.amplitude_encoded:
-            padded = (2**self._qubits_of_copy - self.input.n_outputs) * self.amplitude.pad_with**2
-            bad_B, what = ~features_BF.any(axis=1) & (padded == 0.0), "gives amplitudes that are all 0"
+        if not bad_B.any() and self.needs_features:
+            bad_B, what = ~features_BF.any(axis=1), "gives amplitudes that are all 0"
             remedy = (
                 "where its features are all 0, biases are what keeps them from it: set input.bias=true and "
                 "input.activation=sigmoid, or fewer input.outputs and encoding.pad_with=1"
@@ -141,6 +140,12 @@ class Model:
             sample = first + int(np.argmax(bad_B))
             raise NonFiniteError(f"the input layer {what} for sample {sample} of the batch", remedy)
         return features_BF
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether features that are all 0 make no state: amplitudes, without padding by another number."""
+        padded = self.circuit.amplitude_encoded and self.circuit.n_features < 2**self._qubits_of_copy
+        return self.circuit.amplitude_encoded and not (padded and self.amplitude.pad_with != 0.0)
 
     def _check_inputs(self, x_BI: FloatArray, rows_B: np.ndarray | None = None) -> None:
         if x_BI.ndim != 2 or x_BI.shape[1] != self.n_inputs:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from qmltrain.circuit.angle import Feature
-from qmltrain.circuit.library.assemble import assemble
 from qmltrain.models import data_facts
 from qmltrain.models.data_facts import (
-    circuit_reads,
     class_counts,
     data_arrays,
     data_lines,
@@ -115,28 +111,6 @@ def test_rare_classes_are_named(tmp_path):
     many = [f"k{k // 2}" for k in range(40)]
     lines = rare_classes(problem_of(tmp_path, many, dataset__test=0.0))
     assert len(lines) == 4 and lines[-1] == "17 more classes have fewer than 5 samples"
-
-
-@pytest.mark.parametrize(
-    ("encoding", "options", "reads"),
-    [
-        ("angle", {}, [0, 1, 2]),
-        ("amplitude", {}, [0, 1, 2]),
-        ("none", {}, []),
-        ("zz_feature_map", {}, [0, 1, 2]),
-        ("zz_feature_map", {"alpha": 0.0}, []),  # every angle is 0 times the features
-        ("pauli_feature_map", {"paulis": ["ZZ"], "entanglement": "full"}, [0, 1, 2]),
-    ],
-)
-def test_features_that_the_circuit_reads(encoding, options, reads):
-    circuit = assemble(3, 3, encoding, options, "hea", {"layers": 1})
-    assert circuit_reads(circuit).tolist() == reads
-    used = {i for gate in circuit.gates for angle in gate.angles for i in _indices(angle.feature) if angle.scale}
-    assert circuit.amplitude_encoded or sorted(used) == reads
-
-
-def _indices(feature: Feature | None) -> tuple[int, ...]:
-    return () if feature is None else feature.indices
 
 
 def test_encoded_features_are_named_as_what_they_are(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,12 +42,15 @@ def test_a_circuit_that_reads_no_feature(tmp_path):
     refused(moons(tmp_path, **zero), r"encoding=z_feature_map, ansatz=hea does not read features 0, 1 of 2")
 
 
-@pytest.mark.parametrize(("hadamards", "unread"), [(None, True), (True, False)])
-def test_phases_of_a_basis_state_encode_nothing(tmp_path, hadamards, unread):
-    changes = {"encoding__name": "angle", "encoding__repeats": None, "encoding__gate": "rz", "train__epochs": 1}
+@pytest.mark.parametrize(
+    ("gate", "hadamards", "unread"), [("rz", None, True), ("rz", True, False), ("rx", True, True), ("rx", None, False)]
+)
+def test_phases_alone_encode_nothing(tmp_path, gate, hadamards, unread):
+    changes = {"encoding__name": "angle", "encoding__repeats": None, "encoding__gate": gate, "train__epochs": 1}
     config = moons(tmp_path, **changes, encoding__hadamards=hadamards)
     if unread:
-        assert "encoding.hadamards=true" in refused(config, r"ansatz=hea does not read features 0, 1 of 2")
+        message = refused(config, r"ansatz=hea does not read features 0, 1 of 2")
+        assert f"{gate.upper()} changes the phase of" in message
     else:
         assert train.run(config, CONTEXT) == 0
 
@@ -210,3 +214,21 @@ def test_the_command_says_what_it_trains_on(tmp_path, capsys):
     assert printed.index("circuit    2 qubits, reads all 4 features") < printed.index(
         next(line for line in printed if line.startswith("step "))
     )
+
+
+def test_rows_of_zeros_before_amplitudes_are_found_before_the_first_step(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    x[17] = 0.0
+    np.savez(tmp_path / "rows.npz", x=x, y=y)
+    data = {"dataset__name": "npz", "dataset__path": str(tmp_path / "rows.npz"), "dataset__noise": None}
+    plain = {
+        "dataset__n_samples": None,
+        "dataset__generator_seed": None,
+        "preprocess__scale": "none",
+        "preprocess__range": None,
+        "train__epochs": 1,
+    }
+    amplitudes = {**NO_ENCODING, "encoding__name": "amplitude", "input__name": "linear"}
+    config = moons(tmp_path, **{**data, **plain, **amplitudes, "input__bias": False})
+    assert "input.bias=true" in refused(config, "amplitudes that are all 0 of row 17")
+    assert train.run(replace(config, input=replace(config.input, activation="sigmoid")), CONTEXT) == 0
