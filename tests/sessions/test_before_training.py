@@ -225,7 +225,6 @@ def test_rows_of_zeros_before_amplitudes_are_found_before_the_first_step(tmp_pat
         "dataset__n_samples": None,
         "dataset__generator_seed": None,
         "preprocess__scale": "none",
-        "preprocess__range": None,
         "train__epochs": 1,
     }
     amplitudes = {**NO_ENCODING, "encoding__name": "amplitude", "input__name": "linear"}
