@@ -89,7 +89,7 @@ def rank_lines(ranks: Together, batch: int, *, whole: bool) -> Iterator[str]:
     if whole:
         yield (
             f"every rank computes whole batches: this circuit takes {batch} samples as one matrix, which is not "
-            "shared; one process is as fast"
+            "shared; one process is faster"
         )
         return
     idle = [str(rank) for rank in range(ranks.size) if not blocks_of(batch, rank, ranks.size)]

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TRAIN, SWEEP = SCRIPTS / "train.sbatch", SCRIPTS / "sweep_array.sbatch"
-SCAN = SCRIPTS / "scan_array.sbatch"
+SCAN, RANKS = SCRIPTS / "scan_array.sbatch", SCRIPTS / "train_ranks.sbatch"
 
 # srun runs its command and passes its exit code on; each fake writes its arguments, one per line.
 FAKES = {
@@ -85,12 +85,13 @@ def array(task: int, tasks: int = 3) -> dict[str, str]:
     return {"SLURM_ARRAY_JOB_ID": "90", "SLURM_ARRAY_TASK_ID": str(task), **bounds}
 
 
+@pytest.mark.parametrize(("script", "option"), [(TRAIN, "--kill-on-bad-exit=1"), (RANKS, "--wait=30")])
 @pytest.mark.parametrize("exit_code", [0, 1, 2, 75, 130, 137])
-def test_one_run_is_requeued_on_75_alone(cluster: FakeCluster, exit_code: int) -> None:
-    done = cluster.run(TRAIN, "experiment=digits", "run.name=a b", exit_code=exit_code, SLURM_CPUS_PER_TASK="6")
+def test_one_run_is_requeued_on_75_alone(cluster: FakeCluster, script: Path, option: str, exit_code: int) -> None:
+    done = cluster.run(script, "experiment=digits", "run.name=a b", exit_code=exit_code, SLURM_CPUS_PER_TASK="6")
     assert done.returncode == exit_code, done.stderr
     assert cluster.calls("qmltrain") == ["experiment=digits", "run.name=a b"]
-    assert (cluster.calls("srun") or [])[:2] == ["--kill-on-bad-exit=1", "qmltrain"]
+    assert (cluster.calls("srun") or [])[:2] == [option, "qmltrain"]
     assert cluster.calls("scontrol") == (["requeue", "100"] if exit_code == 75 else None)
     assert {"OMP_NUM_THREADS=6", "SRUN_CPUS_PER_TASK=6"} <= set(cluster.calls("environment") or ())
 
@@ -128,7 +129,7 @@ def test_a_sweep_file_of_windows(cluster: FakeCluster, tmp_path: Path) -> None:
     assert cluster.run(SWEEP, str(path), **array(3)).returncode == 2
 
 
-@pytest.mark.parametrize("script", [TRAIN, SWEEP, SCAN])
+@pytest.mark.parametrize("script", [TRAIN, RANKS, SWEEP, SCAN])
 @pytest.mark.parametrize("name", ["TERM", "USR1", "HUP"])
 def test_a_signal_to_the_whole_job_leaves_time_for_the_snapshot(
     cluster: FakeCluster, sweep_file: Path, script: Path, name: str
@@ -141,7 +142,7 @@ def test_a_signal_to_the_whole_job_leaves_time_for_the_snapshot(
     words = {SWEEP: [str(sweep_file)], SCAN: ["scan.draws=3"]}.get(script, [])
     done = cluster.run(script, *words, **array(1))
     assert done.returncode == 75 and (cluster.directory / "snapshot").exists(), done.stderr
-    assert cluster.calls("scontrol") == ["requeue", "100" if script == TRAIN else "90_1"]
+    assert cluster.calls("scontrol") == ["requeue", "100" if script in (TRAIN, RANKS) else "90_1"]
 
 
 @pytest.mark.parametrize("task", [0, 5, 17])
@@ -205,7 +206,7 @@ def test_mistakes_of_a_scan_are_refused(cluster: FakeCluster) -> None:
         assert cluster.calls("srun") is None
 
 
-@pytest.mark.parametrize("script", [TRAIN, SWEEP, SCAN])
+@pytest.mark.parametrize("script", [TRAIN, RANKS, SWEEP, SCAN])
 def test_what_slurm_is_asked_for(script: Path) -> None:
     options = " ".join(re.findall(r"^#SBATCH (.*)$", script.read_text(), re.MULTILINE)).split()
     assert {"--signal=USR1@120", "--requeue", "--open-mode=append"} <= set(options)
