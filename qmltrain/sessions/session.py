@@ -300,7 +300,8 @@ class Session:
             progress.message(f"run {self.directory / FILE_NAME}: {self.compiled.selection.reason}")
             if self.ranks is not None:
                 whole = isinstance(self.steps, NativeSteps) and self.steps.as_matrix(self.problem.samples_of_step)
-                for line in rank_lines(self.ranks, self.problem.samples_of_step, whole=whole):
+                has_data = self.problem.has_data
+                for line in rank_lines(self.ranks, self.problem.samples_of_step, whole=whole, has_data=has_data):
                     progress.message(line)
             state = trainer.run(state)
             seconds = time.monotonic() - begun  # of the training: classical baselines may take longer

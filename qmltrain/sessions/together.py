@@ -83,8 +83,8 @@ def check_together(ranks: Together, problem: Problem, compiled: Compiled) -> Non
     ranks.check_same("dataset", problem.source.checksum, "give every node the same files")
 
 
-def rank_lines(ranks: Together, batch: int, *, whole: bool) -> Iterator[str]:
-    """How the steps of `batch` samples are shared; `whole`: not at all."""
+def rank_lines(ranks: Together, batch: int, *, whole: bool, has_data: bool = True) -> Iterator[str]:
+    """How the steps of `batch` samples are shared; `whole`: not at all. Without data a step has one evaluation."""
     yield f"{ranks.size} ranks, {ranks.threads} thread{'s' * (ranks.threads > 1)} in rank 0"
     if whole:
         yield (
@@ -92,9 +92,13 @@ def rank_lines(ranks: Together, batch: int, *, whole: bool) -> Iterator[str]:
             "shared; one process is faster"
         )
         return
+    if not has_data:
+        yield f"a step without data is one evaluation, which rank {ranks.size - 1} makes alone; one process is faster"
+        return
     idle = [str(rank) for rank in range(ranks.size) if not blocks_of(batch, rank, ranks.size)]
     if idle:
+        many, blocks = "s" * (len(idle) > 1), "1 block" if batch <= BLOCK else f"{-(-batch // BLOCK)} blocks"
         yield (
-            f"idle: rank{'s' * (len(idle) > 1)} {listed(idle)}, since a batch of {batch} samples is "
-            f"{-(-batch // BLOCK)} blocks of {BLOCK}; none is from train.batch_size={BLOCK * (ranks.size - 1) + 1} on"
+            f"idle: rank{many} {listed(idle)}, since a batch of {batch} samples is {blocks} of {BLOCK}; none is from "
+            f"train.batch_size={BLOCK * (ranks.size - 1) + 1} on"
         )
