@@ -73,12 +73,12 @@ class Communicator:
         self._words(Exchange.TEXTS)
         return [text.decode() for text in self._transport.texts(own.encode())]
 
-    def check_same(self, what: str, own: str, remedy: str) -> None:
-        """Raise InputError, on all ranks, where `own` is not the same on all."""
+    def check_same(self, what: str, own: str, remedy: str, kind: type[QmltrainError] = InputError) -> None:
+        """Raise an error of `kind`, on all ranks, where `own` is not the same on all."""
         found = self.texts(own)
         other = next((rank for rank, text in enumerate(found) if text != found[0]), None)
         if other is not None:
-            raise InputError(f"{what}: rank 0 has {found[0]}, rank {other} has {found[other]}; {remedy}")
+            raise kind(f"{what}: rank 0 has {found[0]}, rank {other} has {found[other]}; {remedy}")
 
     def leave(self) -> None:
         """Wait until all are done."""

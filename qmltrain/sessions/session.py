@@ -30,7 +30,7 @@ from qmltrain.runs.snapshots import SNAPSHOTS, Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
 from qmltrain.sessions.no_store import NoStore
 from qmltrain.sessions.results import print_result
-from qmltrain.sessions.together import Order, Together, rank_lines
+from qmltrain.sessions.together import Order, Together, rank_lines, same_parameters
 from qmltrain.sessions.unread_options import check_unused
 from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.classical_baseline import baseline, hidden_units, perceptron
@@ -292,6 +292,7 @@ class Session:
             self._stop_requested,
             progress,
             self.problem.unscale,
+            [] if self.ranks is None else [same_parameters(self.ranks)],
             best_waits=self._best_is_another,
         )
         try:

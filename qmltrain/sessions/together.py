@@ -6,6 +6,7 @@ Rank 0 opens the run, and tells the others what it found (`Order`); they open th
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import BLOCK, FloatArray
 from qmltrain.engines.ranks import Ranks, blocks_of
 from qmltrain.engines.selection import without_threads
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, QmltrainError
 from qmltrain.job_limits import available_bytes
 from qmltrain.models.build import Compiled
 from qmltrain.models.problem import Problem
 from qmltrain.runs.snapshots import Snapshot
+from qmltrain.training.state import TrainingState
+from qmltrain.training.trainer import OnEpoch
 from qmltrain.units import GIB
 from qmltrain.wording import listed
 
@@ -39,7 +42,7 @@ class Together(Ranks, Protocol):
 
     def from_first(self, make: Callable[[], Thing]) -> Thing: ...
 
-    def check_same(self, what: str, own: str, remedy: str) -> None: ...
+    def check_same(self, what: str, own: str, remedy: str, kind: type[QmltrainError] = InputError) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,18 @@ def check_together(ranks: Together, problem: Problem, compiled: Compiled) -> Non
         "take nodes of one kind, or the instruction set that all have (QMLTRAIN_SIMD)",
     )
     ranks.check_same("dataset", problem.source.checksum, "give every node the same files")
+
+
+def same_parameters(ranks: Together) -> OnEpoch:
+    """Checks at the end of each epoch that no rank has gone its own way: processors of one instruction set may have
+    another mathematical library."""
+
+    def check(state: TrainingState, metrics: Mapping[str, float]) -> None:
+        digest = hashlib.sha256(state.theta_P.tobytes()).hexdigest()[:16]
+        what = f"parameters after epoch {state.epoch}"
+        ranks.check_same(what, digest, "these nodes compute different bits; take nodes of one kind", QmltrainError)
+
+    return check
 
 
 def rank_lines(ranks: Together, batch: int, *, whole: bool, has_data: bool = True) -> Iterator[str]:

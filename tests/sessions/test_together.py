@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from qmltrain.config.schema import Config
 from qmltrain.engines.ranks import blocks_of
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, QmltrainError
 from qmltrain.job_limits import available_bytes
-from qmltrain.sessions.together import check_together, of_rank, rank_lines
+from qmltrain.sessions.together import check_together, of_rank, rank_lines, same_parameters
+from qmltrain.training.state import TrainingState
 from qmltrain.units import GIB
 from tests.ranks.thread_ranks import on_ranks
 
@@ -87,3 +89,17 @@ def test_ranks_must_compute_the_same_bits_from_the_same_data() -> None:
     assert line == "dataset: rank 0 has a, rank 1 has b; give every node the same files"
     [line] = set(found(of("cuda"), of("cuda")))
     assert line.startswith("engine.name: cuda computes in one process, and 2 ranks were started; set engine.name=cpu")
+
+
+def test_a_rank_that_goes_its_own_way_is_found() -> None:
+    def check(ranks, step: float) -> str:
+        theta_P = np.array([1.0, 1.0 + step * ranks.rank])
+        try:
+            same_parameters(ranks)(TrainingState(theta_P, epoch=3), {})
+        except QmltrainError as error:
+            return f"{error.exit_code} {error}"
+        return ""
+
+    assert on_ranks(2, lambda ranks: check(ranks, 0.0)) == ["", ""]
+    for line in on_ranks(2, lambda ranks: check(ranks, 2.0**-52)):
+        assert line.startswith("1 parameters after epoch 3: rank 0 has ") and "take nodes of one kind" in line
