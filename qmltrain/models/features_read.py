@@ -57,10 +57,16 @@ def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
     return np.array(sorted(used), dtype=np.int64)
 
 
+def encoded_features_read(model: Model) -> NDArray[np.int64]:
+    """Of the features that the model's circuit encodes: one amplitude that is all there is, +-1, is a phase."""
+    alone = model.circuit.n_features == 1 and model.needs_features and model.amplitude.normalize
+    return np.arange(0) if alone else circuit_reads(model.circuit)
+
+
 def features_read(model: Model) -> NDArray[np.int64]:
     """The features of a sample, after preprocessing, that have an effect: all that an input layer takes, else those of
     the circuit."""
-    return circuit_reads(model.circuit) if model.input is None else np.arange(model.input.n_inputs)
+    return encoded_features_read(model) if model.input is None else np.arange(model.input.n_inputs)
 
 
 def _about(gate: Gate) -> str:

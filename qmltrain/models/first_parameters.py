@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from qmltrain.config.groups.train import TrainConfig
+from qmltrain.config.identity import differing_keys
 from qmltrain.config.schema import Config
+from qmltrain.config.storage import to_dict
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError, UnusedOptionError
@@ -25,6 +27,11 @@ from qmltrain.training.model import Model
 from qmltrain.wording import listed
 
 FROM_RUN = "from_run"
+# options that change what parameters make, and neither gates nor the names of parameters
+_OF_THE_FUNCTION = (
+    *("input.activation", "input.scale", "head.activation"),
+    *("encoding.pad_with", "encoding.normalize", "encoding.copies", "encoding.big_endian"),
+)
 
 
 def initial_theta(problem: Problem) -> FloatArray:
@@ -89,14 +96,13 @@ def grown_parameters(config: Config, model: Model, generator: np.random.Generato
             f"train.initial_run: the input layer of {directory} has other parameters than that of this config; choose "
             "the same options of input"
         )
-    if old.input is not None and model.input is not None:
-        before, now = ((one.activation, one.scale) for one in (old.input, model.input))
-        if before != now:
-            warnings.warn(
-                f"train.initial_run: the input layer of {directory} has activation {before[0]} and scale "
-                f"{before[1]:g}, that of this config {now[0]} and {now[1]:g}: its weights make other features here",
-                stacklevel=2,
-            )
+    differing = differing_keys(to_dict(own), to_dict(config))
+    changed = [f"{key} was {was}, is {now}" for key, (was, now) in differing.items() if key in _OF_THE_FUNCTION]
+    if changed:
+        warnings.warn(
+            f"train.initial_run: the parameters of {directory} make another function here: {', '.join(changed)}",
+            stacklevel=2,
+        )
     if old.loss.parameter_names != model.loss.parameter_names:
         raise InputError(
             f"train.initial_run: the weights of the loss of {directory} ({_loss(old)}) are not those of this config "

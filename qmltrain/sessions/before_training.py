@@ -9,7 +9,7 @@ import numpy as np
 
 from qmltrain.errors import InputError
 from qmltrain.models.data_facts import class_counts, doubts, encoded_names
-from qmltrain.models.features_read import circuit_reads, features_read
+from qmltrain.models.features_read import encoded_features_read, features_read
 from qmltrain.models.problem import EVALUATION_ROWS, Problem
 from qmltrain.models.reductions import Reductions
 from qmltrain.wording import listed
@@ -80,6 +80,8 @@ def _check_features_are_read(problem: Problem) -> None:
         )
     elif config.ansatz.name == "qasm" and config.encoding.name == "none":
         remedy = f"name inputs of {config.ansatz.path} x{unread[0]}, ..., or choose an encoding"
+    elif model.circuit.amplitude_encoded:
+        remedy = "one amplitude is a sign: take more features, or set encoding.pad_with=1"
     elif config.encoding.name == "none":
         remedy = "choose an encoding (encoding=reuploading), or dataset=none to train without data"
     elif config.encoding.name == "angle" and config.encoding.gate in ("rx", "rz"):
@@ -99,11 +101,13 @@ def _check_outputs_are_read(problem: Problem) -> None:
     if model.input is None:
         return
     n_outputs = model.input.n_outputs
-    read = circuit_reads(model.circuit).tolist()
+    read = encoded_features_read(model).tolist()
     unread = [str(k) for k in range(n_outputs) if k not in read]
     if not unread:
         return
-    if not read:
+    if model.circuit.amplitude_encoded:
+        remedy = "one amplitude is a sign: set input.outputs=2 or more"
+    elif not read:
         remedy = "choose an encoding (encoding=angle), or set input=none"
     elif max(read) < len(read):  # those left out are the last ones
         remedy = f"set input.outputs={len(read)}"

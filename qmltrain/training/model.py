@@ -228,7 +228,19 @@ class Model:
         gradient = power_gradient(gradient, state, options.copies)
         if not options.normalize:
             return gradient[:, :n_features]
-        n_padded = state.shape[1] - n_features
-        squares = np.sum(x_BF**2, axis=1) + n_padded * self.amplitude.pad_with**2
+        norms_B = _norms(x_BF, state.shape[1] - n_features, options.pad_with)
         along = np.sum(gradient * state, axis=1, keepdims=True)
-        return ((gradient - along * state) / np.sqrt(squares)[:, None])[:, :n_features]
+        return ((gradient - along * state) / norms_B[:, None])[:, :n_features]
+
+
+def _norms(x_BF: FloatArray, n_padded: int, pad_with: float) -> FloatArray:
+    """(B,) L2 norms of rows that end in so many `pad_with`; those of huge and tiny numbers by way of the largest."""
+    with np.errstate(over="ignore", under="ignore"):
+        norms_B: FloatArray = np.sqrt(np.sum(x_BF**2, axis=1) + n_padded * np.float64(pad_with) ** 2)
+    extreme_B = ~((norms_B > 1e-140) & (norms_B < 1e140))
+    if extreme_B.any():
+        padding = np.full((len(x_BF), n_padded), float(pad_with))
+        rows_bN = np.concatenate([x_BF, padding], axis=1)[extreme_B]
+        largest_b1 = np.abs(rows_bN).max(axis=1, keepdims=True)
+        norms_B[extreme_B] = largest_b1[:, 0] * np.linalg.norm(rows_bN / largest_b1, axis=1)
+    return norms_B

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,18 @@ def test_frozen_parameters_do_not_move_and_the_rest_is_stopped_and_gone_on_with(
     assert not np.any(gradients[:, fixed]) and np.count_nonzero(np.any(gradients[:, ~fixed], axis=0)) >= 4
     stopped = angle_moons(tmp_path / "stopped", **changes)
     assert_same_bits(run_directory(config), stop_and_go_on(stopped, 3))
+
+
+@pytest.mark.parametrize(
+    ("group", "before", "now"), [("input__activation", "tanh", "sigmoid"), ("head__activation", "tanh", "relu")]
+)
+def test_parameters_that_make_another_function_are_said(tmp_path, group, before, now):
+    model = {"input__name": "linear", "input__activation": "tanh", "head__name": "mlp", "head__hidden": [3]}
+    run = moons(tmp_path, **{**model, group: before, "train__epochs": 1})
+    train.run(run, CONTEXT)
+    grown = {"train__initial": "from_run", "train__initial_run": str(run_directory(run)), "train__epochs": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        initial_theta(build_problem(moons(tmp_path, **{**model, group: before, **grown})))
+    with pytest.warns(UserWarning, match=f"{group.replace('__', '.')} was {before}, is {now}"):
+        initial_theta(build_problem(moons(tmp_path, **{**model, group: now, **grown})))

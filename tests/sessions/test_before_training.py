@@ -231,3 +231,10 @@ def test_rows_of_zeros_before_amplitudes_are_found_before_the_first_step(tmp_pat
     config = moons(tmp_path, **{**data, **plain, **amplitudes, "input__bias": False})
     assert "input.bias=true" in refused(config, "amplitudes that are all 0 of row 17")
     assert train.run(replace(config, input=replace(config.input, activation="sigmoid")), CONTEXT) == 0
+
+
+@pytest.mark.parametrize("layer", [{"input__name": "linear", "input__outputs": 1}, {"preprocess__pca": 1}])
+def test_one_amplitude_is_a_sign(tmp_path, layer):
+    config = moons(tmp_path, **{**NO_ENCODING, "encoding__name": "amplitude"}, **layer, train__epochs=1)
+    assert "one amplitude is a sign" in refused(config, "does not read (output 0|feature principal component 0)")
+    assert train.run(replace(config, encoding=replace(config.encoding, pad_with=0.5)), CONTEXT) == 0

@@ -152,3 +152,16 @@ def test_a_sample_is_named_by_its_number_in_the_batch():
     for function in (evaluator(model, chunk=16).gradient, evaluator(model, chunk=16).sample_gradients):
         with pytest.raises(NonFiniteError, match="all 0 for sample 37 of the batch"):
             function(theta, x, y)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200])
+@pytest.mark.parametrize("pad_with", [0.0, 0.2])
+def test_huge_and_tiny_amplitudes_have_the_gradients_of_ordinary_ones(factor, pad_with):
+    """A state is that of its direction: gradients are those of the unscaled one, divided by the factor."""
+    model = make("amplitudes behind layers")
+    x = np.random.default_rng(5).normal(size=(3, 6))
+    bra = np.random.default_rng(6).normal(size=(3, 8)) * (1 + 0j)
+    model.amplitude = type(model.amplitude)(pad_with, True)
+    ordinary = model.input_state_gradient(bra, x)
+    model.amplitude = type(model.amplitude)(pad_with * factor, True)
+    np.testing.assert_allclose(factor * model.input_state_gradient(bra, factor * x), ordinary, rtol=1e-12)
