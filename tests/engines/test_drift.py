@@ -18,7 +18,7 @@ from tests.engines.comparison import begin
 
 STRINGS = tuple(PauliString(0, 1 << q) for q in range(4))
 COTANGENT = np.array([0.5, -1.0, 0.3, 0.8])
-FACTOR = 4.0  # drift is within this factor of the relative error of the gradient
+FACTOR = 5.0  # drift is within this factor of the relative error of the gradient, with any instruction set
 MODES = {
     "reversible": GradientOptions("reversible"),
     "kept": GradientOptions("reversible", 20),

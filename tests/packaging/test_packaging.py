@@ -219,7 +219,7 @@ def test_an_incomplete_installation_is_named(monkeypatch, tmp_path):
 def test_dependencies_are_the_agreed_ones():
     names = {re.split(r"[<>=\[]", text)[0] for text in PROJECT["project"]["dependencies"]}
     assert names == {"numpy", "hydra-core", "omegaconf", "h5py", "tqdm", "scipy", "scikit-learn", "threadpoolctl"}
-    extras = {"cuda12", "cuda13", "plot", "analysis", "parquet", "qasm", "field", "dev"}
+    extras = {"cuda12", "cuda13", "plot", "analysis", "parquet", "mpi", "qasm", "field", "dev"}
     assert extras == set(PROJECT["project"]["optional-dependencies"])
 
 

@@ -24,28 +24,34 @@ def on(n, letters, *qubits):
     return "".join(text)
 
 
+PRIME = 268_435_399  # below 2^28, so that sums of 16 products fit in 64 bits
+
+
 def dense_dimension(generators):
-    """The real span of matrices, grown by commutators of all with all until nothing is new."""
-    matrices = [1j * sum(c * dense(term) for c, term in g) for g in generators]
-    basis = np.empty((0, 2 * matrices[0].size))
-    kept = []
+    """The real span of matrices, grown by commutators with the generators until nothing is new. Exact, modulo a prime:
+    in floating point the rounding of a commutator of a commutator of ... becomes a direction of its own."""
+    matrices = [in_integers(1j * sum(c * dense(term) for c, term in g)) for g in generators]
+    rows: list[tuple[int, np.ndarray]] = []  # where each has a 1, and those found later 0
     ahead = list(matrices)
     while ahead:
         matrix = ahead.pop()
-        vector = np.concatenate([matrix.real.ravel(), matrix.imag.ravel()])
-        if np.linalg.norm(vector) < 1e-9:
+        vector = matrix.ravel()
+        for pivot, row in rows:
+            vector = (vector - vector[pivot] * row) % PRIME
+        if not vector.any():
             continue
-        vector = vector / np.linalg.norm(vector)
-        for _ in range(2):
-            vector = vector - basis.T @ (basis @ vector)
-        if np.linalg.norm(vector) < 1e-6:
-            continue
-        vector = vector / np.linalg.norm(vector)
-        basis = np.vstack([basis, vector])
-        matrix = (vector[: matrix.size] + 1j * vector[matrix.size :]).reshape(matrix.shape)
-        ahead += [a @ matrix - matrix @ a for a in (*kept, *matrices)]
-        kept.append(matrix)
-    return len(basis)
+        pivot = int(np.flatnonzero(vector)[0])
+        vector = vector * pow(int(vector[pivot]), -1, PRIME) % PRIME
+        rows.append((pivot, vector))
+        found = vector.reshape(matrix.shape)
+        ahead += [(a @ found - found @ a) % PRIME for a in matrices]
+    return len(rows)
+
+
+def in_integers(matrix):
+    """Twice a complex matrix of halves as a real one of twice the size."""
+    real, imaginary = (np.rint(2 * part).astype(np.int64) for part in (matrix.real, matrix.imag))
+    return np.block([[real, -imaginary], [imaginary, real]]) % PRIME
 
 
 N_DENSE = 3
