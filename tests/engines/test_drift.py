@@ -18,7 +18,8 @@ from tests.engines.comparison import begin
 
 STRINGS = tuple(PauliString(0, 1 << q) for q in range(4))
 COTANGENT = np.array([0.5, -1.0, 0.3, 0.8])
-FACTOR = 5.0  # drift is within this factor of the relative error of the gradient, with any instruction set
+FACTOR = 4.0  # drift is within this factor of the relative error of the gradient
+BATCH = 5  # less than a block; gradients of two of these samples cancel nearly, and are small beside their error
 MODES = {
     "reversible": GradientOptions("reversible"),
     "kept": GradientOptions("reversible", 20),
@@ -40,7 +41,7 @@ def same_angles(layers: int) -> Circuit:
 CIRCUITS = {"hea": hea(4, 200), "hea with cx": hea(4, 200, "cx"), "layers alike": same_angles(300)}
 
 
-def gradient(engine, circuit: Circuit, precision: str, mode: GradientOptions, batch: int = 2):
+def gradient(engine, circuit: Circuit, precision: str, mode: GradientOptions, batch: int = BATCH):
     """Gradient of the shared slots, drift of each sample."""
     rng = np.random.default_rng(0)
     theta = rng.uniform(0.3, np.pi, circuit.n_parameters)
@@ -64,7 +65,7 @@ def test_drift_is_the_error_of_the_gradient_or_nan(circuit, mode, precision):
     """Beside complex128; its own error beside that of an engine of another order of sums."""
     exact = exact_gradient(circuit)
     found, drift_B = gradient(CpuEngine(), CIRCUITS[circuit], precision, MODES[mode])
-    if mode not in ("reversible", "auto"):  # two samples of four qubits: auto un-applies
+    if mode not in ("reversible", "auto"):  # few samples of four qubits: auto un-applies
         assert np.isnan(drift_B).all()
         return
     error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
