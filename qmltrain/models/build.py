@@ -106,12 +106,6 @@ def check_input(layers: InputLayers, circuit: Circuit, encoding: str, amplitude:
             f"input.activation: {layers.activation} times input.scale={layers.scale:g} leaves [-1, 1], which "
             f"encoding.name={encoding} takes; choose tanh or sigmoid, and a scale of at most 1"
         )
-    padded = amplitude.pad_with != 0.0 and layers.n_outputs < 1 << circuit.n_qubits // amplitude.copies
-    if circuit.amplitude_encoded and layers.activation == "relu" and not padded:
-        raise InputError(
-            "input.activation: relu can give amplitudes that are all 0, which are no state; choose none, tanh or "
-            "sigmoid, or fewer input.outputs than amplitudes and encoding.pad_with=1"
-        )
     if circuit.amplitude_encoded and not amplitude.normalize:
         raise InputError("encoding.normalize: false needs rows of norm 1, an input layer gives others; set it to null")
 

@@ -41,6 +41,8 @@ def circuit_reads(circuit: Circuit) -> NDArray[np.int64]:
     used = set[int]()
     axes = ["Z"] * circuit.n_qubits  # of which each qubit is in an eigenstate; "" where that is not known
     for gate in circuit.gates:
+        if len(used) == circuit.n_features:
+            break
         here = [axes[q] for q in gate.qubits]
         about = _about(gate)
         if about == "".join(here):

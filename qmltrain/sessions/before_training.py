@@ -39,8 +39,7 @@ def check_before_training(problem: Problem, reductions: Reductions) -> None:
 def _check_every_row(problem: Problem) -> None:
     """Of all splits: else those of the test split would be met at the end alone."""
     model, row = problem.model, 0
-    layers = model.input if model.needs_features else None
-    zeros_have_no_state = layers is not None and not layers.bias and layers.activation != "sigmoid"
+    zeros_have_no_state = model.input is not None and model.needs_features and model.input.keeps_zeros
     if problem.data.is_cached and not zeros_have_no_state:
         return
     every = np.arange(problem.source.info.n_samples)
@@ -96,10 +95,15 @@ def _check_features_are_read(problem: Problem) -> None:
 
 
 def _check_outputs_are_read(problem: Problem) -> None:
-    """Of an input layer."""
+    """Of an input layer; and that they are a state, whatever the sample."""
     model, config = problem.model, problem.config
     if model.input is None:
         return
+    if model.input.activation == "relu" and model.needs_features:
+        raise InputError(
+            "input.activation: relu can give amplitudes that are all 0, which are no state; choose none, tanh or "
+            "sigmoid, or fewer input.outputs than amplitudes and encoding.pad_with=1"
+        )
     n_outputs = model.input.n_outputs
     read = encoded_features_read(model).tolist()
     unread = [str(k) for k in range(n_outputs) if k not in read]

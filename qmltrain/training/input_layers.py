@@ -60,6 +60,11 @@ class InputLayers:
         """No feature is larger in magnitude."""
         return abs(self.scale) * BOUNDED.get(self.activation, math.inf)
 
+    @property
+    def keeps_zeros(self) -> bool:
+        """Whether inputs that are all 0 give outputs that are all 0, at any parameters."""
+        return not self.bias and self.activation != "sigmoid"
+
     def initial(self, generator: np.random.Generator) -> FloatArray:
         """Parameters to start from, (P,)."""
         return self.layers.initial(generator)

@@ -238,3 +238,14 @@ def test_one_amplitude_is_a_sign(tmp_path, layer):
     config = moons(tmp_path, **{**NO_ENCODING, "encoding__name": "amplitude"}, **layer, train__epochs=1)
     assert "one amplitude is a sign" in refused(config, "does not read (output 0|feature principal component 0)")
     assert train.run(replace(config, encoding=replace(config.encoding, pad_with=0.5)), CONTEXT) == 0
+
+
+@pytest.mark.parametrize(("outputs", "pad_with", "runs"), [(None, None, False), (3, None, False), (3, 0.5, True)])
+def test_relu_before_amplitudes(tmp_path, outputs, pad_with, runs):
+    layer = {"input__name": "linear", "input__activation": "relu", "input__outputs": outputs, "train__epochs": 1}
+    amplitudes = {**NO_ENCODING, "encoding__name": "amplitude", "encoding__pad_with": pad_with}
+    config = moons(tmp_path, **amplitudes, **layer)
+    if runs:
+        assert train.run(config, CONTEXT) == 0
+    else:
+        refused(config, "relu can give amplitudes that are all 0")

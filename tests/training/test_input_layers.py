@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import InputError, NonFiniteError
+from qmltrain.training.activations import ACTIVATIONS
 from qmltrain.training.input_layers import INPUTS, InputLayers, linear, mlp
 from tests.training.small_models import LAYERS, evaluator, inputs, make
 
@@ -165,3 +166,11 @@ def test_huge_and_tiny_amplitudes_have_the_gradients_of_ordinary_ones(factor, pa
     ordinary = model.input_state_gradient(bra, x)
     model.amplitude = type(model.amplitude)(pad_with * factor, True)
     np.testing.assert_allclose(factor * model.input_state_gradient(bra, factor * x), ordinary, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_which_layers_keep_zeros(activation, bias):
+    layers = InputLayers((3, 4), bias=bias, activation=activation)
+    outputs = layers.forward(np.random.default_rng(1).normal(size=layers.n_parameters), np.zeros((1, 3)))
+    assert layers.keeps_zeros == (not outputs.any())
