@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path("/")
 JOBS_AT_ONCE = "QMLTRAIN_JOBS_AT_ONCE"  # variable: processes that a launcher starts on this machine, this one included
+_NO_LIMIT = 1 << 62  # control groups of version 1 write the largest multiple of a page where there is none
 _SHARE = 0.8  # of the memory that is free now: the rest is for the data set, Python and the page cache
 
 
@@ -35,8 +36,11 @@ def memory_left(root: Path = ROOT) -> dict[str, int]:
             ("memory.high", "memory.current", "inactive_file"),  # beyond it processes all but stand still
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
-            limit, used = _integer(folder / limit_file), _integer(folder / used_file)
-            if limit is not None and used is not None:
+            limit = _integer(folder / limit_file)
+            if limit is None or limit >= _NO_LIMIT:
+                continue
+            used = _integer(folder / used_file)
+            if used is not None:
                 found[str(folder / limit_file)] = max(0, limit - max(0, used - _statistic(folder, cache)))
     return found | _left_of_ulimit(root)
 
@@ -139,7 +143,8 @@ def _free(root: Path) -> int:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace").strip()
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode(errors="replace").strip()
     except OSError:
         return ""
 

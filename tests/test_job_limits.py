@@ -57,7 +57,8 @@ def test_slurm_with_version_1(tmp_path):
         "cpu,cpuacct/slurm/uid_5/cpu.cfs_quota_us": 350000, "cpu,cpuacct/slurm/uid_5/cpu.cfs_period_us": 100000,
         f"cpu,cpuacct/{group}/cpu.cfs_quota_us": -1, f"cpu,cpuacct/{group}/cpu.cfs_period_us": 100000,
     })  # fmt: skip
-    assert min(memory_left(root).values()) == 15 * GIB  # what is cached of files comes back when it is needed
+    limit = root / "sys/fs/cgroup" / job / "memory.limit_in_bytes"
+    assert memory_left(root) == {str(limit): 15 * GIB}  # what is cached of files comes back when it is needed
     assert cpu_limits(root, {})[str(root / "sys/fs/cgroup/cpu,cpuacct/slurm/uid_5")] == 3
 
 

@@ -7,8 +7,10 @@ gate's j-th qubit (the first qubit is the least significant bit), so `cx` on (co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,11 @@ class GateDefinition:
 
 def pauli_product(letters: str) -> Matrix:
     """The Kronecker product of Pauli letters, the first letter on the first (least significant) qubit."""
+    return _pauli_product(letters).copy()
+
+
+@lru_cache(maxsize=64)
+def _pauli_product(letters: str) -> Matrix:
     product: Matrix = np.ones((1, 1), dtype=np.complex128)
     for letter in letters:
         product = np.kron(PAULI[letter], product).astype(np.complex128)
@@ -43,9 +50,13 @@ def pauli_product(letters: str) -> Matrix:
 
 def pauli_rotation(letters: str, theta: float) -> Matrix:
     """exp(-i theta P / 2) for the Pauli product P = `letters`; P squares to 1."""
-    product = pauli_product(letters)
-    identity = np.eye(len(product), dtype=np.complex128)
-    return np.cos(theta / 2) * identity - 1j * np.sin(theta / 2) * product
+    product = _pauli_product(letters)
+    return math.cos(theta / 2) * _identity(len(product)) - 1j * math.sin(theta / 2) * product
+
+
+@lru_cache(maxsize=16)
+def _identity(size: int) -> Matrix:
+    return np.eye(size, dtype=np.complex128)
 
 
 def phase(angle: float) -> Matrix:

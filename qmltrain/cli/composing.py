@@ -100,8 +100,13 @@ def hydra_session() -> Iterator[None]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
+    from qmltrain.cli.config_loader import ConfigLoader
+
     OmegaConf.register_new_resolver("times", _product, replace=True)
-    ConfigStore.instance().store(name=SCHEMA_NAME, node=schema_node(Config))
+    store = ConfigStore.instance()
+    stored = store.repo.get(f"{SCHEMA_NAME}.yaml")  # Hydra makes a node of its own, which takes longer than to look
+    if stored is None or OmegaConf.get_type(stored.node) is not Config:
+        store.store(name=SCHEMA_NAME, node=schema_node(Config))
     outer = GlobalHydra.instance().hydra  # of a sweep whose point composes something
     GlobalHydra.instance().clear()
     with warnings.catch_warnings():
@@ -109,6 +114,9 @@ def hydra_session() -> Iterator[None]:
         session = initialize_config_dir(config_dir=str(configs_directory()), job_name="qmltrain", version_base="1.3")
     try:
         with session:
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            hydra.config_loader = ConfigLoader(hydra.config_loader.get_search_path(), Config)
             yield
     finally:
         GlobalHydra.instance().hydra = outer

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -69,14 +70,21 @@ def collect_attributes() -> dict[str, Any]:
         "python_version": platform.python_version(),
         "cpu_count": os.cpu_count(),
     }
+    return {**attributes, **_versions(), **_git_state(Path(__file__).resolve().parents[2])}
+
+
+@cache  # of what this process has loaded, however many runs it makes
+def _versions() -> dict[str, str]:
+    found = {}
     for package in PACKAGES:
         try:
-            attributes[f"{package.replace('-', '_')}_version"] = metadata.version(package)
+            found[f"{package.replace('-', '_')}_version"] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {**attributes, **_git_state(Path(__file__).resolve().parents[2])}
+    return found
 
 
+@cache
 def _git_state(checkout: Path) -> dict[str, Any]:
     """Commit of the checkout that the package runs from; nothing where it is installed elsewhere or git is missing."""
     if not (checkout / ".git").exists():

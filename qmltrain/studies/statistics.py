@@ -20,6 +20,7 @@ from types import EllipsisType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qmltrain.blas_threads import one_thread
 from qmltrain.engines.protocol import FloatArray
 from qmltrain.errors import InputError
 
@@ -211,7 +212,5 @@ def _counts(n_groups: int, seed: int) -> FloatArray:
 
 def _product(counts_RU: FloatArray, sums_UG: FloatArray) -> FloatArray:
     """Their product, whose last bits would change with the number of BLAS threads."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         return counts_RU @ sums_UG

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qmltrain.blas_threads import one_thread
 from qmltrain.errors import NonFiniteError
 from qmltrain.training.gradient_norm import global_norm
 from qmltrain.training.optimizer_protocol import (
@@ -148,9 +149,7 @@ _NOT_CONVERGED = "The line search algorithm|Rounding errors prevent the line sea
 
 def _descend(evaluate: Evaluate, start: _Point, pairs: tuple[_Pair, ...]) -> tuple[_Point | None, int]:
     """(the point that a line search along the quasi-Newton direction finds, or None; evaluations made)."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         return _line_search(evaluate, start, _direction(start.gradient_P, pairs))
 
 
