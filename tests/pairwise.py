@@ -37,10 +37,32 @@ def chosen(sizes: Sequence[int]) -> NDArray[np.intp]:
     return np.sort(np.array(found, dtype=np.intp))
 
 
-def covering(*axes: Sequence[object]) -> list:
-    """The product of the axes as parameters of a test; all but a covering of its pairs are marked `slow`."""
-    unmarked = set(chosen([len(axis) for axis in axes]).tolist())
+_PARAMETERS = type(pytest.param())
+
+
+def _name(value: object, number: int) -> str:
+    if value is None or isinstance(value, str | int | float):
+        return str(value)
+    return getattr(value, "__name__", f"{type(value).__name__}{number}")
+
+
+def _parameters(axis: Sequence[object]) -> list:
+    """Each value as parameters of a test with a name; what is that already keeps its name and marks."""
     return [
-        pytest.param(*values, marks=() if number in unmarked else pytest.mark.slow)
-        for number, values in enumerate(itertools.product(*axes))
+        value if isinstance(value, _PARAMETERS) else pytest.param(value, id=_name(value, number))
+        for number, value in enumerate(axis)
     ]
+
+
+def covering(*axes: Sequence[object]) -> list:
+    """The product of the axes as parameters of a test; all but a covering of its pairs are marked `slow`.
+
+    A value may be a `pytest.param` with several values and a name of its own.
+    """
+    unmarked = set(chosen([len(axis) for axis in axes]).tolist())
+    found = []
+    for number, parts in enumerate(itertools.product(*map(_parameters, axes))):
+        marks = [mark for part in parts for mark in part.marks] + [pytest.mark.slow] * (number not in unmarked)
+        values = [value for part in parts for value in part.values]
+        found.append(pytest.param(*values, marks=marks, id="-".join(part.id or "" for part in parts)))
+    return found

@@ -23,11 +23,19 @@ AXES = [
 def test_every_pair_is_in_an_unmarked_case(axes):
     cases = covering(*axes)
     assert [case.values for case in cases] == list(itertools.product(*axes))
-    assert all(case.marks in ((), (pytest.mark.slow,)) for case in cases)
+    assert all(case.marks in ([], [pytest.mark.slow]) for case in cases)
     everything, unmarked = ([case.values for case in of] for of in (cases, [one for one in cases if not one.marks]))
     for a, b in itertools.product(range(len(axes)), repeat=2):
         assert {(row[a], row[b]) for row in unmarked} == {(row[a], row[b]) for row in everything}
     assert covering(*axes) == cases
+
+
+def test_a_value_may_be_several_with_marks_of_their_own():
+    axis = [pytest.param(1, 2, id="one two"), pytest.param(3, 4, marks=pytest.mark.gpu, id="three four")]
+    cases = covering(axis, ["a"], [len, None])
+    assert [case.values for case in cases] == [(1, 2, "a", len), (1, 2, "a", None), (3, 4, "a", len), (3, 4, "a", None)]
+    assert [case.id for case in cases[1:3]] == ["one two-a-None", "three four-a-len"]
+    assert [list(case.marks) for case in cases] == [[], [], [pytest.mark.gpu], [pytest.mark.gpu]]
 
 
 def test_a_covering_is_small():

@@ -10,6 +10,7 @@ from qmltrain.circuit.gates import gate_matrix
 from qmltrain.circuit.observables import from_sums, pauli_string
 from tests.circuit import dense
 from tests.circuit.strategies import circuits, random_inputs
+from tests.examples import examples
 
 
 def embedded(matrix: np.ndarray, qubits: tuple[int, ...], n: int) -> np.ndarray:
@@ -36,7 +37,7 @@ def test_states_are_products_of_embedded_matrices(circuit: Circuit) -> None:
     np.testing.assert_allclose(dense.unitary(circuit, theta_P, x_BF[0]), expected, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(circuits(min_qubits=2, max_qubits=3, max_gates=8))
 def test_gradients_are_differences_of_values(circuit: Circuit) -> None:
     theta_P, x_BF = random_inputs(circuit, batch=1, seed=3)

@@ -42,12 +42,17 @@ def same_angles(layers: int) -> Circuit:
 CIRCUITS = {"hea": hea(4, 200), "hea with cx": hea(4, 200, "cx"), "layers alike": same_angles(300)}
 
 
+@functools.lru_cache(maxsize=2)  # for all draws
+def compiled(engine: type, circuit: Circuit, precision: str, mode: GradientOptions):
+    return engine().compile(circuit, STRINGS, precision, mode)
+
+
 def gradient(engine, circuit: Circuit, precision: str, mode: GradientOptions, batch: int = 2, draw: int = 0):
     """Gradient of the shared slots, drift of each sample."""
     rng = np.random.default_rng(draw)
     theta = rng.uniform(0.3, np.pi, circuit.n_parameters)
     x = rng.uniform(0, np.pi, (batch, 4))
-    program = engine.compile(circuit, STRINGS, precision, mode)
+    program = compiled(type(engine), circuit, precision, mode)
     step, angles = begin(program, circuit, theta, x)
     back = step.forward(angles).backward(np.tile(COTANGENT, (batch, 1)))
     return step.slot_gradient(back.block_sums_GR.sum(axis=0)), back.drift_B

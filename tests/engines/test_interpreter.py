@@ -18,6 +18,7 @@ from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.cost import backward_cost, forward_cost
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.examples import examples
 
 MODES = [
     GradientOptions("reversible"),
@@ -40,7 +41,7 @@ def physical_to_logical(program, bra_BN):
     return bra_BN
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=14), st.sampled_from(MODES), st.sampled_from([1, 3, 17]))
 def test_random_circuits_agree_with_the_reference(circuit, gradient, batch):
     theta, x = random_inputs(circuit, batch)
@@ -54,7 +55,7 @@ def test_random_circuits_agree_with_the_reference(circuit, gradient, batch):
     np.testing.assert_allclose(overlap, norms, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(min_qubits=3, max_qubits=6, max_gates=16), st.integers(2, 4), st.integers(0, 1))
 def test_tiled_plans_agree_with_the_reference(circuit, tile_bits, low_bits):
     theta, x = random_inputs(circuit, 2)
@@ -79,7 +80,7 @@ def test_every_short_sequence_of_bookkeeping_gates():
         np.testing.assert_allclose(found.slots_S, expected.slots_S, atol=1e-12, err_msg=str(sequence))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=12, amplitude_encoded=True))
 def test_amplitude_encoded_states(circuit):
     theta, x = random_inputs(circuit, 3)
@@ -90,7 +91,7 @@ def test_amplitude_encoded_states(circuit):
     assert_close(found, expected, "complex128")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=12), st.sampled_from(MODES))
 def test_single_precision(circuit, gradient):
     theta, x = random_inputs(circuit, 2)
@@ -101,7 +102,7 @@ def test_single_precision(circuit, gradient):
     assert_close(found, expected, "complex64")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=5, max_gates=16), st.integers(2, 6))
 def test_counted_work_equals_the_cost_model(circuit, tile_bits):
     theta, x = random_inputs(circuit, 3)

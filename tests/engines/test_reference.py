@@ -13,6 +13,7 @@ from qmltrain.engines.reference import ReferenceEngine, apply, apply_string
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.comparison import random_cotangents, run
+from tests.examples import examples
 
 
 def kronecker(n_qubits: int, factors: dict[int, np.ndarray]) -> np.ndarray:
@@ -51,7 +52,7 @@ def test_pauli_strings_are_kronecker_products(string):
     np.testing.assert_allclose(apply_string(state, string), state @ full.T, atol=1e-14)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=3, max_gates=8))
 def test_slot_gradients_are_finite_differences(circuit):
     theta, x = random_inputs(circuit, 2)

@@ -11,12 +11,12 @@ from qmltrain.circuit.library.encodings import ENCODINGS
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import GradientOptions
-from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.training.angles import AngleMap
 from tests.circuit.library.documented_ansaetze import DOCUMENTED as ANSATZ_SIZES
 from tests.circuit.library.documented_encodings import DOCUMENTED as ENCODING_SIZES
-from tests.engines.comparison import assert_close, begin, forward, run
+from tests.engines.comparison import assert_close, begin, by_reference, forward, run
 from tests.engines.registered import build, engines, inputs, make, registered_circuits
+from tests.pairwise import covering
 
 MODES = [GradientOptions("reversible"), GradientOptions("reversible", 1), GradientOptions("checkpoint", 2)]
 
@@ -31,16 +31,16 @@ def test_every_entry_is_here():
     assert set(ENCODING_SIZES) == set(ENCODINGS)
 
 
-@pytest.mark.parametrize("engine", engines())
-@pytest.mark.parametrize(("encoding", "n_qubits", "n_features", "ansatz"), registered_circuits())
-def test_registered_circuits_agree_with_the_reference(engine, encoding, n_qubits, n_features, ansatz):
+@pytest.mark.parametrize(
+    ("encoding", "n_qubits", "n_features", "ansatz", "batch", "engine", "gradient"),
+    covering(registered_circuits(), (1, 3), engines(), MODES),
+)
+def test_registered_circuits_agree_with_the_reference(encoding, n_qubits, n_features, ansatz, batch, engine, gradient):
     circuit = build(encoding, n_qubits, n_features, ansatz)
-    for batch in (1, 3):
-        theta, x, initial = inputs(circuit, encoding, batch)
-        expected = run(ReferenceEngine(), circuit, strings(n_qubits), theta, x, initial)
-        for gradient in MODES:
-            found = run(make(engine), circuit, strings(n_qubits), theta, x, initial, gradient=gradient)
-            assert_close(found, expected, "complex128")
+    theta, x, initial = inputs(circuit, encoding, batch)
+    expected = by_reference(circuit, strings(n_qubits), theta, x, initial)
+    found = run(make(engine), circuit, strings(n_qubits), theta, x, initial, gradient=gradient)
+    assert_close(found, expected, "complex128")
 
 
 @pytest.mark.parametrize(("encoding", "n_qubits", "n_features", "ansatz"), registered_circuits())

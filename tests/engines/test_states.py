@@ -22,6 +22,8 @@ from tests.engines.cases import hea
 from tests.engines.comparison import assert_same_states, begin, states
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets
 from tests.engines.registered import build, engines, inputs, make, registered_circuits
+from tests.examples import examples
+from tests.pairwise import covering
 
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
@@ -30,7 +32,7 @@ def planner(precision: str, batch: int) -> ReducedPlanner:
     return ReducedPlanner(tuple(PLAN_REDUCTIONS), Setting(batch, precision))  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=10))
 def test_the_reference_gives_amplitudes_by_basis_index(circuit):
     theta, x = random_inputs(circuit, 2)
@@ -39,20 +41,19 @@ def test_the_reference_gives_amplitudes_by_basis_index(circuit):
         np.testing.assert_allclose(found[row], dense.unitary(circuit, theta, x[row])[:, 0], atol=1e-12)
 
 
-@pytest.mark.parametrize("engine", engines())
-@pytest.mark.parametrize(("encoding", "n_qubits", "n_features", "ansatz"), registered_circuits())
-def test_registered_circuits_agree_with_the_reference(engine, encoding, n_qubits, n_features, ansatz):
+@pytest.mark.parametrize(
+    ("encoding", "n_qubits", "n_features", "ansatz", "batch", "engine", "precision"),
+    covering(registered_circuits(), (1, 3), engines(), ("complex64", "complex128")),
+)
+def test_registered_circuits_agree_with_the_reference(encoding, n_qubits, n_features, ansatz, batch, engine, precision):
     circuit = build(encoding, n_qubits, n_features, ansatz)
-    for batch in (1, 3):
-        theta, x, initial = inputs(circuit, encoding, batch)
-        expected = states(ReferenceEngine(), circuit, theta, x, initial)
-        for precision in ("complex64", "complex128"):
-            found = states(make(engine), circuit, theta, x, initial, precision)
-            assert found.dtype == np.dtype(precision)
-            assert_same_states(found, expected, precision)
+    theta, x, initial = inputs(circuit, encoding, batch)
+    found = states(make(engine), circuit, theta, x, initial, precision)
+    assert found.dtype == np.dtype(precision)
+    assert_same_states(found, states(ReferenceEngine(), circuit, theta, x, initial), precision)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=5, max_gates=20), st.sampled_from([1, 3, 17]))
 def test_the_interpreter_over_random_circuits(circuit, batch):
     theta, x = random_inputs(circuit, batch)
@@ -60,7 +61,7 @@ def test_the_interpreter_over_random_circuits(circuit, batch):
 
 
 @needs_cpu
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     circuits(min_qubits=1, max_qubits=6, max_gates=20),
     st.sampled_from(MODES),
@@ -82,7 +83,7 @@ def test_random_circuits_on_the_cpu(circuit, gradient, batch, lanes, tile, preci
 
 
 @needs_cpu
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=5, max_gates=14, amplitude_encoded=True), st.sampled_from([1, 5, 17]), LANES)
 def test_amplitude_encoded_states(circuit, batch, lanes):
     theta, x = random_inputs(circuit, batch)
@@ -93,7 +94,7 @@ def test_amplitude_encoded_states(circuit, batch, lanes):
 
 
 @needs_cpu
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(real_circuits(), st.sampled_from([1, 5, 17]), LANES, TILES)
 def test_real_states(circuit, batch, lanes, tile):
     theta, x = random_inputs(circuit, batch)

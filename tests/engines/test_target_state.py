@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
 from qmltrain.engines.cuda import CudaEngine
 from qmltrain.engines.protocol import Engine
@@ -25,7 +28,7 @@ LARGEST = {"reference": 6, "interpreter": 10, "cpu": 12, "cuda": 8}  # qubits wi
 
 def cases() -> list:
     sizes = (1, 2, 3, 4, 6, 8, 10, 12)
-    return [pytest.param(engine, n, id=f"{engine}-{n}") for engine in LARGEST for n in sizes if n <= LARGEST[engine]]
+    return [pytest.param(engine, n, id=f"{engine}-{n}") for n in sizes for engine in LARGEST if n <= LARGEST[engine]]
 
 
 def make(name: str) -> Engine:
@@ -39,9 +42,18 @@ def make(name: str) -> Engine:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-@pytest.mark.parametrize(("engine", "n"), cases())
-def test_fidelity_and_its_gradient(tmp_path: Path, engine: str, n: int, precision: str) -> None:
+class Exact(NamedTuple):
+    circuit: Circuit
+    theta_P: np.ndarray
+    x_BF: np.ndarray
+    target: np.ndarray
+    fidelities: list[float]
+    gradients: list[np.ndarray]
+
+
+@cache  # the same for every engine and precision
+def exact(n: int) -> Exact:
+    """A circuit, a target, and the overlaps of dense states."""
     generator = np.random.default_rng(n)
     circuit = assemble(n, n, "angle", {}, "hea", {"layers": 1, "entangler": "cx_ring"})
     theta_P = generator.uniform(-1, 1, circuit.n_parameters)
@@ -51,19 +63,24 @@ def test_fidelity_and_its_gradient(tmp_path: Path, engine: str, n: int, precisio
     noise = generator.normal(size=(2, 2**n)) / np.sqrt(2**n)
     target = near + 0.3 * (noise[0] + 1j * noise[1])
     target /= np.linalg.norm(target)
-    np.save(tmp_path / "target.npy", target)
-
-    observables = assemble_observables(n, "target_state", {"path": str(tmp_path / "target.npy")})
-    model = Model(circuit, observables, HEADS["raw"](1, 1), LOSSES["fidelity"](None))
-    program = make(engine).compile(model.measured_circuit, observables.strings, precision)
-    found = Evaluator(model, program, 16).gradient(theta_P, x_BF, np.zeros(len(x_BF)))
-
     fidelities, gradients = [], []
     for x_F in x_BF:
         state_N, tangent_PN = dense.run(circuit, theta_P, x_F)
         overlap = np.vdot(target, state_N)
         fidelities.append(abs(overlap) ** 2)
         gradients.append(2 * (np.conj(overlap) * (tangent_PN @ target.conj())).real)
+    return Exact(circuit, theta_P, x_BF, target, fidelities, gradients)
+
+
+@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@pytest.mark.parametrize(("engine", "n"), cases())
+def test_fidelity_and_its_gradient(tmp_path: Path, engine: str, n: int, precision: str) -> None:
+    circuit, theta_P, x_BF, target, fidelities, gradients = exact(n)
+    np.save(tmp_path / "target.npy", target)
+    observables = assemble_observables(n, "target_state", {"path": str(tmp_path / "target.npy")})
+    model = Model(circuit, observables, HEADS["raw"](1, 1), LOSSES["fidelity"](None))
+    program = make(engine).compile(model.measured_circuit, observables.strings, precision)
+    found = Evaluator(model, program, 16).gradient(theta_P, x_BF, np.zeros(len(x_BF)))
     assert fidelities[0] > 0.1
     tolerance = TOLERANCE[precision]
     np.testing.assert_allclose(found.losses_B, 1 - np.array(fidelities), rtol=0, atol=tolerance)

@@ -21,6 +21,7 @@ from qmltrain.fusion.passes import Rotations, schedule
 from qmltrain.gf2 import Span, parity
 from tests.circuit.strategies import circuits
 from tests.engines.cases import hea
+from tests.examples import examples
 
 
 def items_in_order(passes):
@@ -65,7 +66,7 @@ def slots_of_plan(plan) -> Counter:
     return count
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=6, max_gates=24))
 def test_every_angle_is_in_the_plan_exactly_once(circuit):
     plan = compile_plan(circuit, ())
@@ -74,7 +75,7 @@ def test_every_angle_is_in_the_plan_exactly_once(circuit):
     assert sorted(found) == list(range(len(plan.gate_runs)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(circuits(min_qubits=3, max_qubits=6, max_gates=24), st.integers(2, 5), st.integers(0, 1))
 def test_tiles_keep_the_order_of_what_does_not_commute(circuit, tile_bits, low_bits):
     plan = compile_plan(circuit, ())
@@ -87,7 +88,7 @@ def test_tiles_keep_the_order_of_what_does_not_commute(circuit, tile_bits, low_b
                 assert position[a[2]] < position[b[2]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(circuits(min_qubits=3, max_qubits=6, max_gates=24), st.integers(2, 5), st.integers(0, 1))
 def test_tiles_are_bounded_and_hold_their_rotations(circuit, tile_bits, low_bits):
     for one in schedule(compile_plan(circuit, ()), tile_bits, low_bits):
@@ -99,7 +100,7 @@ def test_tiles_are_bounded_and_hold_their_rotations(circuit, tile_bits, low_bits
                 assert all(r.pair_mask in span for r in operation.rotations)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=6, max_gates=24))
 def test_rotations_of_a_moment_are_independent(circuit):
     for moment in compile_plan(circuit, ()).moments:
@@ -108,14 +109,14 @@ def test_rotations_of_a_moment_are_independent(circuit):
                 assert parity(a.pair_mask & b.parity_mask) == (a is b)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(circuits(min_qubits=2, max_qubits=6, max_gates=24), st.integers(2, 6))
 def test_plans_are_deterministic(circuit, tile_bits):
     plans = [compile_plan(circuit, ()) for _ in range(2)]
     assert plans[0] == plans[1] and schedule(plans[0], tile_bits) == schedule(plans[1], tile_bits)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.integers(1, 7), st.lists(st.tuples(st.sampled_from("cxs"), st.integers(0, 6), st.integers(0, 6)), max_size=20)
 )
@@ -152,10 +153,11 @@ def test_zigzag_makes_one_pass_a_layer():
     assert len(schedule(compile_plan(hea(20, 30), ()), 12, 4)) <= 32
 
 
-def test_twenty_qubits_thousand_layers_plan():
-    plan = compile_plan(hea(20, 1000), (PauliString(0, 1),))
-    assert len(plan.gate_runs) == 20 * 1001
-    assert len(schedule(plan, 12, 4)) <= 1002
+@pytest.mark.parametrize("layers", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_twenty_qubits_and_many_layers_plan(layers):
+    plan = compile_plan(hea(20, layers), (PauliString(0, 1),))
+    assert len(plan.gate_runs) == 20 * (layers + 1)
+    assert len(schedule(plan, 12, 4)) <= layers + 2
 
 
 def test_constants_that_cancel_leave_no_diagonal():

@@ -11,6 +11,7 @@ from qmltrain.fusion.passes import Rotations, schedule
 from qmltrain.fusion.plan import Diagonal, Plan
 from qmltrain.fusion.stretches import shared_stretches, whole_pass
 from tests.circuit.strategies import circuits
+from tests.examples import examples
 
 Z, X = PauliString(0, 1), PauliString(1, 0)
 
@@ -21,7 +22,7 @@ def of_a_sample(plan: Plan, operation) -> bool:
     return any(plan.gate_runs[one.gate_run].per_sample for one in operation.rotations)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(circuits(1, 5, 24), st.sampled_from([(Z,), (Z, X)]))
 def test_what_every_stretch_must_hold(circuit, strings):
     plan = compile_plan(circuit, strings)
@@ -38,7 +39,7 @@ def test_what_every_stretch_must_hold(circuit, strings):
         assert len(operations) - 1 not in inside
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(1, 5, 24))
 def test_the_whole_pass_is_the_schedule_with_diagonals_in_two(circuit):
     plan = compile_plan(circuit, (Z,))

@@ -11,9 +11,10 @@ from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.errors import InputError, NonFiniteError
 from qmltrain.training.angles import AngleMap
 from tests.circuit.strategies import circuits, random_inputs
+from tests.examples import examples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(min_qubits=2, max_qubits=3, max_gates=10))
 def test_gradients_are_finite_differences(circuit):
     theta, x = random_inputs(circuit, 3)

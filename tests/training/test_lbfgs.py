@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qmltrain.errors import NonFiniteError
 from qmltrain.training.lbfgs import HISTORY
 from qmltrain.training.optimizers import OPTIMIZERS
+from tests.examples import examples
 from tests.training.objectives import quartic, rosenbrock
 
 
@@ -46,7 +47,7 @@ def test_lbfgs_does_about_as_well_as_scipy() -> None:
     assert evaluations < 2 * peer.nfev
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_lbfgs_solves_quadratics(seed: int, n_parameters: int) -> None:
     generator = np.random.default_rng(seed)
@@ -62,7 +63,7 @@ def test_lbfgs_solves_quadratics(seed: int, n_parameters: int) -> None:
     assert steps[-1].loss < 1e-5  # it ends where the loss falls by less than 2e-9
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 10_000))
 def test_each_iteration_meets_the_strong_wolfe_conditions(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from qmltrain.errors import InputError
 from qmltrain.training.loss_protocol import Loss
 from qmltrain.training.losses import LOSSES
+from tests.examples import examples
 from tests.training.loss_cases import CASES, every_loss, samples
 
 
@@ -19,7 +20,7 @@ def test_each_loss_takes_some_task() -> None:
 
 
 @every_loss
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10_000), n_samples=st.integers(1, 5))
 def test_cotangent_is_the_derivative(loss: Loss, seed: int, n_samples: int) -> None:
     outputs, targets = samples(loss, n_samples, seed)

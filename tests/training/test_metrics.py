@@ -22,9 +22,10 @@ from qmltrain.training.metrics import (
     regression_metrics,
     roc_auc,
 )
+from tests.examples import examples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_classification_as_scikit_learn(data: st.DataObject) -> None:
     n_classes = data.draw(st.integers(2, 6))
@@ -45,7 +46,7 @@ def test_classification_as_scikit_learn(data: st.DataObject) -> None:
         assert found["f1_macro"] == pytest.approx(f1, rel=1e-14)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 50), st.sampled_from([2, 5, 10**6]))
 def test_roc_auc_as_scikit_learn(seed: int, n_samples: int, n_values: int) -> None:
     generator = np.random.default_rng(seed)
@@ -57,7 +58,7 @@ def test_roc_auc_as_scikit_learn(seed: int, n_samples: int, n_values: int) -> No
         assert roc_auc(targets, scores) == pytest.approx(sklearn_metrics.roc_auc_score(targets, scores), abs=1e-13)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 30))
 def test_regression_as_scikit_learn(seed: int, n_samples: int) -> None:
     generator = np.random.default_rng(seed)

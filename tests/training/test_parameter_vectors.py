@@ -23,6 +23,7 @@ from qmltrain.training.parameter_vectors import ROTATIONS, ParameterVectors
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_same_states, states
+from tests.examples import examples
 
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
@@ -58,7 +59,7 @@ def one_at_a_time(circuit, strings, theta_BP, x_BF, cotangent_BM, initial_BN=Non
     return np.array(expectations), np.array(gradients)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=16), st.sampled_from([1, 3, 17]), st.booleans())
 def test_one_at_a_time_says_the_same(circuit, batch, one_row):
     theta = vectors(circuit, batch)
@@ -106,7 +107,7 @@ def test_gradients_are_finite_differences(axes):
             np.testing.assert_allclose(gradient[:, k], (above - below) / (2 * width), atol=1e-7)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=16), st.integers(0, 2**31))
 def test_axes_are_those_of_circuits_written_so(circuit, seed):
     """Each vector has axes of its own; equal angles are one slot in some of the circuits, three each here."""
@@ -158,7 +159,7 @@ def test_chunks_and_threads_change_no_bit(monkeypatch, n_qubits):
     assert len(set(results)) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=4, max_gates=16), st.sampled_from([1, 3, 17]), st.booleans())
 def test_states_are_those_of_one_vector_after_the_other(circuit, batch, axes):
     theta, x = vectors(circuit, batch), random_inputs(circuit, batch)[1]

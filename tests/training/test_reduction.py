@@ -23,6 +23,7 @@ from qmltrain.training.reduction import (
     tree_matmul,
     tree_sum,
 )
+from tests.examples import examples
 
 
 def awkward_values(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -59,7 +60,7 @@ def test_order_matters_for_these_values() -> None:
     assert not np.array_equal(tree_sum(values), tree_sum(values[::-1]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_chunks_do_not_change_a_bit(data: st.DataObject) -> None:
     n_blocks = data.draw(st.integers(1, 70))
@@ -68,7 +69,7 @@ def test_chunks_do_not_change_a_bit(data: st.DataObject) -> None:
     assert np.array_equal(chunked(blocks, cuts).total(), tree_sum(blocks))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_ranges_of_ranks_merge_exactly(data: st.DataObject) -> None:
     n_blocks = data.draw(st.integers(1, 70))

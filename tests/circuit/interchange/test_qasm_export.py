@@ -15,11 +15,12 @@ from qmltrain.errors import InputError
 from tests.circuit.dense import apply, assert_same_up_to_phase, run, unitary
 from tests.circuit.interchange.programs import circuit_of
 from tests.circuit.strategies import circuits, random_inputs
+from tests.examples import examples
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(circuits(max_qubits=4, max_gates=12))
 def test_what_is_written_reads_back_as_the_same_circuit(circuit):
     theta, x = random_inputs(circuit, batch=1, seed=4)

@@ -13,6 +13,7 @@ from qmltrain.circuit.angle import Angle, Feature
 from qmltrain.circuit.interchange.qasm_expressions import Expression, NotAnAngleError, Symbol, to_angle
 from tests.circuit.dense import angle_value
 from tests.circuit.strategies import angles
+from tests.examples import examples
 
 
 def expression_of(angle: Angle) -> Expression:
@@ -32,7 +33,7 @@ def expression_of(angle: Angle) -> Expression:
     return total + Expression.number(float(angle.offset))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(angles(), st.integers(0, 2**32))
 @example(Angle(2.0, Feature("product", (0, 0, 1), math.pi), 1, 1, 0.5), 0)
 @example(Angle(-1.0, Feature("product", (2, 1), 0.0), None, 3, 0.0), 1)

@@ -14,6 +14,7 @@ from qmltrain.circuit.interchange.qasm_plain import KEYWORDS, PlainStatements
 from qmltrain.errors import InputError
 from tests.circuit.interchange.programs import LIBRARY
 from tests.circuit.interchange.random_programs import programs
+from tests.examples import examples
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
 
@@ -26,7 +27,7 @@ def outcome(text: str) -> Program | str:
         return re.sub(r", column .*", "", str(error))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.sampled_from([2, 3]).flatmap(programs))
 def test_plain_statements_are_read_as_the_package_reads_them(text):
     found = outcome(text)

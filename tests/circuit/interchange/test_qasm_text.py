@@ -14,13 +14,14 @@ from tests.circuit.dense import apply, assert_same_up_to_phase, unitary
 from tests.circuit.interchange.openqasm_matrices import ANGLES, MATRICES, matrix
 from tests.circuit.interchange.programs import HEADER, circuit_of
 from tests.circuit.interchange.random_programs import GAPS, LIBRARY_GATES, programs
+from tests.examples import examples
 
 pytest.importorskip("openqasm3", reason="needs the extra qasm")
 
 HEADER_2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data(), st.sampled_from([2, 3]))
 def test_gates_of_random_programs_mean_their_matrices(data, version):
     """Gates between gaps and comments, on qubits of two registers, against a product of matrices."""
@@ -114,7 +115,7 @@ def test_what_is_refused_late_is_found_at_once(monkeypatch):
         read_program(text, "f", check)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.sampled_from([2, 3]).flatmap(programs), st.data())
 def test_a_damaged_text_gives_a_circuit_or_one_line(text, data):
     """Cut off, or with signs and words in it that do not belong there."""

@@ -19,6 +19,7 @@ from tests.circuit.strategies import circuits, random_inputs
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_close, run
 from tests.engines.cones.cutting import Cut
+from tests.examples import examples
 
 
 def random_strings(draw, n_qubits: int) -> tuple[PauliString, ...]:
@@ -33,13 +34,13 @@ def compare(engine, circuit, strings, n_groups, precision, gradient=DEFAULT_GRAD
     assert_close(found, expected, precision, 4.0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=5, max_gates=16), st.data(), st.integers(1, 5))
 def test_every_cut_is_the_whole_circuit(circuit, data, n_groups):
     compare(ReferenceEngine(), circuit, random_strings(data.draw, circuit.n_qubits), n_groups, "complex128")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     circuits(min_qubits=1, max_qubits=5, max_gates=16),
     st.data(),

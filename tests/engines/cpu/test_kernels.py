@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -22,15 +21,17 @@ from qmltrain.errors import MemoryLimitError, NonFiniteError
 from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
-from tests.engines.comparison import Outputs, assert_close, begin, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, by_reference, random_cotangents, run
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
+from tests.examples import examples
+from tests.pairwise import covering
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
 ONE_THREAD = EngineOptions(threads=1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     circuits(min_qubits=1, max_qubits=6, max_gates=20),
     st.sampled_from(MODES),
@@ -58,7 +59,7 @@ def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lane
     assert_close(found, expected, precision, factor=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     circuits(min_qubits=1, max_qubits=5, max_gates=14, amplitude_encoded=True),
     st.sampled_from(MODES),
@@ -80,33 +81,18 @@ def test_amplitude_encoded_states(circuit, gradient, batch, lanes, tile):
     np.testing.assert_allclose(overlap, norms, atol=1e-9)
 
 
-@cache
-def hea_by_reference(n_qubits: int, entangler: str, batch: int) -> tuple[Circuit, np.ndarray, np.ndarray, Outputs]:
-    circuit = hea(n_qubits, 3, entangler)
-    theta, x = random_inputs(circuit, batch)
-    return circuit, theta, x, run(ReferenceEngine(), circuit, some_strings(n_qubits), theta, x)
-
-
-@pytest.mark.parametrize("n_qubits", range(1, 10))
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-@pytest.mark.parametrize("name", available_sets())
-def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, n_qubits):
+@pytest.mark.parametrize(
+    ("n_qubits", "entangler", "name", "precision", "gradient"),
+    covering(range(1, 10), ("cz", "cx"), available_sets(), ["complex64", "complex128"], MODES[:4]),
+)
+def test_layered_circuits_on_each_instruction_set(monkeypatch, n_qubits, entangler, name, precision, gradient):
     monkeypatch.setenv(VARIABLE, name)
-    batch = [1, 3, 16, 17, 33][n_qubits % 5]
-    for entangler in ("cz", "cx"):
-        circuit, theta, x, expected = hea_by_reference(n_qubits, entangler, batch)
-        for gradient in MODES[:4]:
-            found = run(
-                CpuEngine(),
-                circuit,
-                some_strings(n_qubits),
-                theta,
-                x,
-                precision=precision,
-                gradient=gradient,
-                engine_options=ONE_THREAD,
-            )
-            assert_close(found, expected, precision, factor=4)
+    circuit, strings = hea(n_qubits, 3, entangler), some_strings(n_qubits)
+    theta, x = random_inputs(circuit, [1, 3, 16, 17, 33][n_qubits % 5])
+    found = run(
+        CpuEngine(), circuit, strings, theta, x, precision=precision, gradient=gradient, engine_options=ONE_THREAD
+    )
+    assert_close(found, by_reference(circuit, strings, theta, x), precision, factor=4)
 
 
 @pytest.mark.parametrize("precision", ["complex64", "complex128"])
@@ -189,7 +175,7 @@ def test_chunks_change_no_bit_and_one_call_equals_three(monkeypatch, name, n_qub
     assert shared.tobytes() == repeated.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     circuits(min_qubits=6, max_qubits=8, max_gates=24),
     st.sampled_from(MODES[1:]),
@@ -226,18 +212,20 @@ def ring_of_phases(n_qubits: int) -> Circuit:
     return Circuit(n_qubits, tuple(gates), tuple(f"t{k}" for k in range(n_parameters)), n_features=n_qubits)
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("lanes", [0, 1, 2])
-@pytest.mark.parametrize("circuit", [hea(8, 4, "cx"), ring_of_phases(8)], ids=["cx", "ring"])
-def test_shares_of_entangled_rows(monkeypatch, circuit, lanes, name):
+@pytest.mark.parametrize(
+    ("circuit", "lanes", "name", "gradient"),
+    covering(
+        [pytest.param(hea(8, 4, "cx"), id="cx"), pytest.param(ring_of_phases(8), id="ring")],
+        [0, 1, 2], available_sets(), MODES[1:],
+    ),
+)  # fmt: skip
+def test_shares_of_entangled_rows(monkeypatch, circuit, lanes, name, gradient):
     """Groups of rotations whose rows fall into parts of different signs; sums that need a Walsh transform."""
     monkeypatch.setenv(VARIABLE, name)
     theta, x = random_inputs(circuit, 3)
     strings = some_strings(8)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    for gradient in MODES[1:]:
-        found = run(CpuEngine(lane_bits=lanes, share_row_bits=4), circuit, strings, theta, x, gradient=gradient)
-        assert_close(found, expected, "complex128")
+    found = run(CpuEngine(lane_bits=lanes, share_row_bits=4), circuit, strings, theta, x, gradient=gradient)
+    assert_close(found, by_reference(circuit, strings, theta, x), "complex128")
 
 
 @pytest.mark.parametrize("lanes", [0, 1, pytest.param(3, marks=pytest.mark.slow)])
@@ -256,23 +244,22 @@ def test_long_states_of_layered_circuits(entangler, lanes):
         assert_close(found, expected, "complex64", factor=2)
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("share_row_bits", [None, 5])
-@pytest.mark.parametrize("lanes", [2, 3])
-def test_phases_of_masks_that_cx_made_of_rows_and_lanes(monkeypatch, name, share_row_bits, lanes):
+@pytest.mark.parametrize(
+    ("name", "share_row_bits", "lanes", "gradient"), covering(available_sets(), [None, 5], [2, 3], MODES)
+)
+def test_phases_of_masks_that_cx_made_of_rows_and_lanes(monkeypatch, name, share_row_bits, lanes, gradient):
     """More masks cross lanes and high rows than there may be small tables: the lanes go with the high rows."""
     monkeypatch.setenv(VARIABLE, name)
     circuit = assemble(12, 12, "angle", {}, "strongly_entangling", {"layers": 2})
     theta, x = random_inputs(circuit, 2)
     strings = some_strings(12)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    for gradient in MODES:
-        engine = CpuEngine(lane_bits=lanes, share_row_bits=share_row_bits)
-        assert_close(run(engine, circuit, strings, theta, x, gradient=gradient), expected, "complex128")
+    engine = CpuEngine(lane_bits=lanes, share_row_bits=share_row_bits)
+    found = run(engine, circuit, strings, theta, x, gradient=gradient)
+    assert_close(found, by_reference(circuit, strings, theta, x), "complex128")
 
 
-@pytest.mark.parametrize("encoded", [False, True])
 @pytest.mark.parametrize("lanes", [0, 2, 4])
+@pytest.mark.parametrize("encoded", [False, True])
 @pytest.mark.parametrize("entangler", ["cz", "cx"])
 def test_rows_of_tiled_states_lie_scattered(entangler, lanes, encoded):
     """11 qubits in tiles of 4 bits: addresses are mapped (from 2^5 rows on), also those of inputs, strings and bras."""
@@ -280,7 +267,7 @@ def test_rows_of_tiled_states_lie_scattered(entangler, lanes, encoded):
     theta, x = random_inputs(circuit, 3)
     initial = random_states(11, 3) if encoded else None
     strings = some_strings(11)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x, initial)
+    expected = by_reference(circuit, strings, theta, x, initial)
     for precision in ("complex64", "complex128"):
         found = run(CpuEngine(4, lanes), circuit, strings, theta, x, initial, precision=precision)
         assert_close(found, expected, precision, factor=2)

@@ -26,8 +26,10 @@ from qmltrain.training.reduction import tree_sum
 from tests.circuit.real_circuits import real_circuits
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
-from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, by_reference, random_cotangents, run
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
+from tests.examples import examples
+from tests.pairwise import covering
 from tests.training.step_cases import StepCase, check_equal
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
@@ -67,7 +69,7 @@ def mixed(n_qubits: int) -> Circuit:
     return replace(body, gates=(*gates, *body.gates[n_qubits:]))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(
     behind_single_qubit_gates(min_qubits=1, max_qubits=6, max_gates=12),
     st.sampled_from(MODES),
@@ -90,7 +92,7 @@ def real_and_marked(circuit, strings):
     return replace(plan, product_start=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     real_circuits(min_qubits=1, max_qubits=6),
     st.sampled_from(MODES),
@@ -119,30 +121,28 @@ def test_real_states(circuit, gradient, batch, lanes, tile, shares, precision):
         assert_close(found, expected, precision, factor=4)
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-def test_real_states_on_each_instruction_set(monkeypatch, name, precision):
+@pytest.mark.parametrize(
+    ("n", "name", "precision", "lanes", "gradient"),
+    covering((2, 5, 9), available_sets(), ["complex64", "complex128"], (None, 0, 2), MODES[:4]),
+)
+def test_real_states_on_each_instruction_set(monkeypatch, n, name, precision, lanes, gradient):
     monkeypatch.setenv(VARIABLE, name)
-    for n in (2, 5, 9):
-        gates = [Gate("ry", (q,), (feature(q % 3),)) for q in range(n)]
-        for layer in range(3):
-            gates += [Gate("ry", (q,), (parameter(layer * n + q),)) for q in range(n)]
-            gates += [Gate("cz" if layer % 2 else "cx", (q, q + 1)) for q in range(n - 1)]
-        circuit = Circuit(n, tuple(gates), tuple(f"t{k}" for k in range(3 * n)), n_features=3)
-        theta, x = random_inputs(circuit, 17)
-        strings = some_strings(n)
-        assert real_and_marked(circuit, strings).real
-        expected = run(ReferenceEngine(), circuit, strings, theta, x)
-        for lanes in (None, 0, 2):
-            for gradient in MODES[:4]:
-                found = run(
-                    CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision=precision, gradient=gradient,
-                    engine_options=EngineOptions(threads=1, planner=real_and_marked),
-                )  # fmt: skip
-                assert_close(found, expected, precision, factor=4)
+    gates = [Gate("ry", (q,), (feature(q % 3),)) for q in range(n)]
+    for layer in range(3):
+        gates += [Gate("ry", (q,), (parameter(layer * n + q),)) for q in range(n)]
+        gates += [Gate("cz" if layer % 2 else "cx", (q, q + 1)) for q in range(n - 1)]
+    circuit = Circuit(n, tuple(gates), tuple(f"t{k}" for k in range(3 * n)), n_features=3)
+    theta, x = random_inputs(circuit, 17)
+    strings = some_strings(n)
+    assert real_and_marked(circuit, strings).real
+    found = run(
+        CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision=precision, gradient=gradient,
+        engine_options=EngineOptions(threads=1, planner=real_and_marked),
+    )  # fmt: skip
+    assert_close(found, by_reference(circuit, strings, theta, x), precision, factor=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     behind_single_qubit_gates(min_qubits=6, max_qubits=8, max_gates=16),
     st.sampled_from(MODES[1:]),
@@ -164,22 +164,19 @@ def test_long_states_are_shared_out_by_rows(circuit, gradient, lanes, precision)
             assert getattr(results[0], name).tobytes() == getattr(other, name).tobytes(), name
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-@pytest.mark.parametrize("n_qubits", range(2, 10))
-def test_each_instruction_set(monkeypatch, name, precision, n_qubits):
+@pytest.mark.parametrize(
+    ("n_qubits", "name", "precision", "lanes", "gradient"),
+    covering(range(2, 10), available_sets(), ["complex64", "complex128"], (None, 0, 2), MODES[:4]),
+)
+def test_each_instruction_set(monkeypatch, n_qubits, name, precision, lanes, gradient):
     monkeypatch.setenv(VARIABLE, name)
-    batch = [1, 3, 16, 17, 33][n_qubits % 5]
     circuit, strings = mixed(n_qubits), some_strings(n_qubits)
-    theta, x = random_inputs(circuit, batch)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
-    for gradient in MODES[:4]:
-        for lanes in (None, 0, 2):
-            found = run(
-                CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision=precision, gradient=gradient,
-                engine_options=options(),
-            )  # fmt: skip
-            assert_close(found, expected, precision, factor=4)
+    theta, x = random_inputs(circuit, [1, 3, 16, 17, 33][n_qubits % 5])
+    found = run(
+        CpuEngine(lane_bits=lanes), circuit, strings, theta, x, precision=precision, gradient=gradient,
+        engine_options=options(),
+    )  # fmt: skip
+    assert_close(found, by_reference(circuit, strings, theta, x), precision, factor=4)
 
 
 @pytest.mark.parametrize("tile, lanes, shares", [(4, 0, None), (4, 2, None), (4, 4, None), (None, 0, 6), (None, 2, 6)])
@@ -187,7 +184,7 @@ def test_tiles_and_shares_on_any_threads(tile, lanes, shares):
     """11 qubits: rows of tiled states lie scattered."""
     circuit, strings = mixed(11), some_strings(11)
     theta, x = random_inputs(circuit, 5)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    expected = by_reference(circuit, strings, theta, x)
     reversible = GradientOptions("reversible")
     for precision in ("complex64", "complex128"):
         results = [

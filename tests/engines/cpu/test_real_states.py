@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
@@ -22,9 +20,11 @@ from qmltrain.fusion.reductions.planner import ReducedPlanner
 from qmltrain.fusion.reductions.setting import Setting
 from tests.circuit.real_circuits import real_circuits
 from tests.circuit.strategies import random_inputs, random_states
-from tests.engines.comparison import Outputs, assert_close, begin, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, by_reference, random_cotangents, run
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
 from tests.engines.real_cases import layered
+from tests.examples import examples
+from tests.pairwise import covering
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
@@ -45,7 +45,7 @@ def assert_real_bra(found, expected):
     np.testing.assert_allclose(found.initial_BN.real, expected.initial_BN.real, atol=1e-10)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     real_circuits(max_qubits=6),
     st.sampled_from(MODES),
@@ -78,7 +78,7 @@ def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lane
             np.testing.assert_allclose(found.expectations_BM[:, k], 0, atol=1e-6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     real_circuits(amplitude_encoded=True),
     st.sampled_from(MODES),
@@ -96,7 +96,7 @@ def test_amplitude_encoded_states(circuit, gradient, batch, lanes, tile):
     assert_real_bra(found, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(real_circuits(max_qubits=4), st.sampled_from([1, 5]))
 def test_a_real_plan_is_a_plan_for_every_engine(circuit, batch):
     theta, x = random_inputs(circuit, batch)
@@ -106,29 +106,18 @@ def test_a_real_plan_is_a_plan_for_every_engine(circuit, batch):
     assert_close(found, expected, "complex128")
 
 
-@cache  # the reference takes longer than the engine, and says the same for each set and precision
-def layered_by_reference(n_qubits: int, entangler: str, batch: int) -> tuple[Circuit, np.ndarray, np.ndarray, Outputs]:
-    circuit = layered(n_qubits, 3, entangler)
-    theta, x = random_inputs(circuit, batch)
-    return circuit, theta, x, run(ReferenceEngine(), circuit, some_strings(n_qubits), theta, x)
-
-
-@pytest.mark.parametrize("n_qubits", range(1, 14))
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-@pytest.mark.parametrize("name", available_sets())
-def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, n_qubits):
+@pytest.mark.parametrize(
+    ("n_qubits", "entangler", "name", "precision", "gradient"),
+    covering(range(1, 14), ("cz", "cx", "ccx"), available_sets(), ["complex64", "complex128"], MODES[:4]),
+)
+def test_layered_circuits_on_each_instruction_set(monkeypatch, n_qubits, entangler, name, precision, gradient):
     monkeypatch.setenv(VARIABLE, name)
-    batch = [1, 3, 16, 17, 40][n_qubits % 5] if n_qubits < 10 else 3
-    strings = some_strings(n_qubits)
-    for entangler in ("cz", "cx", "ccx"):
-        circuit, theta, x, expected = layered_by_reference(n_qubits, entangler, batch)
-        for gradient in MODES[:4]:
-            program = CpuEngine().compile(circuit, strings, precision, gradient, REAL)
-            assert program.plan.real
-            found = run(
-                CpuEngine(), circuit, strings, theta, x, precision=precision, gradient=gradient, engine_options=REAL
-            )
-            assert_close(found, expected, precision, factor=4)
+    circuit, strings = layered(n_qubits, 3, entangler), some_strings(n_qubits)
+    theta, x = random_inputs(circuit, [1, 3, 16, 17, 40][n_qubits % 5] if n_qubits < 10 else 3)
+    program = CpuEngine().compile(circuit, strings, precision, gradient, REAL)
+    assert program.plan.real
+    found = run(CpuEngine(), circuit, strings, theta, x, precision=precision, gradient=gradient, engine_options=REAL)
+    assert_close(found, by_reference(circuit, strings, theta, x), precision, factor=4)
 
 
 @pytest.mark.parametrize("entangler", ["cz", "cx"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString, from_sums
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
-from qmltrain.engines.cpu.extension import VARIABLE, load
+from qmltrain.engines.cpu.extension import VARIABLE
 from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
 from qmltrain.fusion.compile import compile_plan
@@ -26,7 +26,10 @@ from qmltrain.training.model import AmplitudeOptions, Model
 from qmltrain.training.state import TrainingState
 from tests.circuit.strategies import circuits
 from tests.engines.comparison import TOLERANCE, begin
+from tests.engines.cpu.layouts import available_sets
+from tests.examples import examples
 from tests.fusion.reductions.merged_plans import dense_runs, merged
+from tests.pairwise import covering
 from tests.training.step_cases import LOSS, StepCase, check_equal, encoding_cases, first_parameters, rows_of, run
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
@@ -83,7 +86,7 @@ def native_step(case: StepCase, model: Model, **options):
     return run(case.steps(model, program, True), TrainingState(first_parameters(model)))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     circuits(1, 5, 24) | circuits(2, 4, 20, amplitude_encoded=True) | dense_runs(4, 3),
     st.sampled_from([Blocks(), Blocks(1, 1), Blocks(3), Blocks(1, 0, True), Blocks(1, 1, True)]),
@@ -103,7 +106,7 @@ def test_random_circuits_agree_with_the_reference(circuit, blocks, batch, precis
     np.testing.assert_allclose(found.gradients_TP, expected.gradients_TP, rtol=0, atol=tolerance * scale)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     circuits(2, 4, 20, amplitude_encoded=True),
     st.sampled_from([compile_plan, Blocks(), Blocks(1, 1), Blocks(3)]),
@@ -122,7 +125,7 @@ def test_the_bra_goes_back_to_amplitudes_that_layers_make(circuit, blocks, batch
     np.testing.assert_allclose(found.gradients_TP, expected.gradients_TP, rtol=0, atol=1e-11 * scale)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     circuits(1, 6, 24) | dense_runs(4, 3),
     st.sampled_from([Blocks(), Blocks(1, 1), Blocks(1, 0, True)]),
@@ -155,25 +158,24 @@ def test_native_steps_of_every_encoding_equal_array_steps(case: StepCase, blocks
     check_equal(replace(case, layers=3, sizes=(37, 16, 21)), 3, planner=blocks)
 
 
-@pytest.mark.parametrize("name", [] if unavailable_reason() else load().instruction_sets())
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-@pytest.mark.parametrize("n_qubits", range(1, 9))
-def test_sizes_on_each_instruction_set(monkeypatch, name: str, precision: str, n_qubits: int) -> None:
+@pytest.mark.parametrize(
+    ("n_qubits", "trainable", "name", "precision"),
+    covering(range(1, 9), ("none", "weights"), available_sets(), ("complex64", "complex128")),
+)
+def test_sizes_on_each_instruction_set(monkeypatch, n_qubits: int, trainable: str, name: str, precision: str) -> None:
     """Complex states before the matrix, too, and gradients before it."""
     monkeypatch.setenv(VARIABLE, name)
-    for options in ({"trainable": "none", "repeats": 1}, {"trainable": "weights", "repeats": 2}):
-        case = StepCase(
-            n_qubits=n_qubits, n_features=n_qubits, layers=6, sizes=([70, 33, 17][n_qubits % 3],), n_classes=2,
-            encoding="reuploading", encoding_options=options, observable_options={"qubits": [0]},
-        )  # fmt: skip
-        model = case.model()
-        expected = run(
-            case.steps(model, case.program(model, "complex128"), False), TrainingState(first_parameters(model))
-        )
-        found = native_step(case, model, precision=precision, planner=Blocks())
-        tolerance = 2e-6 if precision == "complex64" else 1e-12
-        np.testing.assert_allclose(found.gradients_TP, expected.gradients_TP, rtol=0, atol=tolerance)
-        np.testing.assert_allclose(found.metrics[LOSS], expected.metrics[LOSS], rtol=0, atol=tolerance)
+    options = {"trainable": trainable, "repeats": 1 if trainable == "none" else 2}
+    case = StepCase(
+        n_qubits=n_qubits, n_features=n_qubits, layers=6, sizes=([70, 33, 17][n_qubits % 3],), n_classes=2,
+        encoding="reuploading", encoding_options=options, observable_options={"qubits": [0]},
+    )  # fmt: skip
+    model = case.model()
+    expected = run(case.steps(model, case.program(model, "complex128"), False), TrainingState(first_parameters(model)))
+    found = native_step(case, model, precision=precision, planner=Blocks())
+    tolerance = 2e-6 if precision == "complex64" else 1e-12
+    np.testing.assert_allclose(found.gradients_TP, expected.gradients_TP, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(found.metrics[LOSS], expected.metrics[LOSS], rtol=0, atol=tolerance)
 
 
 CUT = [

@@ -15,6 +15,7 @@ from qmltrain.engines.reference import ReferenceEngine
 from tests.circuit.strategies import circuits, random_inputs, random_states
 from tests.engines.cases import hea
 from tests.engines.comparison import assert_close, assert_same_states, begin, random_cotangents, run, states
+from tests.examples import examples
 
 MODES = [
     GradientOptions("reversible"),
@@ -33,13 +34,24 @@ def some_strings(n_qubits: int) -> tuple[PauliString, ...]:
     return tuple(sorted({*found, PauliString(0, 0)}, key=lambda s: (s.z_mask, s.x_mask)))
 
 
+def shapes() -> list:
+    """Circuits of one tile and of several, with CZ and CX taking turns; the other one of each in the long set."""
+    sizes = [(9, None), (10, None), (11, None), (12, None), (13, None), (14, (12, 3))]
+    sizes += [(9, (6, 2)), (10, (6, 3)), (10, (9, 3))]
+    return [
+        pytest.param(n_qubits, tile, entangler, marks=() if number % 2 == turn else pytest.mark.slow)
+        for number, (n_qubits, tile) in enumerate(sizes)
+        for turn, entangler in enumerate(("cz", "cx"))
+    ]
+
+
 class EngineMatrix:
     """A subclass says what `engine` is; `tile` overrides tile and low bits."""
 
     def engine(self, tile: tuple[int, int] | None = None) -> CudaEngine:
         raise NotImplementedError
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(circuits(min_qubits=1, max_qubits=5, max_gates=14), st.sampled_from(MODES), st.sampled_from([1, 3, 17, 35]))
     def test_resident_circuits_agree_with_the_reference(self, circuit, gradient, batch):
         theta, x = random_inputs(circuit, batch)
@@ -51,7 +63,7 @@ class EngineMatrix:
         norms = np.linalg.norm(expected.initial_BN, axis=1) * np.linalg.norm(found.initial_BN, axis=1)
         np.testing.assert_allclose(overlap, norms, atol=1e-9)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(circuits(min_qubits=7, max_qubits=8, max_gates=24), st.sampled_from(MODES), st.sampled_from([1, 3]))
     def test_tiled_circuits_agree_with_the_reference(self, circuit, gradient, batch):
         theta, x = random_inputs(circuit, batch)
@@ -60,7 +72,7 @@ class EngineMatrix:
         found = run(self.engine(SMALL), circuit, strings, theta, x, gradient=gradient)
         assert_close(found, expected, "complex128")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(circuits(min_qubits=1, max_qubits=7, max_gates=14), st.booleans())
     def test_single_precision(self, circuit, tiled):
         theta, x = random_inputs(circuit, 3)
@@ -70,7 +82,7 @@ class EngineMatrix:
         assert found.initial_BN.dtype == np.complex64
         assert_close(found, expected, "complex64")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(circuits(min_qubits=1, max_qubits=5, max_gates=12), st.sampled_from(MODES))
     def test_one_launch_a_gate(self, circuit, gradient):
         theta, x = random_inputs(circuit, 3)
@@ -81,7 +93,7 @@ class EngineMatrix:
         )
         assert_close(found, expected, "complex128")
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(circuits(min_qubits=1, max_qubits=7, max_gates=12, amplitude_encoded=True), st.booleans(), st.booleans())
     def test_amplitude_encoded_states(self, circuit, tiled, fusion):
         theta, x = random_inputs(circuit, 3)
@@ -92,7 +104,7 @@ class EngineMatrix:
         found = run(self.engine(SMALL if tiled else None), circuit, strings, theta, x, initial, engine_options=options)
         assert_close(found, expected, "complex128")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(
         circuits(min_qubits=1, max_qubits=8, max_gates=20),
         st.booleans(),
@@ -115,21 +127,7 @@ class EngineMatrix:
             expected = states(ReferenceEngine(), circuit, theta, x)
             assert_same_states(states(self.engine(tile), circuit, theta, x), expected)
 
-    @pytest.mark.parametrize("entangler", ["cz", "cx"])
-    @pytest.mark.parametrize(
-        ("n_qubits", "tile"),
-        [
-            (9, None),
-            (10, None),
-            (11, None),
-            (12, None),
-            (13, None),
-            (14, (12, 3)),
-            (9, (6, 2)),
-            (10, (6, 3)),
-            (10, (9, 3)),
-        ],
-    )
+    @pytest.mark.parametrize(("n_qubits", "tile", "entangler"), shapes())
     def test_hardware_efficient_ansatz(self, n_qubits, tile, entangler):
         circuit = hea(n_qubits, 4 if n_qubits < 11 else 2, entangler)
         theta, x = random_inputs(circuit, 2)

@@ -1,7 +1,7 @@
 """Fixed cases through the emulator, for the checks that need a process of their own (sanitizers, planted faults).
 
     python -m tests.engines.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--quick] [--stop]
-        [--orders forward,reverse,random]
+        [--orders forward,reverse,random] [--named START]
 
 Prints one line a case; exit code 1 where an answer is wrong, bits differ between orders of threads, or races are found.
 """
@@ -98,6 +98,12 @@ def cases(quick: bool) -> Iterator[Case]:
     yield Case("long vectors", hea(13, 1), 1, (9, 3))
 
 
+def named(start: str, quick: bool) -> list[Case]:
+    found = [case for case in cases(quick) if case.name.startswith(start)]
+    assert found, f"no case is named {start} ..."
+    return found
+
+
 def strings(n_qubits: int) -> tuple[PauliString, ...]:
     full = (1 << n_qubits) - 1
     return (PauliString(0, 1), PauliString(0, full), PauliString(1, 0), PauliString(full, 1))
@@ -159,11 +165,12 @@ def main() -> int:
     parser.add_argument("--orders", default="forward,reverse,random")
     parser.add_argument("--quick", action="store_true", help="small cases only")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
+    parser.add_argument("--named", default="", help="cases whose name starts so only")
     arguments = parser.parse_args()
     orders = arguments.orders.split(",")
     assert set(orders) <= set(ORDERS)
     failed = 0
-    for case in cases(arguments.quick):
+    for case in named(arguments.named, arguments.quick):
         failed += not check(case, arguments.variant, orders, arguments.kernels)
         if failed and arguments.stop:
             break

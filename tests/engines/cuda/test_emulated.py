@@ -24,6 +24,10 @@ def engine(tile: tuple[int, int] | None = None, **options) -> CudaEngine:  # noq
     return CudaEngine(EmulatorDevice(**options), *(tile or (None, None)))
 
 
+# A sanitizer takes long to compile a kernel: every commit passes one size of tiles, the long set all small cases.
+KINDS = pytest.mark.parametrize("kind", ["tiled", pytest.param("", marks=pytest.mark.slow, id="every kind")])
+
+
 class TestEmulated(EngineMatrix):
     def engine(self, tile: tuple[int, int] | None = None) -> CudaEngine:
         return engine(tile)
@@ -44,14 +48,16 @@ def test_the_same_bits_in_every_order_of_threads(case):
             np.testing.assert_array_equal(getattr(other, name), getattr(results[0], name), err_msg=name)
 
 
+@KINDS
 @pytest.mark.parametrize("order", ["forward", "reverse"])
-def test_no_races_between_threads(order):
-    """Small cases of every kind; `scripts/check_kernels_cuda` runs more and plants faults."""
-    for case in proof.cases(quick=True):
+def test_no_races_between_threads(order, kind):
+    """Small cases; `scripts/check_kernels_cuda` runs more and plants faults."""
+    for case in proof.named(kind, quick=True):
         assert proof.check(case, "races", [order], None), case.name
 
 
-def test_no_access_out_of_bounds():
+@KINDS
+def test_no_access_out_of_bounds(kind):
     """In a process of its own: the sanitizer must be loaded first."""
     libraries = [
         subprocess.run([str(compiler()), f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout
@@ -66,6 +72,6 @@ def test_no_access_out_of_bounds():
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
     command = [sys.executable, "-m", "tests.engines.cuda.proof", "--variant", "address"]
-    command += ["--orders", "forward", "--quick"]
+    command += ["--orders", "forward", "--quick", "--named", kind]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -21,6 +21,7 @@ from qmltrain.fusion.reductions.without_effect import idle_parameters, unseen_fe
 from tests.circuit.dense import apply
 from tests.circuit.strategies import gates
 from tests.engines.cases import hea
+from tests.examples import examples
 
 
 def z_of_each(n_qubits: int) -> tuple[PauliString, ...]:
@@ -50,7 +51,7 @@ def least_cost(cones: LightCones) -> float:
     return min(sum(map(cost, groups)) for groups in partitions(list(range(len(singles)))))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(gates(3))
 def test_a_gate_is_a_function_of_its_letters(gate):
     """It commutes with the Pauli of its letter on each qubit, at any angle."""
@@ -122,7 +123,7 @@ def random_cones(draw, n_strings: int, n_qubits: int) -> LightCones:
     return LightCones(circuit, tuple(PauliString(0, mask) for mask in masks), draw(st.sampled_from([1, 16, 10**4])))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data(), st.integers(1, 6))
 def test_few_strings_are_grouped_at_the_least_cost(data, n_strings):
     cones = random_cones(data.draw, n_strings, 9)
@@ -133,7 +134,7 @@ def test_few_strings_are_grouped_at_the_least_cost(data, n_strings):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data(), st.integers(2, 7))
 def test_more_are_grouped_nearly_as_well(data, n_strings):
     """What more than eight strings get, where all groupings can be tried."""

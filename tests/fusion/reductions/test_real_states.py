@@ -20,6 +20,7 @@ from qmltrain.fusion.reductions.real_states import is_signs
 from qmltrain.fusion.reductions.setting import Setting
 from tests.circuit.real_circuits import COMPLEX_GATES, real_circuits
 from tests.engines.cases import hea
+from tests.examples import examples
 
 SETTING = Setting(16, "complex64")
 STRINGS = (PauliString(0, 1),)
@@ -33,7 +34,7 @@ def circuit_of(*gates: Gate, n_qubits: int = 3, amplitude_encoded: bool = False)
     return Circuit(n_qubits, gates, ("a",), n_features=0, amplitude_encoded=amplitude_encoded)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(real_circuits(max_qubits=5), st.booleans())
 def test_admissible_gates_make_a_real_plan(circuit, amplitude_encoded):
     plan = compile_plan(circuit, STRINGS)
@@ -91,7 +92,7 @@ def test_general_ansaetze_stay_complex():
     assert not reduced(hea(4, 2)).real
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.integers(1, 4),
     st.lists(st.tuples(st.integers(1, 15), st.integers(-16, 16)), max_size=8),

@@ -24,9 +24,11 @@ from qmltrain.fusion.reductions.sample_angles import line, reduce
 from qmltrain.fusion.reductions.setting import Setting
 from qmltrain.training.reduction import tree_sum
 from tests.circuit.strategies import circuits, random_inputs, random_states
-from tests.engines.comparison import assert_close, begin, random_cotangents, run
+from tests.engines.comparison import assert_close, begin, by_reference, random_cotangents, run
 from tests.engines.cpu.layouts import LANES, MODES, TILES, available_sets, some_strings
+from tests.examples import examples
 from tests.fusion.reductions.merged_plans import dense_runs, merged
+from tests.pairwise import covering
 
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 SETTING = Setting(16, "complex64")
@@ -56,6 +58,10 @@ def own_hea(n: int, layers: int, entangler: str = "cz") -> Circuit:
                 count += 1
         sequence += [Gate(entangler, (q, (q + 1) % n)) for q in range(n if n > 2 else n - 1)]
     return Circuit(n, tuple(sequence), n_features=count)
+
+
+def with_cx(n: int, layers: int) -> Circuit:
+    return own_hea(n, layers, "cx")
 
 
 def reuploading(n: int, layers: int) -> Circuit:
@@ -123,7 +129,7 @@ def test_reduce_leaves_what_gains_nothing():
     assert line(reduced) == "15 gates merged to 6 of 6 rotations per sample; phases as products"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(dense_runs(max_qubits=4, max_layers=3), st.sampled_from(MODES), st.sampled_from([1, 3, 17]))
 def test_the_interpreter_agrees_with_the_reference(circuit, gradient, batch):
     theta, x = random_inputs(circuit, batch)
@@ -133,7 +139,7 @@ def test_the_interpreter_agrees_with_the_reference(circuit, gradient, batch):
     assert_close(found, expected, "complex128", factor=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(dense_runs(max_qubits=4, max_layers=2))
 def test_counted_work_equals_the_cost_model(circuit):
     theta, x = random_inputs(circuit, 3)
@@ -146,7 +152,7 @@ def test_counted_work_equals_the_cost_model(circuit):
 
 
 @needs_cpu
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.one_of(dense_runs(max_qubits=5, max_layers=3), circuits(min_qubits=1, max_qubits=6, max_gates=20)),
     st.sampled_from(MODES),
@@ -175,7 +181,7 @@ def test_random_circuits_agree_with_the_reference(circuit, gradient, batch, lane
 
 
 @needs_cpu
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     circuits(min_qubits=1, max_qubits=5, max_gates=14, amplitude_encoded=True),
     st.sampled_from(MODES),
@@ -192,28 +198,19 @@ def test_amplitude_encoded_states(circuit, gradient, lanes, tile):
     assert_close(found, expected, "complex128")
 
 
-@pytest.mark.parametrize("name", available_sets())
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
-@pytest.mark.parametrize("n_qubits", range(1, 10))
-def test_layered_circuits_on_each_instruction_set(monkeypatch, name, precision, n_qubits):
+@pytest.mark.parametrize(
+    ("n_qubits", "make", "name", "precision", "gradient"),
+    covering(range(1, 10), [own_hea, with_cx, reuploading], available_sets(), ["complex64", "complex128"], MODES[:4]),
+)
+def test_layered_circuits_on_each_instruction_set(monkeypatch, n_qubits, make, name, precision, gradient):
     monkeypatch.setenv(VARIABLE, name)
-    batch = [1, 3, 16, 17, 33][n_qubits % 5]
-    for circuit in (own_hea(n_qubits, 3), own_hea(n_qubits, 3, "cx"), reuploading(n_qubits, 3)):
-        theta, x = random_inputs(circuit, batch)
-        strings = some_strings(n_qubits)
-        expected = run(ReferenceEngine(), circuit, strings, theta, 3 * x)
-        for gradient in MODES[:4]:
-            found = run(
-                CpuEngine(),
-                circuit,
-                strings,
-                theta,
-                3 * x,
-                precision=precision,
-                gradient=gradient,
-                engine_options=options(),
-            )
-            assert_close(found, expected, precision, factor=4)
+    circuit, strings = make(n_qubits, 3), some_strings(n_qubits)
+    theta, x = random_inputs(circuit, [1, 3, 16, 17, 33][n_qubits % 5])
+    expected = by_reference(circuit, strings, theta, 3 * x)
+    found = run(
+        CpuEngine(), circuit, strings, theta, 3 * x, precision=precision, gradient=gradient, engine_options=options()
+    )
+    assert_close(found, expected, precision, factor=4)
 
 
 @needs_cpu
@@ -225,7 +222,7 @@ def test_angles_where_euler_angles_are_singular(angle, precision):
     x = np.full((3, circuit.n_features), angle)
     x[1] += np.random.default_rng(0).choice([0, np.pi], x.shape[1])
     strings = some_strings(5)
-    expected = run(ReferenceEngine(), circuit, strings, np.zeros(0), x)
+    expected = by_reference(circuit, strings, np.zeros(0), x)
     for lanes in (0, 2):
         found = run(
             CpuEngine(None, lanes), circuit, strings, np.zeros(0), x, precision=precision, engine_options=options()
@@ -298,14 +295,14 @@ def test_chunks_change_no_bit_and_one_call_equals_three(monkeypatch, name, make,
 
 
 @needs_cpu
-@pytest.mark.parametrize("make", [own_hea, reuploading])
 @pytest.mark.parametrize("lanes", [None, 0, 3])
+@pytest.mark.parametrize("make", [own_hea, reuploading])
 def test_long_states(make, lanes):
     """States in shares of rows, and in tiles."""
     circuit = make(10, 2)
     theta, x = random_inputs(circuit, 3)
     strings = some_strings(10)
-    expected = run(ReferenceEngine(), circuit, strings, theta, x)
+    expected = by_reference(circuit, strings, theta, x)
     for engine in (CpuEngine(None, lanes, 4), CpuEngine(4, lanes), CpuEngine(7, lanes)):
         found = run(engine, circuit, strings, theta, x, precision="complex64", engine_options=options(2))
         assert_close(found, expected, "complex64", factor=4)

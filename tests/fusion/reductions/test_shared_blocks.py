@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from qmltrain.circuit.library.assemble import assemble, assemble_observables
@@ -16,14 +18,17 @@ from qmltrain.fusion.stretches import shared_stretches
 from tests.circuit.strategies import random_inputs
 from tests.engines.comparison import assert_close, run
 
+compiled = cache(compile_plan)  # the plan before the reduction is the same for any number of samples
 
+
+@cache
 def circuit_of(n: int, layers: int, encoding: str = "angle", **options):
     return assemble(n, n, encoding, options, "hea", {"layers": layers})
 
 
 def plan_of(circuit, samples: int, precision: str = "complex64"):
     strings = assemble_observables(circuit.n_qubits, "z", {}).strings
-    return shared_blocks.reduce(compile_plan(circuit, strings), circuit, strings, Setting(samples, precision))
+    return shared_blocks.reduce(compiled(circuit, strings), circuit, strings, Setting(samples, precision))
 
 
 @pytest.mark.parametrize(

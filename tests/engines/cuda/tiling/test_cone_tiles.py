@@ -14,6 +14,7 @@ from qmltrain.fusion.compile import compile_plan
 from qmltrain.gf2 import Span
 from tests.circuit.strategies import circuits
 from tests.engines.cases import hea
+from tests.examples import examples
 
 
 def moments_of(circuit):  # noqa: ANN001, ANN201
@@ -61,7 +62,7 @@ def commute(a, b) -> bool:  # noqa: ANN001
     return not ((a.pair_mask & b.parity_mask).bit_count() ^ (b.pair_mask & a.parity_mask).bit_count()) & 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(circuits(min_qubits=2, max_qubits=8, max_gates=40), st.integers(2, 8), st.integers(0, 1))
 def test_random_circuits(circuit, tile_bits, low_bits):
     moments = moments_of(circuit)

@@ -21,6 +21,7 @@ from tests.circuit.strategies import circuits, random_inputs
 from tests.engines.cases import hea
 from tests.engines.comparison import forward
 from tests.engines.cuda.tiling.record_executor import execute
+from tests.examples import examples
 
 
 def executed_state(circuit, theta, x, tile_bits: int, low_bits: int) -> np.ndarray:  # noqa: ANN001
@@ -71,7 +72,7 @@ def assert_same_states(circuit, tile_bits: int, low_bits: int, batch: int = 2) -
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(circuits(min_qubits=1, max_qubits=7, max_gates=24), st.sampled_from([5, 6, 9]))
 def test_random_circuits(circuit, tile_bits):
     assert_same_states(circuit, tile_bits, 1)
