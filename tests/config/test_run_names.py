@@ -28,6 +28,7 @@ NAMES = [
     ("experiment=digits", "runs/digits-08a8ed97"),
     ("experiment=digits_amplitude", "runs/digits_amplitude-903458b7"),
     ("experiment=digits_dressed", "runs/digits_dressed-a24458f4"),
+    ("experiment=headline", "runs/headline-d0e6c0e2"),
     ("experiment=iris", "runs/iris-cb03cd29"),
     ("experiment=kernel_digits", "runs/kernel_digits-bb689eff"),
     ("experiment=mnist", "runs/mnist-c9ce2bb2"),

@@ -23,6 +23,7 @@ SMALLER = {
     "digits": ["dataset.samples=100"],
     "digits_amplitude": ["dataset.samples=100"],
     "digits_dressed": ["dataset.samples=100"],
+    "headline": ["dataset.samples=60", "preprocess.pca=6", "circuit.n_qubits=6", "ansatz.layers=3"],
     "circles": ["dataset.n_samples=100"],
     "kernel_digits": ["dataset.samples=100", "preprocess.pca=6", "circuit.n_qubits=6"],
 }
