@@ -15,6 +15,6 @@ PART = 4
 FEWEST = 12
 
 
-def examples(count: int, explores: bool = EXPLORES) -> int:
-    """`count`, or a fourth of them, but not fewer than 12 where there are that many."""
-    return count if explores else min(count, max(FEWEST, count // PART))
+def examples(count: int, fewest: int = FEWEST, explores: bool = EXPLORES) -> int:
+    """`count`, or a fourth of them, but not fewer than 12 (`fewest`) where there are that many."""
+    return count if explores else min(count, max(fewest, count // PART))

@@ -49,3 +49,4 @@ def test_a_covering_is_small():
 def test_a_part_of_the_examples(count, fewer):
     assert examples(count, explores=True) == count
     assert examples(count, explores=False) == fewer
+    assert examples(count, 2, explores=False) == max(2, count // 4)

@@ -120,9 +120,12 @@ def expectations(
 
 def unitary(circuit: Circuit, theta_P: ArrayLike = (), x_F: ArrayLike = ()) -> NDArray:
     """The circuit's matrix (N, N)."""
-    size, theta_P, x_F = 2**circuit.n_qubits, np.asarray(theta_P), np.asarray(x_F)
-    columns = [run(circuit, theta_P, x_F, np.eye(size)[index], tangents=False)[0] for index in range(size)]
-    return np.stack(columns, axis=1)
+    theta_P, x_F = np.asarray(theta_P), np.asarray(x_F)
+    columns = np.eye(2**circuit.n_qubits, dtype=np.complex128)  # in rows, all at once
+    for gate in circuit.gates:
+        matrix = _matrix(gate, [angle_value(angle, theta_P, x_F) for angle in gate.angles])
+        columns = apply(matrix, columns, gate.qubits, circuit.n_qubits)
+    return columns.T
 
 
 def assert_same_up_to_phase(found: NDArray, expected: NDArray, tolerance: float = 1e-12) -> None:

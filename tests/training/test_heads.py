@@ -12,6 +12,7 @@ from qmltrain.errors import InputError
 from qmltrain.training import heads
 from qmltrain.training.heads import HEADS, Head
 from qmltrain.training.reduction import TreeSum
+from tests.examples import examples
 from tests.training.head_cases import CASES, build
 
 every_head = pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_linear_is_the_affine_map_its_names_say() -> None:
 
 
 @every_head
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8, fewest=3), deadline=None)
 @given(seed=st.integers(0, 10_000), n_samples=st.integers(1, 4))
 def test_derivatives_against_finite_differences(head: Head, seed: int, n_samples: int) -> None:
     parameters, expectations, cotangent = samples(head, n_samples, seed)

@@ -17,6 +17,7 @@ from qmltrain.training.input_layers import InputLayers
 from qmltrain.training.native_recipe import why_not_native
 from qmltrain.training.optimizers import Adam
 from qmltrain.training.state import TrainingState
+from tests.pairwise import covering
 from tests.training.step_cases import LOSS, StepCase, check_equal, first_parameters, rows_of, run
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
@@ -40,9 +41,10 @@ SIZES = [(1, 2, 1), (1, 1, 1), (2, 3, 1), (3, 5, 1), (4, 16, 1), (5, 19, 1), (6,
 COPIES = [(2, 2, 2), (2, 1, 2), (4, 3, 2), (6, 7, 2), (3, 2, 3), (6, 3, 3), (6, 4, 3)]
 
 
-@pytest.mark.parametrize(("n_qubits", "n_amplitudes", "copies"), SIZES + COPIES)
-@pytest.mark.parametrize("batch", [1, 19])
-@pytest.mark.parametrize("pad_with", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("n_qubits", "n_amplitudes", "copies", "batch", "pad_with"),
+    covering([pytest.param(*size, id="-".join(map(str, size))) for size in SIZES + COPIES], [1, 19], [0.0, 0.3]),
+)
 def test_sizes(n_qubits: int, n_amplitudes: int, copies: int, batch: int, pad_with: float) -> None:
     changes = {"sizes": (batch,), "options": {"pad_with": pad_with}}
     check_equal(dressed(n_qubits, n_amplitudes, copies, **changes), 2)

@@ -9,6 +9,7 @@ from qmltrain.engines.cpu import training_steps, unavailable_reason
 from qmltrain.engines.protocol import GradientOptions
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.state import TrainingState
+from tests.pairwise import covering
 from tests.training.step_cases import StepCase, check_equal, first_parameters, rows_of, run
 
 pytestmark = pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
@@ -32,9 +33,13 @@ CONES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CONES, ids=case_name)
-@pytest.mark.parametrize("cones", [1, 2, 4])
-@pytest.mark.parametrize("mode", [GradientOptions(), GradientOptions("reversible"), GradientOptions("checkpoint", 2)])
+@pytest.mark.parametrize(
+    ("case", "cones", "mode"),
+    covering(
+        [pytest.param(case, id=case_name(case)) for case in CONES], [1, 2, 4],
+        [GradientOptions(), GradientOptions("reversible"), GradientOptions("checkpoint", 2)],
+    ),
+)  # fmt: skip
 def test_a_circuit_in_parts(case: StepCase, cones: int, mode: GradientOptions) -> None:
     check_equal(case, cones=cones, mode=mode)
 

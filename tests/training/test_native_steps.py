@@ -25,6 +25,7 @@ from qmltrain.training.native_recipe import (
 )
 from qmltrain.training.optimizers import OPTIMIZERS, Adam
 from qmltrain.training.state import TrainingState
+from tests.pairwise import covering
 from tests.training.step_cases import (
     LOSS,
     StepCase,
@@ -69,12 +70,19 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in WITHOUT_NATIVE_FORM])
-@pytest.mark.parametrize("clip_norm", [None, 0.05])
-@pytest.mark.parametrize("frozen", [None, slice(2, 7), slice(-4, None)])
-def test_optimizers(name: str, clip_norm: float | None, frozen: slice | None) -> None:
-    for options in OPTIONS[name]:
-        check_equal(StepCase(optimizer=name, optimizer_options=options, clip_norm=clip_norm, frozen=frozen))
+NATIVE = [
+    pytest.param(name, options, id=f"{name}-{number}")
+    for name in OPTIMIZERS
+    if name not in WITHOUT_NATIVE_FORM
+    for number, options in enumerate(OPTIONS[name])
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "clip_norm", "frozen"), covering(NATIVE, [None, 0.05], [None, slice(2, 7), slice(-4, None)])
+)
+def test_optimizers(name: str, options: dict, clip_norm: float | None, frozen: slice | None) -> None:
+    check_equal(StepCase(optimizer=name, optimizer_options=options, clip_norm=clip_norm, frozen=frozen))
 
 
 @pytest.mark.parametrize(
@@ -173,9 +181,13 @@ REAL = [
 ]
 
 
-@pytest.mark.parametrize("case", REAL, ids=case_name)
-@pytest.mark.parametrize("lane_bits", [None, 2])
-@pytest.mark.parametrize("mode", [None, GradientOptions("reversible"), GradientOptions("checkpoint", 2)])
+@pytest.mark.parametrize(
+    ("case", "lane_bits", "mode"),
+    covering(
+        [pytest.param(case, id=case_name(case)) for case in REAL], [None, 2],
+        [None, GradientOptions("reversible"), GradientOptions("checkpoint", 2)],
+    ),
+)  # fmt: skip
 def test_real_states(case: StepCase, lane_bits: int | None, mode: GradientOptions | None) -> None:
     planner = ReducedPlanner(("real_states",), Setting(16, "complex64"))
     model = case.model()
