@@ -72,6 +72,12 @@ def of_rank(config: Config, ranks: Together | None) -> Config:
 
 def check_together(ranks: Together, problem: Problem, compiled: Compiled) -> None:
     """Raise InputError where the ranks would not compute the same bits from the same data; called by all."""
+    check_engines(ranks, compiled)
+    check_data(ranks, problem.source.checksum)
+
+
+def check_engines(ranks: Together, compiled: Compiled) -> None:
+    """Raise InputError where the engines of the ranks have other bits; called by all."""
     engine = compiled.selection.engine
     if engine.name == "cuda":
         raise InputError(
@@ -83,7 +89,11 @@ def check_together(ranks: Together, problem: Problem, compiled: Compiled) -> Non
         without_threads(engine.describe()),
         "take nodes of one kind, or the instruction set that all have (QMLTRAIN_SIMD)",
     )
-    ranks.check_same("dataset", problem.source.checksum, "give every node the same files")
+
+
+def check_data(ranks: Together, checksum: str) -> None:
+    """Raise InputError where the ranks have not read the same data set; called by all."""
+    ranks.check_same("dataset", checksum, "give every node the same files")
 
 
 def same_parameters(ranks: Together) -> OnEpoch:

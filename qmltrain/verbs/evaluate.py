@@ -13,6 +13,7 @@ import numpy as np
 from qmltrain.config.schema import CommandContext
 from qmltrain.data.batches import PreparedData
 from qmltrain.data.protocol import Source
+from qmltrain.engines.ranks import Ranks, samples_of
 from qmltrain.errors import InputError
 from qmltrain.models.data_facts import WARNING
 from qmltrain.models.other_data import are_numbered, class_numbers, open_other_data
@@ -23,7 +24,9 @@ from qmltrain.models.trained import TrainedModel, build_trained
 from qmltrain.runs.output_file import check_new_file
 from qmltrain.runs.tables import Column, write_table
 from qmltrain.sessions.results import result_lines
+from qmltrain.sessions.together import Together, check_data, check_engines, of_rank
 from qmltrain.sessions.training_run import check_same_data
+from qmltrain.training.batch_sums import rows_of_ranks
 from qmltrain.training.shots import check_shots
 from qmltrain.training.trainer import split_metrics
 from qmltrain.wording import listed
@@ -42,15 +45,29 @@ class Part:
     data: PreparedData
     labelled: bool = True
 
-    def outputs(self, trained: TrainedModel, shots: int | None, seed: int) -> np.ndarray:
-        """(B, C) outputs of the head, in pieces that fit into memory whatever the data set's size."""
+    def outputs(self, trained: TrainedModel, shots: int | None, seed: int, ranks: Ranks | None = None) -> np.ndarray:
+        """(B, C) outputs of the head, in pieces that fit into memory whatever the data set's size; of `ranks` each
+        reads and computes its share of every piece."""
         pieces = np.split(self.rows_B, range(EVALUATION_ROWS, len(self.rows_B), EVALUATION_ROWS))
+        own = [piece if ranks is None else own_part(piece, ranks) for piece in pieces]
+        found = (
+            trained.outputs(batch.features_BF, batch.rows, shots=shots, seed=seed)
+            for batch in self.data.stream([part for part in own if len(part)])
+        )
+        if ranks is None:
+            return np.concatenate(list(found))
         return np.concatenate(
             [
-                trained.outputs(batch.features_BF, batch.rows, shots=shots, seed=seed)
-                for batch in self.data.stream(pieces)
+                rows_of_ranks(next(found) if len(part) else None, len(piece), ranks)
+                for piece, part in zip(pieces, own, strict=True)
             ]
         )
+
+
+def own_part(piece: np.ndarray, ranks: Ranks) -> np.ndarray:
+    """The rows of `piece` that this rank takes, perhaps none: whole blocks, which have the bits of one process."""
+    own = samples_of(len(piece), ranks.rank, ranks.size)
+    return piece[own.start : own.stop]
 
 
 def run(
@@ -66,18 +83,21 @@ def run(
     """Print the metrics; with `predictions` also write every sample's, to a new .csv or .npz.
 
     `dataset` and `engine` are checked options of these config groups: those to change, or with `dataset["name"]` a
-    whole other data set.
+    whole other data set. Of the ranks in `context` all read the run, and the first one prints and writes.
     """
+    ranks: Together | None = context.ranks
     engine = engine or {}
     if shots is not None:
         check_shots(shots, seed or 0)
     elif seed is not None:
         raise InputError("seed: chooses the outcomes of shots=..., which are not asked for")
     seed = seed or 0
-    if predictions is not None:
+    writes = ranks is None or ranks.is_first
+    if predictions is not None and writes:
         check_new_table(predictions)
     config, directory = stored_config(path)
     config.engine = dataclasses.replace(config.engine, **engine)
+    config = of_rank(config, ranks)
     snapshot = best_snapshot(directory)
     same_engine = not {"name", "precision", "reductions"} & engine.keys()
     with with_stored_files(config, directory, snapshot.arrays) as own:
@@ -90,15 +110,19 @@ def run(
         parts = [
             Part(name, rows, np.asarray(problem.data.labels(rows)), problem.data) for name, rows in problem.held_out()
         ]
+    if ranks is not None:
+        check_engines(ranks, trained.compiled)
+        for part in parts:
+            check_data(ranks, part.data.source.checksum)
     summary: dict[str, float] = {}
     outputs = []
     for part in parts:
-        outputs_BC = part.outputs(trained, shots, seed)
+        outputs_BC = part.outputs(trained, shots, seed, ranks)
         outputs.append(outputs_BC)
         if part.labelled:
             loss = trained.model.loss_at(trained.theta_P)
             summary |= split_metrics(loss, part.split, outputs_BC, part.labels_B, trained.unscale)
-    if predictions is not None:
+    if predictions is not None and writes:
         write_predictions(predictions, trained, parts, outputs)
     print(f"run        {directory}, epoch {trained.epoch}")
     if dataset:

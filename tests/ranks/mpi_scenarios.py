@@ -61,14 +61,19 @@ SCENARIOS = {
     "failed": ([], before_steps(fail)),
     "refused": (["head=raw"], contextlib.nullcontext()),
 }
+EVALUATED = "evaluated"  # the run of scenario `whole`, before
 
 
 def run(name: str) -> None:
-    words, around = SCENARIOS[name]
-    told = io.StringIO()
-    with around, contextlib.redirect_stderr(told):
-        code = main([*SMALL, *words, f"run.dir={name}", "run.progress=lines"])
-    found = {"code": code, "stderr": told.getvalue()}
+    told, printed = io.StringIO(), io.StringIO()
+    if name == EVALUATED:
+        words, around = ["evaluate", "whole", "--predictions", f"{name}.csv"], contextlib.nullcontext()
+    else:
+        changes, around = SCENARIOS[name]
+        words = [*SMALL, *changes, f"run.dir={name}", "run.progress=lines"]
+    with around, contextlib.redirect_stderr(told), contextlib.redirect_stdout(printed):
+        code = main(words)
+    found = {"code": code, "stderr": told.getvalue(), "stdout": printed.getvalue()}
     Path(f"{name}-{os.environ['PMI_RANK']}.json").write_text(json.dumps(found))
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from qmltrain.cli import main
 from qmltrain.runs.views import open_run
-from tests.ranks.mpi_scenarios import SCENARIOS, SMALL, STOPPED_AT
+from tests.ranks.mpi_scenarios import EVALUATED, SCENARIOS, SMALL, STOPPED_AT
 
 ROOT = Path(__file__).parents[2]
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))  # of the wheel `mpich`
@@ -37,7 +37,7 @@ def write_samples(folder: Path) -> Path:
 def folder(tmp_path_factory) -> Path:
     """Where two ranks went through all scenarios."""
     found = write_samples(tmp_path_factory.mktemp("ranks"))
-    names = list(SCENARIOS)
+    names = [*SCENARIOS, EVALUATED]
     command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(found), *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -106,3 +106,14 @@ def test_what_is_refused_is_refused_once(folder):
     assert first["code"] == second["code"] == 2
     assert first["stderr"].startswith("qmltrain: error: head.name: raw ") and first["stderr"].count("\n") == 1
     assert not second["stderr"] and not (folder / "refused").exists()
+
+
+def test_an_evaluation_is_that_of_one_process(folder, alone, tmp_path, capsys):
+    first, second = ended(folder, EVALUATED)
+    assert first["code"] == second["code"] == 0 and not first["stderr"] and not second["stderr"]
+    predictions = tmp_path / "alone.csv"
+    assert main(["evaluate", str(alone), "--predictions", str(predictions)]) == 0
+    expected = capsys.readouterr().out.splitlines()[1:-1]  # without the names of run and file
+    assert first["stdout"].splitlines()[1:-1] == expected and any("test/accuracy" in line for line in expected)
+    assert not second["stdout"]
+    assert (folder / f"{EVALUATED}.csv").read_bytes() == predictions.read_bytes()

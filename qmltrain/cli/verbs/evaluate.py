@@ -11,6 +11,7 @@ VERB = Verb(
     takes=Takes.RUN,
     meaning="metrics of a run's best parameters on its own splits, or on other data: dataset=..., shots=1000",
     order=50,
+    ranks=True,
     flags=(Flag("predictions", "label, prediction and scores of every sample, to .csv or .npz", "FILE", Path),),
     overrides=(
         Override("dataset", "other data: an entry, and options of it as dataset.path=..."),
