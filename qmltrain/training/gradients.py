@@ -122,7 +122,7 @@ def chunk_bytes(forecast: Forecast, n_strings: int, samples: int) -> int:
 
 class Evaluator:
     """Runs a Model on a Program in chunks of `chunk` samples: whole blocks, or fewer samples than one. With `ranks`
-    outputs and gradients of a batch are computed together with the others, of `sample_gradients` each its own."""
+    outputs and gradients of a batch are computed together with the others."""
 
     def __init__(self, model: Model, program: Program, chunk: int, ranks: Ranks | None = None) -> None:
         if chunk < 1 or (chunk > BLOCK and chunk % BLOCK):
@@ -302,7 +302,7 @@ class Evaluator:
         circuit_P, head_P, loss = views.circuit, views.head, model.loss.at(views.loss)
         step = self.program.begin_step(model.angles.shared(circuit_P))
         parameters, features = [], []
-        for rows in self._chunks(range(len(x_BI)), None):
+        for rows in self._chunks(self._share(len(x_BI)), None):
             x_bF = model.features(views, x_BI[rows], rows.start)
             tape = step.forward(model.angles.per_sample(circuit_P, x_bF), model.initial_state(x_bF))
             expectations_bK = model.expectations(tape.expectations_BM)
@@ -320,7 +320,12 @@ class Evaluator:
             of_parts.append(loss.sample_gradients(outputs_bC, targets_B[rows]))
             parameters.append(np.concatenate(of_parts, axis=1))
             features.append(gradient_bF)
-        return SampleGradients(np.concatenate(parameters), np.concatenate(features))
+        own = [np.concatenate(pieces) if pieces else None for pieces in (parameters, features)]
+        if self.ranks is not None:
+            own = [rows_of_ranks(rows_bX, len(x_BI), self.ranks) for rows_bX in own]
+        parameters_BP, features_BF = own
+        assert parameters_BP is not None and features_BF is not None
+        return SampleGradients(parameters_BP, features_BF)
 
     def _circuit_gradients(self, back: Backward, x_bF: FloatArray) -> FloatArray:
         """(b, P) of each sample."""

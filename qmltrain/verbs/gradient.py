@@ -19,15 +19,22 @@ from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.output_file import check_new_file
 from qmltrain.runs.views import open_run
+from qmltrain.sessions.together import Together, check_together, of_rank
 from qmltrain.training.freezing import frozen_parameters
 
 DEFAULT_OUTPUT = "gradient.h5"
 
 
 def run(config: Config, context: CommandContext) -> int:
-    """Write the file and print what is in it. An existing file is not replaced; a missing folder is made."""
+    """Write the file and print what is in it. An existing file is not replaced; a missing folder is made.
+
+    Of the ranks in `context` each computes its share of the rows, and the first one writes.
+    """
+    ranks: Together | None = context.ranks
+    writes = ranks is None or ranks.is_first
     output = Path(config.study.output or DEFAULT_OUTPUT)
-    check_new_file(output, "study.output", folder_is_made=True)
+    if writes:
+        check_new_file(output, "study.output", folder_is_made=True)
     problem = build_problem(config)
     theta_P = load_parameters(config.study.parameters, problem)
     rows = problem.split.train
@@ -35,7 +42,10 @@ def run(config: Config, context: CommandContext) -> int:
         if config.study.rows > len(rows):
             raise InputError(f"study.rows: {config.study.rows} of {len(rows)} training samples; choose at most that")
         rows = rows[: config.study.rows]
-    compiled = compile_model(config, problem.model, samples=len(rows))
+    compiled = compile_model(of_rank(config, ranks), problem.model, samples=len(rows))
+    if ranks is not None:
+        check_together(ranks, problem, compiled)
+        compiled.evaluator.ranks = ranks
     arrays, attributes = compute(config, problem, compiled, theta_P, rows)
     frozen_P = frozen_parameters(problem.model, config.train.freeze)
     if frozen_P is not None:
@@ -43,7 +53,8 @@ def run(config: Config, context: CommandContext) -> int:
             if name in arrays:
                 arrays[name] = np.where(frozen_P, 0.0, arrays[name])
     attributes |= {"config_yaml": to_yaml(config), "command_line": " ".join(context.command_line)}
-    write_arrays(output, arrays, {**collect_attributes(), **attributes})
+    if writes:
+        write_arrays(output, arrays, {**collect_attributes(), **attributes})
     print(f"gradient   {output}")
     print(f"loss       {attributes['loss']:.6g} (mean over {len(rows)} samples)")
     of_frozen = "" if frozen_P is None else f", {int(frozen_P.sum())} of them frozen (train.freeze), with gradient 0"

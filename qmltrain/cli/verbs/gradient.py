@@ -9,6 +9,7 @@ VERB = Verb(
     takes=Takes.CONFIG,
     meaning="loss, expectations and gradients at given parameters, to HDF5",
     order=20,
+    ranks=True,
     output_key="study.output",
     examples=("qmltrain gradient experiment=digits study.rows=64 study.per_sample=true study.output=gradient.h5",),
 )
