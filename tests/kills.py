@@ -1,7 +1,7 @@
 """A job that is killed before every call by which it changes a file, goes on, and must come to the same.
 
-    found = killed_jobs(shim, "tests.scans.kill_scan", "fresh", 17)      in a test: starts the module below
-    kill_everywhere(Job(run=..., compare=...), base, stride)             in that module: prints a JSON summary
+    found = killed_jobs(shim, "tests.scans.kill_scan", 17)               in a test: starts the module below
+    kill_each({"fresh": Job(run=..., compare=...)}, base, stride)        in that module: prints a JSON summary of each
 
 A module of its own process, with the shim of `tests.runs` preloaded: every job runs in a fork of it, which has
 everything imported, so that a kill point costs a fork.
@@ -31,7 +31,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 def killed_jobs(shim: Path, module: str, *words: object) -> dict[str, Any]:
-    """What `module` prints, started with the shim, a folder of its own, and `words`."""
+    """What `module` prints of each job, started with the shim, a folder of its own, and `words`."""
     # In memory where there is such a file system: an fsync costs nothing there, and a kill is a kill.
     parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="qmltrain-kill-", dir=parent) as base:
@@ -44,7 +44,8 @@ def killed_jobs(shim: Path, module: str, *words: object) -> dict[str, Any]:
         )
     assert process.returncode == 0, process.stderr
     found: dict[str, Any] = json.loads(process.stdout)
-    assert found.get("failures", []) == [], process.stderr
+    for name, result in found.items():
+        assert result["failures"] == [], f"{name}: {process.stderr}"
     return found
 
 
@@ -88,6 +89,23 @@ def in_child(job: Callable[[], Any], call: int = 0, partial: bool = False) -> in
     return os.waitpid(child, 0)[1]
 
 
+def calls_of(job: Callable[[], Any]) -> list[bool]:
+    """The calls that change a file which `job` makes to its end, in order: whether each is a write. In a fork."""
+    reading, writing = os.pipe()
+
+    def job_and_list() -> None:
+        shim = ctypes.CDLL(None)
+        shim.kill_shim_arm(ctypes.c_long(-1), 0)
+        job()
+        calls = range(1, shim.kill_shim_calls() + 1)
+        os.write(writing, bytes(shim.kill_shim_was_write(ctypes.c_long(call)) for call in calls))
+
+    assert in_child(job_and_list) == 0, "the uninterrupted job failed"
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        return [bool(kind) for kind in pipe.read()]
+
+
 def was_killed(status: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
@@ -107,26 +125,35 @@ class Job:
     before: Callable[[Path], Any] = field(default=nothing)
 
 
-def kill_everywhere(job: Job, base: Path, stride: int) -> None:
-    """Kills `job` at every `stride`-th call, every other time in the middle of a write. The uninterrupted one is in
-    `whole`, in `base`. Prints how many points there were, and what failed."""
+def kill_each(jobs: dict[str, Job], base: Path, stride: int) -> None:
+    """Prints what `kill_everywhere` found of each job."""
+    found = {}
+    for name, job in jobs.items():
+        (base / name).mkdir()
+        found[name] = kill_everywhere(job, base / name, stride)
+    print(json.dumps(found))
+
+
+def kill_everywhere(job: Job, base: Path, stride: int) -> dict[str, Any]:
+    """Kills `job` at every `stride`-th call and at the last, every other time in the middle of a write; how many points
+    there were, and what failed. The uninterrupted job is in `whole`, in `base`."""
     whole, killed = base / "whole", base / "killed"
     import_what_it_imports(lambda: job.run(whole))
     no_collections()
-    failures, call, points = [], 1, 0
-    while True:
+    job.before(killed)
+    calls = len(calls_of(lambda: job.run(killed)))
+    shutil.rmtree(killed)
+    points = sorted({*range(1, calls + 1, stride), calls})
+    failures = []
+    for call in points:
         job.before(killed)
-        status = in_child(lambda: job.run(killed), call, partial=bool(call % 2))
-        if status == 0:
-            break
         try:
+            status = in_child(lambda: job.run(killed), call, partial=bool(call % 2))
             assert was_killed(status), f"wait status {status}"
             job.left_behind(killed)
             assert in_child(lambda: job.run(killed)) == 0, "the job did not go on"
             job.compare(whole, killed)
         except Exception as error:
             failures.append(f"call {call}: {type(error).__name__}: {error}"[:300])
-        points += 1
-        call += stride
         shutil.rmtree(killed, ignore_errors=True)
-    print(json.dumps({"points": points, "calls": call, "failures": failures}))
+    return {"points": len(points), "calls": calls, "failures": failures}

@@ -17,7 +17,7 @@ import sklearn.svm  # noqa: F401 - here and not in the first child
 from qmltrain.quantum_kernels import tiles
 from qmltrain.quantum_kernels.file import FILE_NAME
 from qmltrain.quantum_kernels.job import run_kernel
-from tests.kills import Job, kill_everywhere
+from tests.kills import Job, kill_each
 from tests.quantum_kernels.kernel_cases import contents, small
 from tests.small_configs import CONTEXT
 
@@ -39,4 +39,4 @@ def compare(whole: Path, killed: Path) -> None:
 
 if __name__ == "__main__":
     tiles.MOST_ROWS = 16
-    kill_everywhere(Job(run, compare), Path(sys.argv[1]), int(sys.argv[2]))
+    kill_each({"kernel": Job(run, compare)}, Path(sys.argv[1]), int(sys.argv[2]))

@@ -2,18 +2,17 @@
 middle of each write, and checks what is left. Started by `test_kill_points.py` with the kill shim preloaded; prints a
 JSON summary.
 
-Behind the folder: at every how many of these points it is killed; with the word ``spans`` it is the session that stores
-several steps at once.
+Behind the folder: at every how many of these points it is killed (and at the last); with the word ``spans`` it is the
+session that stores several steps at once.
 
 Every session runs in a forked child of this one process, which has everything imported: a kill point costs a fork.
 """
 
 from __future__ import annotations
 
-import ctypes
+import bisect
 import json
 import mmap
-import os
 import shutil
 import struct
 import sys
@@ -27,11 +26,10 @@ import numpy as np
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.views import open_run
-from tests.kills import in_child, no_collections, was_killed
+from tests.kills import calls_of, in_child, no_collections, was_killed
 from tests.runs.tiny_training import KEEP, N_STEPS, SPANS, contents, run_session
 
 KINDS = ("created", "steps", "epochs", "snapshots")
-SHIM = ctypes.CDLL(None)
 STRIDE = int(sys.argv[2])
 SESSION: dict[str, Any] = SPANS if "spans" in sys.argv[3:] else {}
 ENDS = (0, 4, 5, 7) if SESSION else range(N_STEPS + 1)  # the steps after which spans end
@@ -54,23 +52,6 @@ def run_killed(directory: Path, call: int, partial: bool) -> bool:
         return True
     assert status == 0, f"the session failed with wait status {status}"
     return False
-
-
-def list_calls(directory: Path) -> list[bool]:
-    """The calls that the session in ``directory`` makes to its end, in order: whether each is a write."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        SHIM.kill_shim_arm(ctypes.c_long(-1), 0)
-        run_session(directory, **SESSION)
-        calls = range(1, SHIM.kill_shim_calls() + 1)
-        os.write(writing, bytes(SHIM.kill_shim_was_write(ctypes.c_long(call)) for call in calls))
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        kinds = pipe.read()
-    os.waitpid(child, 0)
-    return [bool(kind) for kind in kinds]
 
 
 def check_left_behind(directory: Path, reference: dict, before: dict[str, int]) -> None:
@@ -110,11 +91,12 @@ def enumerate_kills(base: Path, start: Path | None, reference: dict, before: dic
     directory = base / "counted"
     if start is not None:
         shutil.copytree(start, directory)
-    writes = list_calls(directory)
+    writes = calls_of(lambda: run_session(directory, **SESSION))
     shutil.rmtree(directory)
-    points = [(call, partial) for call, is_write in enumerate(writes, start=1) for partial in sorted({False, is_write})]
+    every = [(call, partial) for call, is_write in enumerate(writes, start=1) for partial in sorted({False, is_write})]
+    points = sorted({*every[::STRIDE], every[-1]})
     failures = []
-    for call, partial in points[::STRIDE]:
+    for call, partial in points:
         directory = base / "killed"
         if start is not None:
             shutil.copytree(start, directory)
@@ -133,7 +115,7 @@ def enumerate_kills(base: Path, start: Path | None, reference: dict, before: dic
         except Exception as error:
             failures.append(f"call {call}{' partial' if partial else ''}: {type(error).__name__}: {error}"[:500])
         shutil.rmtree(directory, ignore_errors=True)
-    return {"calls": len(writes), "writes": sum(writes), "points": len(points[::STRIDE]), "failures": failures}
+    return {"calls": len(writes), "writes": sum(writes), "points": len(points), "failures": failures}
 
 
 def main(base: Path) -> None:
@@ -148,11 +130,14 @@ def main(base: Path) -> None:
     # A second session, resumed from a kill after the epoch that ends with step 3 (snapshot: 2; with spans 5 and 4),
     # killed in its turn.
     interrupted = base / "interrupted"
-    for call in range(1, summary["fresh"]["calls"]):
-        run_killed(interrupted, call, False)
-        if acks()["epochs"] == 1:
-            break
+
+    def has_an_epoch(call: int) -> bool:
         shutil.rmtree(interrupted, ignore_errors=True)
+        run_killed(interrupted, call, False)
+        return acks()["epochs"] > 0
+
+    calls = range(1, summary["fresh"]["calls"])
+    assert has_an_epoch(calls[bisect.bisect_left(calls, True, key=has_an_epoch)]) and acks()["epochs"] == 1
     before = {"created": 1, "snapshots": 4 if SESSION else 2}
     assert acks()["snapshots"] == before["snapshots"]
     summary["resumed"] = enumerate_kills(base, interrupted, reference, before)

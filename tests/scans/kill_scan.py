@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import json
 import shutil
 import sys
@@ -23,7 +24,7 @@ from qmltrain.config.schema import CommandContext
 from qmltrain.scans import session
 from qmltrain.scans.file_layout import FILE_NAME
 from qmltrain.scans.reading import read_scan
-from tests.kills import Job, kill_everywhere, nothing
+from tests.kills import Job, kill_each, nothing
 from tests.scans.small_scans import CIRCUIT, assert_same_bits, in_portions, scan
 
 BEGUN = ("observable.terms=['Z0']", "circuit.n_qubits=choice(1)", "ansatz.layers=choice(2)")
@@ -54,21 +55,24 @@ def check_left_behind(directory: Path) -> None:
             assert values.tobytes() == expected[point.identity].columns[name][: point.draws].tobytes(), name
 
 
-def main(base: Path, way: str, stride: int) -> None:
-    patch = pytest.MonkeyPatch()
-    in_portions(patch, 2)
-    patch.setattr(session, "collect_attributes", lambda: {"qmltrain_version": "0"})  # which asks git
-    patch.setattr(session, "print_scan", lambda *arguments: None)  # a summary, which changes no file
+def job(base: Path, way: str) -> Job:
     begun = base / "begun"
     if way == "growing":
         with contextlib.redirect_stdout(io.StringIO()):
             scan(begun, *BEGUN, draws=3)
-    for directory in ("whole", "killed"):
-        composed(base / directory)
     before = nothing if way == "fresh" else functools.partial(shutil.copytree, begun)
-    job = Job(lambda directory: session.scan(*composed(directory)), compare, check_left_behind, before)
-    kill_everywhere(job, base, stride)
+    return Job(lambda directory: session.scan(*composed(directory)), compare, check_left_behind, before)
+
+
+def main(base: Path, stride: int, ways: list[str]) -> None:
+    patch = pytest.MonkeyPatch()
+    in_portions(patch, 2)
+    patch.setattr(session, "collect_attributes", lambda: {"qmltrain_version": "0"})  # which asks git
+    patch.setattr(session, "print_scan", lambda *arguments: None)  # a summary, which changes no file
+    for directory in itertools.product(ways, ("whole", "killed")):
+        composed(base.joinpath(*directory))
+    kill_each({way: job(base, way) for way in ways}, base, stride)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -14,7 +14,7 @@ import sklearn.linear_model  # noqa: F401 - here and not in the first child
 from qmltrain.config.schema import Config
 from qmltrain.verbs import train
 from tests.clock import stop_the_clock
-from tests.kills import Job, kill_everywhere
+from tests.kills import Job, kill_each
 from tests.sessions.stopped_runs import assert_same_bits
 from tests.small_configs import CONTEXT, moons
 
@@ -42,16 +42,18 @@ def config_of(directory: Path, way: str) -> Config:
     return moons(directory.parent, **changes)
 
 
-def main(base: Path, way: str, stride: int) -> None:
+def job(way: str) -> Job:
+    return Job(lambda directory: train.run(config_of(directory, way), CONTEXT), assert_same_bits)
+
+
+def main(base: Path, stride: int, ways: list[str]) -> None:
     stop_the_clock(pytest.MonkeyPatch())
-    kill_everywhere(
-        Job(lambda directory: train.run(config_of(directory, way), CONTEXT), assert_same_bits), base, stride
-    )
-    if way == "flat":
-        with h5py.File(base / "whole" / "run.h5") as file:
+    kill_each({way: job(way) for way in ways}, base, stride)
+    if "flat" in ways:
+        with h5py.File(base / "flat" / "whole" / "run.h5") as file:
             last = int(file["metrics/step"][-1])
         assert last < 100 and last % 5, last  # within an epoch of 5 steps
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
