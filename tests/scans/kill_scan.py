@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 import itertools
 import json
 import shutil
@@ -58,8 +56,7 @@ def check_left_behind(directory: Path) -> None:
 def job(base: Path, way: str) -> Job:
     begun = base / "begun"
     if way == "growing":
-        with contextlib.redirect_stdout(io.StringIO()):
-            scan(begun, *BEGUN, draws=3)
+        scan(begun, *BEGUN, draws=3)
     before = nothing if way == "fresh" else functools.partial(shutil.copytree, begun)
     return Job(lambda directory: session.scan(*composed(directory)), compare, check_left_behind, before)
 

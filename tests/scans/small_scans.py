@@ -50,12 +50,15 @@ def grid_in(directory: Path, words: tuple[str, ...], draws: int | None) -> Grid:
     return Grid(tuple(map(point_there, grid.points)), grid.swept, grid.derived)
 
 
-def scan(directory: Path, *words: str, draws: int | None = DRAWS) -> StoredScan:
-    """Run the scan of `words` in `directory`."""
+def scan(directory: Path, *words: str, draws: int | None = DRAWS, summary: bool = False) -> StoredScan:
+    """Run the scan of `words` in `directory`; without the summary at the end, which takes as long as the scan."""
     asked = () if draws is None else (f"scan.draws={draws}",)
     command = [*CIRCUIT, f"run.dir={directory}", *asked, *words]
     grid = grid_in(directory, words, draws)
-    assert session.scan(grid, CommandContext(["qmltrain", "scan", *command], command)) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        if not summary:
+            patch.setattr(session, "print_scan", lambda *arguments: None)
+        assert session.scan(grid, CommandContext(["qmltrain", "scan", *command], command)) == 0
     shards = sorted(directory.glob("scan-*.h5"))
     return read_scan(shards[0] if shards else directory)
 

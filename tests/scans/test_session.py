@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from qmltrain.cli import main
 from qmltrain.cli.grids import compose_grid
 from qmltrain.config.schema import CommandContext
 from qmltrain.engines.cpu import unavailable_reason
@@ -22,7 +23,7 @@ from qmltrain.runs.lock import RunLock
 from qmltrain.scans import session
 from qmltrain.scans.file_layout import Shard
 from qmltrain.scans.point import OF_COMMAND, config_of
-from qmltrain.scans.reading import read_scan
+from qmltrain.scans.reading import StoredScan, read_scan
 from tests.scans.small_scans import CIRCUIT, DRAWS, GRID, assert_same_bits, in_portions, scan, scan_until, stop_after
 from tests.sessions.complete_runs import complete
 
@@ -31,8 +32,14 @@ def status(directory, name="status.json") -> dict:
     return json.loads((directory / name).read_text())
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> StoredScan:
+    """The scan of GRID that ran through."""
+    return scan(tmp_path_factory.mktemp("whole"), *GRID)
+
+
 def test_a_scan_has_all_points_with_all_draws(tmp_path, capsys):
-    found = scan(tmp_path / "a", *GRID)
+    found = scan(tmp_path / "a", *GRID, summary=True)
     assert found.complete and found.swept == ("circuit.n_qubits", "ansatz.layers")
     values = [tuple(point.values.values()) for point in found.points]
     assert values == [(2, 1), (2, 2), (3, 1), (3, 2)]
@@ -58,9 +65,10 @@ def test_a_scan_that_is_complete_is_left_alone(tmp_path, capsys):
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_scan_goes_on_to_the_same_bits(tmp_path, number, capsys):
-    whole = scan(tmp_path / "whole", *GRID)
+@pytest.mark.parametrize(
+    "number", [signal.SIGUSR1, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
+)
+def test_a_stopped_scan_goes_on_to_the_same_bits(whole, tmp_path, number, capsys):
     scan_until(tmp_path / "stopped", 4, *GRID, number=number)
     left = status(tmp_path / "stopped")
     assert (left["status"], left["draws"], left["draws_asked_for"]) == ("interrupted", DRAWS + 8, 4 * DRAWS)
@@ -103,8 +111,7 @@ def test_bits_follow_from_the_draw_alone(tmp_path, circuit):
     assert_same_bits(whole, scan(tmp_path / "more", *circuit))
 
 
-def test_points_that_are_built_again_give_the_same(tmp_path, monkeypatch):
-    whole = scan(tmp_path / "whole", *GRID)
+def test_points_that_are_built_again_give_the_same(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "KEPT_BYTES", 0)
     assert_same_bits(whole, scan(tmp_path / "again", *GRID))
 
@@ -146,8 +153,7 @@ def test_points_that_the_grid_no_longer_has_stay_before_new_ones(tmp_path):
     ]  # fmt: skip
 
 
-def test_shards_together_are_the_whole(tmp_path):
-    whole = scan(tmp_path / "whole", *GRID)
+def test_shards_together_are_the_whole(whole, tmp_path):
     for shard in ("2/3", "1/3"):
         scan(tmp_path / "shards", *GRID, f"scan.shard={shard}")
     with pytest.raises(InputError, match=r"shards 3/3 are missing; run them with scan\.shard=3/3"):
@@ -199,8 +205,7 @@ def _shard(directory, k) -> None:
     scan(directory, *GRID, f"scan.shard={k}/2")
 
 
-def test_two_processes_compute_two_shards_at_once(tmp_path):
-    whole = scan(tmp_path / "whole", *GRID)
+def test_two_processes_compute_two_shards_at_once(whole, tmp_path):
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_shard, args=(tmp_path / "shards", k)) for k in (1, 2)]
     for process in processes:
@@ -211,8 +216,7 @@ def test_two_processes_compute_two_shards_at_once(tmp_path):
     assert_same_bits(whole, read_scan(tmp_path / "shards"))
 
 
-def test_a_scan_that_another_process_began_is_gone_on_with_when_it_has_stopped(tmp_path):
-    whole = scan(tmp_path / "whole", *GRID)
+def test_a_scan_that_another_process_began_is_gone_on_with_when_it_has_stopped(whole, tmp_path):
     context = multiprocessing.get_context("fork")
     process = context.Process(target=scan_until, args=(tmp_path / "shared", 3, *GRID))
     process.start()
@@ -244,8 +248,10 @@ def test_what_it_will_take_is_said_before(tmp_path, capsys):
 def test_a_command_that_is_sent_a_signal_ends_with_75_and_goes_on(tmp_path):
     words = [*CIRCUIT, "circuit.n_qubits=6", "ansatz.layers=4", "scan.draws=2000", "run.progress=lines"]
     words += ["run.log_seconds=0.01", f"run.dir={tmp_path / 'a'}"]
-    command = [sys.executable, "-m", "qmltrain", "scan", *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = ["scan", *words]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qmltrain", *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     for line in process.stderr:
         if line.startswith("draw"):
             process.send_signal(signal.SIGTERM)
@@ -254,7 +260,7 @@ def test_a_command_that_is_sent_a_signal_ends_with_75_and_goes_on(tmp_path):
     assert process.wait() == 75 and "stopped by SIGTERM after" in said
     stopped = read_scan(tmp_path / "a").points[0]
     assert 0 < stopped.draws < 2000
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert main(command) == 0
     (again,) = read_scan(tmp_path / "a").points
     np.testing.assert_array_equal(again.columns["loss"][: stopped.draws], stopped.columns["loss"])
     assert again.complete
@@ -269,8 +275,7 @@ def damage(directory, whole, draws) -> None:
 
 
 @pytest.mark.parametrize("draws", [10, DRAWS])
-def test_damaged_rows_are_drawn_again(tmp_path, draws):
-    whole = scan(tmp_path / "whole", *GRID)
+def test_damaged_rows_are_drawn_again(whole, tmp_path, draws):
     scan(tmp_path / "damaged", *GRID, draws=draws)
     damage(tmp_path / "damaged", whole, draws)
     with pytest.warns(UserWarning, match=r"points/00001: damaged .*; it is drawn again"):

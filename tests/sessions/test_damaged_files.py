@@ -13,7 +13,7 @@ from tests.sessions.damage import draw, evaluation_of, outcome, read, resumed
 from tests.sessions.stopped_runs import train_until
 from tests.small_configs import moons
 
-FEW, MANY = 20, 500  # damages to each of the two runs
+FEW, MANY = 9, 500  # damages to each of the two runs
 
 
 @pytest.mark.parametrize("number", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
