@@ -104,5 +104,7 @@ def _use(wing: str, doors: tuple[str, ...]) -> list[str]:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
+        if sys.dont_write_bytecode:  # or the package is compiled again for each wing
+            sys.pycache_prefix, sys.dont_write_bytecode = f"{folder}/bytecode", False
         os.chdir(folder)
         print(json.dumps({wing: problems(wing, doors) for wing, doors in WINGS.items()}))

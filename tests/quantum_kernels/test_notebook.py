@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -33,8 +34,10 @@ def samples(encoding: str, n_features: int, batch: int) -> np.ndarray:
     return (x > 0).astype(float) if encoding == "basis" else x
 
 
-def expected_states(encoding: str, n_qubits: int, x: np.ndarray, options: dict) -> np.ndarray:
+@functools.cache
+def expected_states(encoding: str, n_qubits: int, n_features: int, batch: int, **options: object) -> np.ndarray:
     """Of the whole circuit, with the ansatz behind the last feature."""
+    x = samples(encoding, n_features, batch)
     model = notebook._model(Config(), encoding, options, n_qubits, x.shape[1])
     theta = initial_parameters(model.circuit, "uniform", np.random.default_rng(0), None, None)
     return dense_states(model, theta, x)
@@ -44,9 +47,9 @@ def expected_states(encoding: str, n_qubits: int, x: np.ndarray, options: dict) 
 @pytest.mark.parametrize(("encoding", "n_qubits", "n_features"), CASES)
 def test_every_encoding(encoding, n_qubits, n_features, engine):
     options = {"repeats": n_features} if encoding == "reuploading" else {}
-    x = samples(encoding, n_features, 21)
+    x = samples(encoding, n_features, 17)  # a block of 16, and one more
     found = qmltrain.kernel(x, encoding=encoding, n_qubits=n_qubits, engine=engine, **options)
-    states = expected_states(encoding, n_qubits, x, options)
+    states = expected_states(encoding, n_qubits, n_features, len(x), **options)
     np.testing.assert_allclose(found, fidelities(states, states), atol=1e-12)
     np.testing.assert_array_equal(found, found.T)
     np.testing.assert_array_equal(np.diag(found), 1)

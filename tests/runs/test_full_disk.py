@@ -116,7 +116,9 @@ def small_disk(tmp_path: Path) -> Path:
     subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.parametrize("after", range(1, N_STEPS + 1))
+@pytest.mark.parametrize(
+    "after", [pytest.param(n, marks=[] if n in (1, 2, N_STEPS) else pytest.mark.slow) for n in range(1, N_STEPS + 1)]
+)
 def test_a_disk_that_fills_up_during_the_training(small_disk: Path, tmp_path: Path, after: int) -> None:
     run_session(tmp_path / "whole")
     directory = small_disk / "run"

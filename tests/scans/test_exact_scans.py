@@ -10,10 +10,10 @@ from qmltrain.scans.summary import statistics_of
 from tests.scans.drawn_scans import EVERY, PAULI, PRODUCT, draw
 from tests.studies.haar_states import within_4_errors
 
-QUBITS = range(2, 11)
-GRID = f"circuit.n_qubits={','.join(map(str, QUBITS))}"
+QUBITS = [(2, 3, 5, 8), pytest.param(tuple(range(2, 11)), marks=pytest.mark.slow)]
 
 
+@pytest.mark.parametrize("qubits", QUBITS, ids=["some sizes", "all sizes"])
 @pytest.mark.parametrize(
     ("observable", "variance"),
     [
@@ -22,12 +22,13 @@ GRID = f"circuit.n_qubits={','.join(map(str, QUBITS))}"
     ],
     ids=["global cost", "local cost"],
 )
-def test_gradients_of_the_product_circuit(tmp_path, observable, variance):
+def test_gradients_of_the_product_circuit(tmp_path, observable, variance, qubits):
     """Cerezo et al., arXiv:2001.00550: every parameter alike, and the exact value stands beside it."""
-    scan = read_scan(draw(tmp_path / "scan", *PRODUCT, GRID, *observable, "scan.draws=2000"))
+    grid = f"circuit.n_qubits={','.join(map(str, qubits))}"
+    scan = read_scan(draw(tmp_path / "scan", *PRODUCT, grid, *observable, "scan.draws=2000"))
     points = statistics_of(scan)
-    assert [point.point.values["circuit.n_qubits"] for point in points] == list(QUBITS)
-    for n, one in zip(QUBITS, points, strict=True):
+    assert [point.point.values["circuit.n_qubits"] for point in points] == list(qubits)
+    for n, one in zip(qubits, points, strict=True):
         assert one.numbers["gradient_variance_exact"] == pytest.approx(variance(n), rel=1e-10)
         gradient_DP = one.point.columns["gradient"]
         within_4_errors(np.mean(gradient_DP**2, axis=1), variance(n))

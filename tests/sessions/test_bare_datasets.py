@@ -53,7 +53,7 @@ def test_a_small_table_needs_its_path_and_its_target(tmp_path, columns, rows):
     """More features than qubits, fewer than principal components, fewer rows than a batch."""
     write_table(tmp_path / "own.csv", ["yes", "no"] * (rows // 2), columns)
     words = ["dataset=csv", f"dataset.path={tmp_path / 'own.csv'}", "dataset.target=kind"]
-    for more in ([], ["preprocess=angles"]):
+    for more in ([], *([["preprocess=angles"]] if columns == 13 else [])):
         with pytest.warns(UserWarning, match="class") if rows < 10 else nullcontext():
             assert train.run(brief(compose_config([*words, *more]), tmp_path / "runs"), CONTEXT) == 0
 

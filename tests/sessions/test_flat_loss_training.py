@@ -58,7 +58,7 @@ def test_the_last_step_is_that_of_the_definition(tmp_path, engine) -> None:
 def test_stopped_anywhere_and_gone_on_with(tmp_path, engine) -> None:
     whole = trained(config(tmp_path / "whole", engine, run__gradients="full", run__save_every=None))
     last = len(losses_of(whole))
-    for step in (1, 2 * WINDOW, last - 1, last):
+    for step in (1, last - 1) if engine == "cpu" else (2 * WINDOW, last):
         other = config(tmp_path / str(step), engine, run__gradients="full", run__save_every=None)
         assert_same_bits(whole, stop_and_go_on(other, step))
 

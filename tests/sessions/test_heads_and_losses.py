@@ -26,10 +26,17 @@ CASES = {
     "weighted fidelity behind a layer": {**WEIGHTED, "input__name": "linear", "input__activation": "tanh"},
 }
 ENGINES = ["interpreter", *([] if unavailable_reason() else ["cpu"])]
+SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        pytest.param(name, engine, marks=[] if engine == ENGINES[-1] or name in ("mlp", "weighted fidelity") else SLOW)
+        for name in CASES
+        for engine in ENGINES
+    ],
+)
 def test_a_stopped_run_goes_on_to_the_bit(tmp_path, name, engine, capsys):
     whole = moons(tmp_path / "whole", engine__name=engine, **CASES[name])
     assert train.run(whole, CONTEXT) == 0

@@ -45,7 +45,9 @@ def whole(tmp_path_factory) -> Path:
     return trained(tmp_path_factory.mktemp("native"))
 
 
-@pytest.mark.parametrize("step", range(1, 12))
+@pytest.mark.parametrize(
+    "step", [pytest.param(n, marks=[] if n in (1, 3, 5, 11) else pytest.mark.slow) for n in range(1, 12)]
+)
 def test_stopped_anywhere_and_gone_on_with(whole, tmp_path, step) -> None:
     assert way(whole) == "native"
     assert_same_bits(whole, stop_and_go_on(config(tmp_path), step))

@@ -58,7 +58,9 @@ def test_the_same_config_gives_the_same_bits(whole, tmp_path):
     assert_same_bits(whole, complete(tmp_path, run__gradients="full"))
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 5, 11, 12])
+@pytest.mark.parametrize(
+    "step", [pytest.param(n, marks=[] if n in (1, 3, 5, 12) else pytest.mark.slow) for n in (1, 2, 3, 5, 11, 12)]
+)
 def test_stopped_by_a_signal_and_gone_on_is_the_uninterrupted_run(whole, tmp_path, step):
     config = moons(tmp_path, run__gradients="full")
     directory = run_directory(config)

@@ -111,36 +111,31 @@ def test_all_snapshots_damaged(tmp_path, capsys, monkeypatch):
     assert {path.name: path.read_bytes() for path in (directory / "snapshots").iterdir()} == kept
 
 
-def test_a_full_disk_keeps_the_last_good_snapshot(tmp_path):
+def test_a_full_disk_keeps_the_last_good_snapshot(tmp_path, capsys):
     """In a process of its own: RLIMIT_FSIZE makes every file larger than the limit fail as a full disk does."""
     directory = tmp_path / "run"
     program = (
         "import resource, signal, sys\n"
         "from qmltrain.cli import main\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "if int(sys.argv[1]):\n"
-        "    from qmltrain.runs.snapshots import SnapshotFolder\n"
-        "    save, count = SnapshotFolder.save, []\n"
-        "    def saving(self, snapshot):\n"
-        "        count.append(1)\n"
-        "        if len(count) == 3:\n"
-        "            resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))\n"
-        "        return save(self, snapshot)\n"
-        "    SnapshotFolder.save = saving\n"
+        "from qmltrain.runs.snapshots import SnapshotFolder\n"
+        "save, count = SnapshotFolder.save, []\n"
+        "def saving(self, snapshot):\n"
+        "    count.append(1)\n"
+        "    if len(count) == 3:\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))\n"
+        "    return save(self, snapshot)\n"
+        "SnapshotFolder.save = saving\n"
         "sys.exit(main(sys.argv[2:]))\n"
     )
 
-    def train(limit: int) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", program, str(limit), *WORDS, f"run.dir={directory}"]
-        return subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-
-    full = train(512)
+    words = [sys.executable, "-c", program, "512", *WORDS, f"run.dir={directory}"]
+    full = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert full.returncode == 1, full.stderr
     assert "qmltrain: error:" in full.stderr.strip().splitlines()[-1]
     assert "Traceback" not in full.stderr
-    again = train(0)
-    assert again.returncode == 0, again.stderr
-    assert "run file" in again.stdout
+    assert main([*WORDS, f"run.dir={directory}"]) == 0
+    assert "run file" in capsys.readouterr().out
 
 
 def test_the_default_directory_comes_from_the_config_alone(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ from tests.studies import dense_draws
 from tests.studies.small_studies import a_model, a_study, engines, evaluate, of_some, random_study, some_draws
 from tests.training.small_models import MODELS, make
 
+SLOW = pytest.mark.slow
 needs_cpu = pytest.mark.skipif(unavailable_reason() is not None, reason="the C++ extension is not built")
 
 
@@ -51,8 +53,19 @@ def agrees(study, draws: Draws, atol: float = 1e-8) -> None:
         np.testing.assert_allclose(values, np.array(expected[name]), atol=atol, err_msg=name)
 
 
-@pytest.mark.parametrize("engine", engines(), ids=lambda engine: engine.name)
-@pytest.mark.parametrize(("encoding", "n_qubits", "n_features", "ansatz"), registered_circuits())
+def circuits_and_engines() -> list:
+    """Every circuit in the last engine, and a size of each in the others; the rest in the long set."""
+    cases, seen = [], set()
+    for case in registered_circuits():
+        encoding, _, _, ansatz = case.values
+        for engine in engines():
+            marks = [SLOW] if engine.name != engines()[-1].name and (encoding, ansatz) in seen else []
+            cases.append(pytest.param(engine, *case.values, id=f"{case.id}-{engine.name}", marks=marks))
+        seen.add((encoding, ansatz))
+    return cases
+
+
+@pytest.mark.parametrize(("engine", "encoding", "n_qubits", "n_features", "ansatz"), circuits_and_engines())
 def test_every_registered_circuit(engine, encoding, n_qubits, n_features, ansatz):
     study = a_study(a_model(build(encoding, n_qubits, n_features, ansatz)), engine=engine)
     if encoding == "basis":
@@ -61,7 +74,8 @@ def test_every_registered_circuit(engine, encoding, n_qubits, n_features, ansatz
 
 
 def heads_and_losses() -> list:
-    found = []
+    """All that go together; each head and each loss once with each kind of task, the rest in the long set."""
+    found, seen = [], set()
     for head in HEADS:
         for loss in LOSSES:
             for n_classes in (None, 2, 3):
@@ -74,7 +88,10 @@ def heads_and_losses() -> list:
                         observables = outputs
                     except InputError:
                         continue
-                found.append(pytest.param(head, loss, n_classes, observables, id=f"{head}-{loss}-{n_classes}"))
+                new = {(head, n_classes), (loss, n_classes)} - seen
+                seen |= new
+                name = f"{head}-{loss}-{n_classes}"
+                found.append(pytest.param(head, loss, n_classes, observables, id=name, marks=[] if new else [SLOW]))
     return found
 
 
@@ -83,7 +100,7 @@ def test_each_head_and_loss_is_here():
     assert {head for head, _ in names} == set(HEADS) and {loss for _, loss in names} == set(LOSSES)
 
 
-@pytest.mark.parametrize("rows", [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(19, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rows", [3, pytest.param(1, marks=SLOW), pytest.param(19, marks=SLOW)])
 @pytest.mark.parametrize(("head", "loss", "n_classes", "n_observables"), heads_and_losses())
 def test_every_head_and_loss(head, loss, n_classes, n_observables, rows):
     """Rows together, and so many that each draw is a batch."""
@@ -93,16 +110,25 @@ def test_every_head_and_loss(head, loss, n_classes, n_observables, rows):
     agrees(study, some_draws(study, 3))
 
 
-@pytest.mark.parametrize("rows", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(17, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rows", [2, pytest.param(1, marks=SLOW), pytest.param(17, marks=SLOW)])
 @pytest.mark.parametrize("name", MODELS)
 def test_trained_encodings_amplitudes_projectors_and_input_layers(name, rows):
     study = a_study(make(name), rows)
     agrees(study, some_draws(study, 2))
 
 
-@pytest.mark.parametrize("rows", [1, 3, 17])
-@pytest.mark.parametrize("ansatz", ["pauli_two_design", "random_layers"])
-@pytest.mark.parametrize("observable", ["pauli", "target_state"])  # the second needs gates of its own
+def drawn_circuits() -> list:
+    """Ansatz, observable (the second needs gates of its own) and rows: all pairs, and the rest in the long set."""
+    choices = (("pauli_two_design", "random_layers"), ("pauli", "target_state"), (1, 3, 17))
+    return [
+        pytest.param(
+            *(values[k] for values, k in zip(choices, case, strict=True)), marks=[SLOW] if sum(case) % 2 else []
+        )
+        for case in itertools.product(range(2), range(2), range(3))
+    ]
+
+
+@pytest.mark.parametrize(("ansatz", "observable", "rows"), drawn_circuits())
 def test_circuits_of_each_draw(tmp_path, ansatz, observable, rows):
     np.save(tmp_path / "target.npy", random_states(3, 1)[0])
     options = {"terms": ["Z0 + 0.5*X2"]} if observable == "pauli" else {"path": str(tmp_path / "target.npy")}
@@ -160,7 +186,7 @@ def bits(found, index=slice(None)) -> dict[str, bytes]:
     return {name: np.ascontiguousarray(values[index]).tobytes() for name, values in found.items()}
 
 
-@pytest.mark.parametrize("precision", ["complex64", "complex128"])
+@pytest.mark.parametrize("precision", ["complex64", pytest.param("complex128", marks=SLOW)])
 @pytest.mark.parametrize("of_kind", kinds())
 def test_a_draw_has_its_bits_in_any_company(monkeypatch, of_kind, precision):
     study = of_kind(precision=precision)

@@ -36,7 +36,9 @@ def local_cost(n):
     return from_sums([("local", [(0.5, pauli_string({})), *((-0.5 / n, pauli_string({q: "Z"})) for q in range(n))])])
 
 
-@pytest.mark.parametrize("n", range(2, 17))
+@pytest.mark.parametrize(
+    "n", [pytest.param(n, marks=[] if n in (2, 3, 9, 16) else pytest.mark.slow) for n in range(2, 17)]
+)
 def test_global_and_local_cost_at_any_n(n):
     circuit = ProductCircuit.of(rx_on_all(n), UNIFORM)
     wide, _ = terms_of(assemble_observables(n, "projector", {"states": [0]}))
