@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qmltrain.cli.composing import compose_config
 from qmltrain.cli.override_words import as_typed, for_hydra, in_shell, typed
 from qmltrain.errors import InputError
+from tests.examples import examples
 
 # what YAML or Hydra read as numbers, truth values, nothing, and what their grammars give a meaning
 ODD = ["1.10", "007", "0010", "1e3", "1_000", "0x10", "inf", "yes", "no", "On", "true", "False", "null", "None", "~",
@@ -20,7 +21,10 @@ ODD = ["1.10", "007", "0010", "1e3", "1_000", "0x10", "inf", "yes", "no", "On", 
        "", "${run.seed}", "\\", "a\\", "!", "#1", "a&b", "{a}", "(x)", "*", "?", "@", "%", "-", "+1", "'"]  # fmt: skip
 texts = st.one_of(st.sampled_from(ODD), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6))
 quick = settings(
-    max_examples=100, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=examples(100),
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qmltrain.cli.composing import compose_config
 from qmltrain.cli.user_configs import read_user_config
 from qmltrain.errors import InputError
+from tests.examples import examples
 
 HEAD = "# @package _global_\n"
 
@@ -145,7 +146,7 @@ WORDS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.lists(WORDS, min_size=1, max_size=6), WORDS)
 def test_words_of_a_file_are_texts_where_texts_are_taken(tmp_path, features, target):
     folder = experiment(tmp_path, f"{HEAD}dataset:\n  target: {target}\n  features: [{', '.join(features)}]\n")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from qmltrain.errors import InputError, StorageError
 from qmltrain.runs.snapshots import Snapshot, SnapshotFolder, encode, read_snapshot
+from tests.examples import examples
 
 DTYPES = ["?", "<i1", "<u2", "<i4", ">i4", "<i8", "<u8", "<f2", "<f4", "<f8", ">f8", "<c8", "<c16"]
 
@@ -51,7 +52,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(state=st.dictionaries(st.text(), values, max_size=5))
 def test_state_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, state: dict[str, Any]) -> None:
     path = tmp_path_factory.mktemp("state") / "a.snapshot"

@@ -17,6 +17,7 @@ from qmltrain.errors import StorageError
 from qmltrain.runs import store as store_module
 from qmltrain.runs.store import GRADIENTS, RunStore
 from qmltrain.runs.views import open_run
+from tests.examples import examples
 from tests.runs.small_store import create
 
 HERE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -69,7 +70,7 @@ def append(store: RunStore, arrays: dict[str, np.ndarray], first: int, last: int
         )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(run=runs(), completed=st.booleans())
 def test_the_bytes_do_not_depend_on_spans(run: Any, completed: bool) -> None:
     changes, arrays, spans = run

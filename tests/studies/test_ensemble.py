@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tracemalloc
 from dataclasses import replace
 
@@ -27,6 +26,7 @@ from qmltrain.training.losses import LOSSES
 from tests.circuit.strategies import random_states
 from tests.engines.cuda.emulator_device import EmulatorDevice, compiler
 from tests.engines.registered import build, registered_circuits
+from tests.pairwise import covering
 from tests.studies import dense_draws
 from tests.studies.small_studies import a_model, a_study, engines, evaluate, of_some, random_study, some_draws
 from tests.training.small_models import MODELS, make
@@ -117,18 +117,10 @@ def test_trained_encodings_amplitudes_projectors_and_input_layers(name, rows):
     agrees(study, some_draws(study, 2))
 
 
-def drawn_circuits() -> list:
-    """Ansatz, observable (the second needs gates of its own) and rows: all pairs, and the rest in the long set."""
-    choices = (("pauli_two_design", "random_layers"), ("pauli", "target_state"), (1, 3, 17))
-    return [
-        pytest.param(
-            *(values[k] for values, k in zip(choices, case, strict=True)), marks=[SLOW] if sum(case) % 2 else []
-        )
-        for case in itertools.product(range(2), range(2), range(3))
-    ]
-
-
-@pytest.mark.parametrize(("ansatz", "observable", "rows"), drawn_circuits())
+@pytest.mark.parametrize(
+    ("ansatz", "observable", "rows"),  # the second observable needs gates of its own
+    covering(["pauli_two_design", "random_layers"], ["pauli", "target_state"], [1, 3, 17]),
+)
 def test_circuits_of_each_draw(tmp_path, ansatz, observable, rows):
     np.save(tmp_path / "target.npy", random_states(3, 1)[0])
     options = {"terms": ["Z0 + 0.5*X2"]} if observable == "pauli" else {"path": str(tmp_path / "target.npy")}
