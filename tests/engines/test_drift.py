@@ -12,7 +12,8 @@ from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.interpreter import InterpreterEngine
-from qmltrain.engines.protocol import GradientOptions
+from qmltrain.engines.protocol import EngineOptions, GradientOptions
+from qmltrain.fusion.compile import compile_plan
 from tests.engines.cases import hea
 from tests.engines.comparison import begin
 
@@ -21,6 +22,7 @@ COTANGENT = np.array([0.5, -1.0, 0.3, 0.8])
 FACTOR = 4.0  # half of all draws: drift is within this factor of the relative error of the gradient
 FARTHEST = 16.0  # every draw
 DRAWS = range(5)
+PLANNER = functools.cache(compile_plan)  # a plan is the same for every engine, precision and mode
 MODES = {
     "reversible": GradientOptions("reversible"),
     "kept": GradientOptions("reversible", 20),
@@ -44,7 +46,7 @@ CIRCUITS = {"hea": hea(4, 200), "hea with cx": hea(4, 200, "cx"), "layers alike"
 
 @functools.lru_cache(maxsize=2)  # for all draws
 def compiled(engine: type, circuit: Circuit, precision: str, mode: GradientOptions):
-    return engine().compile(circuit, STRINGS, precision, mode)
+    return engine().compile(circuit, STRINGS, precision, mode, EngineOptions(planner=PLANNER))
 
 
 def gradient(engine, circuit: Circuit, precision: str, mode: GradientOptions, batch: int = 2, draw: int = 0):

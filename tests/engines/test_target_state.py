@@ -28,7 +28,12 @@ LARGEST = {"reference": 6, "interpreter": 10, "cpu": 12, "cuda": 8}  # qubits wi
 
 def cases() -> list:
     sizes = (1, 2, 3, 4, 6, 8, 10, 12)
-    return [pytest.param(engine, n, id=f"{engine}-{n}") for n in sizes for engine in LARGEST if n <= LARGEST[engine]]
+    return [
+        pytest.param(engine, n, id=f"{engine}-{n}", marks=pytest.mark.slow if n == 12 else ())
+        for n in sizes
+        for engine in LARGEST
+        if n <= LARGEST[engine]
+    ]
 
 
 def make(name: str) -> Engine:

@@ -7,6 +7,7 @@ Parameters are read by name from a dict; Rot(a, b, c) is RZ(a), then RY(b), then
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def zeros(n: int) -> np.ndarray:
 
 
 def one(state: np.ndarray, wire: int, matrix: np.ndarray) -> np.ndarray:
-    return np.moveaxis(np.tensordot(matrix, state, axes=(1, wire)), 0, wire)
+    return (matrix @ state.reshape(1 << wire, 2, -1)).reshape(state.shape)
 
 
 def rx(t: float) -> np.ndarray:
@@ -32,7 +33,7 @@ def ry(t: float) -> np.ndarray:
 
 
 def rz(t: float) -> np.ndarray:
-    return np.diag([np.exp(-0.5j * t), np.exp(0.5j * t)])
+    return np.array([[np.exp(-0.5j * t), 0], [0, np.exp(0.5j * t)]])
 
 
 def rot(a: float, b: float, c: float) -> np.ndarray:
@@ -44,7 +45,12 @@ HADAMARD = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
 
 def bits(state: np.ndarray, wire: int) -> np.ndarray:
     """The bit of `wire` of every amplitude."""
-    return np.indices(state.shape)[wire]
+    return bits_of(state.ndim)[wire]
+
+
+@cache
+def bits_of(n: int) -> np.ndarray:
+    return np.indices((2,) * n)
 
 
 def cx(state: np.ndarray, control: int, target: int) -> np.ndarray:

@@ -22,10 +22,11 @@ import numpy as np
 from qmltrain.engines.cuda.device import DeviceLimits, Kernel
 from qmltrain.shipped_files import kernels_directory
 
-VARIANTS = {
+_ADDRESS = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=undefined")
+VARIANTS = {  # flags of the compiler, of the linker
     "plain": (("-O1",), ()),
-    "address": (("-O0", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=undefined"),) * 2,
-    "races": (("-O1", "-fsanitize=thread", "-DEMULATOR_RACES"), ()),
+    "address": (_ADDRESS, _ADDRESS),
+    "races": (("-O1", "-g", "-fsanitize=thread", "-DEMULATOR_RACES"), ()),
 }
 ORDERS = {"forward": 0, "reverse": 1, "random": 2}
 
@@ -61,7 +62,7 @@ def _build(path: Path, folder: Path, source: str, precision: str, tile_bits: int
     compile_flags, link_flags = VARIANTS[variant]
     defines = [f"-DREAL={'float' if precision == 'complex64' else 'double'}"]
     defines += [] if tile_bits is None else [f"-DTILE_BITS={tile_bits}"]
-    common = [str(compiler()), "-std=c++17", "-g", "-fPIC", "-w"]
+    common = [str(compiler()), "-std=c++17", "-fPIC", "-w"]
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         compiled, linked = f"{work}/kernel.o", f"{work}/kernel.so"
         include = ["-include", str(EMULATOR / "emulator.h"), "-x", "c++"]

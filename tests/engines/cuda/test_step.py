@@ -293,8 +293,15 @@ def test_what_breaks_a_capture_is_said(cupy, monkeypatch):
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("graphs", [True, False])
-@pytest.mark.parametrize("name", ["biases too", "reuploading, linear, cross entropy"])
+@pytest.mark.parametrize(
+    ("name", "graphs"),
+    [
+        ("biases too", True),
+        ("reuploading, linear, cross entropy", False),
+        pytest.param("biases too", False, marks=pytest.mark.slow),
+        pytest.param("reuploading, linear, cross entropy", True, marks=pytest.mark.slow),
+    ],
+)
 def test_chunks_change_no_bit(cupy, name, graphs, monkeypatch):
     if not graphs:
         monkeypatch.setattr(cuda_step, "_GRAPH_SECONDS", -1)
