@@ -83,7 +83,7 @@ class RunView:
         import yaml
 
         try:
-            return dict(yaml.safe_load(text))
+            return dict(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # as config/storage
         except (yaml.YAMLError, TypeError, ValueError) as error:
             raise StorageError(f"{self.path}: damaged: its config is not YAML; restore it from a copy") from error
 

@@ -170,12 +170,12 @@ def test_nothing_is_written_by_composing(qmltrain, called):
 # In a process of its own: what only the operating system can do to the command.
 
 
-def test_ascii_terminal(tmp_path):
+@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, pytest.param({"LC_ALL": "C"}, marks=pytest.mark.slow)])
+def test_ascii_terminal(tmp_path, env):
     words = ["circuit", "circuit.n_qubits=2", "preprocess.pca=2"]
-    for env in ({"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
-        done = start(*words, cwd=tmp_path, env=env)
-        assert done.returncode == 0 and done.stderr == "", done.stderr
-        assert "RY" in done.stdout
+    done = start(*words, cwd=tmp_path, env=env)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "RY" in done.stdout
 
 
 def test_reader_that_goes_away(tmp_path):
@@ -190,7 +190,7 @@ TRAINING = ["dataset=iris", "preprocess.pca=2", "circuit.n_qubits=2", "encoding=
             "train.baseline=false", "engine=interpreter", "run.progress=lines", "run.log_seconds=1e-6"]  # fmt: skip
 
 
-@pytest.mark.parametrize("pipe", ["2>&1 | head -1", "2>&1 | true"])
+@pytest.mark.parametrize("pipe", ["2>&1 | head -1", pytest.param("2>&1 | true", marks=pytest.mark.slow)])
 def test_a_training_goes_on_when_its_reader_goes_away(tmp_path, pipe):
     command = f"{shlex.join([*COMMAND, *TRAINING, 'run.dir=run'])} {pipe}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False,

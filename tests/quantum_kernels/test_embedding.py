@@ -26,7 +26,7 @@ def embedding(model, theta, kind="fidelity", trained=False, engine="interpreter"
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.slow)])  # alike for fidelities
 def test_fidelities_do_not_know_what_stands_behind_the_last_feature(name, trained):
     model = make(name)
     theta, x, _ = inputs(model, 7)
