@@ -93,6 +93,9 @@ def _run_on_config(verb: Verb, arguments: Arguments, command_line: list[str], la
     options = flag_options(verb, arguments.flags)
     if verb.grid:
         grid = compose_grid(words, directory)
+        if verb.ranks:
+            setting: str = grid.points[0].settle(lambda config: config.run.mpi)
+            context = dataclasses.replace(context, ranks=launched.open(setting))
         return dispatch.verb_function(verb.name)(grid, context, **options) or EXIT_DONE
     config = None if arguments.multirun else compose_config(words, directory, validated=False)
     if config is None:  # a sweep, by -m or because the config asks for one

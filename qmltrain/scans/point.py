@@ -28,6 +28,7 @@ from qmltrain.models.source import build_source_shape, derive_seeds
 from qmltrain.models.stored_files import user_code
 from qmltrain.scans.draws import Drawing, Streams
 from qmltrain.scans.identity import DATA, USER_CODE, digest, drawn_from, settings
+from qmltrain.sessions.together import Together, of_rank
 from qmltrain.studies.ensemble import Ensemble
 from qmltrain.studies.study import FIDELITY, GRADIENT, GRADIENT_NORMS, LOSS, Plane, Study
 from qmltrain.training.freezing import frozen_parameters, named_parameters
@@ -83,8 +84,11 @@ def span_of(config: Config) -> float:
     return math.pi if config.scan.span is None else config.scan.span
 
 
-def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
-    """Raises InputError, MemoryLimitError, EngineUnavailableError; `overrides` are the command's."""
+def build_point(config: Config, overrides: Sequence[str] = (), ranks: Together | None = None) -> Built:
+    """For one process, or for one of `ranks`, which takes its share of threads and memory.
+
+    Raises InputError, MemoryLimitError, EngineUnavailableError; `overrides` are the command's.
+    """
     _check(config)
     start = None
     if config.scan.run is not None:
@@ -92,7 +96,7 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
         start = start_of_run(config, config.scan.run, "scan.run", OF_COMMAND)
     config = config if start is None else start.config
     problem = build_problem(config) if start is None else start.problem
-    model, scan = problem.model, config.scan
+    model, scan, engine = problem.model, config.scan, of_rank(config, ranks).engine
     counted = settings(config, None if start is None else start.name)
     if start is None and (code := user_code(config)):
         counted[USER_CODE] = digest(code)
@@ -114,7 +118,7 @@ def build_point(config: Config, overrides: Sequence[str] = ()) -> Built:
         plane=plane,
         precision=config.engine.precision,  # type: ignore[arg-type]
         gradient=GradientOptions(config.gradient.mode, config.gradient.checkpoint_interval),  # type: ignore[arg-type]
-        options=EngineOptions(config.engine.threads, bytes_of_gib(config.engine.memory_gib), config.engine.fusion),
+        options=EngineOptions(engine.threads, bytes_of_gib(engine.memory_gib), engine.fusion),
     )
     train = config.train
     options = (train.initial, *start_options(train))

@@ -24,11 +24,13 @@ from qmltrain.runs.scan_files import holds_kernel
 from qmltrain.runs.status_file import STATUS_NAME, read_status_file, write_status_file
 from qmltrain.runs.store import COMPLETED
 from qmltrain.scans.file_layout import PointLayout, Shard, as_json, check_shards
-from qmltrain.scans.identity import check_same_scan, check_swept, common_settings, scan_hash
+from qmltrain.scans.identity import check_same_scan, check_swept, common_settings, digest, scan_hash
 from qmltrain.scans.point import Built, build_point, changes, span_of
 from qmltrain.scans.reading import ScanHeader, read_header, read_scan
 from qmltrain.scans.rows import ScanRows, are_sound, create, grow
+from qmltrain.scans.shared_draws import OwnPortions, Portions, SharedPortions, follow
 from qmltrain.scans.summary import summary_lines
+from qmltrain.sessions.together import SAME_FILES, Together, check_device
 from qmltrain.sessions.training_run import check_directory, make_directory
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.progress import make_progress
@@ -69,24 +71,34 @@ class Planned:
 def scan(grid: Grid, context: CommandContext) -> int:
     """Draw what is missing of the points of `grid`, or of the shard that the config names; exit code 0.
 
-    Raises InterruptedRun (75) where a signal stopped it, InputError before anything is written, StorageError.
+    Of the ranks in `context` all call this; the first one alone reads and writes the directory. Raises InterruptedRun
+    (75) where a signal stopped it, InputError before anything is written, StorageError.
     """
+    ranks: Together | None = context.ranks
     with StopRequest() as stop:
         check_swept(grid)
         points = plan_points(grid, context)
+        if ranks is not None:
+            check_device(ranks, points[0].device)
+            ranks.check_same("scan", digest([point.identity for point in points]), SAME_FILES)
+            if not ranks.is_first:
+                follow([point.take for point in points], lambda: stop.requested is not None, ranks)
+                return 0
         config = points[0].config
         shard = Shard.of(config.scan.shard)
         common = common_settings(grid, points[0].settings)
         directory = scan_directory(config, common, grid.swept)
         check_directory(directory)
         check_shards(directory, shard)
-        job = Job(directory, shard, points, common, grid.swept, context, stop)
+        portions: Portions = OwnPortions() if ranks is None else SharedPortions(ranks)
+        job = Job(directory, shard, points, common, grid.swept, context, stop, portions)
         if job.existing() is not None and job.is_done():
             print(f"{job.path}: this scan is complete; nothing to do")
         else:
             make_directory(directory)
             with RunLock(directory, shard.beside(LOCK_NAME)):
                 job.run()
+        portions.end()
     job.print_result()
     return 0
 
@@ -132,7 +144,7 @@ def plan_points(grid: Grid, context: CommandContext) -> list[Planned]:
 
 
 def _build(point: GridPoint, context: CommandContext) -> Built:
-    built: Built = point.settle(lambda config: build_point(config, context.overrides))
+    built: Built = point.settle(lambda config: build_point(config, context.overrides, context.ranks))
     return built
 
 
@@ -148,10 +160,12 @@ class Job:
         swept: tuple[str, ...],
         context: CommandContext,
         stop: StopRequest,
+        portions: Portions,
     ) -> None:
-        self.directory, self.shard, self.stop = directory, shard, stop
+        self.directory, self.shard, self.stop, self.portions = directory, shard, stop, portions
         self.path = directory / shard.file_name
         self.points, self.own = list(points), shard.share(points)
+        self._index = {point.identity: index for index, point in enumerate(points)}
         self.common, self.swept, self.context = common, swept, context
         self.config = points[0].config
         self._live: dict[str, Any] = {}
@@ -295,8 +309,8 @@ class Job:
             rows.sync()
             self._write_status("interrupted", done, total)
             raise InterruptedRun(
-                f"stopped by {self.stop.requested} after {done} of {total} draws, stored in {self.path}; run the same "
-                "command again to go on"
+                f"stopped by {self.stop.requested or 'a signal to another rank'} after {done} of {total} draws, stored "
+                f"in {self.path}; run the same command again to go on"
             ) from None
         except StorageError:
             raise
@@ -309,8 +323,9 @@ class Job:
     def _portion(self, rows: ScanRows, number: int, built: Built, draws: int) -> int:
         """Draw and store the next draws of a point; how many."""
         first = rows.rows(number)
-        last = min(draws, first + built.ensemble.draws_at_once)
-        found = built.ensemble.evaluate(built.drawing.draws(first, last), lambda: self.stop.requested is not None)
+        last = min(draws, first + built.ensemble.draws_at_once * self.portions.size)
+        point = self._index[rows.points[number].identity]
+        found = self.portions.compute(point, built, first, last, lambda: self.stop.requested is not None)
         rows.append(number, found)
         return last - first
 

@@ -28,6 +28,7 @@ from qmltrain.training.trainer import OnEpoch
 from qmltrain.units import GIB
 from qmltrain.wording import listed
 
+SAME_FILES = "give every node the same files"
 Thing = TypeVar("Thing")
 
 
@@ -78,22 +79,24 @@ def check_together(ranks: Together, problem: Problem, compiled: Compiled) -> Non
 
 def check_engines(ranks: Together, compiled: Compiled) -> None:
     """Raise InputError where the engines of the ranks have other bits; called by all."""
-    engine = compiled.selection.engine
-    if engine.name == "cuda":
+    check_device(ranks, without_threads(compiled.selection.engine.describe()))
+
+
+def check_device(ranks: Together, device: str) -> None:
+    """The same, of an engine's description without its threads."""
+    if device.startswith("cuda"):
         raise InputError(
             f"engine.name: cuda computes in one process, and {ranks.size} ranks were started; set engine.name=cpu, or "
             "start one process"
         )
     ranks.check_same(
-        "engine.name",
-        without_threads(engine.describe()),
-        "take nodes of one kind, or the instruction set that all have (QMLTRAIN_SIMD)",
+        "engine.name", device, "take nodes of one kind, or the instruction set that all have (QMLTRAIN_SIMD)"
     )
 
 
 def check_data(ranks: Together, checksum: str) -> None:
     """Raise InputError where the ranks have not read the same data set; called by all."""
-    ranks.check_same("dataset", checksum, "give every node the same files")
+    ranks.check_same("dataset", checksum, SAME_FILES)
 
 
 def same_parameters(ranks: Together) -> OnEpoch:

@@ -62,12 +62,19 @@ SCENARIOS = {
     "refused": (["head=raw"], contextlib.nullcontext()),
 }
 EVALUATED = "evaluated"  # the run of scenario `whole`, before
+SCANNED = "scanned"
+SCAN = [
+    "scan", "dataset=none", "encoding=none", "head=raw", "loss=expectation", "observable=ising", "circuit.n_qubits=2,3",
+    "scan.draws=30", "engine.name=cpu", "run.progress=none",
+]  # fmt: skip
 
 
 def run(name: str) -> None:
     told, printed = io.StringIO(), io.StringIO()
     if name == EVALUATED:
         words, around = ["evaluate", "whole", "--predictions", f"{name}.csv"], contextlib.nullcontext()
+    elif name == SCANNED:
+        words, around = [*SCAN, f"run.dir={name}"], contextlib.nullcontext()
     else:
         changes, around = SCENARIOS[name]
         words = [*SMALL, *changes, f"run.dir={name}", "run.progress=lines"]

@@ -16,7 +16,9 @@ import pytest
 
 from qmltrain.cli import main
 from qmltrain.runs.views import open_run
-from tests.ranks.mpi_scenarios import EVALUATED, SCENARIOS, SMALL, STOPPED_AT
+from qmltrain.scans.reading import read_scan
+from tests.ranks.mpi_scenarios import EVALUATED, SCAN, SCANNED, SCENARIOS, SMALL, STOPPED_AT
+from tests.scans.small_scans import assert_same_bits
 
 ROOT = Path(__file__).parents[2]
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))  # of the wheel `mpich`
@@ -37,7 +39,7 @@ def write_samples(folder: Path) -> Path:
 def folder(tmp_path_factory) -> Path:
     """Where two ranks went through all scenarios."""
     found = write_samples(tmp_path_factory.mktemp("ranks"))
-    names = [*SCENARIOS, EVALUATED]
+    names = [*SCENARIOS, EVALUATED, SCANNED]
     command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(found), *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -117,3 +119,12 @@ def test_an_evaluation_is_that_of_one_process(folder, alone, tmp_path, capsys):
     assert first["stdout"].splitlines()[1:-1] == expected and any("test/accuracy" in line for line in expected)
     assert not second["stdout"]
     assert (folder / f"{EVALUATED}.csv").read_bytes() == predictions.read_bytes()
+
+
+def test_a_scan_is_that_of_one_process(folder, tmp_path, capsys):
+    first, second = ended(folder, SCANNED)
+    assert first["code"] == second["code"] == 0 and not first["stderr"] and not second["stderr"]
+    assert main([*SCAN, f"run.dir={tmp_path / 'alone'}"]) == 0
+    assert first["stdout"].splitlines()[:-1] == capsys.readouterr().out.splitlines()[:-1]  # without the file's name
+    assert not second["stdout"]
+    assert_same_bits(read_scan(folder / SCANNED), read_scan(tmp_path / "alone"))

@@ -11,5 +11,6 @@ VERB = Verb(
     order=22,
     trains=True,
     grid=True,
+    ranks=True,
     examples=("qmltrain scan experiment=vqe_ising circuit.n_qubits=2,4,6 ansatz.layers=1,5,20 scan.draws=1000",),
 )
