@@ -84,12 +84,14 @@ def check_amplitude_rows(
 
     Takes no memory for states, so a whole data set can be checked before anything is written.
     """
-    padded = (2**n_qubits - features_BF.shape[1]) * pad_with**2
-    squares_B = np.einsum("bf,bf->b", features_BF, features_BF) + padded
+    n_padded = 2**n_qubits - features_BF.shape[1]
     if normalize:
-        bad_B = ~features_BF.any(axis=1) & (padded == 0.0)
+        bad_B = ~features_BF.any(axis=1) & (n_padded == 0 or pad_with == 0.0)
         reason = "is all zero and cannot be normalised; drop it or set encoding.pad_with"
     else:
+        padding = np.full(n_padded, pad_with)
+        with np.errstate(over="ignore"):  # an infinite norm is not 1
+            squares_B = np.einsum("bf,bf->b", features_BF, features_BF) + np.dot(padding, padding)
         bad_B = ~(np.abs(np.sqrt(squares_B) - 1.0) <= NORM_TOLERANCE)
         found = np.sqrt(squares_B[int(np.argmax(bad_B))]) if len(squares_B) else 1.0
         reason = f"has norm {found:.6g} where 1 is needed; set encoding.normalize=true"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qmltrain.circuit.amplitude import amplitude_state
+from qmltrain.circuit.amplitude import amplitude_state, check_amplitude_rows
 from qmltrain.errors import InputError
 
 
@@ -78,3 +78,16 @@ def test_an_all_zero_row_is_named() -> None:
 def test_bad_features_are_refused(x_BF: np.ndarray, n: int, message: str, normalize: bool) -> None:
     with pytest.raises(InputError, match=message):
         amplitude_state(x_BF, n, normalize=normalize)
+
+
+@pytest.mark.parametrize("pad_with", [1e200, 1e-200])
+def test_rows_with_huge_and_tiny_padding_are_checked(pad_with: float) -> None:
+    """Their squares are no numbers of double precision, or 0."""
+    x_BF, rows_B = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), np.array([4, 7])
+    check_amplitude_rows(x_BF, rows_B, 2, pad_with, normalize=True)
+    with pytest.raises(InputError, match="row 7 of the data set is all zero"):
+        check_amplitude_rows(x_BF, rows_B, 2, 0.0, normalize=True)
+    norm = "inf" if pad_with > 1 else "0"
+    bad = 4 if pad_with > 1 else 7
+    with pytest.raises(InputError, match=f"row {bad} of the data set has norm {norm} where 1 is needed"):
+        check_amplitude_rows(x_BF, rows_B, 2, pad_with, normalize=False)
