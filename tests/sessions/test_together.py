@@ -87,7 +87,8 @@ def test_ranks_must_compute_the_same_bits_from_the_same_data() -> None:
     assert line.startswith("engine.name: rank 0 has cpu: avx2, rank 1 has cpu: avx512; ") and "QMLTRAIN_SIMD" in line
     [line] = set(found(of("cpu"), of("cpu", checksum="b")))
     assert line == "dataset: rank 0 has a, rank 1 has b; give every node the same files"
-    [line] = set(found(of("cuda"), of("cuda")))
+    gpu = of("cuda", "cuda: H200, compute capability 9.0")
+    [line] = set(found(gpu, gpu))
     assert line.startswith("engine.name: cuda computes in one process, and 2 ranks were started; set engine.name=cpu")
 
 
