@@ -79,13 +79,8 @@ def compute_tiles(
     Raises StepAbandoned between two tiles where the panels' `stop` says so, and what `put` raises.
     """
 
-    def pair(tile: Tile) -> tuple[tuple[SplitName, int], tuple[SplitName, int]]:
-        return panels.place("train", tile.columns), panels.place(tile.split, tile.rows)
-
-    # All tiles of a panel of columns, one panel of rows after the other
-    ordered = sorted(tiles, key=lambda tile: (pair(tile)[0], pair(tile)[1][0] == "test", pair(tile)[1], tile.number))
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
-        for (of_columns, of_rows), group in groupby(ordered, key=pair):
+        for (of_columns, of_rows), group in groupby(in_order(panels, tiles), key=lambda tile: _pair(panels, tile)):
             columns = panels.vectors(of_columns)
             rows = columns if of_rows == of_columns else panels.vectors(of_rows, of_columns)
 
@@ -103,6 +98,20 @@ def compute_tiles(
                 finished(tile)
                 if panels.stop():
                     raise StepAbandoned
+
+
+def in_order(panels: Panels, tiles: Sequence[Tile]) -> list[Tile]:
+    """All tiles of a panel of columns, one panel of rows after the other."""
+
+    def key(tile: Tile) -> tuple[object, ...]:
+        of_columns, of_rows = _pair(panels, tile)
+        return of_columns, of_rows[0] == "test", of_rows, tile.number
+
+    return sorted(tiles, key=key)
+
+
+def _pair(panels: Panels, tile: Tile) -> tuple[tuple[SplitName, int], tuple[SplitName, int]]:
+    return panels.place("train", tile.columns), panels.place(tile.split, tile.rows)
 
 
 def _each(

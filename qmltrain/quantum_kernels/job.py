@@ -6,6 +6,7 @@ other `kernel.C`, without a state being computed.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import warnings
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from qmltrain.cluster.signals import StopRequest
+from qmltrain.config.groups.engine import EngineConfig
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_yaml
 from qmltrain.engines.selection import without_threads
@@ -27,6 +29,7 @@ from qmltrain.quantum_kernels.file import FILE_NAME, KernelFile, Layout, read_ar
 from qmltrain.quantum_kernels.gram import Panels, compute_tiles
 from qmltrain.quantum_kernels.identity import check_same_kernel, digest
 from qmltrain.quantum_kernels.machines import Fitted, fit, rbf_matrices
+from qmltrain.quantum_kernels.shared_tiles import Order, check_together, compute_shared_tiles, follow
 from qmltrain.quantum_kernels.task import KernelTask, build_task
 from qmltrain.quantum_kernels.tiles import Tile
 from qmltrain.runs.atomic import remove_stale_temporaries
@@ -36,6 +39,7 @@ from qmltrain.runs.lock import RunLock
 from qmltrain.runs.reading import run_status
 from qmltrain.runs.scan_files import holds_scan
 from qmltrain.runs.status_file import read_status_file, write_status_file
+from qmltrain.sessions.together import Together, of_rank
 from qmltrain.sessions.training_run import check_directory, make_directory
 from qmltrain.training.gradients import StepAbandoned
 from qmltrain.training.progress import make_progress
@@ -45,8 +49,16 @@ _NAMES = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "r2", "mae")
 
 
 def run_kernel(config: Config, context: CommandContext) -> int:
-    """Compute what is missing, fit, and print; exit code 0. Raises InterruptedRun (75) where a signal stopped it."""
+    """Compute what is missing, fit, and print; exit code 0. Raises InterruptedRun (75) where a signal stopped it.
+
+    Of the ranks in `context` all call this; the first one alone reads and writes the directory.
+    """
+    ranks: Together | None = context.ranks
     with StopRequest() as stop:
+        if ranks is not None and not ranks.is_first:
+            follow(of_rank(config, ranks), context.overrides, ranks, lambda: stop.requested is not None)
+            return 0
+        engine, config = config.engine, of_rank(config, ranks)
         task = build_task(config, context.overrides)
         directory = _directory(config, task)
         if (directory / FILE_NAME).exists():  # its choices are those to go on with
@@ -57,7 +69,7 @@ def run_kernel(config: Config, context: CommandContext) -> int:
         _check_before(config, task, directory)
         make_directory(directory)
         with RunLock(directory):
-            return _Session(config, context, task, directory, stop).run()
+            return _Session(config, context, task, directory, stop, engine).run()
 
 
 def _directory(config: Config, task: KernelTask) -> Path:
@@ -95,9 +107,17 @@ class _Session:
     """One process's share of the work on a matrix."""
 
     def __init__(
-        self, config: Config, context: CommandContext, task: KernelTask, directory: Path, stop: StopRequest
+        self,
+        config: Config,
+        context: CommandContext,
+        task: KernelTask,
+        directory: Path,
+        stop: StopRequest,
+        engine: EngineConfig,
     ) -> None:
-        self.config, self.context, self.task = config, context, task
+        """`engine`: as it was asked for, before ranks shared threads and memory."""
+        self.config, self.context, self.task, self.engine = config, context, task, engine
+        self.ranks: Together | None = context.ranks
         self.directory, self.path, self.stop = directory, directory / FILE_NAME, stop
         self.threads = config.engine.threads or usable_cpus()
         self.status: dict[str, Any] = {}
@@ -124,6 +144,8 @@ class _Session:
         try:
             self._say("running", file)
             self._matrix(file)
+            if self.ranks is not None:
+                self.ranks.from_first(lambda: None)
             asked = {"C": list(task.candidates), "folds": task.folds} if task.config.kernel.fit else None
             if self.status.get("machines") != asked or "summary" not in self.status:
                 self._say("running", file)
@@ -134,10 +156,10 @@ class _Session:
         except StepAbandoned:
             file.sync()
             self._say("interrupted", file)
-            done = len(file.tiles) - len(file.missing)
+            done, by = len(file.tiles) - len(file.missing), self.stop.requested or "a signal to another rank"
             raise InterruptedRun(
-                f"stopped by {self.stop.requested} after {done} of {len(file.tiles)} tiles of {self.path}; "
-                "run the same command again to go on"
+                f"stopped by {by} after {done} of {len(file.tiles)} tiles of {self.path}; run the same command "
+                "again to go on"
             ) from None
         except StorageError:
             raise
@@ -160,7 +182,7 @@ class _Session:
             "gamma": embedding.kind.gamma,
             "settings": json.dumps(task.settings),
             "digest": task.digest(),
-            "config_yaml": to_yaml(task.config),
+            "config_yaml": to_yaml(dataclasses.replace(task.config, engine=self.engine)),
             "command_line": " ".join(self.context.command_line),
             "overrides": list(self.context.overrides),
             "n_qubits": embedding.model.circuit.n_qubits,
@@ -206,7 +228,14 @@ class _Session:
                 progress.message(line)
             progress.message(f"kernel {self.path}: {task.embedding.selection.reason}")
             panels = Panels(task.embedding, task.features, task.tile_rows, task.memory_bytes, self._stopped)
-            compute_tiles(panels, tuple(file.missing), file.write, finished, self.threads)
+            if self.ranks is None:
+                compute_tiles(panels, tuple(file.missing), file.write, finished, self.threads)
+            else:
+                numbers = tuple(tile.number for tile in file.missing)
+                order = Order(self.status["choices"], task.embedding.kind.gamma, numbers)
+                self.ranks.from_first(lambda: order)
+                check_together(self.ranks, task)
+                compute_shared_tiles(panels, tuple(file.missing), file.write, finished, self.threads, self.ranks)
         finally:
             progress.close()
             file.missing = list(missing.values())

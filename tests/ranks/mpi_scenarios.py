@@ -62,6 +62,11 @@ SCENARIOS = {
     "refused": (["head=raw"], contextlib.nullcontext()),
 }
 EVALUATED = "evaluated"  # the run of scenario `whole`, before
+KERNEL = "kernel"
+OF_KERNEL = [
+    "kernel", "dataset=make_moons", "dataset.n_samples=60", "preprocess=angles", "circuit.n_qubits=2", "encoding=iqp",
+    "kernel=projected", "engine.name=cpu", "run.progress=none",
+]  # fmt: skip
 SCANNED = "scanned"
 SCAN = [
     "scan", "dataset=none", "encoding=none", "head=raw", "loss=expectation", "observable=ising", "circuit.n_qubits=2,3",
@@ -73,6 +78,8 @@ def run(name: str) -> None:
     told, printed = io.StringIO(), io.StringIO()
     if name == EVALUATED:
         words, around = ["evaluate", "whole", "--predictions", f"{name}.csv"], contextlib.nullcontext()
+    elif name == KERNEL:
+        words, around = [*OF_KERNEL, f"run.dir={name}"], contextlib.nullcontext()
     elif name == SCANNED:
         words, around = [*SCAN, f"run.dir={name}"], contextlib.nullcontext()
     else:

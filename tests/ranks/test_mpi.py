@@ -17,7 +17,8 @@ import pytest
 from qmltrain.cli import main
 from qmltrain.runs.views import open_run
 from qmltrain.scans.reading import read_scan
-from tests.ranks.mpi_scenarios import EVALUATED, SCAN, SCANNED, SCENARIOS, SMALL, STOPPED_AT
+from tests.quantum_kernels.kernel_cases import contents
+from tests.ranks.mpi_scenarios import EVALUATED, KERNEL, OF_KERNEL, SCAN, SCANNED, SCENARIOS, SMALL, STOPPED_AT
 from tests.scans.small_scans import assert_same_bits
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def write_samples(folder: Path) -> Path:
 def folder(tmp_path_factory) -> Path:
     """Where two ranks went through all scenarios."""
     found = write_samples(tmp_path_factory.mktemp("ranks"))
-    names = [*SCENARIOS, EVALUATED, SCANNED]
+    names = [*SCENARIOS, EVALUATED, SCANNED, KERNEL]
     command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(found), *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -128,3 +129,14 @@ def test_a_scan_is_that_of_one_process(folder, tmp_path, capsys):
     assert first["stdout"].splitlines()[:-1] == capsys.readouterr().out.splitlines()[:-1]  # without the file's name
     assert not second["stdout"]
     assert_same_bits(read_scan(folder / SCANNED), read_scan(tmp_path / "alone"))
+
+
+def test_a_kernel_is_that_of_one_process(folder, tmp_path, capsys):
+    first, second = ended(folder, KERNEL)
+    assert first["code"] == second["code"] == 0 and not first["stderr"] and not second["stderr"]
+    assert main([*OF_KERNEL, f"run.dir={tmp_path / 'alone'}"]) == 0
+    assert not second["stdout"] and first["stdout"].count("\n") == capsys.readouterr().out.count("\n")
+    found, expected = (contents(path / "kernel.h5") for path in (folder / KERNEL, tmp_path / "alone"))
+    assert found.keys() == expected.keys() and "train" in found
+    for name, values in expected.items():
+        assert values.tolist() == found[name].tolist(), name

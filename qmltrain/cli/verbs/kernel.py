@@ -10,6 +10,7 @@ VERB = Verb(
     meaning="a quantum kernel's Gram matrices, to HDF5, and a classifier on them",
     order=26,
     listens=True,
+    ranks=True,
     examples=(
         "qmltrain kernel encoding=zz_feature_map circuit.n_qubits=8 preprocess.pca=8",
         "qmltrain kernel kernel=projected kernel.run=runs/digits-…",
