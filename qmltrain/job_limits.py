@@ -51,11 +51,12 @@ def usable_cpus(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> i
     return max(1, min(cpu_limits(root, environ).values()) // max(1, int(beside) if beside.isdigit() else 1))
 
 
-def cpu_limits(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> dict[str, int]:
-    """CPUs that each limit allows, by its name: affinity, SLURM's allocation, quotas of control groups (whole CPUs)."""
+def cpu_limits(root: Path = ROOT, environ: Mapping[str, str] = os.environ, ranks: int = 1) -> dict[str, int]:
+    """CPUs that each limit allows, by its name: affinity, SLURM's allocation, quotas of control groups (whole CPUs).
+    `ranks` on this node: SLURM knows of none that mpirun started."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = {"affinity": affinity}
-    slurm = _of_slurm(environ)
+    slurm = _of_slurm(environ, ranks)
     if slurm is not None:
         found["SLURM"] = slurm
     for folder in control_groups("cpu", root):
@@ -66,7 +67,7 @@ def cpu_limits(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> di
     return found
 
 
-def _of_slurm(environ: Mapping[str, str]) -> int | None:
+def _of_slurm(environ: Mapping[str, str], ranks: int) -> int | None:
     """SLURM_CPUS_PER_TASK; else, of the CPUs allocated on this node, the share of one task (srun without
     --cpus-per-task gives each the CPUs of one, but may leave the affinity as it is)."""
     per_task = environ.get("SLURM_CPUS_PER_TASK", "")
@@ -77,7 +78,7 @@ def _of_slurm(environ: Mapping[str, str]) -> int | None:
         return None
     in_step = environ.get("SLURM_STEP_ID", "").isdigit()  # else the batch script itself: alone, until it calls srun
     tasks = _tasks_here(environ.get("SLURM_STEP_TASKS_PER_NODE", ""), environ.get("SLURM_NODEID", "")) if in_step else 1
-    return max(1, int(on_node) // tasks)
+    return max(1, int(on_node) // max(tasks, ranks))
 
 
 def _tasks_here(tasks_per_node: str, node: str) -> int:

@@ -37,7 +37,7 @@ def threads_of(places: Sequence[Place], rank: int, root: Path = ROOT, environ: M
     """One at least. A CPU that several ranks may use counts in parts, whether a launcher binds its ranks or not; what a
     control group grants is granted to all ranks of the node; SLURM's CPUs are those of a task already."""
     own, here = places[rank], [place for place in places if place.node == places[rank].node]
-    limits = cpu_limits(root, environ)
+    limits = cpu_limits(root, environ, len(here))
     affinity, slurm = limits.pop("affinity"), limits.pop("SLURM", None)
     shared = sum((Fraction(1, sum(cpu in place.cpus for place in here)) for cpu in own.cpus), Fraction(0))
     found = [int(shared) if own.cpus else affinity // len(here), *(limit // len(here) for limit in limits.values())]

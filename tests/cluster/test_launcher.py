@@ -22,6 +22,9 @@ MPICH = {"PMI_SIZE": "2", "PMI_RANK": "0"}
         (OPEN_MPI, Launcher("mpirun", "OMPI_COMM_WORLD_SIZE", 2, 1)),
         (MPICH, Launcher("mpirun", "PMI_SIZE", 2, 0)),
         ({**MPICH, "PMI_SIZE": "1"}, None),
+        ({**STEP, "PMI_SIZE": "4", "PMI_RANK": "3", "PMI_JOBID": "7.0"}, Launcher("srun", "PMI_SIZE", 4, 3)),  # pmi2
+        # MPICH's mpirun in a job of SLURM: its helpers are tasks of a step, the ranks are not
+        ({**STEP, "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0", **MPICH}, Launcher("mpirun", "PMI_SIZE", 2, 0)),
         # Open MPI started its own helpers with srun, one a node
         ({**STEP, **OPEN_MPI}, Launcher("mpirun", "OMPI_COMM_WORLD_SIZE", 2, 1)),
         ({**STEP, "OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"}, None),

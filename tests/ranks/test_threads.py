@@ -38,6 +38,13 @@ def test_slurm_grants_a_task_its_own(tmp_path: Path) -> None:
     assert threads_of(places(ALL, ALL), 0, tmp_path, {"SLURM_CPUS_PER_TASK": "6"}) == 4
 
 
+@pytest.mark.parametrize("step", [{}, {"SLURM_STEP_ID": "1", "SLURM_STEP_TASKS_PER_NODE": "1"}])
+def test_slurm_knows_no_ranks_of_mpirun(step: dict[str, str], tmp_path: Path) -> None:
+    """They are in no step, or in that of the one helper that mpirun started on their node."""
+    assert threads_of(places(ALL, ALL), 0, tmp_path, {**step, "SLURM_CPUS_ON_NODE": "6"}) == 3
+    assert threads_of(places(ALL, ALL, ALL), 2, tmp_path, {**step, "SLURM_CPUS_ON_NODE": "2"}) == 1
+
+
 def test_a_control_group_grants_all_ranks_of_a_node_together(tmp_path: Path) -> None:
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("0::/\n")

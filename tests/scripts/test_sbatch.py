@@ -18,6 +18,7 @@ SCAN, RANKS = SCRIPTS / "scan_array.sbatch", SCRIPTS / "train_ranks.sbatch"
 FAKES = {
     "srun": 'printf "%s\\n" "$@" > "$RECORD/srun"; while [ "${1#--}" != "$1" ]; do shift; done; "$@"',
     "qmltrain": 'printf "%s\\n" "$@" > "$RECORD/qmltrain"; env > "$RECORD/environment"; exit "$QMLTRAIN_EXIT"',
+    "squeue": 'printf "%s\\n" "$@" > "$RECORD/squeue"; echo "$JOB_STATE"',
     "scontrol": 'printf "%s\\n" "$@" >> "$RECORD/scontrol"',
 }
 
@@ -49,6 +50,7 @@ class FakeCluster:
                 "RECORD": str(self.directory),
                 "QMLTRAIN_EXIT": str(exit_code),
                 "SLURM_JOB_ID": "100",
+                "JOB_STATE": "RUNNING None",
                 **environment,
             },
             capture_output=True,
@@ -143,6 +145,26 @@ def test_a_signal_to_the_whole_job_leaves_time_for_the_snapshot(
     done = cluster.run(script, *words, **array(1))
     assert done.returncode == 75 and (cluster.directory / "snapshot").exists(), done.stderr
     assert cluster.calls("scontrol") == ["requeue", "100" if script in (TRAIN, RANKS) else "90_1"]
+
+
+@pytest.mark.parametrize(
+    ("state", "goes_on"),
+    [
+        ("RUNNING None", True),
+        ("COMPLETING TimeLimit", True),  # the signal before the limit came too late
+        ("COMPLETING None", False),  # scancel
+        ("", True),  # no answer
+    ],
+)
+@pytest.mark.parametrize("script", [TRAIN, RANKS, SWEEP, SCAN])
+def test_a_cancelled_job_stays_cancelled(
+    cluster: FakeCluster, sweep_file: Path, script: Path, state: str, goes_on: bool
+) -> None:
+    words = {SWEEP: [str(sweep_file)], SCAN: ["scan.draws=3"]}.get(script, [])
+    job = "100" if script in (TRAIN, RANKS) else "90_1"
+    done = cluster.run(script, *words, exit_code=75, JOB_STATE=state, **array(1))
+    assert done.returncode == 75 and cluster.calls("scontrol") == (["requeue", job] if goes_on else None)
+    assert cluster.calls("squeue") == ["--noheader", f"--jobs={job}", "--format=%T %r"]
 
 
 @pytest.mark.parametrize("task", [0, 5, 17])
