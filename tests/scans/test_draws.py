@@ -54,6 +54,20 @@ def test_streams_differ_by_seed_settings_purpose_and_draw():
     assert Streams(0, {"a": 1, "b": [2]}).seed(0, 0) == Streams(0, {"b": [2], "a": 1}).seed(0, 0)
 
 
+def test_each_number_of_a_draw_comes_from_its_own_stream(model):
+    """A pair whose circuits or angles come from one stream has a fidelity of 1, or one that says nothing."""
+    model.circuit = circuit_of(0)
+    one = drawing(model, partners=True, circuit_of=circuit_of)
+    draws, streams = one.draws(2, 5), one.streams
+    for row, draw in enumerate(range(2, 5)):
+        assert draws.seeds_D[row] == streams.seed(CIRCUIT, draw)
+        assert draws.partner_seeds_D[row] == streams.seed(PARTNER_CIRCUIT, draw)
+        for found_DP, purpose in ((draws.theta_DP, START), (draws.partners_DP, PARTNER)):
+            start = InitialParameters(model.circuit, "uniform", None, None)
+            own_P = start.draw(streams.generator(purpose, draw))
+            assert np.array_equal(found_DP[row, : len(own_P)], own_P)
+
+
 @pytest.mark.parametrize("changes", [{}, {"partners": True}, {"directions": 2}, {"circuit_of": circuit_of}])
 def test_draws_are_the_same_in_any_portions(model, changes):
     if "circuit_of" in changes:
