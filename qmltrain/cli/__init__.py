@@ -25,7 +25,7 @@ from qmltrain.cli.sweeping import run_sweep
 from qmltrain.cli.verb import Takes, Verb
 from qmltrain.cluster.signals import FROM_THE_START, SCHEDULER_SIGNALS, StopRequest
 from qmltrain.config.schema import CommandContext
-from qmltrain.errors import EXIT_DONE, InputError
+from qmltrain.errors import EXIT_DONE, InputError, QmltrainError
 from qmltrain.shipped_files import configs_directory
 
 EXIT_KEYBOARD = 130
@@ -42,6 +42,14 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         launched.leave()
         return code
+    except SystemExit as stop:  # of a user's code
+        if launched.ranks is None:
+            raise
+        error = QmltrainError(f"the process was ended by sys.exit({stop.code})")
+        code, message = launched.fail(error, *dispatch.describe_error(error))
+        if launched.speaks:
+            print(f"qmltrain: {message}", file=sys.stderr)
+        return code
     except KeyboardInterrupt:
         if launched.speaks:
             print("qmltrain: interrupted", file=sys.stderr)
@@ -57,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: Arguments, command_line: list[str], launched: Launched) -> int:
+    if arguments.help or arguments.version or arguments.show:
+        launched.alone()
     if arguments.help:
         sys.stdout.write(verb_help(arguments.verb) if arguments.verb else help_text(configs_directory()))
         return EXIT_DONE

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from qmltrain.cli.known_verbs import default_verb, flags_of, known_verbs
+from qmltrain.cli.launched import NEVER
 from qmltrain.cli.verb import PATHS, Takes, Verb
 from qmltrain.config.reference import is_known
 from qmltrain.config.synonyms import known_key
@@ -76,6 +77,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
     asked = found["multirun"] or found["show"] or found["config_directory"]
     if verb is not None and not named and not (words or flags or asked):  # `qmltrain` alone
         verb, help_alone, found["help"] = None, True, True
+    if verb is not None and verb.takes is not Takes.CONFIG:  # where there is no config it is the launcher's alone
+        words = [word for word in words if word != NEVER]
     arguments = Arguments(verb, words, flags=flags, **found)
     if verb is not None and not help_alone:
         _check(verb, arguments)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import json
 import os
 import sys
 import warnings
 from typing import Any
 
-from qmltrain.cli.verb import Takes, Verb
+from qmltrain.cli.verb import Verb
 from qmltrain.cluster.launcher import find_launcher
 from qmltrain.errors import InputError
+from qmltrain.wording import shortened
 
 NEVER = "run.mpi=never"
 
@@ -22,6 +25,9 @@ class Launched:
     def __init__(self, words: list[str]) -> None:
         self.launcher = None if NEVER in words else find_launcher()
         self.ranks: Any = None
+        self._words = words
+        self._stdout = sys.stdout
+        self._meets = self.launcher is not None  # the others open MPI, or will: where this one fails they wait for it
         if self.launcher is not None and self.launcher.rank > 0:
             self._be_quiet()
 
@@ -36,20 +42,29 @@ class Launched:
         """Raise InputError where several processes would do the same work, and write the same files."""
         if self.launcher is None or (verb.ranks and not sweep):
             return
-        by_words = f"; where each process has work of its own, add {NEVER}" if verb.takes is Takes.CONFIG else ""
+        self._meets = False
         raise InputError(
             f"{'-m: a sweep' if sweep else verb.name} runs in one process, and {self.launcher.name} started "
-            f"{self.launcher.size} ({self.launcher.variable}); start it once (a single training shares its steps over "
-            f"ranks){by_words}"
+            f"{self.launcher.size} ({self.launcher.variable}); start it once, or add {NEVER} where each process has "
+            "work of its own (single trainings, evaluate, gradient, scan and kernel share theirs)"
         )
+
+    def alone(self) -> None:
+        """This command shares nothing, and says nothing of other processes: `--help` and the like."""
+        self._meets = False
 
     def open(self, setting: str | None) -> Any:
         """The communicator, where there are several ranks; `setting` is `run.mpi`. Starts MPI.
 
-        Raises InputError where MPI is not there, or does not know these processes.
+        Raises InputError where MPI is not there or does not know these processes, or they have not the same words.
         """
+        if setting == "never" and self.launcher is not None:  # said by a file of configs: each is on its own
+            self.launcher, self._meets = None, False
+            sys.stdout = self._stdout
+            warnings.simplefilter("default")
         if setting == "never" or (setting != "always" and self.launcher is None):
             return None
+        self._meets = False  # from here on they fail together by `ranks`, or MPI is not there
         try:
             wing = importlib.import_module("qmltrain.ranks.mpi")
         except ModuleNotFoundError as error:
@@ -59,7 +74,21 @@ class Launched:
         self.ranks = wing.open_ranks(None if self.launcher is None else self.launcher.size)
         if not self.speaks:
             self._be_quiet()
+        if self.ranks is not None:
+            self._check_words()
         return self.ranks
+
+    def _check_words(self) -> None:
+        """Processes with other words would mix their numbers in one result."""
+        of_ranks = [json.loads(text) for text in self.ranks.texts(json.dumps(self._words))]
+        for rank, words in enumerate(of_ranks):
+            if words != of_ranks[0]:
+                pairs = itertools.zip_longest(of_ranks[0], words, fillvalue="nothing")
+                first, own = next(pair for pair in pairs if pair[0] != pair[1])
+                raise InputError(
+                    f"ranks: rank 0 was started with {shortened(first)}, rank {rank} with {shortened(own)}; ranks "
+                    f"share one command; where each process has work of its own, add {NEVER}"
+                )
 
     def leave(self) -> None:
         """Wait until all ranks are done. Raises what says that another has failed."""
@@ -68,6 +97,7 @@ class Launched:
 
     def fail(self, error: Exception, code: int, message: str) -> tuple[int, str]:
         """End with all ranks: exit code and line of the first that failed."""
+        self._join()
         if self.ranks is None:
             return code, message
         try:
@@ -80,8 +110,20 @@ class Launched:
 
     def abort(self, code: int) -> None:
         """End all ranks at once."""
+        self._join()
         if self.ranks is not None:
             self.ranks.abort(code)
+
+    def _join(self) -> None:
+        """Where this process fails before it has opened MPI, the others would wait for it there."""
+        if self._meets and self.launcher is not None:
+            self._meets = False
+            try:
+                wing = importlib.import_module("qmltrain.ranks.mpi")
+                self.ranks = wing.open_ranks(self.launcher.size)
+            except Exception as broken:  # no MPI here: what else there is to say is said by whoever speaks
+                if not self.speaks:
+                    print(f"qmltrain: rank {self.launcher.rank}: {broken}", file=sys.stderr, flush=True)
 
     def _be_quiet(self) -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the process's life

@@ -99,14 +99,24 @@ def check_data(ranks: Together, checksum: str) -> None:
     ranks.check_same("dataset", checksum, SAME_FILES)
 
 
+def check_parameters(ranks: Together, theta_P: FloatArray, remedy: str) -> None:
+    """Raise InputError where the ranks have other parameters; called by all."""
+    ranks.check_same("parameters", _digest(theta_P), remedy)
+
+
+def _digest(theta_P: FloatArray) -> str:
+    return hashlib.sha256(theta_P.tobytes()).hexdigest()[:16]
+
+
 def same_parameters(ranks: Together) -> OnEpoch:
     """Checks at the end of each epoch that no rank has gone its own way: processors of one instruction set may have
     another mathematical library."""
 
     def check(state: TrainingState, metrics: Mapping[str, float]) -> None:
-        digest = hashlib.sha256(state.theta_P.tobytes()).hexdigest()[:16]
         what = f"parameters after epoch {state.epoch}"
-        ranks.check_same(what, digest, "these nodes compute different bits; take nodes of one kind", QmltrainError)
+        ranks.check_same(
+            what, _digest(state.theta_P), "these nodes compute different bits; take nodes of one kind", QmltrainError
+        )
 
     return check
 

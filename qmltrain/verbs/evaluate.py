@@ -24,7 +24,7 @@ from qmltrain.models.trained import TrainedModel, build_trained
 from qmltrain.runs.output_file import check_new_file
 from qmltrain.runs.tables import Column, write_table
 from qmltrain.sessions.results import result_lines
-from qmltrain.sessions.together import Together, check_data, check_engines, of_rank
+from qmltrain.sessions.together import Together, check_data, check_engines, check_parameters, of_rank
 from qmltrain.sessions.training_run import check_same_data
 from qmltrain.training.batch_sums import rows_of_ranks
 from qmltrain.training.shots import check_shots
@@ -112,6 +112,7 @@ def run(
         ]
     if ranks is not None:
         check_engines(ranks, trained.compiled)
+        check_parameters(ranks, trained.theta_P, "the run is being trained; stop it, or try again")
         for part in parts:
             check_data(ranks, part.data.source.checksum)
     summary: dict[str, float] = {}

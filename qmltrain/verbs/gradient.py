@@ -19,7 +19,7 @@ from qmltrain.runs.attributes import collect_attributes
 from qmltrain.runs.file_layout import FILE_NAME
 from qmltrain.runs.output_file import check_new_file
 from qmltrain.runs.views import open_run
-from qmltrain.sessions.together import Together, check_together, of_rank
+from qmltrain.sessions.together import SAME_FILES, Together, check_parameters, check_together, of_rank
 from qmltrain.training.freezing import frozen_parameters
 
 DEFAULT_OUTPUT = "gradient.h5"
@@ -45,6 +45,7 @@ def run(config: Config, context: CommandContext) -> int:
     compiled = compile_model(of_rank(config, ranks), problem.model, samples=len(rows))
     if ranks is not None:
         check_together(ranks, problem, compiled)
+        check_parameters(ranks, theta_P, SAME_FILES)
         compiled.evaluator.ranks = ranks
     arrays, attributes = compute(config, problem, compiled, theta_P, rows)
     frozen_P = frozen_parameters(problem.model, config.train.freeze)

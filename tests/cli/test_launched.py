@@ -67,3 +67,20 @@ def test_missing_mpi_is_said(as_rank, monkeypatch, capsys, tmp_path):
     message = capsys.readouterr().err
     assert message.startswith("qmltrain: error: run.mpi: mpi4py cannot be imported") and message.count("\n") == 1
     assert "pip install" in message and not (tmp_path / "run").exists()
+
+
+def test_a_file_may_say_that_each_process_is_on_its_own(as_rank, capsys):
+    """What rank 1 prints is seen again."""
+    as_rank(1)
+    launched = Launched(["experiment=mine"])
+    assert not launched.speaks
+    assert launched.open("never") is None and launched.speaks
+    print("heard")
+    assert capsys.readouterr().out == "heard\n"
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "collect"])
+def test_verbs_of_paths_may_be_told_that_they_are_alone(verb, as_rank, capsys, tmp_path):
+    as_rank(1)
+    assert main([verb, str(tmp_path / "missing"), "run.mpi=never"]) == 2
+    assert "missing" in capsys.readouterr().err

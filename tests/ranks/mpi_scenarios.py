@@ -54,12 +54,21 @@ def fail(step: int) -> None:
         raise OSError(28, "No space left on device", "/scratch/x")
 
 
+def leave(step: int) -> None:
+    if step == STOPPED_AT:
+        sys.exit(3)
+
+
 SCENARIOS = {
     "whole": ([], contextlib.nullcontext()),
     "arrays": (["engine.name=interpreter"], contextlib.nullcontext()),
     "stopped": ([], before_steps(stop)),
     "failed": ([], before_steps(fail)),
     "refused": (["head=raw"], contextlib.nullcontext()),
+    "left": ([], before_steps(leave)),
+    "others": ([f"run.seed={os.environ.get('PMI_RANK')}"], contextlib.nullcontext()),
+    # rank 1 fails before it opens MPI
+    "early": (["--config-dir", "missing"] if os.environ.get("PMI_RANK") == "1" else [], contextlib.nullcontext()),
 }
 EVALUATED = "evaluated"  # the run of scenario `whole`, before
 KERNEL = "kernel"

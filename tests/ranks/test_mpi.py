@@ -104,6 +104,25 @@ def test_an_error_of_one_rank_is_one_line_of_the_first_and_the_code_of_both(fold
     assert open_run(folder / "failed").status == "failed"
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "line"),
+    [
+        ("left", 1, "qmltrain: rank 1: error: the process was ended by sys.exit(3)"),
+        (
+            "others",
+            2,
+            "qmltrain: error: ranks: rank 0 was started with run.seed=0, rank 1 with run.seed=1; ranks share ",
+        ),
+        ("early", 2, "qmltrain: rank 1: error: --config-dir: 'missing' is not a folder"),
+    ],
+)
+def test_all_end_where_one_fails_in_another_way(folder, name, code, line):
+    first, second = ended(folder, name)
+    assert first["code"] == second["code"] == code
+    assert first["stderr"].splitlines()[-1].startswith(line)
+    assert not second["stderr"]
+
+
 def test_what_is_refused_is_refused_once(folder):
     first, second = ended(folder, "refused")
     assert first["code"] == second["code"] == 2
