@@ -89,9 +89,9 @@ def check_amplitude_rows(
         bad_B = ~features_BF.any(axis=1) & (n_padded == 0 or pad_with == 0.0)
         reason = "is all zero and cannot be normalised; drop it or set encoding.pad_with"
     else:
-        padding = np.full(n_padded, pad_with)
         with np.errstate(over="ignore"):  # an infinite norm is not 1
-            squares_B = np.einsum("bf,bf->b", features_BF, features_BF) + np.dot(padding, padding)
+            padded = n_padded * np.square(pad_with) if n_padded else 0.0
+            squares_B = np.einsum("bf,bf->b", features_BF, features_BF) + padded
         bad_B = ~(np.abs(np.sqrt(squares_B) - 1.0) <= NORM_TOLERANCE)
         found = np.sqrt(squares_B[int(np.argmax(bad_B))]) if len(squares_B) else 1.0
         reason = f"has norm {found:.6g} where 1 is needed; set encoding.normalize=true"

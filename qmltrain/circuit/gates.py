@@ -37,11 +37,6 @@ class GateDefinition:
 
 def pauli_product(letters: str) -> Matrix:
     """The Kronecker product of Pauli letters, the first letter on the first (least significant) qubit."""
-    return _pauli_product(letters).copy()
-
-
-@lru_cache(maxsize=64)
-def _pauli_product(letters: str) -> Matrix:
     product: Matrix = np.ones((1, 1), dtype=np.complex128)
     for letter in letters:
         product = np.kron(PAULI[letter], product).astype(np.complex128)
@@ -50,13 +45,16 @@ def _pauli_product(letters: str) -> Matrix:
 
 def pauli_rotation(letters: str, theta: float) -> Matrix:
     """exp(-i theta P / 2) for the Pauli product P = `letters`; P squares to 1."""
-    product = _pauli_product(letters)
-    return math.cos(theta / 2) * _identity(len(product)) - 1j * math.sin(theta / 2) * product
+    pair = _few_qubits(letters) if len(letters) <= 3 else _identity_and_product(letters)
+    return math.cos(theta / 2) * pair[0] - 1j * math.sin(theta / 2) * pair[1]
 
 
-@lru_cache(maxsize=16)
-def _identity(size: int) -> Matrix:
-    return np.eye(size, dtype=np.complex128)
+def _identity_and_product(letters: str) -> tuple[Matrix, Matrix]:
+    product = pauli_product(letters)
+    return np.eye(len(product), dtype=np.complex128), product
+
+
+_few_qubits = lru_cache(maxsize=128)(_identity_and_product)  # large ones would fill the memory
 
 
 def phase(angle: float) -> Matrix:

@@ -7,8 +7,10 @@ few milliseconds. The points of a sweep or of a grid that differ in options alon
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -22,8 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from qmltrain.cli.config_copies import ConfigCopies
 from qmltrain.config.schema import GROUPS
+from qmltrain.shipped_files import configs_directory
 
 MOST_KEPT = 256  # configs, of about 30 kB
+_INTERPOLATED = re.compile(r"^(\s*-|\s*defaults\s*:).*\$\{", re.MULTILINE)
 
 _FileStates = list[tuple[str, int, int, int]]
 
@@ -88,7 +92,7 @@ class ConfigLoader(ConfigLoaderImpl):
         read = {
             source.path for source in config.hydra.runtime.config_sources if source.schema not in ("pkg", "structured")
         }
-        if read <= folders and not config.hydra.job.env_copy:
+        if read <= folders and not config.hydra.job.env_copy and not _may_choose_otherwise(lines, states):
             if len(_kept) == MOST_KEPT:
                 _kept.clear()
             _kept[key] = _Composed(_copies.pack(config), states)
@@ -107,6 +111,16 @@ def _sets_an_option(override: Override) -> bool:
     """Whether `override` is of an option of ours: what is set in a composed config, and changes no choice of files."""
     group, dot, _ = override.key_or_group.partition(".")
     return bool(dot) and group in GROUPS and override.package is None
+
+
+def _may_choose_otherwise(lines: list[str], states: _FileStates) -> bool:
+    """Whether the same words and files may be another config next time: a choice made of ``${oc.env:...}`` or the like.
+
+    Ours make none; in files of a user a line of a list, or of defaults, with an interpolation is taken for one.
+    """
+    ours = str(configs_directory())
+    texts = (Path(path).read_text("utf-8", errors="replace") for path, *_ in states if not path.startswith(ours))
+    return any("${" in line for line in lines) or any(_INTERPOLATED.search(text) for text in texts)
 
 
 def _file_states(folders: Iterable[str]) -> _FileStates:

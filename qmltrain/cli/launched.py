@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import warnings
+from contextlib import ExitStack, redirect_stdout
 from typing import Any
 
+from qmltrain.cli.known_verbs import known_verbs
 from qmltrain.cli.verb import Verb
 from qmltrain.cluster.launcher import find_launcher
 from qmltrain.errors import InputError
-from qmltrain.wording import shortened
+from qmltrain.wording import listed, shortened
 
 NEVER = "run.mpi=never"
 
@@ -26,7 +28,7 @@ class Launched:
         self.launcher = None if NEVER in words else find_launcher()
         self.ranks: Any = None
         self._words = words
-        self._stdout = sys.stdout
+        self._loud = ExitStack()  # gives back what `_be_quiet` took
         self._meets = self.launcher is not None  # the others open MPI, or will: where this one fails they wait for it
         if self.launcher is not None and self.launcher.rank > 0:
             self._be_quiet()
@@ -43,10 +45,11 @@ class Launched:
         if self.launcher is None or (verb.ranks and not sweep):
             return
         self._meets = False
+        sharing = listed([other.name for other in known_verbs().values() if other.ranks])
         raise InputError(
             f"{'-m: a sweep' if sweep else verb.name} runs in one process, and {self.launcher.name} started "
             f"{self.launcher.size} ({self.launcher.variable}); start it once, or add {NEVER} where each process has "
-            "work of its own (single trainings, evaluate, gradient, scan and kernel share theirs)"
+            f"work of its own (what shares its work: {sharing})"
         )
 
     def alone(self) -> None:
@@ -60,8 +63,7 @@ class Launched:
         """
         if setting == "never" and self.launcher is not None:  # said by a file of configs: each is on its own
             self.launcher, self._meets = None, False
-            sys.stdout = self._stdout
-            warnings.simplefilter("default")
+            self._loud.close()
         if setting == "never" or (setting != "always" and self.launcher is None):
             return None
         self._meets = False  # from here on they fail together by `ranks`, or MPI is not there
@@ -126,5 +128,7 @@ class Launched:
                     print(f"qmltrain: rank {self.launcher.rank}: {broken}", file=sys.stderr, flush=True)
 
     def _be_quiet(self) -> None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the process's life
+        nowhere = self._loud.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
+        self._loud.enter_context(redirect_stdout(nowhere))
+        self._loud.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")

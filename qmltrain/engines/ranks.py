@@ -43,10 +43,14 @@ class Ranks(Protocol):
         ...
 
 
+def share_of(n: int, rank: int, size: int) -> range:
+    """What rank number `rank` of `size` takes of n things in a row, perhaps none."""
+    return range(n * rank // size, n * (rank + 1) // size)
+
+
 def blocks_of(n_samples: int, rank: int, size: int) -> range:
     """The blocks of `n_samples` samples that rank number `rank` of `size` takes, perhaps none."""
-    n_blocks = -(-n_samples // BLOCK)
-    return range(n_blocks * rank // size, n_blocks * (rank + 1) // size)
+    return share_of(-(-n_samples // BLOCK), rank, size)
 
 
 def samples_of(n_samples: int, rank: int, size: int) -> range:

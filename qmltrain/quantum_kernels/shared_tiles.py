@@ -13,7 +13,7 @@ import numpy as np
 
 from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.engines.ranks import Word
+from qmltrain.engines.ranks import Word, share_of
 from qmltrain.engines.selection import without_threads
 from qmltrain.job_limits import usable_cpus
 from qmltrain.quantum_kernels.gram import Panels, Put, compute_tiles, in_order
@@ -36,7 +36,8 @@ class Order:
 
 def follow(config: Config, overrides: list[str], ranks: Together, stop: Callable[[], bool]) -> None:
     """The part of a rank other than the first: its share of the tiles, until there are no more."""
-    while (order := ranks.from_first(_of_rank_0)) is not None:
+    order: Order | None
+    while (order := ranks.hear()) is not None:
         task = build_task(config, overrides, order.choices)
         if task.embedding.kind.gamma is None:
             task.embedding.kind.gamma = order.gamma
@@ -49,10 +50,6 @@ def follow(config: Config, overrides: list[str], ranks: Together, stop: Callable
             compute_shared_tiles(panels, tiles, _of_rank_0_alone, _of_rank_0_alone, threads, ranks)
         except StepAbandoned:  # rank 0 hears of it as well, and ends all
             continue
-
-
-def _of_rank_0() -> Order | None:
-    raise AssertionError("rank 0 makes it")
 
 
 def _of_rank_0_alone(*arguments: Any) -> None:
@@ -83,8 +80,8 @@ def compute_shared_tiles(
     for first in range(0, len(ordered), together):
         portion = ordered[first : first + together]
         # Neighbours in this order need the same panels: each rank takes consecutive ones.
-        begins = [len(portion) * rank // ranks.size for rank in range(ranks.size + 1)]
-        own = portion[begins[ranks.rank] : begins[ranks.rank + 1]]
+        shares = [share_of(len(portion), rank, ranks.size) for rank in range(ranks.size)]
+        own = portion[shares[ranks.rank].start : shares[ranks.rank].stop]
         ends = np.cumsum([0, *map(_values_of, portion)])
         numbers = np.empty(ends[-1])
         places = {tile.number: slice(ends[k], ends[k + 1]) for k, tile in enumerate(portion)}
@@ -101,7 +98,7 @@ def compute_shared_tiles(
             compute_tiles(panels, own, keep, lambda tile: None, threads)
         except StepAbandoned:
             word = Word.ABANDONED
-        counts = [int(ends[begins[rank + 1]] - ends[begins[rank]]) for rank in range(ranks.size)]
+        counts = [int(ends[share.stop] - ends[share.start]) for share in shares]
         if ranks.gather(word, numbers, counts) & Word.ABANDONED:
             raise StepAbandoned
         if not ranks.is_first:

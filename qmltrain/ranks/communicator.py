@@ -10,7 +10,7 @@ import json
 import pickle
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,16 @@ class Communicator:
         """What `make` gives on rank 0, on all ranks."""
         made = make() if self.is_first else None
         self._words(Exchange.THING)
-        return pickle.loads(self._transport.texts(pickle.dumps(made) if self.is_first else b"")[0])
+        found: Thing = pickle.loads(self._transport.texts(pickle.dumps(made) if self.is_first else b"")[0])
+        return found
+
+    def hear(self) -> Any:
+        """What the first rank makes in `from_first`, on another one."""
+
+        def make() -> Any:
+            raise AssertionError("the first rank makes it")
+
+        return self.from_first(make)
 
     def texts(self, own: str) -> list[str]:
         """Those of all ranks."""

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.engines.ranks import Word
+from qmltrain.engines.ranks import Word, share_of
 from qmltrain.scans.point import Built
 from qmltrain.sessions.together import Together
 from qmltrain.training.gradients import StepAbandoned
@@ -63,7 +63,7 @@ def follow(take: Sequence[Callable[[], Built]], stop: Stop, ranks: Together) -> 
     """The part of a rank other than the first: its share of each portion, until there are no more. `take` builds the
     points. A stop is waited out: rank 0, which hears of it, ends all."""
     current: tuple[int, Built] | None = None
-    while (portion := ranks.from_first(_of_rank_0)) is not None:
+    while (portion := ranks.hear()) is not None:
         point, first, last = portion
         if current is None or current[0] != point:
             current = None  # its memory is free before the next point takes its own
@@ -74,15 +74,10 @@ def follow(take: Sequence[Callable[[], Built]], stop: Stop, ranks: Together) -> 
             continue
 
 
-def _of_rank_0() -> tuple[int, int, int] | None:
-    raise AssertionError("rank 0 makes it")
-
-
 def _share(built: Built, first: int, last: int, stop: Stop, ranks: Together) -> dict[str, FloatArray]:
     """This rank's draws, then those of all. Raises StepAbandoned where any rank was asked to stop."""
     columns, n_draws = built.ensemble.columns, last - first
-    begins = [first + n_draws * rank // ranks.size for rank in range(ranks.size + 1)]
-    own = range(begins[ranks.rank], begins[ranks.rank + 1])
+    own = share_of(n_draws, ranks.rank, ranks.size)
     widths = [int(np.prod(column.shape)) for column in columns]
     rows_DW = np.empty((n_draws, sum(widths)))
     word = Word(0)
@@ -90,12 +85,12 @@ def _share(built: Built, first: int, last: int, stop: Stop, ranks: Together) -> 
         if stop():
             raise StepAbandoned
         if own:
-            found = built.ensemble.evaluate(built.drawing.draws(own.start, own.stop), stop)
+            found = built.ensemble.evaluate(built.drawing.draws(first + own.start, first + own.stop), stop)
             flat = [found[column.name].reshape(len(own), -1) for column in columns]
-            rows_DW[own.start - first : own.stop - first] = np.concatenate(flat, axis=1)
+            rows_DW[own.start : own.stop] = np.concatenate(flat, axis=1)
     except StepAbandoned:
         word = Word.ABANDONED
-    counts = [rows_DW.shape[1] * (end - begin) for begin, end in zip(begins[:-1], begins[1:], strict=True)]
+    counts = [rows_DW.shape[1] * len(share_of(n_draws, rank, ranks.size)) for rank in range(ranks.size)]
     if ranks.gather(word, rows_DW.reshape(-1), counts) & Word.ABANDONED:
         raise StepAbandoned
     parts = np.split(rows_DW, np.cumsum(widths)[:-1], axis=1)

@@ -103,7 +103,7 @@ def lead(ranks: Together | None, order: Order, problem: Problem, compiled: Compi
 def follow(context: CommandContext, ranks: Together) -> int:
     """The part of a rank other than the first in a training."""
     with StopRequest() as stop:
-        order = ranks.from_first(_of_rank_0)
+        order: Order | None = ranks.hear()
         if order is None:
             return EXIT_DONE
         problem = build_problem(order.config, order.arrays)
@@ -111,10 +111,6 @@ def follow(context: CommandContext, ranks: Together) -> int:
         session = Session(order.config, context, order.directory, problem, compiled, stop, ranks)
         check_together(ranks, problem, compiled)
         return session.follow(order)
-
-
-def _of_rank_0() -> Order | None:
-    raise AssertionError("rank 0 makes it")
 
 
 def say_complete(config: Config, directory: Path, ranks: Together | None = None) -> int:

@@ -91,3 +91,8 @@ def test_rows_with_huge_and_tiny_padding_are_checked(pad_with: float) -> None:
     bad = 4 if pad_with > 1 else 7
     with pytest.raises(InputError, match=f"row {bad} of the data set has norm {norm} where 1 is needed"):
         check_amplitude_rows(x_BF, rows_B, 2, pad_with, normalize=False)
+
+
+def test_the_check_takes_no_memory_for_what_is_padded():
+    with pytest.raises(InputError, match="row 3 of the data set has norm 1.04"):
+        check_amplitude_rows(np.ones((1, 1)), np.array([3]), 40, 1.0, normalize=False)

@@ -125,3 +125,14 @@ def test_no_more_are_kept_than_there_is_room_for(loaders, monkeypatch):
     for name in ("adam", "sgd", "lbfgs"):
         assert loaded(ours, [f"optimizer={name}"]).optimizer.name == name
     assert 1 <= len(config_loader._kept) <= 2
+
+
+@pytest.mark.parametrize("defaults", ["defaults:\n  - override /ansatz: ${oc.env:WHICH}\n  - _self_\n",
+                                      "defaults: [override /ansatz: '${oc.env:WHICH}', _self_]\n"])  # fmt: skip
+def test_a_choice_made_of_the_environment_is_that_of_now(defaults, tmp_path, monkeypatch):
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "chosen.yaml").write_text(f"# @package _global_\n{defaults}run:\n  name: chosen\n")
+    for name in ("hea", "real_amplitudes"):
+        monkeypatch.setenv("WHICH", name)
+        assert compose_config(["experiment=chosen"], str(tmp_path / "mine")).ansatz.name == name
