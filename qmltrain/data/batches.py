@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from qmltrain.units import GIB
 
 CACHE_BYTES = GIB  # of features that are kept beside samples in memory
 STREAMED_CACHE_BYTES = 2**26  # beside samples that are read from a file because memory is short
+
+Share = Callable[[int], range]  # which samples of a batch of so many are wanted
 
 
 class BatchOrder:
@@ -119,8 +121,9 @@ class PreparedData:
         """(len(rows), F), a new array."""
         return self._compute(np.asarray(rows)) if self._cached is None else self._cached[rows]
 
-    def stream(self, batches: Iterable[RowArray]) -> Iterator[Batch]:
-        """The batches in order; where nothing is cached, the next one is read in a thread while one is in use."""
+    def stream(self, batches: Iterable[RowArray], share: Share | None = None) -> Iterator[Batch]:
+        """The batches in order; where nothing is cached, the next one is read in a thread while one is in use, and of
+        each its `share` alone: the features of other samples are zeros."""
         if self._cached is not None:
             for rows in batches:
                 yield self._batch(rows)
@@ -128,14 +131,19 @@ class PreparedData:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="qmltrain-read-ahead") as reader:
             ahead = None
             for rows in batches:
-                ready, ahead = ahead, reader.submit(self._batch, rows)
+                ready, ahead = ahead, reader.submit(self._batch, rows, share)
                 if ready is not None:
                     yield ready.result()
             if ahead is not None:
                 yield ahead.result()
 
-    def _batch(self, rows: RowArray) -> Batch:
-        return Batch(rows, self.features(rows), self.labels(rows))
+    def _batch(self, rows: RowArray, share: Share | None = None) -> Batch:
+        wanted = range(len(rows)) if share is None else share(len(rows))
+        if len(wanted) == len(rows):
+            return Batch(rows, self.features(rows), self.labels(rows))
+        features_BF = np.zeros((len(rows), self.n_features))
+        features_BF[wanted.start : wanted.stop] = self.features(rows[wanted.start : wanted.stop])
+        return Batch(rows, features_BF, self.labels(rows))
 
     def _compute(self, rows: NDArray[Any]) -> FloatArray:
         """Samples of few rows at a time are in memory, however many `rows` there are."""

@@ -7,9 +7,13 @@ ranks make the same calls in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import IntFlag
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import BLOCK, FloatArray
 
@@ -27,11 +31,22 @@ class Word(IntFlag):
     ABANDONED = 8
 
 
+@dataclass(frozen=True)
+class NodeGather:
+    """How the C++ engine gathers by itself, in a `memory` that the ranks of one node map (kernels/cpu/ranks); the first
+    word of that is `exchange`. `refuse` raises what the words, (size, 3), of ranks say that came for something else."""
+
+    memory: Any
+    exchange: int
+    refuse: Callable[[NDArray[np.int64]], None]
+
+
 class Ranks(Protocol):
-    """One of `size` ranks, number `rank`."""
+    """One of `size` ranks, number `rank`. `node_gather`: another way to `gather`, where there is one."""
 
     rank: int
     size: int
+    node_gather: NodeGather | None
 
     def gather(self, word: int, numbers: FloatArray, counts: Sequence[int]) -> int:
         """Bring this rank's `Word` and its part of `numbers`, (sum of counts,): that of rank r is ``counts[r]`` long

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qmltrain.config.schema import Config
-from qmltrain.data.batches import Batch, BatchOrder, PreparedData
+from qmltrain.data.batches import Batch, BatchOrder, PreparedData, Share
 from qmltrain.data.no_data import NoData
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import Source
@@ -71,9 +71,10 @@ class Problem:
             state["class_weights"] = self.model.loss.weights_C
         return {PREPROCESS_PREFIX + name: value for name, value in state.items()}
 
-    def stream(self, rows: np.ndarray) -> Iterator[tuple[FloatArray, np.ndarray]]:
-        """(features, labels) of `rows` in order, in chunks that fit into memory whatever the data set's size."""
-        for batch in self.data.stream(np.split(rows, range(EVALUATION_ROWS, len(rows), EVALUATION_ROWS))):
+    def stream(self, rows: np.ndarray, share: Share | None = None) -> Iterator[tuple[FloatArray, np.ndarray]]:
+        """(features, labels) of `rows` in order, in chunks that fit into memory whatever the data set's size. `share`:
+        of each chunk, see `PreparedData.stream`."""
+        for batch in self.data.stream(np.split(rows, range(EVALUATION_ROWS, len(rows), EVALUATION_ROWS)), share):
             yield batch.features_BF, np.asarray(batch.labels)
 
     def unscale(self, targets: FloatArray) -> FloatArray:
@@ -113,7 +114,13 @@ def build_problem(config: Config, stored: Mapping[str, np.ndarray] | None = None
 
 
 class TrainingData:
-    """Batches of a Problem as the Trainer takes them; `full_batch` makes one batch of the whole training split."""
+    """Batches of a Problem as the Trainer takes them; `full_batch` makes one batch of the whole training split.
+
+    Of a batch, and of a chunk that is judged, the samples `step_share` and `judged_share` are read; None: all.
+    """
+
+    step_share: Share | None = None
+    judged_share: Share | None = None
 
     def __init__(self, problem: Problem, full_batch: bool) -> None:
         self.problem = problem
@@ -126,7 +133,7 @@ class TrainingData:
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[FloatArray, np.ndarray]]:
         rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
-        for batch in self.problem.data.stream(rows[first:]):
+        for batch in self.problem.data.stream(rows[first:], self.step_share):
             yield batch.features_BF, batch.labels
 
     def slabs(self, epoch: int, first: int) -> Iterator[Slab]:
@@ -140,7 +147,7 @@ class TrainingData:
             return
         rows = [self.problem.split.train] if self._full_batch else self.order.batches(epoch)
         batches: list[Batch] = []
-        for batch in self.problem.data.stream(rows[first:]):
+        for batch in self.problem.data.stream(rows[first:], self.step_share):
             batches.append(batch)
             if sum(part.features_BF.nbytes for part in batches) >= SLAB_BYTES:
                 yield _slab(batches)
@@ -150,9 +157,9 @@ class TrainingData:
 
     def judged(self) -> tuple[str, Iterator[tuple[FloatArray, np.ndarray]]] | None:
         if not self.problem.has_data:
-            return "train", self.problem.stream(self.problem.split.train)
+            return "train", self.problem.stream(self.problem.split.train, self.judged_share)
         rows = self.problem.split.validation
-        return ("val", self.problem.stream(rows)) if len(rows) else None
+        return ("val", self.problem.stream(rows, self.judged_share)) if len(rows) else None
 
 
 def _slab(batches: list[Batch]) -> Slab:

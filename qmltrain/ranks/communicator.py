@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.protocol import FloatArray
-from qmltrain.engines.ranks import Word
+from qmltrain.engines.ranks import NodeGather, Word
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.ranks.transport import Transport
 
@@ -46,7 +46,8 @@ class Communicator:
     node, itself included."""
 
     def __init__(self, transport: Transport, threads: int = 1, beside: int = 1) -> None:
-        self._transport = transport
+        self._transport, memory = transport, transport.memory
+        self.node_gather = None if memory is None else NodeGather(memory, Exchange.NUMBERS, self._check)
         self.rank, self.size = transport.rank, transport.size
         self.threads, self.beside = threads, beside
 
@@ -108,12 +109,15 @@ class Communicator:
     def _words(self, exchange: Exchange, word: int = 0, length: int = 0) -> NDArray[np.int64]:
         """(size, 3). Raises AnotherRankFailed; RuntimeError where ranks came for different things."""
         found = self._transport.words(np.array([exchange, word, length]))
-        if not np.all(found[:, 0]):
-            raise self._failure()
-        if np.any(found[:, [0, 2]] != found[0, [0, 2]]):
-            came = [(Exchange(row[0]).name, row[2]) for row in found.tolist()]
-            raise RuntimeError(f"the ranks are at different places of their work: {came}")
+        self._check(found)
         return found
+
+    def _check(self, words: NDArray[np.int64]) -> None:
+        if not np.all(words[:, 0]):
+            raise self._failure()
+        if np.any(words[:, [0, 2]] != words[0, [0, 2]]):
+            came = [(Exchange(row[0]).name, row[2]) for row in words.tolist()]
+            raise RuntimeError(f"the ranks are at different places of their work: {came}")
 
     def _failure(self, exit_code: int = 0, line: str = "") -> AnotherRankFailed:
         """Of the first rank that failed; `exit_code` 0: not this one."""

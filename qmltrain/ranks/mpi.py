@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qmltrain.errors import InputError
 from qmltrain.ranks.communicator import Communicator
+from qmltrain.ranks.node_memory import through_memory
 from qmltrain.ranks.threads import Place, ranks_beside, threads_of
 
 try:
@@ -37,6 +38,8 @@ NAP = 2e-4
 
 class MpiTransport:
     """See `qmltrain.ranks.transport.Transport`. Floats are moved, never added: the order of MPI's sums is not ours."""
+
+    memory = None
 
     def __init__(self, world: MPI.Intracomm) -> None:
         self._world = world
@@ -77,4 +80,6 @@ def open_ranks(expected: int | None) -> Communicator | None:
         return None
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     places = [Place.from_text(text) for text in transport.texts(Place(socket.gethostname(), tuple(cpus)).to_text())]
-    return Communicator(transport, threads_of(places, transport.rank), ranks_beside(places, transport.rank))
+    beside = ranks_beside(places, transport.rank)
+    near = through_memory(transport) if beside == transport.size else transport
+    return Communicator(near, threads_of(places, transport.rank), beside)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class Transport(Protocol):
-    """Every method is called by all ranks, in the same order."""
+    """Every method is called by all ranks, in the same order. `memory`: the extension's NodeMemory, where words and
+    numbers go through one."""
 
     rank: int
     size: int
+    memory: Any
 
     def words(self, own: NDArray[np.int64]) -> NDArray[np.int64]:
         """(W,) of this rank -> (size, W) of all."""

@@ -16,6 +16,7 @@ from qmltrain.config.identity import config_hash
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.config.storage import to_dict, to_yaml
 from qmltrain.engines.protocol import FloatArray
+from qmltrain.engines.ranks import samples_of
 from qmltrain.errors import InputError, InterruptedRun, StorageError
 from qmltrain.models.build import Compiled, group_options
 from qmltrain.models.data_facts import data_arrays, data_lines
@@ -108,6 +109,8 @@ class Session:
         # (not a method: steps that held the session would keep the data's files open until cycles are collected)
         self._stop_requested = lambda: stop.requested is not None
         self.steps = self._steps()
+        if ranks is not None and not problem.data.is_cached:
+            self.data.step_share, self.data.judged_share = self._shares(ranks)
 
     def check(self) -> None:
         """What can only be wrong in combination."""
@@ -264,6 +267,18 @@ class Session:
         recipe = step_recipe(self.problem.model, optimizer, self.plan)
         return NativeSteps(compiled.program.training_steps(recipe), recipe, steps, optimizer)
 
+    def _shares(self, ranks: Together) -> tuple[Callable[[int], range], Callable[[int], range]]:
+        """What this rank reads of a batch and of a chunk that is judged: its own samples, but of a batch that every
+        rank computes."""
+        rank, size, steps = ranks.rank, ranks.size, self.steps
+        batches = set(np.diff(self.data.order.offsets).tolist())
+        whole = {n for n in batches if isinstance(steps, NativeSteps) and steps.as_matrix(n)}
+
+        def judged(n: int) -> range:
+            return samples_of(n, rank, size)
+
+        return lambda n: range(n) if n in whole else judged(n), judged
+
     def _train(self, store: RunStore | NoStore, state: TrainingState) -> int:
         run = self.config.run
         begun, first_step = time.monotonic(), state.step
@@ -340,7 +355,7 @@ class Session:
         store.write_parameters_row(state.step, state.theta_P)
         summary: dict[str, float] = {"best_epoch": state.best_epoch}
         for split, rows in problem.held_out():
-            outputs_BC, targets_B = trainer.outputs(best_P, problem.stream(rows))
+            outputs_BC, targets_B = trainer.outputs(best_P, problem.stream(rows, self.data.judged_share))
             summary |= split_metrics(problem.model.loss_at(best_P), split, outputs_BC, targets_B, problem.unscale)
             predictions_B, scores_BC = problem.model.loss.predict(outputs_BC)
             if problem.n_classes is None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qmltrain.cli import main
+from qmltrain.data import batches
 from qmltrain.training.native_steps import NativeSteps
 
 SMALL = [
@@ -59,9 +60,40 @@ def leave(step: int) -> None:
         sys.exit(3)
 
 
+@contextlib.contextmanager
+def by_messages() -> Iterator[None]:
+    """As ranks of several nodes exchange what they have."""
+    from qmltrain.ranks import mpi
+
+    earlier, mpi.through_memory = mpi.through_memory, lambda transport: transport
+    try:
+        yield
+    finally:
+        mpi.through_memory = earlier
+
+
+@contextlib.contextmanager
+def read_by_rows() -> Iterator[None]:
+    """Nothing is kept in memory. Leaves `rows-<rank>.json`: how many rows were read for batches, and for what else."""
+    kept, compute, counts = batches.STREAMED_CACHE_BYTES, batches.PreparedData._compute, []
+
+    def counted(self, rows):
+        counts.append(len(rows))
+        return compute(self, rows)
+
+    batches.STREAMED_CACHE_BYTES, batches.PreparedData._compute = 0, counted
+    try:
+        yield
+    finally:
+        batches.STREAMED_CACHE_BYTES, batches.PreparedData._compute = kept, compute
+        Path(f"rows-{os.environ['PMI_RANK']}.json").write_text(json.dumps(counts))
+
+
 SCENARIOS = {
     "whole": ([], contextlib.nullcontext()),
-    "arrays": (["engine.name=interpreter"], contextlib.nullcontext()),
+    "messages": ([], by_messages()),
+    "arrays": (["engine.name=interpreter"], by_messages()),
+    "streamed": (["dataset=hdf5", "dataset.path=samples.h5"], read_by_rows()),
     "stopped": ([], before_steps(stop)),
     "failed": ([], before_steps(fail)),
     "refused": (["head=raw"], contextlib.nullcontext()),

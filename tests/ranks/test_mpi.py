@@ -32,7 +32,10 @@ pytestmark = pytest.mark.skipif(
 def write_samples(folder: Path) -> Path:
     """Two classes on either side of a circle."""
     x = np.random.default_rng(1).uniform(-1, 1, (300, 2))
-    np.savez(folder / "samples.npz", x=x, y=(x**2).sum(axis=1) > 0.6)
+    samples = {"x": x, "y": (x**2).sum(axis=1) > 0.6}
+    np.savez(folder / "samples.npz", **samples)
+    with h5py.File(folder / "samples.h5", "w") as file:
+        file.update(samples)
     return folder
 
 
@@ -71,7 +74,8 @@ def alone(tmp_path_factory) -> Path:
 def train_alone(folder: Path, scenario: str) -> Path:
     """The run of one process, in this one."""
     write_samples(folder)
-    words = [*SMALL, *SCENARIOS[scenario][0], f"dataset.path={folder / 'samples.npz'}"]
+    words = [*SMALL, *SCENARIOS[scenario][0]]
+    words.append(f"dataset.path={folder / ('samples.h5' if 'dataset=hdf5' in words else 'samples.npz')}")
     assert main([*words, f"run.dir={folder / 'run'}", "run.progress=none"]) == 0
     return folder / "run"
 
@@ -83,8 +87,22 @@ def test_a_run_has_the_numbers_of_one_process(folder, alone):
     assert "2 ranks, " in first["stderr"] and not second["stderr"]
 
 
+def test_so_has_one_by_messages(folder, alone):
+    assert [rank["code"] for rank in ended(folder, "messages")] == [0, 0]
+    assert stored(folder / "messages") == stored(alone)
+
+
 def test_so_has_one_of_array_steps(folder, tmp_path):
     assert stored(folder / "arrays") == stored(train_alone(tmp_path, "arrays"))
+
+
+def test_so_has_one_of_rows_that_are_read_when_they_are_asked_for(folder, tmp_path):
+    """Each rank reads its own."""
+    assert stored(folder / "streamed") == stored(train_alone(tmp_path, "streamed"))
+    first, second = (np.array(json.loads((folder / f"rows-{rank}.json").read_text())) for rank in (0, 1))
+    assert not np.array_equal(first, second)
+    epochs, n_batches = 4, 4  # of 64 and at last of 18 samples; the split that is judged
+    assert first.sum() + second.sum() < 2 * epochs * n_batches * 64
 
 
 def test_a_signal_to_one_rank_stops_all_and_one_process_goes_on(folder, alone):

@@ -43,18 +43,23 @@ PROGRAMS = {
 }
 
 
-def bits(case: StepCase, size: int, spans: list[int], **options) -> list:
+WAYS = pytest.mark.parametrize(
+    ("native", "memory"), [(True, True), (True, False), (False, True)], ids=["native", "native, messages", "arrays"]
+)
+
+
+def bits(case: StepCase, size: int, spans: list[int], *, memory: bool = True, **options) -> list:
     """Of every rank."""
-    return on_ranks(size, lambda ranks: rows_of(case, spans, ranks=ranks, **options))
+    return on_ranks(size, lambda ranks: rows_of(case, spans, ranks=ranks, **options), memory=memory)
 
 
+@WAYS
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("native", [True, False], ids=["native", "arrays"])
-def test_steps_have_the_bits_of_one_rank(case: str, native: bool) -> None:
+def test_steps_have_the_bits_of_one_rank(case: str, native: bool, memory: bool) -> None:
     steps = replace(CASES[case], sizes=SIZES)
     alone = rows_of(steps, [5], native=native)
     for size in (2, 3, 8):
-        assert bits(steps, size, [5], native=native) == [alone] * size
+        assert bits(steps, size, [5], native=native, memory=memory) == [alone] * size
 
 
 @pytest.mark.slow
@@ -100,8 +105,8 @@ def test_spans_may_end_anywhere() -> None:
     assert bits(case, 3, [7], per_slab=2) == [alone] * 3
 
 
-@pytest.mark.parametrize("native", [True, False], ids=["native", "arrays"])
-def test_spans_end_together(native: bool) -> None:
+@WAYS
+def test_spans_end_together(native: bool, memory: bool) -> None:
     """As soon as one ends, whichever that is."""
     case = replace(CASES["dense layers"], sizes=(40,) * 9)
 
@@ -113,12 +118,12 @@ def test_spans_end_together(native: bool) -> None:
         )
         return [run(steps, state, most).n_steps for most in ([5, 2, 2] if ranks.rank == 1 else [2, 5, 2])]
 
-    assert on_ranks(2, steps_of) == ([[2, 2, 2]] * 2 if native else [[1, 1, 1]] * 2)
+    assert on_ranks(2, steps_of, memory=memory) == ([[2, 2, 2]] * 2 if native else [[1, 1, 1]] * 2)
 
 
-@pytest.mark.parametrize("native", [True, False], ids=["native", "arrays"])
+@WAYS
 @pytest.mark.parametrize("asked", [0, 2])
-def test_ranks_stop_after_the_same_step(native: bool, asked: int) -> None:
+def test_ranks_stop_after_the_same_step(native: bool, memory: bool, asked: int) -> None:
     """One is asked to."""
     case = replace(CASES["trainable encoding"], sizes=(40,) * 6)
     alone = rows_of(case, [6], native=native)[0][6]
@@ -139,14 +144,14 @@ def test_ranks_stop_after_the_same_step(native: bool, asked: int) -> None:
             pass
         return state.step, state.theta_P.tobytes()
 
-    found = on_ranks(3, stopped)
+    found = on_ranks(3, stopped, memory=memory)
     after = found[0][1]
     assert found == [(3, after)] * 3
     assert after == alone[2 * len(after) : 3 * len(after)]
 
 
-@pytest.mark.parametrize("native", [True, False], ids=["native", "arrays"])
-def test_what_is_not_finite_ends_all(native: bool) -> None:
+@WAYS
+def test_what_is_not_finite_ends_all(native: bool, memory: bool) -> None:
     """It is in the share of the last."""
     case = replace(CASES["regression, lanes of qubits"], sizes=(40,) * 2)
 
@@ -160,13 +165,13 @@ def test_what_is_not_finite_ends_all(native: bool) -> None:
         assert run(steps, state).n_steps == 1
         run(steps, state)
 
-    found = on_ranks(3, work)
+    found = on_ranks(3, work, memory=memory)
     assert isinstance(found[2], NonFiniteError) and str(found[2]).startswith("step 2: ")
     assert [str(error) for error in found[:2]] == [f"rank 2: NonFiniteError: {found[2]}"] * 2
 
 
-@pytest.mark.parametrize("native", [True, False], ids=["native", "arrays"])
-def test_a_rank_that_fails_ends_all(native: bool) -> None:
+@WAYS
+def test_a_rank_that_fails_ends_all(native: bool, memory: bool) -> None:
     case = replace(CASES["dense layers"], sizes=(40,) * 6)
 
     def work(ranks: Communicator) -> None:
@@ -180,7 +185,7 @@ def test_a_rank_that_fails_ends_all(native: bool) -> None:
             if ranks.rank == 1 and state.step == 3:
                 raise OSError("the disk is gone")
 
-    found = on_ranks(3, work)
+    found = on_ranks(3, work, memory=memory)
     assert isinstance(found[1], OSError)
     for error in (found[0], found[2]):
         assert isinstance(error, AnotherRankFailed) and error.rank == 1

@@ -1,14 +1,17 @@
-"""Ranks as threads of one process: a transport without MPI."""
+"""Ranks as threads of one process: a transport without MPI, by messages or in memory."""
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from qmltrain.engines.cpu import extension
 from qmltrain.ranks.communicator import Communicator
+from qmltrain.ranks.node_memory import NodeMemoryTransport
 
 PATIENCE = 60.0  # seconds that a rank waits for the others: longer, and they never come
 
@@ -29,6 +32,8 @@ class _Place:
 
 
 class ThreadTransport:
+    memory = None
+
     def __init__(self, place: _Place, rank: int, size: int) -> None:
         self._place, self.rank, self.size = place, rank, size
         self.exchanged = 0  # numbers
@@ -51,12 +56,21 @@ class ThreadTransport:
         raise AssertionError(f"aborted with {code}")
 
 
-def on_ranks(size: int, work: Callable[[Communicator], Any]) -> list[Any]:
+def in_memory(transports: list[ThreadTransport]) -> list[NodeMemoryTransport]:
+    """The same with memory for words and numbers."""
+    node_memory, size = extension.load().NodeMemory, len(transports)
+    shared = np.frombuffer(mmap.mmap(-1, node_memory.bytes(size)), dtype=np.uint8)
+    return [NodeMemoryTransport(other, node_memory(shared, rank=other.rank, ranks=size)) for other in transports]
+
+
+def on_ranks(size: int, work: Callable[[Communicator], Any], *, memory: bool = False) -> list[Any]:
     """What `work` gives on each rank; an exception, told to the others as the command does, is given as it is."""
     place, found = _Place(size), [None] * size
+    transports = [ThreadTransport(place, rank, size) for rank in range(size)]
+    of_ranks = in_memory(transports) if memory else transports
 
     def one(rank: int) -> None:
-        ranks = Communicator(ThreadTransport(place, rank, size))
+        ranks = Communicator(of_ranks[rank])
         try:
             found[rank] = work(ranks)
         except Exception as error:

@@ -2,6 +2,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
+#include "../ranks/binding_node_memory.hpp"
 #include "binding_program.hpp"
 #include "metric_lines.hpp"
 
@@ -93,7 +94,7 @@ nb::bytes lines_of_columns(const std::vector<std::string>& before,
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 18;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 19;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
@@ -123,6 +124,7 @@ NB_MODULE(_cpu, m) {
       .def("slot_gradient", &Program::slot_gradient, "step"_a, "total"_a, "gradient"_a);
   bind_joint(m);
   bind_steps(m);
+  bind_node_memory(m);
 #if defined(QMLTRAIN_TO_CHARS)
   m.def("metric_lines", &lines_of_columns, "before"_a, "columns"_a);
 #endif

@@ -180,7 +180,7 @@ template <class Real> class Engine final : public EngineBase {
 
   // engine_step.hpp
   double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleChain& chain,
-              double* block_sums) override;
+              double* block_sums, bool add) override;
   bool as_matrix(int batch, bool sample_gradients) override;
   void work_alone(bool alone) override { team_.work_alone(alone); }
   void one_bundle_at_a_time(bool one) override { one_bundle_ = one; }

@@ -6,9 +6,10 @@ namespace qmltrain {
 
 template <class Real>
 double Engine<Real>::step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
-                          const SampleChain& chain, double* block_sums) {
+                          const SampleChain& chain, double* block_sums, bool add) {
   prepare(angles);
   if (blocks_.on()) {
+    if (!add) throw std::logic_error("samples that meet in one matrix have no sums of blocks");
     step_with_blocks(angles, first, count, chain, block_sums);
     return -1;
   }
@@ -24,7 +25,7 @@ double Engine<Real>::step(const std::shared_ptr<const StepAngles>& angles, int f
         step_bundle(bundle, worker, one_thread, angles, first, chain, sums, n, nullptr);
   });
   add_sums(bundles, n, sums, block_sums);
-  tree_sum(block_sums, (count + kBlock - 1) / kBlock, n, n);
+  if (add) tree_sum(block_sums, (count + kBlock - 1) / kBlock, n, n);
   return *std::max_element(drifts_.begin(), drifts_.end());
 }
 

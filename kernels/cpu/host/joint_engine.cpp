@@ -156,7 +156,7 @@ double JointEngine::chunk(int first, int count, const SampleChain& chain, double
 }
 
 double JointEngine::step(const std::shared_ptr<const StepAngles>& angles, int first, int count,
-                         const SampleChain& chain, double* block_sums) {
+                         const SampleChain& chain, double* block_sums, bool add) {
   gather(angles);
   asked_ = std::chrono::steady_clock::now();
   const std::size_t n = std::size_t(n_raw_) + chain.n_sums();
@@ -165,7 +165,7 @@ double JointEngine::step(const std::shared_ptr<const StepAngles>& angles, int fi
     const int here = std::min(blocks_at_once_ * kBlock, count - begin);
     largest_drift = std::max(largest_drift, chunk(first + begin, here, chain, block_sums + n * std::size_t(begin / kBlock)));
   }
-  tree_sum(block_sums, (count + kBlock - 1) / kBlock, n, n);
+  if (add) tree_sum(block_sums, (count + kBlock - 1) / kBlock, n, n);
   return largest_drift;
 }
 

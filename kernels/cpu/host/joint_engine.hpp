@@ -30,7 +30,7 @@ class JointEngine final : public StepEngine {
 
   void slot_gradient(const double* total, const std::shared_ptr<const StepAngles>& angles, double* gradient) override;
   double step(const std::shared_ptr<const StepAngles>& angles, int first, int count, const SampleChain& chain,
-              double* block_sums) override;
+              double* block_sums, bool add) override;
   bool as_matrix(int, bool) override { return false; }
   void work_alone(bool alone) override;
   void one_bundle_at_a_time(bool one) override;

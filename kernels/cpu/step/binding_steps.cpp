@@ -4,9 +4,11 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 
 #include "../host/binding_program.hpp"
+#include "../ranks/binding_node_memory.hpp"
 #include "activations.hpp"
 #include "steps.hpp"
 
@@ -57,6 +59,60 @@ AngleColumns columns_of(const Numbers& numbers, const Ints& indices, int n_slots
     expect(!of_samples || (indices(i, 2) >= 0 && indices(i, 2) < n_features), what);
   }
   return columns;
+}
+
+using Gather = decltype(Ranks::gather);
+
+// A call of Python's, its exception kept for the end of the span.
+template <class Call> auto held(Call call) {
+  nb::gil_scoped_acquire held;
+  if (PyErr_Occurred()) throw Interrupted();
+  try {
+    return call();
+  } catch (nb::python_error& error) {
+    error.restore();
+    throw Interrupted();
+  }
+}
+
+std::int64_t sum_of(const std::vector<std::int64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t(0));
+}
+
+// Of qmltrain.engines.ranks.Ranks
+Gather gather_in_python(const nb::object& gather) {
+  return [&gather](int word, double* numbers, const std::vector<std::int64_t>& counts) {
+    return held([&] {
+      const nb::ndarray<nb::numpy, double, nb::ndim<1>> array(numbers, {std::size_t(sum_of(counts))});
+      return nb::cast<int>(gather(word, nb::cast(array, nb::rv_policy::reference), counts));  // no copy: it is filled
+    });
+  };
+}
+
+// The same without Python (qmltrain.engines.ranks.NodeGather). refuse: raises what words of ranks say that came for
+// something else.
+Gather gather_in_memory(NodeMemory& memory, std::int64_t exchange, const nb::object& refuse) {
+  return [&memory, exchange, &refuse](int word, double* numbers, const std::vector<std::int64_t>& counts) {
+    constexpr int W = NodeMemory::kWords;
+    const std::int64_t own[W] = {exchange, word, sum_of(counts)};
+    std::vector<std::int64_t> words(std::size_t(memory.ranks()) * W);
+    std::int64_t joined = 0;
+    bool together = true;
+    memory.gather(own, words.data(), numbers, counts, [&](const std::int64_t*) {
+      for (std::size_t i = 0; i < words.size(); i += W) {
+        together = together && words[i] == own[0] && words[i + 2] == own[2];
+        joined |= words[i + 1];
+      }
+      return together && !(joined & kRankAbandoned);
+    });
+    if (!together)
+      held([&] {
+        const nb::ndarray<nb::numpy, std::int64_t, nb::ndim<2>> array(words.data(), {words.size() / W, std::size_t(W)});
+        refuse(nb::cast(array, nb::rv_policy::copy));
+        throw std::logic_error("ranks at different places are refused");
+      });
+    return int(joined);
+  };
 }
 
 class StepsHandle {
@@ -128,7 +184,8 @@ class StepsHandle {
                                            Vector1 learning_rates, double seconds, std::int64_t steps_before,
                                            Out parameters, std::vector<Out> optimizer, Out metrics, Out layer_norms,
                                            Ints1 gradient_steps, Out gradients, Ints1 parameter_steps, Out after,
-                                           nb::callable stop, int rank, int n_ranks, nb::object gather) {
+                                           nb::callable stop, int rank, int n_ranks, nb::object gather,
+                                           NodeMemoryHandle* memory, std::int64_t exchange, nb::object refuse) {
     const std::size_t T = learning_rates.size(), P = steps_->size(), N = features.shape(0);
     expect(T >= 1 && offsets.size() == T + 1 && offsets(0) >= 0 && offsets(T) <= std::int64_t(rows.size()),
            "offsets: wrong shape");
@@ -171,19 +228,12 @@ class StepsHandle {
     };
     Ranks ranks;
     ranks.rank = rank, ranks.size = n_ranks;
-    ranks.gather = [&](int word, double* numbers, const std::vector<std::int64_t>& counts) {
-      nb::gil_scoped_acquire held;
-      if (PyErr_Occurred()) throw Interrupted();
-      std::size_t total = 0;
-      for (const std::int64_t count : counts) total += std::size_t(count);
-      try {
-        const nb::ndarray<nb::numpy, double, nb::ndim<1>> array(numbers, {total});
-        return nb::cast<int>(gather(word, nb::cast(array, nb::rv_policy::reference), counts));  // no copy: it is filled
-      } catch (nb::python_error& error) {
-        error.restore();
-        throw Interrupted();
-      }
-    };
+    if (memory) {
+      expect(memory->places().ranks() == n_ranks && memory->places().rank() == rank, "memory: of other ranks");
+      ranks.gather = gather_in_memory(memory->places(), exchange, refuse);
+    } else {
+      ranks.gather = gather_in_python(gather);
+    }
     std::size_t done = 0;
     SpanEnd end = SpanEnd::kDone;
     guarded([&] { end = steps_->run(span, asked, done, ranks); });
@@ -222,7 +272,8 @@ void bind_steps(nb::module_& m) {
       .def("run", &StepsHandle::run, nb::kw_only(), "features"_a, "targets"_a, "rows"_a, "offsets"_a,
            "learning_rates"_a, "seconds"_a, "steps_before"_a, "parameters"_a, "optimizer"_a, "metrics"_a,
            "layer_norms"_a, "gradient_steps"_a, "gradients"_a, "parameter_steps"_a, "after"_a, "stop"_a, "rank"_a = 0,
-           "n_ranks"_a = 1, "gather"_a = nb::none());
+           "n_ranks"_a = 1, "gather"_a = nb::none(), "memory"_a = nb::none(), "exchange"_a = 0,
+           "refuse"_a = nb::none());
 }
 
 }  // namespace qmltrain

@@ -89,7 +89,7 @@ bool Steps::own_sums(const Batch& batch, const std::shared_ptr<const StepAngles>
   tree_.clear(n);
   for (int first = 0; first < batch.size; first += chunk) {
     const int count = std::min(chunk, batch.size - first);
-    largest_drift_ = std::max(largest_drift_, engine_.step(angles, first, count, *chain_, block_sums_.data()));
+    largest_drift_ = std::max(largest_drift_, engine_.step(angles, first, count, *chain_, block_sums_.data(), true));
     if (count == batch.size) std::copy_n(block_sums_.data(), n, sums_.data());
     else tree_.add(block_sums_.data(), std::size_t(count + kBlock - 1) / kBlock);
   }
@@ -97,15 +97,26 @@ bool Steps::own_sums(const Batch& batch, const std::shared_ptr<const StepAngles>
   return chain_->finite();
 }
 
-// Adds blocks first .. end - 1 of the batch to the tree; their largest drift.
+// Adds blocks first .. end - 1 of the batch to the tree; their largest drift. The engine gets whole nodes, as many at a
+// time as memory allows: its threads share them all.
 double Steps::add_blocks(const Batch& batch, const std::shared_ptr<const StepAngles>& angles, std::size_t first,
                          std::size_t end) {
+  const std::size_t n = sums_.size(), most = blocks_together();
+  const std::vector<TreeNode> nodes = tree_nodes(first, end, most);
   double largest = -1;
-  for (const TreeNode& node : tree_nodes(first, end, blocks_together())) {
-    block_sums_.resize(std::max(block_sums_.size(), node.size * sums_.size()));
-    const int begin = int(node.first) * kBlock, count = std::min(int(node.size) * kBlock, batch.size - begin);
-    largest = std::max(largest, engine_.step(angles, begin, count, *chain_, block_sums_.data()));
-    tree_.add(block_sums_.data(), node.size);
+  for (std::size_t from = 0, to = 0; from < nodes.size(); from = to) {
+    std::size_t blocks = 0;
+    while (to < nodes.size() && blocks + nodes[to].size <= most) blocks += nodes[to++].size;
+    block_sums_.resize(std::max(block_sums_.size(), blocks * n));
+    const int begin = int(nodes[from].first) * kBlock, count = std::min(int(blocks) * kBlock, batch.size - begin);
+    largest = std::max(largest, engine_.step(angles, begin, count, *chain_, block_sums_.data(), false));
+    double* sums = block_sums_.data();
+    for (; from < to; from++) {
+      const std::size_t size = nodes[from].size;
+      tree_sum(sums, int(size), n, n);
+      tree_.add(sums, size);
+      sums += size * n;
+    }
   }
   return largest;
 }

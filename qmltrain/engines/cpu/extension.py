@@ -22,7 +22,7 @@ from qmltrain import __version__
 from qmltrain.errors import EngineUnavailableError, InputError
 
 VARIABLE = "QMLTRAIN_SIMD"
-INTERFACE = 18  # of the extension that this code was written for; see binding.cpp
+INTERFACE = 19  # of the extension that this code was written for; see binding.cpp
 NAME = "qmltrain.engines._cpu"
 PACKAGE = Path(__file__).resolve().parents[2]
 

@@ -99,7 +99,7 @@ class CpuTrainingSteps:
             parameter_steps=inputs.parameter_steps,
             after=parameters_TP,
             stop=stop,
-            **({} if ranks is None else {"rank": ranks.rank, "n_ranks": ranks.size, "gather": ranks.gather}),
+            **({} if ranks is None else _of_ranks(ranks)),
         )
         return SpanRows(done, end, metrics_5T, layer_norms_TL, gradients_TP, parameters_TP)
 
@@ -140,6 +140,11 @@ def states_at_once(program: Any) -> int:
     unit = most_in_unit(plan.n_qubits, program.kernels.lanes, plan.sample_angles)
     of_unit = forecast.block_bytes * unit // BLOCK
     return (forecast.memory_bytes - forecast.fixed_bytes) // max(1, of_unit)
+
+
+def _of_ranks(ranks: Ranks) -> dict[str, Any]:
+    found, node = {"rank": ranks.rank, "n_ranks": ranks.size, "gather": ranks.gather}, ranks.node_gather
+    return found if node is None else {**found, "memory": node.memory, "exchange": node.exchange, "refuse": node.refuse}
 
 
 def _input(layers: DenseInput | None) -> dict[str, Any]:
