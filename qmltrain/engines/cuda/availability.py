@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from types import ModuleType
 from typing import Any
 
 _OLDEST = (7, 5)
+PROBE = 'extern "C" __global__ void qmltrain_probe() {}'
 
 
 def unavailable_reason() -> str | None:
     """None where the CUDA engine can run."""
     if importlib.util.find_spec("cupy") is None:
         return "CuPy is not installed; pip install 'qmltrain[cuda13]' (or cuda12, for drivers before 580)"
+    # read once, when CuPy is imported: CUB's reductions along an axis take seconds to compile, and ours are small
+    os.environ.setdefault("CUPY_ACCELERATORS", "")
     try:
         import cupy
     except Exception as error:  # CuPy raises ImportError and, for broken libraries, others
@@ -36,6 +40,21 @@ def device_problem(cupy: ModuleType | Any) -> str | None:
         return f"the GPU cannot be used ({first_line(error)}); nvidia-smi shows who holds it"
     if (int(capability[:-1]), int(capability[-1])) < _OLDEST:
         return f"the GPU has compute capability {capability}; 75 (Turing, 2018) or newer is needed"
+    return compiler_problem(cupy)
+
+
+def compiler_problem(cupy: ModuleType | Any) -> str | None:
+    """What stands against compiling kernels: CuPy loads NVRTC, and looks for CUDA's headers, which ours do not need. A
+    kernel that does nothing is compiled, a tenth of a second the first time, then from the cache on disk."""
+    wheels = "pip install nvidia-cuda-nvrtc nvidia-cuda-runtime (for CUDA 12: with -cu12 behind both)"
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except Exception as error:  # of the loader's, CuPy's or NVRTC's own kind
+        return f"NVRTC, which compiles the kernels, does not load ({first_line(error)}); {wheels}"
+    try:
+        cupy.RawModule(code=PROBE).get_function("qmltrain_probe")
+    except Exception as error:
+        return f"CuPy compiles no kernel ({first_line(error)}); where headers are missing {wheels}, or set CUDA_PATH"
     return None
 
 

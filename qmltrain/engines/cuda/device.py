@@ -18,18 +18,35 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from qmltrain.engines.cuda.availability import first_line
 from qmltrain.engines.protocol import Array, Precision
+from qmltrain.errors import QmltrainError
+
+
+class DeviceError(QmltrainError):
+    """A call to the device `name` failed, `what` is its own line; what was running there is lost."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"GPU {name}: {what}; resume from the last snapshot")
+        self.what = what
+
+
+def what_failed(error: Exception) -> str:
+    """In one line, and without what a user whose run ends is to do."""
+    return error.what if isinstance(error, DeviceError) else first_line(error)
 
 
 @dataclass(frozen=True)
 class DeviceLimits:
-    """`shared_bytes`: most dynamic shared memory a block may ask for; `memory_bytes`: free for this run."""
+    """`shared_bytes`: most dynamic shared memory a block may ask for; `memory_bytes`: free for this run; `watchdog`:
+    the driver stops kernels that last for seconds, as it does where the GPU has a display."""
 
     name: str
     compute_capability: str
     shared_bytes: int
     memory_bytes: int
     multiprocessors: int
+    watchdog: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +184,8 @@ class Device(Protocol):
     def capture(self, queue: Callable[[], Any]) -> Graph:
         """`queue` once for real, so that its memory is at hand and everything compiled, then once into a graph.
 
-        It must not allocate beyond that memory, copy from unpinned host memory, or wait for anything.
+        It must not allocate beyond that memory, copy from unpinned host memory, or wait for anything. Where this
+        raises, whatever it is, nothing is recorded and `queue` may be called as before.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Fused schedule: the records of a plan through tile_pass.cu, one launch per pass, cut where it would last too long."""
+"""Fused schedule: the records of a plan through tile_pass.cu, one launch per pass, cut where a watchdog is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmltrain.engines.cuda.device import Buffer, Device, Kernel, View, pointer, real_of, structure
-from qmltrain.engines.cuda.geometry import WARP, amplitude_bytes, blocks, tile_shared_bytes
+from qmltrain.engines.cuda.geometry import (
+    MAX_GRID,
+    WARP,
+    amplitude_bytes,
+    blocks,
+    blocks_of_short_launch,
+    tile_shared_bytes,
+)
 from qmltrain.engines.cuda.schedule import ColumnMap, Launches
 from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
 from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
@@ -61,8 +68,9 @@ PASS_ARGUMENTS = np.dtype(
     align=True,
 )
 _THREADS = 256  # of a block of the kernels in vectors.cu
-# No launch may last longer than 0.2 s (consumer cards stop it at 2 s). Work of a launch is bounded by amplitudes x
-# records: 64 issue slots each, 128 slots per clock and multiprocessor, a quarter of 1.5 GHz: 0.1 s.
+# Where the driver stops kernels after 2 s, as consumer cards with a display do, no launch may last longer than 0.2 s.
+# Work of a launch is bounded by amplitudes x records: 64 issue slots each, 128 slots per clock and multiprocessor, a
+# quarter of 1.5 GHz: 0.1 s. (Other cards need no cut, and a cut costs part of a wave of blocks.)
 _WORK_PER_MULTIPROCESSOR = int(0.1 * 0.25 * 1.5e9 * 128 / 64)
 
 
@@ -275,11 +283,18 @@ class FusedSchedule:
         tiles = samples << program.tile_count_bits >> program.pack_bits
         kernel = Kernel("tile_pass", name, self.precision, program.tile_bits)
         shared = tile_shared_bytes(program.tile_bits, self.precision, bra is not None)
-        work = max(1, one.records << program.tile_bits)
-        at_once = max(1, _WORK_PER_MULTIPROCESSOR * self.device.limits.multiprocessors // work)
+        at_once = self._blocks_at_once(one.records)
         for first in range(0, tiles, at_once):
             arguments["first_tile"] = first
             self.device.launch(kernel, min(at_once, tiles - first), program.threads, shared, (arguments.copy(),))
+
+    def _blocks_at_once(self, records: int) -> int:
+        """Blocks that one launch of a pass of so many records may have."""
+        limits = self.device.limits
+        if not limits.watchdog:
+            return MAX_GRID
+        most = _WORK_PER_MULTIPROCESSOR * limits.multiprocessors // max(1, records << self.tile_bits)
+        return blocks_of_short_launch(limits, self.program.threads, most)
 
     def describe(self) -> str:
         return self.program.describe()

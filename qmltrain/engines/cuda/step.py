@@ -5,29 +5,32 @@ way back in it; its results packed into one array and copied to pinned memory. `
 
 Where launches would take longer than what they launch, the work of a chunk is captured as a CUDA graph the second
 time it comes with the same function and shapes, and replayed from then on: a step is then two copies and one launch.
+Graphs save time and nothing else: where one cannot be had, for whatever reason, there are none from then on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import warnings
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.cuda.device import Buffer, Device, Graph, Pinned
+from qmltrain.engines.cuda.device import Buffer, Device, Graph, Pinned, what_failed
 from qmltrain.engines.cuda.device_plan import DevicePlan
 from qmltrain.engines.cuda.execution import Execution
 from qmltrain.engines.cuda.geometry import blocks
 from qmltrain.engines.cuda.staging import Staged, Staging
 from qmltrain.engines.cuda.tapes import DeviceTape, HostTape, states
 from qmltrain.engines.protocol import BLOCK, ChunkFunction, FloatArray, Forecast, check_states
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, MemoryLimitError
 
 _GRAPHS = 16  # kept at most, the oldest is dropped
 _GRAPH_SECONDS = 0.05  # by the estimate for a slow card: longer chunks gain nothing from a graph
-_GRAPH_SHARE, _GRAPHS_SHARE = 8, 4  # a graph keeps its states: one may take 1/8 of the memory, all together 1/4
+# a graph keeps its states: one may take 1/8 of the memory, all together 1/4 and what the largest other chunk leaves
+_GRAPH_SHARE, _GRAPHS_SHARE = 8, 4
 
 
 @dataclass
@@ -56,12 +59,25 @@ class GraphCache:
         return self._graphs[key][0]
 
     def put(self, key: Hashable, graph: Graph | None, n_bytes: int) -> None:
+        self.make_room(key, n_bytes)
+        self._graphs[key] = (graph, n_bytes)
+
+    def make_room(self, key: Hashable, n_bytes: int) -> None:
+        """Give back what a graph of so many bytes at `key` will take the place of."""
         self._graphs.pop(key, None)
         while self._graphs and (
             len(self._graphs) >= _GRAPHS or n_bytes + sum(size for _, size in self._graphs.values()) > self.memory_bytes
         ):
             del self._graphs[next(iter(self._graphs))]
-        self._graphs[key] = (graph, n_bytes)
+
+    @property
+    def held(self) -> bool:
+        """Whether graphs take memory."""
+        return any(graph is not None for graph, _ in self._graphs.values())
+
+    def clear(self) -> None:
+        """Give the memory of all graphs back."""
+        self._graphs.clear()
 
 
 class StepMemory:
@@ -78,6 +94,19 @@ class StepMemory:
         if self.unfinished:
             self.device.synchronize()
             self.unfinished = False
+
+    def leave_room_for(self, n_bytes: int) -> None:
+        """Chunks of so many bytes are launched one by one: graphs have what is left beside them."""
+        left = self.forecast.memory_bytes - self.forecast.fixed_bytes - n_bytes
+        if left < self.graphs.memory_bytes:
+            self.graphs.memory_bytes = max(0, left)
+            self.graphs.make_room(None, 0)
+
+    def without_graphs(self, why: Exception) -> None:
+        """From now on everything is launched one by one; said once."""
+        self.device.has_graphs = False
+        self.graphs.clear()
+        warnings.warn(f"engine cuda: no CUDA graphs from here on, {what_failed(why)}", stacklevel=2)
 
     def result_memory(self, number: int, n_bytes: int) -> Pinned:
         """Pinned memory for the results of chunk `number` of a step; the same for the next step."""
@@ -153,22 +182,48 @@ class CudaStep:
         self._fetched.append((pinned, queued.shapes))
         self.pending_bytes += size
 
-    def _run(self, queue: Any, key: Hashable, batch: int) -> Queued:
+    def _run(self, queue: Callable[[], Queued], key: Hashable, batch: int) -> Queued:
         """The work of a chunk: launched one by one, or as a graph."""
         device, schedule = self.plan.device, self.plan.schedule
         forecast, graphs = self.memory.forecast, self.memory.graphs
         n_bytes = forecast.block_bytes * blocks(batch, BLOCK)
         long = schedule.seconds(schedule.padded(batch)) > _GRAPH_SECONDS
         if not device.has_graphs or long or _GRAPH_SHARE * n_bytes > forecast.memory_bytes:
-            return queue()
-        if not graphs.seen(key):
-            return queue()
+            self.memory.leave_room_for(n_bytes)
+            return self._one_by_one(queue)
+        if n_bytes > graphs.memory_bytes or not graphs.seen(key):
+            return self._one_by_one(queue)
         graph = graphs.get(key)
-        if graph is None:
-            graph = device.capture(queue)
+        if graph is not None:
+            graph.launch()
+        else:
+            graphs.make_room(key, n_bytes)
+            graph = self._captured(queue)
+            if graph is None:
+                return queue()
             graphs.put(key, graph, n_bytes)
-        graph.launch()
-        return graph.result
+        result: Queued = graph.result
+        return result
+
+    def _captured(self, queue: Callable[[], Queued]) -> Graph | None:
+        """The work as a graph, launched; None where that cannot be. What is wrong with the work itself it will say."""
+        try:
+            graph = self.plan.device.capture(queue)
+            graph.launch()
+        except Exception as error:
+            self.memory.without_graphs(error)
+            return None
+        return graph
+
+    def _one_by_one(self, queue: Callable[[], Queued]) -> Queued:
+        """Launch the work; once more where what graphs hold was missing."""
+        try:
+            return queue()
+        except MemoryLimitError as error:
+            if not self.memory.graphs.held:
+                raise
+            self.memory.without_graphs(error)
+        return queue()
 
     def _queue(
         self, function: ChunkFunction, staged: Staged, n_angles: int, inputs: tuple[NDArray[Any], ...], batch: int

@@ -131,9 +131,10 @@ class EmulatorDevice:
         shared_bytes: int = 163 << 10,
         memory_bytes: int = 1 << 30,
         kernels: Path | None = None,
+        watchdog: bool = False,
     ) -> None:
         self.order, self.variant, self.seed, self.kernels = order, variant, seed, kernels
-        self.limits = DeviceLimits("emulator", "80", shared_bytes, memory_bytes, 4)
+        self.limits = DeviceLimits("emulator", "80", shared_bytes, memory_bytes, 4, watchdog)
         self.launches: list[tuple[Kernel, int, int, int]] = []
         self.reads = self.synchronizations = 0
 

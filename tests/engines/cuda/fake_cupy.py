@@ -7,6 +7,7 @@ happen while a graph is captured), not CuPy's.
 from __future__ import annotations
 
 import ctypes
+import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from qmltrain.engines.cuda import availability
 from qmltrain.engines.cuda.sources import compile_options, kernel_source
 from tests.engines.cuda import fake_arrays
 from tests.engines.cuda.emulator_device import library
@@ -40,8 +42,11 @@ class CompileException(Exception):  # noqa: N818 - CuPy's name
 class Function:
     """A kernel found in the emulator; counts what it was asked for."""
 
-    def __init__(self, machine: Machine, loaded: ctypes.CDLL, name: str) -> None:
-        self.machine, self.run = machine, getattr(loaded, f"emulate_{name}")
+    num_regs = 128
+    preferred_shared_memory_carveout = -1
+
+    def __init__(self, machine: Machine, loaded: ctypes.CDLL | None, name: str) -> None:
+        self.machine, self.run = machine, None if loaded is None else getattr(loaded, f"emulate_{name}")
         self.max_dynamic_shared_size_bytes = 48 << 10
 
     def __call__(self, grid: tuple, block: tuple, arguments: tuple, *, shared_mem: int = 0) -> None:
@@ -53,6 +58,7 @@ class Function:
         self.machine.launches += 1
 
         def launch(held: list = held) -> None:  # the arguments live as long as the launch
+            assert self.run is not None
             self.run(geometry, ctypes.c_size_t(shared_mem), pointers)
 
         self.machine.current.queue(launch)
@@ -62,13 +68,17 @@ class RawModule:
     """Recognises a source by its text and options."""
 
     machine: Machine
+    loaded: ctypes.CDLL | None = None
 
-    def __init__(self, code: str, options: tuple[str, ...]) -> None:
+    def __init__(self, code: str, options: tuple[str, ...] = ()) -> None:
+        if code == availability.PROBE:
+            return
         for source in ("tile_pass", "vectors", "gates"):
             for precision in ("complex64", "complex128"):
                 for tile_bits in (None, *range(5, 14)):
                     if code == kernel_source(source) and options == compile_options(precision, tile_bits):
-                        self.loaded = library(source, precision, tile_bits)
+                        if not self.machine.idle:
+                            self.loaded = library(source, precision, tile_bits)
                         return
         raise CompileException(
             "kernels/cuda/x.cu(3): warning: unused\nkernels/cuda/x.cu(7): error: expected a ';'\nmore"
@@ -78,12 +88,12 @@ class RawModule:
         return Function(self.machine, self.loaded, name)
 
 
-def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = ()) -> Any:
+def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = False, watchdog: bool = False) -> Any:
     """A module to stand for `cupy`; `module.machine` counts and decides when streams work (see `Machine`).
 
     Allocations beyond `free_bytes` fail as CuPy's do.
     """
-    machine = Machine(lazy, free_bytes)
+    machine = Machine(lazy, free_bytes, idle)
 
     def memcpy(target: int, source: int, n_bytes: int, kind: int, stream: int) -> None:
         assert kind in (1, 2, 3)
@@ -95,7 +105,13 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = ()) -> Any:
         machine.streams[stream - 1].queue(lambda: ctypes.memset(target, value, n_bytes) and None)
 
     def properties(_: int) -> dict[str, Any]:
-        return {"name": b"Fake GPU", "multiProcessorCount": 2, "sharedMemPerBlockOptin": 100 << 10}
+        return {
+            "name": b"Fake GPU",
+            "multiProcessorCount": 2,
+            "sharedMemPerBlockOptin": 100 << 10,
+            "sharedMemPerMultiprocessor": 164 << 10,
+            "kernelExecTimeoutEnabled": int(watchdog),
+        }
 
     def stream(non_blocking: bool = False) -> Stream:
         assert non_blocking, "a stream that waits for the default stream"
@@ -121,7 +137,7 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = ()) -> Any:
         CUDARuntimeError=CUDARuntimeError,
         getDeviceCount=lambda: 1,
         getDeviceProperties=properties,
-        memGetInfo=lambda: (free_bytes, 1 << 30),
+        memGetInfo=lambda: (free_bytes - machine.used, max(1 << 30, free_bytes)),
         memcpyAsync=memcpy,
         memsetAsync=memset,
         memcpyHostToDevice=1,
@@ -135,23 +151,31 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = ()) -> Any:
         driver=types.SimpleNamespace(CUDADriverError=CUDADriverError),
         compiler=types.SimpleNamespace(CompileException=CompileException),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        nvrtc=types.SimpleNamespace(getVersion=lambda: (13, 0)),
         Device=lambda: types.SimpleNamespace(id=0, compute_capability="86"),
         Stream=stream,
         Event=event,
         alloc=alloc,
-        alloc_pinned_memory=lambda n_bytes: alloc_pinned_memory(machine, n_bytes),
+        PinnedMemory=lambda n_bytes: alloc_pinned_memory(machine, n_bytes),
+        PinnedMemoryPointer=lambda memory, offset: memory,
         MemoryPool=lambda: MemoryPool(machine),
         using_allocator=using_allocator,
     )
-    pool = types.SimpleNamespace(free_bytes=lambda: 0, total_bytes=lambda: 0)
     module = types.ModuleType("cupy")
     module.__dict__.update(
         machine=machine,
         cuda=cuda,
         RawModule=type("RawModule", (RawModule,), {"machine": machine}),
-        get_default_memory_pool=lambda: pool,
+        get_default_memory_pool=lambda: machine.default_pool,
         __version__="0",
         __spec__=object(),
     )
     fake_arrays.install(module, machine)
+    return module
+
+
+def instead_of_cupy(monkeypatch: Any, module: Any) -> Any:
+    """What `import cupy` finds from now on is `module`."""
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: object())
     return module

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import types
 from itertools import product
 
 import numpy as np
@@ -11,12 +10,13 @@ import pytest
 
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.cuda import CudaEngine, availability, fused, unavailable_reason
+from qmltrain.engines.cuda import CudaEngine, fused, geometry
+from qmltrain.engines.cuda.device import DeviceLimits
 from qmltrain.engines.cuda.engine import every_kernel
 from qmltrain.engines.cuda.sources import kernel_source
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
-from qmltrain.errors import EngineUnavailableError, InputError, MemoryLimitError
+from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.training.gradients import Evaluator
 from tests.circuit.strategies import random_inputs
 from tests.engines.cases import hea
@@ -98,21 +98,43 @@ def test_more_than_30_qubits_are_refused():
 
 @needs_compiler
 @pytest.mark.parametrize(("n_qubits", "tile"), [(4, None), (8, (6, 2))])
-def test_long_work_is_cut_into_short_launches(monkeypatch, n_qubits, tile):
-    """The same bits, in launches of bounded work."""
+def test_long_work_is_cut_into_short_launches_where_there_is_a_watchdog(monkeypatch, n_qubits, tile):
+    """The same bits, in launches of bounded work; in one launch a pass where no driver stops it."""
     circuit = hea(n_qubits, 3)
     theta, x = random_inputs(circuit, 40)
     found, launches = [], []
-    for work in (1 << 40, 1 << 10):
+    for work, watchdog in ((1 << 40, True), (1 << 10, True), (1 << 10, False)):
         monkeypatch.setattr(fused, "_WORK_PER_MULTIPROCESSOR", work)
-        device = EmulatorDevice()
+        device = EmulatorDevice(watchdog=watchdog)
         program = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS)
         tape = forward(program, circuit, theta, x)
         found.append((tape.expectations_BM, tape.backward(random_cotangents(40, 2)).block_sums_GR))
         launches.append(sum(kernel.source == "tile_pass" for kernel, *_ in device.launches))
     assert launches[1] > launches[0]
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert launches[2] == launches[0] == 2 * program.traffic().passes
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("tile_bits", "tiles", "whole"),
+    [(12, 1000, 4), (13, 1000, 8), (10, 4096, 4), (12, 795, 4), (9, 5000, 3)],
+)
+def test_launches_are_whole_waves(tile_bits, tiles, whole):
+    """Waves of blocks on 132 multiprocessors are as many in several launches as in one."""
+    limits = DeviceLimits("", "90", 227 << 10, 1 << 30, 132, True)
+    threads = geometry.tile_threads(tile_bits)
+    wave = 132 * 512 // threads  # registers of 512 threads, at 128 for each
+    for most in (wave, wave + 1, 795, 5 * wave - 1):
+        at_once = geometry.blocks_of_short_launch(limits, threads, most)
+        launches = [min(at_once, tiles - first) for first in range(0, tiles, at_once)]
+        if most < wave:  # part of a wave at a time
+            assert at_once == 132
+            continue
+        assert at_once <= most
+        assert sum(-(-blocks // wave) for blocks in launches) == whole == -(-tiles // wave)
+    assert geometry.blocks_of_short_launch(limits, threads, 1) == 132  # as long as one block alone
 
 
 @needs_compiler
@@ -161,54 +183,6 @@ def test_a_circuit_without_gates_and_without_observables():
 def test_every_kernel_is_in_its_source():
     for kernel in every_kernel("complex64", 12):
         assert f"EXPORT_KERNEL({kernel.name})" in kernel_source(kernel.source)
-
-
-def test_without_cupy_the_reason_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: None)
-    reason = unavailable_reason()
-    assert reason is not None
-    assert "pip install 'qmltrain[cuda13]'" in reason
-    with pytest.raises(EngineUnavailableError, match="CuPy is not installed"):
-        CudaEngine()
-
-
-class _RuntimeError(Exception):
-    pass
-
-
-def fake_cupy(count=1, capability="90", failure: str | None = None):  # noqa: ANN001, ANN201
-    """As much of CuPy as availability asks for."""
-
-    def devices() -> int:
-        if failure:
-            raise _RuntimeError(failure + "\nsecond line")
-        return count
-
-    runtime = types.SimpleNamespace(getDeviceCount=devices, CUDARuntimeError=_RuntimeError)
-    device = types.SimpleNamespace(compute_capability=capability)
-    return types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime, Device=lambda: device))
-
-
-@pytest.mark.parametrize(
-    ("cupy", "expected"),
-    [
-        (fake_cupy(failure="cudaErrorInsufficientDriver: CUDA driver version is insufficient"), "driver 580"),
-        (fake_cupy(failure="cudaErrorNoDevice: no CUDA-capable device"), "CUDA_VISIBLE_DEVICES"),
-        (fake_cupy(failure="cudaErrorUnknown: unknown error"), "does not answer"),
-        (fake_cupy(count=0), "no GPU is visible"),
-        (fake_cupy(capability="70"), "75 (Turing, 2018) or newer"),
-    ],
-)
-def test_what_is_missing_is_said_in_one_line(cupy, expected):
-    reason = availability.device_problem(cupy)
-    assert reason is not None
-    assert expected in reason
-    assert "\n" not in reason
-
-
-def test_a_good_device_has_no_problem():
-    assert availability.device_problem(fake_cupy()) is None
-    assert availability.device_problem(fake_cupy(capability="120")) is None
 
 
 @needs_compiler

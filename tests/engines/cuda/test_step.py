@@ -6,19 +6,18 @@ unasked, and whose streams work as late as CUDA allows (`tests.engines.cuda.fake
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from qmltrain.circuit.library.assemble import assemble_observables
-from qmltrain.engines.cuda import CudaEngine, availability
+from qmltrain.engines.cuda import CudaEngine
 from qmltrain.engines.cuda import step as cuda_step
 from qmltrain.engines.cuda.cupy_device import CupyDevice
 from qmltrain.engines.cuda.program import CudaProgram
 from qmltrain.engines.host_step import HostStep
-from qmltrain.errors import NonFiniteError
+from qmltrain.errors import NonFiniteError, QmltrainError
 from qmltrain.training import reduction
 from qmltrain.training.class_weights import ClassWeighted
 from qmltrain.training.gradients import Evaluator, StepAbandoned
@@ -41,10 +40,7 @@ def cupy(monkeypatch):
     """Makes the stand-in; every call a fresh one."""
 
     def install(lazy: tuple[bool, ...] = (False, False)):  # noqa: ANN202
-        module = fake_cupy.make(lazy=lazy)
-        monkeypatch.setitem(sys.modules, "cupy", module)
-        monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: object())
-        return module
+        return fake_cupy.instead_of_cupy(monkeypatch, fake_cupy.make(lazy=lazy))
 
     return install
 
@@ -272,9 +268,9 @@ def test_many_slabs_and_nodes_may_be_captured(cupy, monkeypatch):
         np.testing.assert_array_equal(other, found[0])
 
 
-def test_what_breaks_a_capture_is_said(cupy, monkeypatch):
-    """A function that copies from the host while a graph is captured: one line, no broken stream."""
-    cupy()
+def test_what_breaks_a_capture_is_said_once_and_the_run_goes_on(cupy, monkeypatch):
+    """A function that copies from the host while a graph is captured: one warning, no graph, no broken stream."""
+    machine = cupy().machine
     model = make("angle, scaled, binary")
     run = evaluator(model)
     head = type(model.head)
@@ -286,11 +282,53 @@ def test_what_breaks_a_capture_is_said(cupy, monkeypatch):
 
     monkeypatch.setattr(head, "forward", forward)
     arguments = inputs(model, 5)
-    run.gradient(*arguments)
+    expected = run.gradient(*arguments).gradient_P
     run.gradient(*arguments)  # the other place
-    with pytest.raises(Exception, match=r"GPU Fake GPU: cudaErrorStreamCaptureUnsupported: a copy from host memory"):
-        run.gradient(*arguments)
+    line = r"^engine cuda: no CUDA graphs from here on, cudaErrorStreamCaptureUnsupported: a copy from host memory"
+    with pytest.warns(UserWarning, match=line) as warned:
+        for _ in range(5):
+            np.testing.assert_array_equal(run.gradient(*arguments).gradient_P, expected)
+    assert len(warned) == 1
+    assert machine.graph_launches == 0 and machine.capturing is None
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (fake_cupy.CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed\nmore"), "cudaErrorStreamCap"),
+        (AttributeError("'Stream' object has no attribute 'end_capture'"), "'Stream' object has"),
+    ],
+)
+def test_any_failure_of_a_capture_costs_graphs_alone(cupy, fault, said):
+    machine = cupy().machine
+    machine.capture_failures.append(fault)
+    model = make("biases too")
+    run = evaluator(model)
+    arguments = inputs(model, 20)
+    expected = run.gradient(*arguments).gradient_P
+    with pytest.warns(UserWarning, match=f"no CUDA graphs from here on, {said}") as warned:
+        for _ in range(4):
+            np.testing.assert_array_equal(run.gradient(*arguments).gradient_P, expected)
+    assert len(warned) == 1
+    assert machine.graph_launches == 0
+
+
+def test_what_is_wrong_with_the_work_itself_ends_it(cupy, monkeypatch):
+    """A GPU that is lost while a graph is made is lost without one, too."""
+    cupy()
+    model = make("biases too")
+    run = evaluator(model)
+    arguments = inputs(model, 20)
+    run.gradient(*arguments)
+    run.gradient(*arguments)
+
+    def lost(*_: object, **__: object) -> None:
+        raise fake_cupy.CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+    monkeypatch.setattr(fake_cupy.Function, "__call__", lost)
+    with pytest.warns(UserWarning), pytest.raises(QmltrainError, match=r"^GPU Fake GPU: cudaErrorIllegal.*snapshot$"):
+        run.gradient(*arguments)
 
 
 @pytest.mark.parametrize(
