@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass
+from types import ModuleType
 
 from qmltrain.engines.protocol import Engine
 from qmltrain.errors import EngineUnavailableError, InputError
@@ -26,11 +27,17 @@ class Selection:
     reason: str
 
 
-def select_engine(name: str) -> Selection:
+def select_engine(name: str, device: str | None = None) -> Selection:
     """The engine called `name`. `auto` tries `AUTO_ORDER` and says what was missing; any other name never falls back.
+    `device`: a GPU that need not be here, for plans alone.
 
     Raises EngineUnavailableError with what is missing and how to get it.
     """
+    if device is not None:
+        if name != "cuda":
+            raise InputError(f"--device: {device} is a GPU, and engine.name={name}; set engine.name=cuda")
+        planned: Engine = getattr(_module(name), ENGINES[name][1]).planning_for(device)
+        return Selection(planned, "for a GPU that is not asked")
     if name != "auto":
         return Selection(_load(name), f"engine.name={name}")
     missing = []
@@ -52,16 +59,20 @@ def without_threads(description: str) -> str:
 def _load(name: str) -> Engine:
     if name not in ENGINES:
         raise InputError(f"engine.name: {name!r} is not an engine; choose auto, {', '.join(ENGINES)}")
-    module_name, class_name = ENGINES[name]
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise EngineUnavailableError(f"engine {name}: not part of this installation") from None
+    module = _module(name)
     unavailable = getattr(module, "unavailable_reason", None)
     reason = unavailable() if unavailable is not None else None
     if reason is not None:
         raise EngineUnavailableError(f"engine {name}: {reason}")
-    engine: Engine = getattr(module, class_name)()
+    engine: Engine = getattr(module, ENGINES[name][1])()
     return engine
+
+
+def _module(name: str) -> ModuleType:
+    module_name, _ = ENGINES[name]
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise EngineUnavailableError(f"engine {name}: not part of this installation") from None

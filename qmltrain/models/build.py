@@ -137,16 +137,20 @@ class Compiled:
 
 
 def compile_model(
-    config: Config, model: Model, choices: Mapping[str, Any] | None = None, samples: int = BLOCK
+    config: Config,
+    model: Model,
+    choices: Mapping[str, Any] | None = None,
+    samples: int = BLOCK,
+    device: str | None = None,
 ) -> Compiled:
     """Choose engine, gradient mode and chunk (or take them from a run's `choices`) and compile, for steps of so many
-    `samples` (1: no step is taken, or one without data).
+    `samples` (1: no step is taken, or one without data). `device`: plan for this GPU, which need not be here.
 
     Raises MemoryLimitError, before anything is allocated, EngineUnavailableError, InputError.
     """
     engine_config, gradient = config.engine, config.gradient
     name = choices["engine"] if choices else engine_config.name
-    selection = select_engine(name)
+    selection = select_engine(name, device)
     if not engine_config.fusion and not selection.engine.has_baseline:
         raise InputError(
             f"engine.fusion: false is not offered by engine.name={selection.engine.name}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from qmltrain.config.schema import CommandContext, Config
 from qmltrain.fusion.compile import compile_plan
@@ -14,17 +15,17 @@ from qmltrain.registry import call_builder
 from qmltrain.training.gradients import chunk_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
-from qmltrain.units import gib
+from qmltrain.units import gib, seconds_text
 from qmltrain.wording import listed, plural
 
 
-def run(config: Config, context: CommandContext) -> int:
-    """Print the plan, then what the engine makes of it."""
+def run(config: Config, context: CommandContext, *, device: str | None = None) -> int:
+    """Print the plan, then what the engine makes of it; with `device` for a GPU that need not be here."""
     model = build_model(config, *build_source_shape(config))
     circuit = model.circuit
     step, batch = _step(config)
     begun = time.perf_counter()
-    compiled = compile_model(config, model, samples=batch)
+    compiled = compile_model(config, model, samples=batch, device=device)
     seconds = time.perf_counter() - begun
     reductions, forecast, traffic = compiled.reductions, compiled.program.forecast, compiled.program.traffic()
     plans = reductions.plans or (compile_plan(model.measured_circuit, model.observables.strings),)
@@ -100,8 +101,22 @@ def run(config: Config, context: CommandContext) -> int:
             "memory",
             f"{gib(memory)} with {in_flight} sample{'s' * (in_flight > 1)} in flight, of {gib(forecast.memory_bytes)}",
         ),
+        *([] if device is None else [("derived", _derived(compiled.program, batch, in_flight))]),
     )
     return 0
+
+
+def _derived(program: Any, batch: int, in_flight: int) -> str:
+    """What a GPU that is not here would take for `batch` samples, forward and back."""
+    found = program.derived(batch, in_flight)
+    if found is None:
+        return "no time, since instructions are counted for engine.precision=complex64 alone"
+    limits = {"instructions": found.issue, "shared memory": found.shared, "device memory": found.memory}
+    parts = ", ".join(f"{seconds_text(limit)} {name}" for name, limit in limits.items() if limit)
+    return (
+        f"{seconds_text(found.expected)} for {plural(batch, 'sample')}, forward and back: not measured, but the longest"
+        f" of {parts}; what the host does comes beside"
+    )
 
 
 def input_lines(model: Model) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,28 @@ def test_a_step_of_a_few_samples_needs_the_memory_of_few(tmp_path, capsys):
 def lines_of_plan(config, capsys) -> dict[str, str]:
     assert plan.run(config, CONTEXT) == 0
     return {line[:15].strip(): line[15:] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_plan_for_a_gpu_that_is_not_here(tmp_path, capsys):
+    """Neither CuPy nor a GPU is asked; what is derived says so."""
+    config = moons(tmp_path, engine__name="cuda", circuit__n_qubits=12, engine__precision="complex64")
+    assert plan.run(config, CONTEXT, device="NVIDIA A100") == 0
+    printed = capsys.readouterr().out
+    lines = {line[:15].strip(): line[15:] for line in printed.splitlines()}
+    assert lines["engine"] == "cuda: A100, compute capability 80 (for a GPU that is not asked)"
+    assert lines["memory"].endswith("of 67.1 GiB")  # 0.9 of 80 GB
+    line = r"^[\d.]+ us for 17 samples, .* not measured, but the longest of [\d.]+ us instructions, .* beside$"
+    assert re.match(line, lines["derived"])
+    double = moons(tmp_path, engine__name="cuda", engine__precision="complex128")
+    assert plan.run(double, CONTEXT, device="H200") == 0
+    assert "no time, since instructions are counted for engine.precision=complex64 alone" in capsys.readouterr().out
+
+
+def test_plan_refuses_devices_that_it_does_not_know(tmp_path):
+    with pytest.raises(InputError, match=r"^--device: 'H300' is not known; choose one of T4, .*H200"):
+        plan.run(moons(tmp_path, engine__name="cuda"), CONTEXT, device="H300")
+    with pytest.raises(InputError, match=r"^--device: H200 is a GPU, and engine.name=cpu; set engine.name=cuda$"):
+        plan.run(moons(tmp_path, engine__name="cpu"), CONTEXT, device="H200")
 
 
 def test_plan_shows_that_many_strings_cost_no_more_than_few(tmp_path, capsys):

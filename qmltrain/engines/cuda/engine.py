@@ -5,7 +5,9 @@ from __future__ import annotations
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import default_interval
+from qmltrain.engines.cuda.absent_device import AbsentDevice
 from qmltrain.engines.cuda.cupy_device import CupyDevice
+from qmltrain.engines.cuda.derived import known_gpu
 from qmltrain.engines.cuda.device import Device, Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.geometry import SMALLEST_TILE, largest_tile, working_tile
@@ -54,6 +56,11 @@ class CudaEngine:
             device = CupyDevice()
         self.device = device
         self.tile_bits, self.low_bits = tile_bits, low_bits
+
+    @classmethod
+    def planning_for(cls, name: str) -> CudaEngine:
+        """An engine that makes plans for a GPU that need not be here. Raises InputError for an unknown name."""
+        return cls(AbsentDevice(known_gpu(name)))
 
     def describe(self) -> str:
         limits = self.device.limits

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from qmltrain.engines.checkpointing import choose, cuts_of_progress
+from qmltrain.engines.cuda.absent_device import AbsentDevice
+from qmltrain.engines.cuda.derived import Derived, derive, derive_unfused
 from qmltrain.engines.cuda.device import Device
 from qmltrain.engines.cuda.device_plan import DevicePlan
+from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.geometry import amplitude_bytes
 from qmltrain.engines.cuda.schedule import Schedule
 from qmltrain.engines.cuda.staging import staged_bytes
@@ -45,6 +48,19 @@ class CudaProgram:
 
     def traffic(self) -> Traffic:
         return Traffic(len(self.schedule.passes), self.schedule.tile_bits)
+
+    def derived(self, batch: int, chunk: int) -> Derived | None:
+        """Times of a step of `batch` samples, `chunk` at a time, on a GPU that is not here; None where it is, or where
+        nobody has counted the instructions (complex128)."""
+        device, schedule = self.device_plan.device, self.schedule
+        if not isinstance(device, AbsentDevice):
+            return None
+        if isinstance(schedule, FusedSchedule):
+            known = self.device_plan.precision == "complex64"
+            return derive(schedule.program, device.gpu, batch, chunk) if known else None
+        return derive_unfused(
+            len(schedule.passes), device.gpu, batch, schedule.address_bits, self.device_plan.precision
+        )
 
     def begin_step(self, shared_S: FloatArray) -> CudaStep:
         return CudaStep(self.device_plan, self._memory, shared_S)
