@@ -17,6 +17,8 @@ import dataclasses
 import json
 import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,8 @@ from gpu_derived import Counts, ansatz
 from gpu_inputs import inputs
 
 from qmltrain.circuit.observables import PauliString
-from qmltrain.engines.cuda import CudaEngine
+from qmltrain.engines.cuda import CudaEngine, cupy_device, sources
+from qmltrain.engines.cuda.device import Kernel
 from qmltrain.engines.cuda.fused import FusedSchedule
 from qmltrain.engines.cuda.program import CudaProgram
 from qmltrain.engines.protocol import BLOCK, ChunkFunction, EngineOptions, GradientOptions
@@ -75,16 +78,62 @@ def chunk_size(program: CudaProgram, batch: int) -> int:
     return int(min(-(-batch // BLOCK), blocks) * BLOCK)
 
 
-def engine_of(device: str) -> CudaEngine:
-    if device == "emulator":  # for the test of this script
+class KernelTimes:
+    """Launches of `device` with an event before and one behind each: what the GPU was busy with, by kernel."""
+
+    def __init__(self, device: Any, event: Callable[[], Any], milliseconds: Callable[[Any, Any], float]) -> None:
+        """`event` records one on the compute stream; `milliseconds` are those between two."""
+        self.event, self.milliseconds = event, milliseconds
+        self.found: list[tuple[str, Any, Any]] = []
+        self._launch, device.launch = device.launch, self
+
+    def __call__(self, kernel: Kernel, *rest: Any) -> None:
+        begun = self.event()
+        self._launch(kernel, *rest)
+        self.found.append((kernel.name, begun, self.event()))
+
+    def seconds(self) -> dict[str, tuple[float, int]]:
+        """Of all launches so far (none may be under way), and how many they were."""
+        total: dict[str, tuple[float, int]] = {}
+        for name, begun, ended in self.found:
+            before, count = total.get(name, (0.0, 0))
+            total[name] = (before + self.milliseconds(begun, ended) / 1e3, count + 1)
+        self.found.clear()
+        return total
+
+
+def kernel_times(device: Any) -> KernelTimes:
+    if not hasattr(device, "cupy"):  # nothing is executed: no time passes
+        return KernelTimes(device, lambda: None, lambda begun, ended: 0.0)
+    cuda = device.cupy.cuda
+
+    def event() -> Any:
+        found = cuda.Event()
+        found.record(device.stream)
+        return found
+
+    return KernelTimes(device, event, cuda.get_elapsed_time)
+
+
+def engine_of(arguments: argparse.Namespace) -> CudaEngine:
+    """The engine on the device that is asked for, with other kernels, tiles or shares of memory where they are."""
+    if arguments.kernels:
+        folder = arguments.kernels
+        if not (folder / "cuda" / "tile_pass.cu").is_file():
+            raise SystemExit(f"--kernels: {folder}/cuda/tile_pass.cu: no such file")
+        sources.kernels_directory = lambda: folder
+    if arguments.carveout is not None:
+        cupy_device.shared_carveout = lambda *_: arguments.carveout
+    device: Any = None
+    if arguments.device == "emulator":  # for the test of this script
         from tests.engines.cuda.emulator_device import EmulatorDevice
 
-        return CudaEngine(EmulatorDevice())
-    if device == "null":
+        device = EmulatorDevice()
+    if arguments.device == "null":
         from null_device import NullDevice
 
-        return CudaEngine(NullDevice())
-    return CudaEngine()
+        device = NullDevice()
+    return CudaEngine(device, arguments.tile_bits, arguments.low_bits)
 
 
 def gpu_memory(engine: CudaEngine) -> dict[str, Any]:
@@ -107,8 +156,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         initial = np.random.default_rng(arguments.seed).normal(size=(batch, 1 << n))
         initial /= np.linalg.norm(initial, axis=1, keepdims=True)
     strings = tuple(PauliString(0, 1 << q) for q in range(len(weights)))
-    engine = engine_of(arguments.device)
-    if arguments.graphs == "off":
+    engine = engine_of(arguments)
+    if arguments.graphs == "off" or arguments.times:
         engine.device.has_graphs = False
     start = time.perf_counter()
     program = engine.compile(
@@ -130,6 +179,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     first = time.perf_counter() - start
     for _ in range(3 if batch <= chunk else 0):  # both places of inputs, then the graphs of both
         step(theta, x, initial)
+    kernels = kernel_times(engine.device) if arguments.times else None
     times = []
     loss, gradient = float("nan"), theta
     for _ in range(arguments.repeats):
@@ -161,6 +211,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "plan": schedule.describe(),
         **gpu_memory(engine),
     }
+    if kernels is not None:  # events cost a few microseconds a launch, which step_s has in it
+        per_step = sorted(kernels.seconds().items(), key=lambda one: -one[1][0])
+        result["kernels"] = {name: [s / arguments.repeats, count // arguments.repeats] for name, (s, count) in per_step}
     amplitudes = 2.0 ** max(n, 4) * batch
     if isinstance(schedule, FusedSchedule):
         counts = Counts.of(schedule.program)
@@ -172,7 +225,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, required=True)
     parser.add_argument("--layers", type=int, required=True)
@@ -189,7 +242,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--device", choices=["cuda", "emulator", "null"], default="cuda")
-    print(json.dumps(measure(parser.parse_args())))
+    parser.add_argument("--times", action="store_true", help="seconds and launches of each kernel in a step; no graphs")
+    parser.add_argument("--tile-bits", type=int, help="other tiles than the engine takes")
+    parser.add_argument("--low-bits", type=int, help="lowest address bits that every tile holds")
+    parser.add_argument("--carveout", type=int, help="percent of a multiprocessor's memory that is shared memory")
+    parser.add_argument("--kernels", type=Path, help="a folder whose cuda/ has other kernels")
+    return parser
+
+
+def main() -> None:
+    print(json.dumps(measure(parser().parse_args())))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gpu_inputs import inputs, parser_of, timed
 
 AXES = ("rx", "ry", "rz")
 
@@ -62,8 +62,8 @@ def training_step(arguments: argparse.Namespace, theta, x, weights) -> Callable[
     def step() -> tuple[float, Any]:
         parameters.grad = None
         total = 0.0
-        for first in range(0, batch, arguments.chunk):
-            loss = chunk_loss(features[first : first + arguments.chunk])
+        for rows in features.split(arguments.chunk or batch):
+            loss = chunk_loss(rows)
             loss.backward()
             total += loss.item()
         torch.cuda.synchronize()
@@ -73,30 +73,15 @@ def training_step(arguments: argparse.Namespace, theta, x, weights) -> Callable[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--qubits", type=int, required=True)
-    parser.add_argument("--layers", type=int, required=True)
-    parser.add_argument("--batch", type=int, required=True)
+    parser = parser_of(__doc__, chunk=64)
     parser.add_argument("--block", type=int, default=4)
-    parser.add_argument("--segment", type=int, default=0, help="layers a checkpoint segment; 0 keeps every state")
-    parser.add_argument("--chunk", type=int, default=64, help="samples at once")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
-    from gpu_inputs import inputs
-
     theta, x, weights = inputs(arguments.qubits, arguments.layers, arguments.batch, arguments.seed)
     import torch
 
     step = training_step(arguments, theta, x, weights)
-    start = time.perf_counter()
-    loss, gradient = step()
-    first = time.perf_counter() - start
-    times = []
-    for _ in range(arguments.repeats - 1):
-        start = time.perf_counter()
-        loss, gradient = step()
-        times.append(time.perf_counter() - start)
+    first, times, loss, gradient = timed(step, arguments.repeats - 1)
     seconds = statistics.median(times) if times else first
     result = {
         "tool": "triton-qml",

@@ -70,13 +70,13 @@ def overrides(case: Case, data: Path, batches: int, steps: int) -> list[str]:
 DIGITS = ["experiment=digits"]
 
 
-def train(settings: list[str], directory: Path, threads: int = 1) -> tuple[RunView, float]:
-    """``qmltrain train`` with `settings`: the finished run, and the seconds of the whole process.
+def train(settings: list[str], directory: Path, threads: int = 1, engine: str = "cpu") -> tuple[RunView, float]:
+    """``qmltrain train`` with `settings` on `engine`: the finished run, and the seconds of the whole process.
 
     Raises SystemExit with what it said where it fails.
     """
     command = [sys.executable, "-m", "qmltrain", "train", *settings]
-    command += ["engine.name=cpu", f"engine.threads={threads}", "train.baseline=false", f"run.dir={directory}"]
+    command += [f"engine.name={engine}", f"engine.threads={threads}", "train.baseline=false", f"run.dir={directory}"]
     begun = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begun

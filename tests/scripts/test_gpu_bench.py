@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from qmltrain.circuit.observables import PauliString
+from qmltrain.engines.cuda import sources
+from qmltrain.engines.cuda.device import Kernel
 from qmltrain.engines.reference import ReferenceEngine
+from qmltrain.shipped_files import kernels_directory
 from qmltrain.training.angles import AngleMap
 from tests.engines.comparison import forward
 from tests.engines.cuda.emulator_device import compiler
@@ -62,22 +67,159 @@ def test_the_host_alone_is_measured(bench, monkeypatch, capsys):
     assert 0 < json.loads(capsys.readouterr().out)["step_s"] < 1
 
 
-def test_the_script_for_a_gpu_parses():
+def test_launches_of_a_step_are_counted_by_kernel(bench, monkeypatch, capsys):
+    options = ["--qubits", "5", "--layers", "2", "--batch", "16", "--repeats", "2", "--device", "null", "--times"]
+    monkeypatch.setattr(sys, "argv", ["gpu_step.py", *options])
+    bench("gpu_step").main()
+    kernels = json.loads(capsys.readouterr().out)["kernels"]
+    assert kernels["tile_pass_forward"] == kernels["tile_pass_backward"] == [0.0, 1]
+    assert kernels["prepare_tables"] == [0.0, 1]
+    times = bench("gpu_step").KernelTimes(types.SimpleNamespace(launch=lambda *_: None), lambda: None, lambda a, b: 2.5)
+    for name in ("x", "y", "x"):
+        times(Kernel("vectors", name, "complex64"), 1, 32, 0, ())
+    assert times.seconds() == {"x": (0.005, 2), "y": (0.0025, 1)}
+    assert times.seconds() == {}
+
+
+def test_other_kernels_are_those_that_are_measured(bench, tmp_path):
+    gpu_step = bench("gpu_step")
+    shutil.copytree(kernels_directory() / "cuda", tmp_path / "cuda")
+    with (tmp_path / "cuda" / "gates.cu").open("a") as file:
+        file.write("// another\n")
+    words = ["--qubits", "3", "--layers", "1", "--batch", "1", "--device", "null", "--kernels"]
+    try:
+        gpu_step.engine_of(gpu_step.parser().parse_args([*words, str(tmp_path)]))
+        sources.kernel_source.cache_clear()
+        assert sources.kernel_source("gates").endswith("// another\n")
+        with pytest.raises(SystemExit, match=r"^--kernels: .*/none/cuda/tile_pass.cu: no such file$"):
+            gpu_step.engine_of(gpu_step.parser().parse_args([*words, str(tmp_path / "none")]))
+    finally:
+        sources.kernels_directory = kernels_directory
+        sources.kernel_source.cache_clear()
+
+
+def test_signs_of_the_circuit_by_hand(bench):
+    """CZ and Z of gpu_torch.py against their definition, amplitude by amplitude."""
+    by_hand = bench("gpu_torch")
+    for index in range(16):
+        bits = [index >> q & 1 for q in range(4)]
+        ring = sum(bits[q] * bits[(q + 1) % 4] for q in range(4))
+        assert by_hand.signs_of_ring(4)[index] == (-1) ** ring
+        assert by_hand.signs_of_z(4, 3)[index].tolist() == [(-1) ** bit for bit in bits[:3]]
+
+
+@pytest.mark.parametrize("options", [[], ["--segment", "2", "--chunk", "5", "--group", "2"]])
+def test_the_step_in_pytorch_by_hand_is_the_same_step(bench, monkeypatch, capsys, options):
+    pytest.importorskip("torch", reason="no PyTorch: pip install torch")
+    words = ["--qubits", "5", "--layers", "3", "--batch", "18", "--repeats", "1"]
+    found = []
+    for name, device in (("gpu_torch", "cpu"), ("gpu_step", "emulator")):
+        monkeypatch.setattr(sys, "argv", [name, *words, "--device", device, *(options if name == "gpu_torch" else [])])
+        bench(name).main()
+        found.append(json.loads(capsys.readouterr().out))
+    for number in ("loss", "grad_norm"):
+        assert found[0][number] == pytest.approx(found[1][number], rel=1e-5, abs=1e-6)
+
+
+ALL = BENCH / "gpu_all.sh"
+LIMIT = 420  # seconds of a command on a machine that is borrowed
+
+
+def run_all(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash")
-    subprocess.run([bash, "-n", str(BENCH / "gpu_all.sh")], check=True)
+    everything = {**os.environ, **environment}
+    return subprocess.run([bash, str(ALL), *words], capture_output=True, text=True, check=False, env=everything)
+
+
+def stages(part: str) -> list[tuple[int, str, str]]:
+    """Limit, name and command of every stage that a part may have."""
+    done = run_all(part, "--list")
+    assert done.returncode == 0, done.stderr
+    found = [line.split("\t") for line in done.stdout.splitlines()]
+    return [(int(limit), name, command) for limit, name, command in found]
+
+
+@pytest.mark.parametrize("part", ["A", "B", "C"])
+def test_each_part_fits_a_command_of_seven_minutes(part):
+    assert sum(limit for limit, _, _ in stages(part)) <= LIMIT
+
+
+def test_what_is_measured_first_is_whether_it_is_right():
+    names = [name for _, name, _ in stages("A")]
+    tests, headline = names.index("tests"), names.index("HEA 20 qubits, 1,000 layers, 1,000 samples, 2 GiB")
+    assert tests < headline < names.index("HEA 12 qubits, 100 layers, 1,000 samples")
+    assert not any("samples" in name for name in names[:tests])
+
+
+def test_what_a_part_lacks_is_said():
+    for words, said in (
+        (["D"], "name a part: A, B or C"),
+        (["A"], "--out FOLDER: where results go"),
+        (["A", "--fast"], "unknown option --fast"),
+    ):
+        done = run_all(*words)
+        assert done.returncode == 2
+        assert done.stderr.startswith(said)
+
+
+def rows_of(folder: Path, part: str) -> list[dict]:
+    return [json.loads(line) for line in (folder / f"rows-{part}.jsonl").read_text().splitlines()]
+
+
+def test_a_stage_that_fails_or_hangs_costs_its_row_alone(tmp_path):
+    """With an interpreter that only pretends: results, one failure with quotes in it, one that never ends."""
+    python = tmp_path / "python"
+    python.write_text(
+        """#!/usr/bin/env bash
+case "$*" in
+  *gpu_warm*) echo "told \\"why\\" in C:\\\\"; exit 3 ;;
+  *strongly*) sleep 600 ;;
+  *) echo noise; echo "{\\"step_s\\": 1}" ;;
+esac
+"""
+    )
+    timeout = tmp_path / "timeout"
+    timeout.write_text(
+        '#!/usr/bin/env bash\n[ "$1 $2" = "-s KILL" ] || exit 1\n'
+        'exec /usr/bin/env -i PATH=/usr/bin:/bin timeout -s KILL 1 "${@:4}"\n'
+    )
+    for script in (python, timeout):
+        script.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = run_all("A", "--out", str(tmp_path / "out"), "--python", str(python), PATH=path, TMPDIR=str(tmp_path))
+    assert done.returncode == 1
+    rows = {row["row"]: row for row in rows_of(tmp_path / "out", "A")}
+    assert list(rows) == [name for _, name, _ in stages("A")]
+    failed = [name for name, row in rows.items() if row["exit"]]
+    assert failed == ["kernels compiled, 8 processes", "strongly entangling 20 qubits, 100 layers, 64 samples"]
+    assert (rows[failed[0]]["exit"], rows[failed[0]]["result"]) == (3, "told why in C:")
+    assert (rows[failed[1]]["exit"], rows[failed[1]]["result"]) == (137, "")
+    assert rows["first contact"]["result"] == {"step_s": 1}
+    assert "noise" in (tmp_path / "out" / "log-A.txt").read_text()
 
 
 @pytest.mark.slow
-def test_every_row_of_ours_is_rehearsed():
-    """On a device that does nothing, so that nothing but the GPU is left to fail."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("no bash")
-    command = [bash, str(BENCH / "gpu_all.sh"), "--rehearse", "--python", sys.executable]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert len(rows) >= 19
-    assert all(row["result"]["step_s"] > 0 for row in rows)
+@pytest.mark.parametrize("part", ["A", "B", "C"])
+def test_everything_of_ours_is_rehearsed(tmp_path, part):
+    """On a device that does nothing, so that nothing but the GPU is left to fail; others by a stand-in."""
+    other = tmp_path / "other"
+    other.write_text('#!/usr/bin/env bash\necho "{\\"step_s\\": 1}"\n')
+    other.chmod(0o755)
+    variant = tmp_path / "variants" / "same"
+    shutil.copytree(kernels_directory() / "cuda", variant / "cuda")
+    out = tmp_path / "out"
+    words = [part, "--rehearse", "--out", str(out), "--python", sys.executable, "--triton-python", str(other)]
+    done = run_all(*words, "--variants", str(variant.parent), TMPDIR=str(tmp_path))
+    rows = rows_of(out, part)
+    assert done.returncode == 0, (done.stderr, [row for row in rows if row["exit"]])
+    assert sum(row["limit"] for row in rows) <= LIMIT
+    assert sum(row["seconds"] for row in rows) <= LIMIT
+    for row in rows:
+        assert row["result"], row
+        if "gpu_step.py" in row["command"]:
+            assert row["result"]["step_s"] > 0
+    listed = [name for _, name, _ in stages(part)]
+    left_out = 1 + 2 if part == "C" else 0  # MNIST, of two variants one
+    assert len(rows) == len(listed) - left_out
