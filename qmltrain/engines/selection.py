@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -49,6 +50,21 @@ def select_engine(name: str, device: str | None = None) -> Selection:
             continue
         return Selection(engine, "; ".join([f"engine.name=auto took {candidate}", *missing]))
     raise AssertionError("the interpreter is always available")
+
+
+def take_gpu(name: str, number: int) -> bool:
+    """Whether the engine called `name` will be that of a GPU: this thread uses one from here on, number `number` of
+    those that it sees, counted round."""
+    if name not in ("auto", "cuda"):
+        return False
+    with suppress(EngineUnavailableError):
+        return bool(_module("cuda").take_gpu(number))
+    return False
+
+
+def gpu_in_use() -> str:
+    """The GPU of this thread, told apart from all others of its node."""
+    return str(_module("cuda").gpu_in_use())
 
 
 def without_threads(description: str) -> str:

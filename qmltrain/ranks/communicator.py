@@ -43,13 +43,13 @@ class AnotherRankFailed(QmltrainError):  # noqa: N818 - the error is the other's
 
 class Communicator:
     """`qmltrain.engines.ranks.Ranks`, and what a session needs beside. `threads`: of this rank; `beside`: ranks on its
-    node, itself included."""
+    node, itself included, of which it is number `number_beside`."""
 
-    def __init__(self, transport: Transport, threads: int = 1, beside: int = 1) -> None:
+    def __init__(self, transport: Transport, threads: int = 1, beside: int = 1, number_beside: int = 0) -> None:
         self._transport, memory = transport, transport.memory
         self.node_gather = None if memory is None else NodeGather(memory, Exchange.NUMBERS, self._check)
         self.rank, self.size = transport.rank, transport.size
-        self.threads, self.beside = threads, beside
+        self.threads, self.beside, self.number_beside = threads, beside, number_beside
 
     @property
     def is_first(self) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qmltrain.errors import InputError
 from qmltrain.ranks.communicator import Communicator
 from qmltrain.ranks.node_memory import through_memory
-from qmltrain.ranks.threads import Place, ranks_beside, threads_of
+from qmltrain.ranks.threads import Place, number_beside, ranks_beside, threads_of
 
 try:
     import mpi4py
@@ -80,6 +80,7 @@ def open_ranks(expected: int | None) -> Communicator | None:
         return None
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     places = [Place.from_text(text) for text in transport.texts(Place(socket.gethostname(), tuple(cpus)).to_text())]
-    beside = ranks_beside(places, transport.rank)
+    rank = transport.rank
+    beside = ranks_beside(places, rank)
     near = through_memory(transport) if beside == transport.size else transport
-    return Communicator(near, threads_of(places, transport.rank), beside)
+    return Communicator(near, threads_of(places, rank), beside, number_beside(places, rank))

@@ -33,6 +33,11 @@ def ranks_beside(places: Sequence[Place], rank: int) -> int:
     return sum(place.node == places[rank].node for place in places)
 
 
+def number_beside(places: Sequence[Place], rank: int) -> int:
+    """The rank's number among those of its node."""
+    return ranks_beside(places[: rank + 1], rank) - 1
+
+
 def threads_of(places: Sequence[Place], rank: int, root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> int:
     """One at least. A CPU that several ranks may use counts in parts, whether a launcher binds its ranks or not; what a
     control group grants is granted to all ranks of the node; SLURM's CPUs are those of a task already."""

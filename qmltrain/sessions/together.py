@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from qmltrain.config.schema import Config
 from qmltrain.engines.protocol import BLOCK, FloatArray
 from qmltrain.engines.ranks import Ranks, blocks_of
-from qmltrain.engines.selection import without_threads
+from qmltrain.engines.selection import gpu_in_use, take_gpu, without_threads
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.job_limits import available_bytes
 from qmltrain.models.build import Compiled
@@ -26,17 +27,19 @@ from qmltrain.runs.snapshots import Snapshot
 from qmltrain.training.state import TrainingState
 from qmltrain.training.trainer import OnEpoch
 from qmltrain.units import GIB
-from qmltrain.wording import listed
+from qmltrain.wording import listed, plural
 
 SAME_FILES = "give every node the same files"
 Thing = TypeVar("Thing")
 
 
 class Together(Ranks, Protocol):
-    """What a session needs of its ranks. `threads`: of this rank; `beside`: ranks on its node, itself included."""
+    """What a session needs of its ranks. `threads`: of this rank; `beside`: ranks on its node, itself included, of
+    which it is number `number_beside`."""
 
     threads: int
     beside: int
+    number_beside: int
 
     @property
     def is_first(self) -> bool: ...
@@ -44,6 +47,8 @@ class Together(Ranks, Protocol):
     def from_first(self, make: Callable[[], Thing]) -> Thing: ...
 
     def hear(self) -> Any: ...
+
+    def texts(self, own: str) -> list[str]: ...
 
     def check_same(self, what: str, own: str, remedy: str, kind: type[QmltrainError] = InputError) -> None: ...
 
@@ -62,14 +67,15 @@ class Order:
 
 
 def of_rank(config: Config, ranks: Together | None) -> Config:
-    """Threads and memory of a rank, where the config leaves them open: its share of the node's."""
+    """Threads and memory of a rank, where the config leaves them open: its share of the node's. Where a GPU computes,
+    this rank's thread has its own from here on, and all of that one's memory."""
     if ranks is None:
         return config
     engine = config.engine
-    memory_gib = available_bytes() / ranks.beside / GIB
-    engine = dataclasses.replace(
-        engine, threads=engine.threads or ranks.threads, memory_gib=engine.memory_gib or memory_gib
-    )
+    memory_gib = engine.memory_gib
+    if not take_gpu(engine.name, ranks.number_beside):
+        memory_gib = memory_gib or available_bytes() / ranks.beside / GIB
+    engine = dataclasses.replace(engine, threads=engine.threads or ranks.threads, memory_gib=memory_gib)
     return dataclasses.replace(config, engine=engine)
 
 
@@ -85,15 +91,21 @@ def check_engines(ranks: Together, compiled: Compiled) -> None:
 
 
 def check_device(ranks: Together, device: str) -> None:
-    """The same, of an engine's description without its threads."""
-    if device.startswith("cuda"):
-        raise InputError(
-            f"engine.name: cuda computes in one process, and {ranks.size} ranks were started; set engine.name=cpu, or "
-            "start one process"
-        )
+    """The same, of an engine's description without its threads; and where two ranks would share a GPU."""
     ranks.check_same(
         "engine.name", device, "take nodes of one kind, or the instruction set that all have (QMLTRAIN_SIMD)"
     )
+    if not device.startswith("cuda"):
+        return
+    places = [text.split("\n") for text in ranks.texts(f"{socket.gethostname()}\n{gpu_in_use()}")]
+    for node in dict.fromkeys(node for node, _ in places):
+        gpus = [gpu for of_node, gpu in places if of_node == node]
+        if len(set(gpus)) < len(gpus):
+            raise InputError(
+                f"engine.name: node {node} has {len(gpus)} ranks and {plural(len(set(gpus)), 'GPU')} for them; start "
+                "one rank for each GPU (mpirun -n, srun --ntasks-per-node and --gpus-per-task=1), or set "
+                "engine.name=cpu"
+            )
 
 
 def check_data(ranks: Together, checksum: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qmltrain.ranks.threads import Place, ranks_beside, threads_of
+from qmltrain.ranks.threads import Place, number_beside, ranks_beside, threads_of
 
 
 def places(*cpus: tuple[int, ...], node: str = "n1") -> list[Place]:
@@ -59,3 +59,9 @@ def test_places_are_sent_as_text() -> None:
     place = Place("n1", (0, 3))
     assert Place.from_text(place.to_text()) == place
     assert ranks_beside([place, Place("n2", ()), Place("n1", ())], 0) == 2
+
+
+def test_ranks_of_a_node_are_numbered() -> None:
+    where = [*places(ALL, ALL), *places(ALL, node="n2"), *places(ALL), *places(ALL, node="n2")]
+    assert [number_beside(where, rank) for rank in range(5)] == [0, 1, 0, 2, 1]
+    assert [ranks_beside(where, rank) for rank in range(5)] == [3, 3, 2, 3, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,7 @@ from qmltrain.config.schema import Config
 from qmltrain.engines.ranks import blocks_of
 from qmltrain.errors import InputError, QmltrainError
 from qmltrain.job_limits import available_bytes
+from qmltrain.sessions import together
 from qmltrain.sessions.together import check_together, of_rank, rank_lines, same_parameters
 from qmltrain.training.state import TrainingState
 from qmltrain.units import GIB
@@ -18,7 +21,7 @@ from tests.ranks.thread_ranks import on_ranks
 
 
 def ranks_of(size: int, threads: int = 1) -> SimpleNamespace:
-    return SimpleNamespace(rank=0, size=size, threads=threads, beside=size)
+    return SimpleNamespace(rank=0, size=size, threads=threads, beside=size, number_beside=0)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,17 @@ def of(
     )
 
 
-def test_ranks_must_compute_the_same_bits_from_the_same_data() -> None:
+def test_a_rank_on_a_gpu_has_all_of_its_memory(monkeypatch) -> None:
+    taken = []
+    monkeypatch.setattr(together, "take_gpu", lambda name, number: taken.append((name, number)) or True)
+    ranks = SimpleNamespace(**{**vars(ranks_of(4, 3)), "number_beside": 2})
+    config = Config()
+    config.engine.name = "cuda"
+    found = of_rank(config, ranks).engine
+    assert (found.threads, found.memory_gib, taken) == (3, None, [("cuda", 2)])
+
+
+def test_ranks_must_compute_the_same_bits_from_the_same_data(monkeypatch) -> None:
     def check(ranks, *of_ranks) -> str:
         try:
             check_together(ranks, *of_ranks[ranks.rank])
@@ -88,8 +101,15 @@ def test_ranks_must_compute_the_same_bits_from_the_same_data() -> None:
     [line] = set(found(of("cpu"), of("cpu", checksum="b")))
     assert line == "dataset: rank 0 has a, rank 1 has b; give every node the same files"
     gpu = of("cuda", "cuda: H200, compute capability 9.0")
+    [line] = set(found(gpu, of("cpu")))
+    assert line.startswith("engine.name: rank 0 has cuda: H200")
+    monkeypatch.setattr(together, "gpu_in_use", lambda: "GPU of both")
     [line] = set(found(gpu, gpu))
-    assert line.startswith("engine.name: cuda computes in one process, and 2 ranks were started; set engine.name=cpu")
+    assert line.startswith(
+        f"engine.name: node {socket.gethostname()} has 2 ranks and 1 GPU for them; start one rank for "
+    )
+    monkeypatch.setattr(together, "gpu_in_use", lambda: threading.current_thread().name)
+    assert found(gpu, gpu) == ["", ""]
 
 
 def test_a_rank_that_goes_its_own_way_is_found() -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qmltrain.engines.cuda.availability import unavailable_reason
+from qmltrain.engines.cuda.availability import gpu_in_use, take_gpu, unavailable_reason
 
 if TYPE_CHECKING:
     from qmltrain.engines.cuda.engine import CudaEngine
 
-__all__ = ["CudaEngine", "unavailable_reason"]
+__all__ = ["CudaEngine", "gpu_in_use", "take_gpu", "unavailable_reason"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,19 +11,52 @@ _OLDEST = (7, 5)
 PROBE = 'extern "C" __global__ void qmltrain_probe() {}'
 
 
+def take_gpu(number: int) -> bool:
+    """Whether the CUDA engine can run on visible GPU `number`, counted round, which this thread uses from here on. What
+    is wrong is said where an engine is asked for."""
+    if import_problem() is not None:
+        return False
+    import cupy
+
+    try:  # before any is asked for memory: a GPU that is another rank's is left alone
+        cupy.cuda.Device(number % max(1, cupy.cuda.runtime.getDeviceCount())).use()
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+    return unavailable_reason() is None
+
+
+def gpu_in_use() -> str:
+    """The GPU of this thread by what no other one has: its UUID (of a MIG instance, that one's), or its PCI bus."""
+    import cupy
+
+    number = cupy.cuda.runtime.getDevice()
+    uuid = cupy.cuda.runtime.getDeviceProperties(number).get("uuid")
+    return bytes(uuid).hex() if uuid else str(cupy.cuda.runtime.deviceGetPCIBusId(number))
+
+
 def unavailable_reason() -> str | None:
     """None where the CUDA engine can run."""
+    problem = import_problem()
+    if problem is not None:
+        return problem
+    import cupy
+
+    return device_problem(cupy)
+
+
+def import_problem() -> str | None:
+    """What stands against `import cupy`."""
     if importlib.util.find_spec("cupy") is None:
         return "CuPy is not installed; pip install 'qmltrain[cuda13]' (or cuda12, for drivers before 580)"
     # read once, when CuPy is imported: CUB's reductions along an axis take seconds to compile, and ours are small
     os.environ.setdefault("CUPY_ACCELERATORS", "")
     try:
-        import cupy
+        importlib.import_module("cupy")
     except Exception as error:  # CuPy raises ImportError and, for broken libraries, others
         return (
             f"CuPy does not import ({first_line(error)}); pip install --force-reinstall 'qmltrain[cuda13]' (or cuda12)"
         )
-    return device_problem(cupy)
+    return None
 
 
 def device_problem(cupy: ModuleType | Any) -> str | None:

@@ -7,7 +7,9 @@ happen while a graph is captured), not CuPy's.
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ from tests.engines.cuda.fake_streams import (
     Stream,
     alloc_pinned_memory,
 )
+
+_ONE_AT_A_TIME = threading.Lock()  # the emulator knows nothing of threads
 
 
 class CUDADriverError(RuntimeError):
@@ -59,7 +63,8 @@ class Function:
 
         def launch(held: list = held) -> None:  # the arguments live as long as the launch
             assert self.run is not None
-            self.run(geometry, ctypes.c_size_t(shared_mem), pointers)
+            with _ONE_AT_A_TIME:
+                self.run(geometry, ctypes.c_size_t(shared_mem), pointers)
 
         self.machine.current.queue(launch)
 
@@ -88,10 +93,16 @@ class RawModule:
         return Function(self.machine, self.loaded, name)
 
 
-def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = False, watchdog: bool = False) -> Any:
+def make(
+    free_bytes: int = 1 << 28,
+    lazy: tuple[bool, ...] = (),
+    idle: bool = False,
+    watchdog: bool = False,
+    gpus: tuple[bytes, ...] = (b"GPU",),
+) -> Any:
     """A module to stand for `cupy`; `module.machine` counts and decides when streams work (see `Machine`).
 
-    Allocations beyond `free_bytes` fail as CuPy's do.
+    Allocations beyond `free_bytes` fail as CuPy's do. `gpus`: UUIDs of those that are visible; they share a machine.
     """
     machine = Machine(lazy, free_bytes, idle)
 
@@ -104,8 +115,9 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = Fa
     def memset(target: int, value: int, n_bytes: int, stream: int) -> None:
         machine.streams[stream - 1].queue(lambda: ctypes.memset(target, value, n_bytes) and None)
 
-    def properties(_: int) -> dict[str, Any]:
+    def properties(number: int) -> dict[str, Any]:
         return {
+            "uuid": gpus[number],
             "name": b"Fake GPU",
             "multiProcessorCount": 2,
             "sharedMemPerBlockOptin": 100 << 10,
@@ -121,6 +133,11 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = Fa
         assert disable_timing
         return Event(machine)
 
+    def device(number: int | None = None) -> Any:
+        number = machine.gpu if number is None else number
+        use = functools.partial(setattr, machine, "gpu", number)
+        return types.SimpleNamespace(id=number, compute_capability="86", use=use)
+
     def alloc(n_bytes: int) -> MemoryPointer:
         assert machine.stack, "allocated on the default stream"
         return machine.allocators[-1](n_bytes)
@@ -135,7 +152,8 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = Fa
 
     runtime = types.SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
-        getDeviceCount=lambda: 1,
+        getDeviceCount=lambda: len(gpus),
+        getDevice=lambda: machine.gpu,
         getDeviceProperties=properties,
         memGetInfo=lambda: (free_bytes - machine.used, max(1 << 30, free_bytes)),
         memcpyAsync=memcpy,
@@ -152,7 +170,7 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = Fa
         compiler=types.SimpleNamespace(CompileException=CompileException),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         nvrtc=types.SimpleNamespace(getVersion=lambda: (13, 0)),
-        Device=lambda: types.SimpleNamespace(id=0, compute_capability="86"),
+        Device=device,
         Stream=stream,
         Event=event,
         alloc=alloc,
@@ -172,6 +190,20 @@ def make(free_bytes: int = 1 << 28, lazy: tuple[bool, ...] = (), idle: bool = Fa
     )
     fake_arrays.install(module, machine)
     return module
+
+
+class CupyOfThreads(types.ModuleType):
+    """`cupy` as the ranks of a node see it, each a thread here: every thread has a stand-in of its own, from `see`."""
+
+    def __init__(self, see: Callable[[], Any]) -> None:
+        super().__init__("cupy")
+        self.see, self.made, self.own = see, [], threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(self.own, "module"):
+            self.own.module = self.see()
+            self.made.append(self.own.module)
+        return getattr(self.own.module, name)
 
 
 def instead_of_cupy(monkeypatch: Any, module: Any) -> Any:

@@ -41,6 +41,7 @@ class Machine:
     def __init__(self, lazy: tuple[bool, ...] = (), free_bytes: int = 1 << 28, idle: bool = False) -> None:
         self.lazy, self.free_bytes, self.idle = lazy, free_bytes, idle
         self.used = self.most = self.pinned_bytes = 0
+        self.gpu = 0  # the current one
         self.streams: list[Stream] = []
         self.stack: list[Stream] = []  # current streams, the innermost last
         self.capturing: Stream | None = None
