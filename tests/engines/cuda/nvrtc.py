@@ -20,7 +20,7 @@ from qmltrain.engines.cuda.geometry import LARGEST_TILE, SMALLEST_TILE
 from qmltrain.engines.cuda.sources import compile_options, kernel_source
 from qmltrain.engines.protocol import Precision
 
-ARCHITECTURES = ("75", "80", "86", "90", "120")
+ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
 RECORDED = Path(__file__).parent / "registers.json"
 ADVICE = "NVRTC is not installed: pip install nvidia-cuda-nvrtc (or set QMLTRAIN_NVRTC to its folder)"
 
@@ -59,31 +59,48 @@ class CompileError(Exception):
     """NVRTC's log."""
 
 
+def cupy_options(options: tuple[str, ...]) -> tuple[str, ...]:
+    """What `cupy.RawModule(options=...)` compiles with: CuPy 14 adds these to ours (cupy/cuda/compiler.py), and folders
+    of headers, of which our kernels include none. Denormal floats are zero then, and registers are others."""
+    return (*options, "-ftz=true", "--device-as-default-execution-space")
+
+
 def compile_source(text: str, options: tuple[str, ...], architecture: str) -> tuple[bytes, str]:
     """(cubin, log) for sm_`architecture`."""
+    return _compiled(text, (f"-arch=sm_{architecture}", "--ptxas-options=-v", *cupy_options(options)), "CUBIN")
+
+
+def compile_ptx(text: str, options: tuple[str, ...], architecture: str) -> str:
+    """PTX for compute_`architecture`: what is left to do is the assembler's."""
+    ptx, _ = _compiled(text, (f"-arch=compute_{architecture}", *cupy_options(options)), "PTX")
+    return ptx.rstrip(b"\0").decode()
+
+
+def _compiled(text: str, options: tuple[str, ...], kind: str) -> tuple[bytes, str]:
+    """(result, log); `kind` is CUBIN or PTX."""
     nvrtc = library()
     assert nvrtc is not None, ADVICE
     program = ctypes.c_void_p()
     source = text.encode()
     status = nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"kernels.cu", 0, None, None)
     assert status == 0, status
-    flags = [f"-arch=sm_{architecture}".encode(), b"--ptxas-options=-v", *(o.encode() for o in options)]
+    flags = [option.encode() for option in options]
     status = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
     size = ctypes.c_size_t()
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetProgramLog(program, log)
     message = log.value.decode(errors="replace")
-    cubin = b""
+    result = b""
     if status == 0:
-        nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
+        getattr(nvrtc, f"nvrtcGet{kind}Size")(program, ctypes.byref(size))
         binary = ctypes.create_string_buffer(size.value)
-        nvrtc.nvrtcGetCUBIN(program, binary)
-        cubin = binary.raw
+        getattr(nvrtc, f"nvrtcGet{kind}")(program, binary)
+        result = binary.raw
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     if status:
         raise CompileError(message)
-    return cubin, message
+    return result, message
 
 
 def usage(source: str, precision: Precision, tile_bits: int | None, architecture: str) -> dict[str, Usage]:
