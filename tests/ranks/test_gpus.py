@@ -15,8 +15,8 @@ from qmltrain.training.gradients import Evaluator
 from qmltrain.verbs import gradient
 from tests.engines.cuda import fake_cupy
 from tests.engines.cuda.emulator_device import compiler
-from tests.ranks.test_gradient import arrays
 from tests.ranks.thread_ranks import on_ranks
+from tests.ranks.written_arrays import arrays
 from tests.small_configs import CONTEXT, moons
 from tests.training.small_models import inputs, make
 

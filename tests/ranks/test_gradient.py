@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import h5py
 import numpy as np
 import pytest
 
 from qmltrain.verbs import gradient
 from tests.ranks.thread_ranks import on_ranks
+from tests.ranks.written_arrays import arrays
 from tests.small_configs import CONTEXT, ising_chain, moons
-
-
-def arrays(path):
-    with h5py.File(path) as file:
-        kept = {"loss", "drift", "precision", "config_yaml"}
-        found = {name: file[name][...] for name in file} | {
-            name: file.attrs[name] for name in file.attrs if name in kept
-        }
-    return found
 
 
 def written(config, path, ranks=None):

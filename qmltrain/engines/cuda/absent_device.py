@@ -28,7 +28,7 @@ class AbsentDevice:
     """`gpu` as its limits are published."""
 
     has_graphs = True
-    arrays = np
+    arrays: Any = np
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu

@@ -118,12 +118,13 @@ class CupyDevice:
         self.kernels: dict[Kernel, Any] = {}
         self.modules: dict[tuple[str, str, int | None], Any] = {}
         self.shared: dict[Kernel, int] = {}  # bytes of shared memory that a kernel was told it will have
+        failures: tuple[type[Exception], ...] = (*self._errors(), QmltrainError)
         try:
             self.stream = cupy.cuda.Stream(non_blocking=True)
             self.copy_stream = cupy.cuda.Stream(non_blocking=True)
             self.limits = self._limits()
             self.ring = _Ring(self.pinned(2 * _HALF), self.record)
-        except (*self._errors(), QmltrainError) as error:
+        except failures as error:
             raise EngineUnavailableError(
                 f"engine cuda: the GPU cannot be used ({what_failed(error)}); nvidia-smi shows who holds it"
             ) from None

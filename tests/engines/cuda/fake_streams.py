@@ -35,12 +35,13 @@ class OutOfMemoryError(MemoryError):
 class Machine:
     """`lazy`: of the streams in the order in which they are made, which work late. Counts what the host does.
 
-    `free_bytes`: of device memory for all pools together; `used` of them are taken, `most` were at a time.
+    `free_bytes`: of device memory for all pools together; `used` of them are taken, `live` of these not kept for reuse
+    (where CuPy's pools split what is larger, those here keep each size). `most` and `most_live` were at a time.
     """
 
     def __init__(self, lazy: tuple[bool, ...] = (), free_bytes: int = 1 << 28, idle: bool = False) -> None:
         self.lazy, self.free_bytes, self.idle = lazy, free_bytes, idle
-        self.used = self.most = self.pinned_bytes = 0
+        self.used = self.most = self.live = self.most_live = self.pinned_bytes = 0
         self.gpu = 0  # the current one
         self.streams: list[Stream] = []
         self.stack: list[Stream] = []  # current streams, the innermost last
@@ -82,6 +83,13 @@ def _count_freed(machine: weakref.ref[Machine], size: int) -> None:
     found = machine()
     if found is not None:
         found.used -= size
+
+
+def _give_back(machine: weakref.ref[Machine], free: list[Any], memory: HostBuffer | UntouchedBuffer) -> None:
+    free.append(memory)
+    found = machine()
+    if found is not None:
+        found.live -= memory.n_bytes
 
 
 class Stream:
@@ -246,7 +254,9 @@ class MemoryPool:
             memory = machine.memory(size)
             self.all.append(memory)
         block = _Block(memory)
-        weakref.finalize(block, free.append, memory)
+        weakref.finalize(block, _give_back, weakref.ref(machine), free, memory)
+        machine.live += size
+        machine.most_live = max(machine.most_live, machine.live)
         return MemoryPointer(block)
 
 

@@ -101,14 +101,14 @@ def test_more_than_30_qubits_are_refused():
 def test_long_work_is_cut_into_short_launches_where_there_is_a_watchdog(monkeypatch, n_qubits, tile):
     """The same bits, in launches of bounded work; in one launch a pass where no driver stops it."""
     circuit = hea(n_qubits, 3)
-    theta, x = random_inputs(circuit, 40)
+    theta, x = random_inputs(circuit, 180)
     found, launches = [], []
     for work, watchdog in ((1 << 40, True), (1 << 10, True), (1 << 10, False)):
         monkeypatch.setattr(fused, "_WORK_PER_MULTIPROCESSOR", work)
         device = EmulatorDevice(watchdog=watchdog)
         program = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS)
         tape = forward(program, circuit, theta, x)
-        found.append((tape.expectations_BM, tape.backward(random_cotangents(40, 2)).block_sums_GR))
+        found.append((tape.expectations_BM, tape.backward(random_cotangents(180, 2)).block_sums_GR))
         launches.append(sum(kernel.source == "tile_pass" for kernel, *_ in device.launches))
     assert launches[1] > launches[0]
     assert launches[2] == launches[0] == 2 * program.traffic().passes
