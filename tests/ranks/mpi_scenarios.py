@@ -16,9 +16,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from qmltrain.cli import main
 from qmltrain.data import batches
 from qmltrain.training.native_steps import NativeSteps
+from tests.engines.cuda import fake_cupy
 
 SMALL = [
     "dataset=npz", "dataset.path=samples.npz", "preprocess=angles", "preprocess.pca=null", "circuit.n_qubits=4",
@@ -89,11 +92,24 @@ def read_by_rows() -> Iterator[None]:
         Path(f"rows-{os.environ['PMI_RANK']}.json").write_text(json.dumps(counts))
 
 
+@contextlib.contextmanager
+def gpus(number: int) -> Iterator[None]:
+    """As many as a stand-in for CuPy shows. Leaves `gpus-<number>-<rank>.json`: which one was taken, launches there."""
+    with pytest.MonkeyPatch.context() as patch:
+        seen = tuple(bytes([one]) for one in range(number))
+        machine = fake_cupy.instead_of_cupy(patch, fake_cupy.make(gpus=seen)).machine
+        yield
+    found = Path(f"gpus-{number}-{os.environ['PMI_RANK']}.json")
+    found.write_text(json.dumps([machine.gpu, machine.launches]))
+
+
 SCENARIOS = {
     "whole": ([], contextlib.nullcontext()),
     "messages": ([], by_messages()),
     "arrays": (["engine.name=interpreter"], by_messages()),
     "streamed": (["dataset=hdf5", "dataset.path=samples.h5"], read_by_rows()),
+    "two gpus": (["engine.name=cuda"], gpus(2)),
+    "one gpu": (["engine.name=cuda"], gpus(1)),
     "stopped": ([], before_steps(stop)),
     "failed": ([], before_steps(fail)),
     "refused": (["head=raw"], contextlib.nullcontext()),

@@ -17,6 +17,8 @@ import pytest
 from qmltrain.cli import main
 from qmltrain.runs.views import open_run
 from qmltrain.scans.reading import read_scan
+from tests.engines.cuda import fake_cupy
+from tests.engines.cuda.emulator_device import compiler
 from tests.quantum_kernels.kernel_cases import contents
 from tests.ranks.mpi_scenarios import EVALUATED, KERNEL, OF_KERNEL, SCAN, SCANNED, SCENARIOS, SMALL, STOPPED_AT
 from tests.scans.small_scans import assert_same_bits
@@ -27,6 +29,8 @@ MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))  # of t
 pytestmark = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="no mpi4py and mpich"
 )
+
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler: the CUDA emulator needs g++")
 
 
 def write_samples(folder: Path) -> Path:
@@ -103,6 +107,26 @@ def test_so_has_one_of_rows_that_are_read_when_they_are_asked_for(folder, tmp_pa
     assert not np.array_equal(first, second)
     epochs, n_batches = 4, 4  # of 64 and at last of 18 samples; the split that is judged
     assert first.sum() + second.sum() < 2 * epochs * n_batches * 64
+
+
+@needs_compiler
+def test_so_has_one_of_ranks_with_a_gpu_each(folder, tmp_path, monkeypatch):
+    """Whole trainings on stand-ins for CuPy: rank 1 takes the second GPU."""
+    fake_cupy.instead_of_cupy(monkeypatch, fake_cupy.make())
+    assert [rank["code"] for rank in ended(folder, "two gpus")] == [0, 0]
+    assert stored(folder / "two gpus") == stored(train_alone(tmp_path, "two gpus"))
+    taken = [json.loads((folder / f"gpus-2-{rank}.json").read_text()) for rank in (0, 1)]
+    assert [gpu for gpu, _ in taken] == [0, 1]
+    assert all(launches for _, launches in taken)
+
+
+@needs_compiler
+def test_two_ranks_do_not_share_a_gpu(folder):
+    first, second = ended(folder, "one gpu")
+    assert first["code"] == second["code"] == 2
+    line = first["stderr"].splitlines()[-1]
+    assert line.startswith("qmltrain: error: engine.name: node ")
+    assert " has 2 ranks and 1 GPU for them; start one rank for each GPU (" in line
 
 
 def test_a_signal_to_one_rank_stops_all_and_one_process_goes_on(folder, alone):
