@@ -26,12 +26,13 @@ def take_gpu(number: int) -> bool:
 
 
 def gpu_in_use() -> str:
-    """The GPU of this thread by what no other one has: its UUID (of a MIG instance, that one's), or its PCI bus."""
+    """The GPU of this thread by what no other one of its node has: its PCI bus and its UUID, which each instance of MIG
+    has, and which CuPy cuts at the first byte that is 0."""
     import cupy
 
-    number = cupy.cuda.runtime.getDevice()
-    uuid = cupy.cuda.runtime.getDeviceProperties(number).get("uuid")
-    return bytes(uuid).hex() if uuid else str(cupy.cuda.runtime.deviceGetPCIBusId(number))
+    runtime = cupy.cuda.runtime
+    number = runtime.getDevice()
+    return f"{runtime.deviceGetPCIBusId(number)} {runtime.getDeviceProperties(number).get('uuid', b'').hex()}"
 
 
 def unavailable_reason() -> str | None:

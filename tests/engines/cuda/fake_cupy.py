@@ -154,6 +154,7 @@ def make(
         CUDARuntimeError=CUDARuntimeError,
         getDeviceCount=lambda: len(gpus),
         getDevice=lambda: machine.gpu,
+        deviceGetPCIBusId=lambda number: f"0000:{number:02x}:00.0",
         getDeviceProperties=properties,
         memGetInfo=lambda: (free_bytes - machine.used, max(1 << 30, free_bytes)),
         memcpyAsync=memcpy,

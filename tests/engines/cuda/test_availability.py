@@ -126,3 +126,26 @@ def test_a_gpu_that_fails_at_once_is_not_there(cupy, monkeypatch):
         CudaEngine()
     assert "\n" not in str(e.value)
     assert select_engine("auto").engine.name != "cuda"
+
+
+def test_gpus_are_told_apart(monkeypatch):
+    """By the bus where UUIDs are the same as far as they are given, by the UUID where instances have one bus."""
+    found = set()
+    for gpus, number in (((b"", b""), 0), ((b"", b""), 1), ((b"a",), 0), ((b"b",), 0)):
+        stand_in.instead_of_cupy(monkeypatch, stand_in.make(gpus=gpus))
+        assert availability.take_gpu(number)
+        found.add(availability.gpu_in_use())
+    assert len(found) == 4
+
+
+def test_gpus_are_counted_round_and_none_is_taken_where_there_is_none(monkeypatch):
+    module = stand_in.instead_of_cupy(monkeypatch, stand_in.make(gpus=(b"a", b"b", b"c")))
+    for number, taken in ((0, 0), (2, 2), (3, 0), (7, 1)):
+        assert availability.take_gpu(number)
+        assert module.machine.gpu == taken
+    monkeypatch.setattr(module.cuda.runtime, "getDeviceCount", lambda: 0)
+    assert not availability.take_gpu(1)
+    monkeypatch.setattr(module.cuda.runtime, "getDeviceCount", raising(stand_in.CUDARuntimeError("cudaErrorNoDevice")))
+    assert not availability.take_gpu(1)
+    monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: None)
+    assert not availability.take_gpu(0)
