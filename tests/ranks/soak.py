@@ -164,7 +164,7 @@ def one_end(
 ) -> dict[str, object]:
     """How a job ends after something has happened to `rank`."""
     if way == "error":
-        step = chance.randrange(0, 200)
+        step = chance.randrange(0, 150)
         begun = time.monotonic()
         job = subprocess.run(
             launched(ranks, words, slowly("full", rank, step)),
