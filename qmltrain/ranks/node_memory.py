@@ -6,6 +6,7 @@ one or two, and the C++ engine takes it by itself. A step of a small circuit is 
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 import tempfile
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.engines.cpu import extension
 from qmltrain.errors import EngineUnavailableError
 from qmltrain.ranks.transport import Transport
 
@@ -58,13 +58,23 @@ def through_memory(other: Transport) -> Transport:
         if made is not None:
             os.unlink(path)  # all who map it keep it; nothing is left however they end
     memory = np.frombuffer(mapped, dtype=np.uint8)  # type: ignore[arg-type]
-    return NodeMemoryTransport(other, extension.load().NodeMemory(memory, rank=other.rank, ranks=other.size))
+    return NodeMemoryTransport(other, _extension().NodeMemory(memory, rank=other.rank, ranks=other.size))
+
+
+def _extension() -> Any:
+    """The C++ extension. Raises EngineUnavailableError without it, and without its engine."""
+    try:
+        return importlib.import_module("qmltrain.engines.cpu.extension").load()
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("qmltrain."):
+            raise
+        raise EngineUnavailableError("the CPU engine is not part of this installation") from None
 
 
 def _made(ranks: int) -> tuple[mmap.mmap | None, str]:
     """A file of zeros as large as so many ranks need; none where that cannot be."""
     try:
-        size = extension.load().NodeMemory.bytes(ranks)
+        size = _extension().NodeMemory.bytes(ranks)
         descriptor, path = tempfile.mkstemp(prefix="qmltrain-ranks-", dir=SHARED if SHARED.is_dir() else None)
     except (EngineUnavailableError, OSError):
         return None, ""
@@ -84,7 +94,7 @@ def _mapped(path: str) -> mmap.mmap | None:
     if not path:
         return None
     try:
-        extension.load()
+        _extension()
         with open(path, "r+b") as file:
             return mmap.mmap(file.fileno(), 0)
     except (EngineUnavailableError, OSError, ValueError):  # ValueError: another file of this name, an empty one
