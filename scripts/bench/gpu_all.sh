@@ -41,11 +41,12 @@ if [ $list = 0 ]; then
   mkdir -p "$out"
   rows=$out/rows-$part.jsonl log=$out/log-$part.txt
   : >"$rows"; : >"$log"
+  said=$(mktemp -t qmltrain-gpu-XXXXXX)
+  trap 'rm -f "$said"; [ -z "${sampler:-}" ] || kill "$sampler"' EXIT
   [ -z "$cache" ] || { mkdir -p "$CUPY_CACHE_DIR" && tar xf "$cache" -C "$CUPY_CACHE_DIR"; }
   if [ $rehearse = 0 ] && command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=timestamp,clocks.sm,power.draw,temperature.gpu --format=csv -lms 500 >"$out/clocks-$part.csv" &
     sampler=$!
-    trap 'kill $sampler' EXIT
   fi
 fi
 
@@ -53,7 +54,8 @@ stage() {  # seconds allowed, name, command: its last line is the result, the re
   local limit=$1 name=$2 line status started=$SECONDS; shift 2
   if [ $list = 1 ]; then printf '%s\t%s\t%s\n' "$limit" "$name" "$*"; return; fi
   printf -- '-- %s: %s\n' "$name" "$*" >>"$log"
-  line=$(timeout -s KILL "$limit" "$@" 2>>"$log" | tee -a "$log" | tail -1); status=$?
+  timeout -s KILL "$limit" "$@" >"$said" 2>>"$log"; status=$?  # (a pipe would wait for whatever outlives the limit)
+  line=$(tail -1 "$said"); cat "$said" >>"$log"
   [ $status = 0 ] && [ -n "$line" ] || { failed=1; echo "FAILED after $((SECONDS - started)) s: $name" >&2; }
   case $line in
     "{"*"}") ;;

@@ -175,7 +175,7 @@ def test_a_stage_that_fails_or_hangs_costs_its_row_alone(tmp_path):
         """#!/usr/bin/env bash
 case "$*" in
   *gpu_warm*) echo "told \\"why\\" in C:\\\\"; exit 3 ;;
-  *strongly*) sleep 600 ;;
+  *strongly*) setsid sleep 20; sleep 600 ;;
   *) echo noise; echo "{\\"step_s\\": 1}" ;;
 esac
 """
@@ -196,6 +196,7 @@ esac
     assert failed == ["kernels compiled, 8 processes", "strongly entangling 20 qubits, 100 layers, 64 samples"]
     assert (rows[failed[0]]["exit"], rows[failed[0]]["result"]) == (3, "told why in C:")
     assert (rows[failed[1]]["exit"], rows[failed[1]]["result"]) == (137, "")
+    assert rows[failed[1]]["seconds"] < 10  # nobody waits for what it has left behind in a session of its own
     assert rows["first contact"]["result"] == {"step_s": 1}
     assert "noise" in (tmp_path / "out" / "log-A.txt").read_text()
 
