@@ -1,5 +1,5 @@
 // rotations.cuh - RY on the four register bits of a thread and the sums their gradients need.
-// brings: register_index, rotate, pair_sums, z_sums, reduce_twelve
+// brings: register_index, rotate, x_sum, y_sum, z_sums, warp_sums
 #pragma once
 #include "portable.cuh"
 
@@ -32,21 +32,30 @@ template <int R> __device__ __forceinline__ void rotate(Complex* state, Real a, 
   }
 }
 
-// sums[3R] = Im<bra|X|psi>, sums[3R + 1] = Im<bra|Y|psi> of this thread's amplitudes, X and Y on register bit R.
-template <int R> __device__ __forceinline__ void pair_sums(const Complex* psi, const Complex* bra, Real* sums) {
-  Real x = 0, y = 0;
+// Im<bra|X|psi> and Im<bra|Y|psi> of this thread's amplitudes, X and Y on register bit R. Two chains of multiply-adds
+// each: one would wait for itself.
+template <int R> __device__ __forceinline__ Real x_sum(const Complex* psi, const Complex* bra) {
+  Real plus = 0, minus = 0;
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
     const int zero = register_index<R>(i), one = zero | 1 << R;
-    const Complex p0 = psi[zero], p1 = psi[one], b0 = bra[zero], b1 = bra[one];
-    x = multiply_add(b0.x, p1.y, multiply_add(-b0.y, p1.x, multiply_add(b1.x, p0.y, multiply_add(-b1.y, p0.x, x))));
-    y = multiply_add(-b0.x, p1.x, multiply_add(-b0.y, p1.y, multiply_add(b1.x, p0.x, multiply_add(b1.y, p0.y, y))));
+    plus = multiply_add(bra[zero].x, psi[one].y, multiply_add(bra[one].x, psi[zero].y, plus));
+    minus = multiply_add(bra[zero].y, psi[one].x, multiply_add(bra[one].y, psi[zero].x, minus));
   }
-  sums[3 * R] = x;
-  sums[3 * R + 1] = y;
+  return plus - minus;
+}
+template <int R> __device__ __forceinline__ Real y_sum(const Complex* psi, const Complex* bra) {
+  Real plus = 0, minus = 0;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int zero = register_index<R>(i), one = zero | 1 << R;
+    plus = multiply_add(bra[one].x, psi[zero].x, multiply_add(bra[one].y, psi[zero].y, plus));
+    minus = multiply_add(bra[zero].x, psi[one].x, multiply_add(bra[zero].y, psi[one].y, minus));
+  }
+  return plus - minus;
 }
 
-// sums[3R + 2] = Im<bra|Z|psi> of all four register bits, by one tree over w = Im(conj(bra) psi).
+// sums[r] = Im<bra|Z|psi> of all four register bits, by one tree over w = Im(conj(bra) psi).
 __device__ __forceinline__ void z_sums(const Complex* psi, const Complex* bra, Real* sums) {
   Real both[8], set[8];  // sums over pairs of bit r; set: those with the bit equal to one
 #pragma unroll
@@ -67,25 +76,17 @@ __device__ __forceinline__ void z_sums(const Complex* psi, const Complex* bra, R
     }
   }
 #pragma unroll
-  for (int r = 0; r < 4; ++r) sums[3 * r + 2] = multiply_add(Real(-2), ones[r], both[0]);
+  for (int r = 0; r < 4; ++r) sums[r] = multiply_add(Real(-2), ones[r], both[0]);
 }
 
-// Twelve sums over a full warp in 18 shuffles, in a fixed order: lanes 8r .. 8r+7 end with sums[0..2] of register
-// bit r.
-__device__ __forceinline__ void reduce_twelve(Real* sums, int lane) {
+// Four sums over a full warp in a fixed order: lanes 8r to 8r + 7 end with sum r. At first a lane gives half of what it
+// has and keeps the other half: six shuffles.
+__device__ __forceinline__ Real warp_sums(const Real* sums, int lane) {
   const bool upper = lane & 16, odd = lane & 8;
+  const Real low = (upper ? sums[2] : sums[0]) + __shfl_xor_sync(~0u, upper ? sums[0] : sums[2], 16);
+  const Real high = (upper ? sums[3] : sums[1]) + __shfl_xor_sync(~0u, upper ? sums[1] : sums[3], 16);
+  Real sum = (odd ? high : low) + __shfl_xor_sync(~0u, odd ? low : high, 8);
 #pragma unroll
-  for (int i = 0; i < 6; ++i) {
-    const Real send = upper ? sums[i] : sums[i + 6], keep = upper ? sums[i + 6] : sums[i];
-    sums[i] = keep + __shfl_xor_sync(~0u, send, 16);
-  }
-#pragma unroll
-  for (int i = 0; i < 3; ++i) {
-    const Real send = odd ? sums[i] : sums[i + 3], keep = odd ? sums[i + 3] : sums[i];
-    sums[i] = keep + __shfl_xor_sync(~0u, send, 8);
-  }
-#pragma unroll
-  for (int step = 4; step; step >>= 1)
-#pragma unroll
-    for (int i = 0; i < 3; ++i) sums[i] += __shfl_xor_sync(~0u, sums[i], step);
+  for (int step = 4; step; step >>= 1) sum += __shfl_xor_sync(~0u, sum, step);
+  return sum;
 }

@@ -1,34 +1,42 @@
 // vectors.cu - everything around the passes: tables, start states, expectation values, bras, sums in a fixed order.
 // Compiled with -DREAL only. Launched by qmltrain.engines.cuda.vectors and .fused; the twins in NumPy are in
 // tests/engines/cuda/test_vectors.py.
+#include "diagonals.cuh"
 #include "portable.cuh"
 
 // ---- tables of the shared diagonals, once per step
 //
-// table[d][e < threads]  = exp(-i pi sum of +-cycles over the entries of thread bits)
-// table[d][threads + j]  = the same over the entries of register bits
-// entry: {coordinate mask: bits 0..3 registers, 4.. threads, index into cycles}; range[d]: {first entry, entries}
-// grid: tables; block: 256
+// table[d][e < threads]       = exp(-i pi sum of +-cycles over the entries of thread bits, and of a register bit at 0)
+// table[d][threads + r]       = exp(2 i pi sum of cycles over the entries of register bit r alone): its bit at 1
+// table[d][threads + 4 + j]   = exp(-i pi sum of +-cycles over the entries of several register bits), -1 times that
+//                               where bit j of range[d].z is set
+// entry: {coordinate mask: bits 0..3 registers, 4.. threads, index into cycles}
+// range[d]: {first entry, entries, signs, unused}; see diagonals.cuh. grid: tables; block: 256
 KERNEL __launch_bounds__(256)
-    prepare_tables(const int2* range, const int2* entry, const double* cycles, Complex* table, int threads) {
-  const int2 mine = range[blockIdx.x];
-  for (int e = threadIdx.x; e < threads + 16; e += 256) {
-    double sum = 0;
+    prepare_tables(const int4* range, const int2* entry, const double* cycles, Complex* table, int threads) {
+  const int4 mine = range[blockIdx.x];
+  const int numbers = threads + RATIOS + JOINT;
+  for (int e = threadIdx.x; e < numbers; e += 256) {
+    const int ratio = e - threads, joint = ratio - RATIOS;  // which one; negative: none
+    double sum = joint >= 0 ? mine.z >> joint & 1 : 0;
     for (int i = 0; i < mine.y; ++i) {
       const int2 term = entry[mine.x + i];
       const unsigned coordinates = (unsigned)term.x, registers = coordinates & 15u;
+      const bool alone = __popc(registers) == 1;
       const double value = cycles[term.y];
-      if (e < threads ? registers == 0 : registers != 0) {
-        const unsigned set = e < threads ? (unsigned)e & (coordinates >> 4) : (unsigned)(e - threads) & registers;
-        sum += parity(set) ? -value : value;
-      }
+      if (ratio < 0 && (!registers || alone))
+        sum += parity((unsigned)e & (coordinates >> 4)) ? -value : value;
+      else if (joint >= 0 && registers && !alone)
+        sum += parity((unsigned)joint & registers) ? -value : value;
+      else if (ratio >= 0 && joint < 0 && registers == 1u << ratio)
+        sum -= 2 * value;
     }
     double sine, cosine;
     sincos_pi(sum, &sine, &cosine);
     Complex factor;
     factor.x = (Real)cosine;
     factor.y = (Real)-sine;
-    table[(size_t)blockIdx.x * (threads + 16) + e] = factor;
+    table[(size_t)blockIdx.x * numbers + e] = factor;
   }
 }
 EXPORT_KERNEL(prepare_tables)

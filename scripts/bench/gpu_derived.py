@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Times of a training step on a GPU, derived from counts of instructions and bytes of its plan. No GPU needed.
 
-    python scripts/bench/gpu_derived.py [--gpu H200] [--issue 0.7]
+    python scripts/bench/gpu_derived.py [--gpu H200] [--issue 0.7] [--two-samples]
 
 How, and from which counts: qmltrain/engines/cuda/derived.py. What comes out is a prediction, not a measurement.
 """
@@ -14,12 +14,13 @@ from collections.abc import Iterable
 from qmltrain.circuit.angle import feature, parameter
 from qmltrain.circuit.circuit import Circuit, Gate
 from qmltrain.engines.cuda.absent_device import AbsentDevice
-from qmltrain.engines.cuda.derived import GPUS, ISSUE, Counts, Gpu, derive, known_gpu
+from qmltrain.engines.cuda.derived import GPUS, ISSUE, SLOTS, TWO_SAMPLES, Counts, Gpu, Pairs, derive, known_gpu
 from qmltrain.engines.cuda.geometry import largest_tile, working_tile
 from qmltrain.engines.cuda.tiling.cone_tiles import schedule_tiles
 from qmltrain.engines.cuda.tiling.items import take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import RecordProgram
+from qmltrain.engines.cuda.x_components import XComponents
 from qmltrain.fusion.compile import compile_plan
 from qmltrain.units import seconds_text
 
@@ -40,11 +41,16 @@ def ansatz(n_qubits: int, layers: int, entangler: str) -> Circuit:
     return Circuit(n_qubits, tuple(gates), tuple(f"theta.{k}" for k in range(count)), n_features=n_qubits)
 
 
-def plan(n_qubits: int, layers: int, entangler: str, tile_bits: int, low_bits: int = 3) -> RecordProgram:
+def planned(
+    n_qubits: int, layers: int, entangler: str, tile_bits: int, low_bits: int = 3
+) -> tuple[RecordProgram, Counts]:
+    """The records of an ansatz, and what they count at random angles."""
     compiled = compile_plan(ansatz(n_qubits, layers, entangler), ())
     moments, _ = take_apart(compiled.moments)
-    tiles = schedule_tiles(moments, n_qubits, tile_bits, low_bits)
-    return make_records(tiles, compiled.gate_runs, n_qubits, tile_bits, 8)
+    per_sample = [number for number, one in enumerate(compiled.gate_runs) if one.per_sample]
+    tiles = schedule_tiles(moments, n_qubits, tile_bits, low_bits, per_sample_runs=per_sample)
+    program = make_records(tiles, compiled.gate_runs, n_qubits, tile_bits, 8)
+    return program, Counts.of(program, XComponents(compiled, program).extra_at_random_angles())
 
 
 ROWS = (
@@ -56,7 +62,9 @@ ROWS = (
 )
 
 
-def table(rows: Iterable[tuple[str, int, int, int, int, str, int]], gpu: Gpu, issue: float) -> list[str]:
+def table(
+    rows: Iterable[tuple[str, int, int, int, int, str, int]], gpu: Gpu, issue: float, of: Pairs = SLOTS
+) -> list[str]:
     lines = [
         "| one training step with all gradients | passes per layer | slots/amplitude/layer, fwd + bwd | issue floor "
         f"| at {issue:.0%} issue | shared memory | device memory |",
@@ -66,10 +74,9 @@ def table(rows: Iterable[tuple[str, int, int, int, int, str, int]], gpu: Gpu, is
     for name, n_qubits, layers, times, batch, entangler, tile_bits in rows:
         largest = largest_tile(limits, "complex64")
         fitting = largest if n_qubits <= largest else working_tile(limits, "complex64")
-        program = plan(n_qubits, layers, entangler, min(tile_bits, fitting))
-        counts = Counts.of(program)
-        forward, backward = (slots / layers for slots in counts.slots())
-        found = derive(program, gpu, batch, batch, issue).times(times)
+        program, counts = planned(n_qubits, layers, entangler, min(tile_bits, fitting))
+        forward, backward = (slots / layers for slots in counts.slots(of))
+        found = derive(program, counts, gpu, batch, batch, issue, of).times(times)
         times_of = " | ".join(seconds_text(s) for s in (found.floor, found.expected, found.shared, found.memory))
         lines.append(f"| {name} | {counts.passes / layers:.3f} | {forward:.0f} + {backward:.0f} | {times_of} |")
     return lines
@@ -79,8 +86,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", default="H200", help=f"one of {', '.join(gpu.name for gpu in GPUS.values())}")
     parser.add_argument("--issue", type=float, default=ISSUE, help="share of the issue slots that is reached")
+    parser.add_argument("--two-samples", action="store_true", help="the way forward with two samples in a thread")
     arguments = parser.parse_args()
-    print("\n".join(table(ROWS, known_gpu(arguments.gpu), arguments.issue)))
+    of = TWO_SAMPLES if arguments.two_samples else SLOTS
+    print("\n".join(table(ROWS, known_gpu(arguments.gpu), arguments.issue, of)))
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         result["kernels"] = {name: [s / arguments.repeats, count // arguments.repeats] for name, (s, count) in per_step}
     amplitudes = 2.0 ** max(n, 4) * batch
     if isinstance(schedule, FusedSchedule):
-        counts = Counts.of(schedule.program)
+        counts = Counts.of(schedule.program, schedule.x_components.extra_at_random_angles())
         result["slots_per_s"] = amplitudes * sum(counts.slots()) / seconds
         result["bytes_per_s"] = amplitudes * 48 * counts.passes / seconds
     else:  # every launch reads and writes each amplitude: psi forward, psi and bra backward

@@ -13,31 +13,52 @@ import numpy as np
 from qmltrain.engines.cuda.geometry import ARCHITECTURES, WARP, amplitude_bytes, blocks, resident_blocks
 from qmltrain.engines.cuda.tiling import records as r
 from qmltrain.engines.cuda.tiling.records import RecordProgram
+from qmltrain.engines.cuda.x_components import Z_BEFORE
 from qmltrain.engines.protocol import Precision
 from qmltrain.errors import InputError
 
-# SASS instructions (forward, backward) of a thread, complex64, T = 12, sm_90: see docs/performance-gpu.md
-SLOTS = {
-    "rotation": (60, 178),  # one of the four registers: three shears on 16 amplitudes; backward twice and v_x, v_y
-    "v": (0, 192),  # v_z, the sum over the warp, the store
-    "exchange": (82, 116),
-    "moved": (20, 30),  # an exchange that also counts its tile anew, 8 tile bits
-    "table": (267, 347),
+Pairs = dict[str, tuple[float, float]]  # of each part: forward, backward
+# SASS instructions of a thread, complex64, T = 12, sm_90, by scripts/bench/gpu_slots.py: see docs/performance-gpu.md
+SLOTS: Pairs = {
+    "rotation": (51, 135),  # one of the four registers: three shears on 16 amplitudes; backward twice, and v_y
+    "x": (0, 36),  # v_x of it, where it is summed
+    "v": (0, 128),  # of a record: v_z, sums over the warp; over warps, by one of eight
+    "z before": (0, 56),  # v_z once more
+    "x sums": (0, 25),  # sums over the warp of either
+    "exchange": (78, 78),
+    "moved": (53, 45),  # an exchange that also counts its tile anew, eight tile bits
+    "table": (140, 204),
+    "signs": (42, 37),  # of CZs, in a table
+    "joint": (76, 139),  # factors of several register bits, in a table
     "general": (700, 800),  # without its terms
-    "record": (58, 30),
-    "pass": (400, 514),  # load and store, with 8 tile bits on each side
+    "sample": (88, 98),  # coefficients by sample
+    "record": (27, 19),
+    "pass": (280, 312),  # load and store, with eight tile bits on each side
 }
 # Those of them that multiply or add floats: half as many a clock are executed where a multiprocessor has 64 lanes
-FLOAT_SLOTS = {
-    "rotation": (48, 160),
-    "v": (0, 80),
+FLOAT_SLOTS: Pairs = {
+    "rotation": (48, 129),
+    "x": (0, 33),
+    "v": (0, 67),
+    "z before": (0, 54),
+    "x sums": (0, 6),
     "exchange": (0, 0),
     "moved": (0, 0),
-    "table": (130, 194),
+    "table": (124, 188),
+    "signs": (0, 0),
+    "joint": (64, 128),
     "general": (416, 480),
+    "sample": (0, 0),
     "record": (0, 0),
     "pass": (0, 0),
 }
+# The way forward of two samples in a thread, for one of them (tile_pass_two.cu)
+TWO_SAMPLES: Pairs = SLOTS | {
+    part: (forward / 2, SLOTS[part][1])
+    for part, forward in {
+        "rotation": 98, "exchange": 78, "moved": 48, "table": 204, "signs": 37, "joint": 140, "record": 16, "pass": 388,
+    }.items()
+}  # fmt: skip
 SCHEDULERS = 4  # of a multiprocessor, an instruction of a warp a clock each
 ISSUE = 0.7  # share of the issue slots that is reached where several warps share a scheduler: assumed
 LONE_WARP = 0.45  # by a warp that has a scheduler for itself and waits for its own results: assumed
@@ -95,8 +116,10 @@ class Counts:
     passes: int
 
     @classmethod
-    def of(cls, program: RecordProgram) -> Counts:
+    def of(cls, program: RecordProgram, extra: np.ndarray | None = None) -> Counts:
+        """`extra` (records,): sums beside v_y and v_z, see `XComponents.extra`; none where it is not given."""
         flags = program.records_K[:, r.FLAGS]
+        extra = np.zeros(len(flags), dtype=np.int32) if extra is None else extra
         rotations = sum(int(np.count_nonzero(flags >> (4 + 2 * register) & 3)) for register in range(4))
 
         def having(flag: int) -> int:
@@ -104,17 +127,23 @@ class Counts:
 
         parts = {
             "rotation": rotations,
+            "x": int(np.bitwise_count(extra & 15).sum()),
             "v": having(r.HAS_V),
+            "z before": int(np.count_nonzero(extra & Z_BEFORE)),
+            "x sums": int(np.count_nonzero(extra)),
             "exchange": having(r.HAS_EXCHANGE),
             "moved": having(r.MOVES_TILE),
             "table": having(r.HAS_TABLE),
+            "signs": int(np.count_nonzero(program.records_K[:, r.PATTERN] >= 0)),
+            "joint": having(r.HAS_JOINT),
             "general": having(r.HAS_APPLY),
+            "sample": having(r.SAMPLE_ROTATIONS),
             "record": len(flags),
             "pass": len(program.passes),
         }
         return cls(parts, len(program.passes))
 
-    def slots(self, of: dict[str, tuple[int, int]] = SLOTS) -> tuple[float, float]:
+    def slots(self, of: Pairs = SLOTS) -> tuple[float, float]:
         """Instructions an amplitude, forward and backward."""
         forward, backward = (sum(of[part][k] * n for part, n in self.parts.items()) / 16 for k in (0, 1))
         return forward, backward
@@ -141,16 +170,17 @@ class Derived:
         return Derived(*(getattr(self, name) * number for name in ("floor", "issue", "shared", "memory")))
 
 
-def derive(program: RecordProgram, gpu: Gpu, batch: int, chunk: int, issue: float = ISSUE) -> Derived:
-    """A step of `batch` samples, `chunk` at a time, in complex64."""
+def derive(
+    program: RecordProgram, counts: Counts, gpu: Gpu, batch: int, chunk: int, issue: float = ISSUE, of: Pairs = SLOTS
+) -> Derived:
+    """A step of `batch` samples, `chunk` at a time, in complex64. `counts` of the program."""
     rest = batch % chunk
-    found = _chunk(program, gpu, chunk, issue).times(batch // chunk)
-    return found.plus(_chunk(program, gpu, rest, issue)) if rest else found
+    found = _chunk(program, counts, gpu, chunk, issue, of).times(batch // chunk)
+    return found.plus(_chunk(program, counts, gpu, rest, issue, of)) if rest else found
 
 
-def _chunk(program: RecordProgram, gpu: Gpu, samples: int, issue: float) -> Derived:
+def _chunk(program: RecordProgram, counts: Counts, gpu: Gpu, samples: int, issue: float, of: Pairs) -> Derived:
     """The launches of one chunk: each is over when the multiprocessor with the most blocks is."""
-    counts = Counts.of(program)
     tiles = blocks(samples, 1 << program.pack_bits) << program.tile_count_bits
     busiest = blocks(tiles, gpu.multiprocessors)
     warps = blocks(program.threads, WARP)
@@ -158,7 +188,7 @@ def _chunk(program: RecordProgram, gpu: Gpu, samples: int, issue: float) -> Deri
     in_turn = blocks(busiest * warps, SCHEDULERS)  # warps of one scheduler, one after another
     rate = min(issue, LONE_WARP * blocks(resident * warps, SCHEDULERS))
     lanes = ARCHITECTURES[gpu.compute_capability].fp32_lanes
-    slots = zip(counts.slots(), counts.slots(FLOAT_SLOTS), strict=True)
+    slots = zip(counts.slots(of), counts.slots(FLOAT_SLOTS), strict=True)
     clocks = in_turn * sum(16 * max(total, floats * SCHEDULERS * WARP / lanes) for total, floats in slots)
     # an exchange writes and reads 8 bytes per amplitude: psi forward, psi and bra backward
     exchanged = busiest * (counts.parts["exchange"] * 3 * 16 << program.tile_bits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import default_interval
@@ -39,23 +41,35 @@ def every_kernel(precision: Precision, largest: int) -> list[Kernel]:
     kernels = [Kernel("vectors", name, precision) for name in vectors]
     kernels += [Kernel("gates", name, precision) for name in gates]
     for tile_bits in range(SMALLEST_TILE, largest + 1):
-        kernels += [Kernel("tile_pass", f"tile_pass_{d}", precision, tile_bits) for d in ("forward", "backward")]
+        kernels += [
+            Kernel(source, f"tile_pass_{direction}", precision, tile_bits)
+            for source, direction in product(("tile_pass", "tile_pass_lean"), ("forward", "backward"))
+        ]
     return kernels
 
 
 class CudaEngine:
-    """`tile_bits` and `low_bits` override what the device's shared memory allows, for tests of tiled plans."""
+    """`tile_bits` and `low_bits` override what the device's shared memory allows, for tests of tiled plans.
+
+    `two_samples`: lean passes forward take two samples in a thread, fewer instructions by fewer blocks at once.
+    """
 
     name = "cuda"
     has_baseline = True
     reductions: tuple[str, ...] = ()
     joint_training_steps = None
 
-    def __init__(self, device: Device | None = None, tile_bits: int | None = None, low_bits: int | None = None) -> None:
+    def __init__(
+        self,
+        device: Device | None = None,
+        tile_bits: int | None = None,
+        low_bits: int | None = None,
+        two_samples: bool = False,
+    ) -> None:
         if device is None:
             device = CupyDevice()
         self.device = device
-        self.tile_bits, self.low_bits = tile_bits, low_bits
+        self.tile_bits, self.low_bits, self.two_samples = tile_bits, low_bits, two_samples
 
     @classmethod
     def planning_for(cls, name: str) -> CudaEngine:
@@ -92,7 +106,7 @@ class CudaEngine:
             per_pass = _ROTATIONS_PER_PASS
             if interval:  # a resident circuit is cut where states are kept
                 per_pass = min(per_pass, max(1, -(-interval * len(plan.gate_runs) // max(1, plan.depth))))
-            schedule = FusedSchedule(self.device, plan, precision, tile_bits, low_bits, per_pass)
+            schedule = FusedSchedule(self.device, plan, precision, tile_bits, low_bits, per_pass, self.two_samples)
         else:
             schedule = UnfusedSchedule(self.device, circuit, strings, precision)
         return CudaProgram(self.device, schedule, precision, gradient, memory)

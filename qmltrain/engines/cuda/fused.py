@@ -1,4 +1,4 @@
-"""Fused schedule: the records of a plan through tile_pass.cu, one launch per pass, cut where a watchdog is."""
+"""Fused schedule: the records of a plan through tile_pass.cuh, one launch per pass, cut where a watchdog is."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from qmltrain.engines.cuda.tiling.items import Angles, TermEntry, take_apart
 from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import FLAGS, HAS_APPLY, PassRecords, RecordProgram
 from qmltrain.engines.cuda.vectors import SampleAngles
+from qmltrain.engines.cuda.x_components import XComponents
 from qmltrain.engines.plan_values import PlanValues, SharedAngles
 from qmltrain.engines.protocol import FloatArray, Precision
 from qmltrain.fusion.plan import Plan
 
-# struct PassArguments of tile_pass.cu, whose names and types a test compares
+# struct PassArguments of tile_pass.cuh, whose names and types a test compares
 _POINTERS = [
     "psi",
     "bra",
@@ -43,7 +44,7 @@ _POINTERS = [
     "pattern",
     "term",
     "table",
-    "shear",
+    "rotation",
     "sample_shear",
     "angle",
     "sample_angle",
@@ -59,7 +60,7 @@ _INTEGERS = [
     "sum_lanes",
     "start_zero",
     "first_tile",
-    "padding",
+    "tile_fours",
 ]
 PASS_ARGUMENTS = np.dtype(
     [(name, np.uint64) for name in _POINTERS]
@@ -67,6 +68,16 @@ PASS_ARGUMENTS = np.dtype(
     + [(name, np.int32) for name in _INTEGERS],
     align=True,
 )
+
+
+def rotation_values(real: np.dtype) -> np.dtype:
+    """struct RotationValues of tile_pass.cuh, at multiples of 16 bytes."""
+    itemsize = 16 * (REGISTER_BITS * 2 * real.itemsize // 16 + 1)
+    offsets = [0, REGISTER_BITS * 2 * real.itemsize]
+    formats = [(real, (REGISTER_BITS, 2)), np.int32]
+    return np.dtype({"names": ["shear", "extra"], "formats": formats, "offsets": offsets, "itemsize": itemsize})
+
+
 _THREADS = 256  # of a block of the kernels in vectors.cu
 # Where the driver stops kernels after 2 s, as consumer cards with a display do, no launch may last longer than 0.2 s.
 # Work of a launch is bounded by amplitudes x records: 64 issue slots each, 128 slots per clock and multiprocessor, a
@@ -79,7 +90,7 @@ class FusedValues:
     """Angles of one chunk on the device."""
 
     table: Buffer
-    shear: Buffer | View
+    rotation: Buffer | View
     sample_shear: Buffer | None
     angle: Buffer | View | None
     sample_angle: Buffer | None
@@ -96,12 +107,14 @@ class FusedSchedule:
         tile_bits: int,
         low_bits: int,
         rotations_per_pass: int,
+        two_samples: bool = False,
     ) -> None:
-        self.device, self.plan, self.precision = device, plan, precision
+        self.device, self.plan, self.precision, self.two_samples = device, plan, precision, two_samples
         self.real = real_of(precision)
         self.plan_values = PlanValues(plan)
         moments, self.angles = take_apart(plan.moments)
-        tiles = schedule_tiles(moments, plan.n_qubits, tile_bits, low_bits, rotations_per_pass)
+        per_sample = frozenset(number for number, one in enumerate(plan.gate_runs) if one.per_sample)
+        tiles = schedule_tiles(moments, plan.n_qubits, tile_bits, low_bits, rotations_per_pass, per_sample)
         program = make_records(tiles, plan.gate_runs, plan.n_qubits, tile_bits, amplitude_bytes(precision))
         self.program, self.tile_bits = program, tile_bits
         self.address_bits = program.address_bits
@@ -113,9 +126,12 @@ class FusedSchedule:
         self.strings = tuple(program.placement.string(string) for string in plan.strings)
         self.readout = program.placement.readout(plan.readout)
         self.column_map = _column_map(program, plan, self.plan_values, self.angles)
+        self.x_components = XComponents(plan, program)
+        self.rotation_values = rotation_values(self.real)
         self._upload_tables()
         self._index_angles()
         self.arguments = [self._arguments(one) for one in program.passes]
+        self.exchanges = (self._exchanges(False), self._exchanges(True))
 
     def _upload_tables(self) -> None:
         """Everything without values goes to the device once."""
@@ -135,8 +151,8 @@ class FusedSchedule:
         }
         self.static = {name: self.device.upload(np.ascontiguousarray(array)) for name, array in arrays.items()}
         tables = len(program.table_range) * program.table_entries
-        angles = len(program.records_K) * REGISTER_BITS + tables
-        self.fixed_bytes = sum(array.nbytes for array in arrays.values()) + angles * amplitude_bytes(self.precision)
+        self.fixed_bytes = sum(array.nbytes for array in arrays.values()) + tables * amplitude_bytes(self.precision)
+        self.fixed_bytes += len(program.records_K) * self.rotation_values.itemsize
 
     def _index_angles(self) -> None:
         """Where each numbered angle comes from, as arrays."""
@@ -176,14 +192,22 @@ class FusedSchedule:
             "address_bits": program.address_bits,
             "tile_count_bits": program.tile_count_bits,
             "pack_bits": program.pack_bits,
+            "tile_fours": program.edge_tile.shape[2],
             "sample_shears": self.sample_shears.columns,
             "sample_angles": self.sample_angles.columns,
             # lanes of a warp that work for one sample
             "sum_lanes": min(program.threads, WARP, 1 << (program.address_bits - REGISTER_BITS)) - 1,
         }
-        for field in ("exchange_thread", "exchange_column", "exchange_tile", "pattern", "term"):
+        for field in ("pattern", "term"):
             fields[field] = static[field].pointer
         return structure(PASS_ARGUMENTS, fields)
+
+    def _exchanges(self, two_states: bool) -> dict[str, int]:
+        """Tables of the exchanges of one state, or of two that are moved together."""
+        names = ("exchange_thread", "exchange_column", "exchange_tile")
+        return {
+            name: self.static[name].pointer + two_states * getattr(self.program, name).nbytes // 2 for name in names
+        }
 
     def padded(self, batch: int) -> int:
         packed = 1 << self.program.pack_bits
@@ -200,16 +224,23 @@ class FusedSchedule:
         return self.real.itemsize * (2 * self.sample_shears.columns + self.sample_angles.columns)
 
     def shared_arrays(self, angles: SharedAngles) -> tuple[NDArray[Any], ...]:
-        """All numbered angles / 2 pi and one zero (double), {tan(beta/4), sin(beta/2)} of the rotations in the
-        order of the records, and the first again as Real where general diagonals read them."""
+        """All numbered angles / 2 pi and one zero (double), `rotation_values` of the records, and the first again as
+        Real where general diagonals read them."""
         radians = self.coefficient * angles.sources[self.source] + self.offset
         cycles = _cycles(radians)
-        shear = np.zeros((REGISTER_BITS * (len(self.program.records_K) + 1), 2), dtype=self.real)
+        rotation = np.zeros(len(self.program.records_K), dtype=self.rotation_values)
         beta = self.shear_sign * angles.beta[self.shear_gate_run]
         beta -= 2 * np.pi * np.rint(beta / (2 * np.pi))  # 2 pi more is a global sign
+        shear = np.zeros((REGISTER_BITS * len(rotation), 2), dtype=self.real)
         shear[self.shear_entry, 0] = np.tan(beta / 4)
         shear[self.shear_entry, 1] = np.sin(beta / 2)
-        return (cycles, shear, cycles.astype(self.real)) if self.has_general else (cycles, shear)
+        rotation["shear"] = shear.reshape(-1, REGISTER_BITS, 2)
+        rotation["extra"] = self.x_components.extra(angles.beta)
+        return (cycles, rotation, cycles.astype(self.real)) if self.has_general else (cycles, rotation)
+
+    def completed(self, raw_R: FloatArray, angles: SharedAngles) -> FloatArray:
+        """Raw sums with the v_x that no kernel has summed."""
+        return self.x_components.completed(raw_R, angles.beta)
 
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """The per-sample slots (B, S'), where any are read."""
@@ -217,7 +248,7 @@ class FusedSchedule:
 
     def prepare(self, buffers: Sequence[Buffer | View], batch: int) -> FusedValues:
         device, program = self.device, self.program
-        cycles, shear, *others = buffers
+        cycles, rotation, *others = buffers
         angle = others.pop(0) if self.has_general else None
         tables = len(program.table_range)
         table = device.allocate(tables * program.table_entries * amplitude_bytes(self.precision))
@@ -239,7 +270,7 @@ class FusedSchedule:
             slots, size = others[0], (self.plan.n_per_sample_slots, batch, self.padded(batch))
             sample_shear = self.sample_shears.prepared(slots, *size)
             sample_angle = self.sample_angles.prepared(slots, *size)
-        return FusedValues(table, shear, sample_shear, angle, sample_angle)
+        return FusedValues(table, rotation, sample_shear, angle, sample_angle)
 
     def seconds(self, samples: int) -> float:
         program = self.program
@@ -277,16 +308,30 @@ class FusedSchedule:
             ("sums", sums),
         ):
             arguments[field] = 0 if buffer is None else buffer.pointer
-        arguments["shear"] = values.shear.pointer + REGISTER_BITS * one.first_record * amplitude_bytes(self.precision)
+        arguments["rotation"] = values.rotation.pointer + one.first_record * self.rotation_values.itemsize
         arguments["row_stride"], arguments["column_stride"] = row_stride, column_stride
         arguments["start_zero"] = from_zero
-        tiles = samples << program.tile_count_bits >> program.pack_bits
-        kernel = Kernel("tile_pass", name, self.precision, program.tile_bits)
-        shared = tile_shared_bytes(program.tile_bits, self.precision, bra is not None)
         at_once = self._blocks_at_once(one.records)
-        for first in range(0, tiles, at_once):
-            arguments["first_tile"] = first
-            self.device.launch(kernel, min(at_once, tiles - first), program.threads, shared, (arguments.copy(),))
+        states = samples >> program.pack_bits
+        for source, start, end in self._sources(one.lean, bra is not None, states):
+            two_states = bra is not None or source == "tile_pass_two"
+            for field, address in self.exchanges[two_states].items():
+                arguments[field] = address
+            kernel = Kernel(source, name, self.precision, program.tile_bits)
+            shared = tile_shared_bytes(program.tile_bits, self.precision, two_states)
+            tiles = end << program.tile_count_bits
+            for first in range(start << program.tile_count_bits, tiles, at_once):
+                arguments["first_tile"] = first
+                self.device.launch(kernel, min(at_once, tiles - first), program.threads, shared, (arguments.copy(),))
+
+    def _sources(self, lean: bool, backward: bool, states: int) -> list[tuple[str, int, int]]:
+        """Which kernel does which of the states of a pass, [first, end); of pairs of states where it takes two."""
+        if not lean:
+            return [("tile_pass", 0, states)]
+        if backward or not self.two_samples:
+            return [("tile_pass_lean", 0, states)]
+        alone = [("tile_pass_lean", states - 1, states)] if states % 2 else []
+        return ([("tile_pass_two", 0, states // 2)] if states > 1 else []) + alone
 
     def _blocks_at_once(self, records: int) -> int:
         """Blocks that one launch of a pass of so many records may have."""
@@ -315,12 +360,12 @@ def _column_map(program: RecordProgram, plan: Plan, plan_values: PlanValues, ang
         if gate_run.per_sample:
             angle = gate_run.rotations[0].angle
             assert angle.slot is not None
-            sample.append((v.column + 1, angle.slot, sign * angle.coefficient))
+            sample.append((v.y, angle.slot, sign * angle.coefficient))
             continue
-        raw.append((v.column + 1, 3 * v.gate_run + 1, sign))
+        raw.append((v.y, 3 * v.gate_run + 1, sign))
         if gate_run.needs_v_z:
-            raw.append((v.column, 3 * v.gate_run, 1))
-            raw.append((v.column + 2, 3 * v.gate_run + 2, sign))
+            raw.append((v.x, 3 * v.gate_run, 1))
+            raw.append((v.z, 3 * v.gate_run + 2, sign))
     for measured in program.measure_columns:
         if measured.per_sample:
             angle = angles.per_sample[measured.number]

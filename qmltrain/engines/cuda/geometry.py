@@ -53,10 +53,10 @@ def tile_threads(tile_bits: int) -> int:
     return 1 << (tile_bits - 4)
 
 
-def tile_shared_bytes(tile_bits: int, precision: Precision, backward: bool) -> int:
-    """Exchange buffers of psi (and bra), and backward two rows of 12 sums per warp."""
+def tile_shared_bytes(tile_bits: int, precision: Precision, two_states: bool) -> int:
+    """Exchange buffers of one state, or of two (psi and bra) and two rows of 12 sums per warp."""
     size = amplitude_bytes(precision) << tile_bits
-    if not backward:
+    if not two_states:
         return size
     warps = max(1, tile_threads(tile_bits) // WARP)
     return 2 * size + 2 * warps * 12 * amplitude_bytes(precision) // 2
@@ -67,7 +67,7 @@ def largest_tile(limits: DeviceLimits, precision: Precision) -> int:
     fitting = [
         t
         for t in range(SMALLEST_TILE, LARGEST_TILE[precision] + 1)
-        if tile_shared_bytes(t, precision, backward=True) <= limits.shared_bytes
+        if tile_shared_bytes(t, precision, two_states=True) <= limits.shared_bytes
     ]
     if not fitting:
         raise ValueError(f"{limits.name}: {limits.shared_bytes} bytes of shared memory hold no tile")

@@ -6,7 +6,7 @@ import numpy as np
 
 from qmltrain.engines.checkpointing import choose, cuts_of_progress
 from qmltrain.engines.cuda.absent_device import AbsentDevice
-from qmltrain.engines.cuda.derived import Derived, derive, derive_unfused
+from qmltrain.engines.cuda.derived import Counts, Derived, derive, derive_unfused
 from qmltrain.engines.cuda.device import Device
 from qmltrain.engines.cuda.device_plan import DevicePlan
 from qmltrain.engines.cuda.fused import FusedSchedule
@@ -57,7 +57,8 @@ class CudaProgram:
             return None
         if isinstance(schedule, FusedSchedule):
             known = self.device_plan.precision == "complex64"
-            return derive(schedule.program, device.gpu, batch, chunk) if known else None
+            counts = Counts.of(schedule.program, schedule.x_components.extra_at_random_angles())
+            return derive(schedule.program, counts, device.gpu, batch, chunk) if known else None
         return derive_unfused(
             len(schedule.passes), device.gpu, batch, schedule.address_bits, self.device_plan.precision
         )

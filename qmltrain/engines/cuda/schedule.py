@@ -108,6 +108,10 @@ class Schedule(Protocol):
         """What the device needs of the shared angles, computed on the host once per step."""
         ...
 
+    def completed(self, raw_R: FloatArray, angles: SharedAngles) -> FloatArray:
+        """Raw sums (n_raw,) or (B, n_raw) with what follows from others and was not summed."""
+        ...
+
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """What it needs beside that of the angles of one chunk."""
         ...

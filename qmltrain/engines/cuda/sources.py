@@ -16,9 +16,9 @@ _INCLUDE = re.compile(r'^#include "([^"]+)"[^\n]*$', re.MULTILINE)
 
 
 @lru_cache
-def kernel_source(name: str) -> str:
-    """The text of kernels/cuda/`name`.cu with its own headers in place."""
-    return _expanded(kernels_directory() / "cuda" / f"{name}.cu", set())
+def kernel_source(name: str, folder: Path | None = None) -> str:
+    """The text of kernels/cuda/`name`.cu with its own headers in place; `folder` is another copy of kernels/cuda."""
+    return _expanded((folder or kernels_directory() / "cuda") / f"{name}.cu", set())
 
 
 def _expanded(path: Path, seen: set[Path]) -> str:

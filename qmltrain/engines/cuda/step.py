@@ -151,7 +151,8 @@ class CudaStep:
         return Execution(plan, values, initial, batch)
 
     def slot_gradient(self, total_R: FloatArray) -> FloatArray:
-        return self.plan.schedule.plan_values.slot_gradient(total_R, self.angles)
+        schedule = self.plan.schedule
+        return schedule.plan_values.slot_gradient(schedule.completed(total_R, self.angles), self.angles)
 
     def chunk(
         self,

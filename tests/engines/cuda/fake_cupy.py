@@ -78,7 +78,7 @@ class RawModule:
     def __init__(self, code: str, options: tuple[str, ...] = ()) -> None:
         if code == availability.PROBE:
             return
-        for source in ("tile_pass", "vectors", "gates"):
+        for source in ("tile_pass", "tile_pass_lean", "tile_pass_two", "vectors", "gates"):
             for precision in ("complex64", "complex128"):
                 for tile_bits in (None, *range(5, 14)):
                     if code == kernel_source(source) and options == compile_options(precision, tile_bits):

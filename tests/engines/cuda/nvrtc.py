@@ -22,6 +22,7 @@ from qmltrain.engines.protocol import Precision
 
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
 RECORDED = Path(__file__).parent / "registers.json"
+TILE_SOURCES = ("tile_pass", "tile_pass_lean", "tile_pass_two")
 ADVICE = "NVRTC is not installed: pip install nvidia-cuda-nvrtc (or set QMLTRAIN_NVRTC to its folder)"
 
 
@@ -106,6 +107,11 @@ def _compiled(text: str, options: tuple[str, ...], kind: str) -> tuple[bytes, st
 def usage(source: str, precision: Precision, tile_bits: int | None, architecture: str) -> dict[str, Usage]:
     """What each kernel of a source needs, from the assembler's report."""
     _, log = compile_source(kernel_source(source), compile_options(precision, tile_bits), architecture)
+    return usage_in(log)
+
+
+def usage_in(log: str) -> dict[str, Usage]:
+    """The assembler's report in a log."""
     found: dict[str, Usage] = {}
     name, spilled = "", 0
     for line in log.splitlines():
@@ -124,7 +130,8 @@ def instances() -> list[tuple[str, Precision, int | None]]:
     precisions: tuple[Precision, ...] = ("complex64", "complex128")
     for precision in precisions:
         found += [("vectors", precision, None), ("gates", precision, None)]
-        found += [("tile_pass", precision, t) for t in range(SMALLEST_TILE, LARGEST_TILE[precision] + 1)]
+        sizes = range(SMALLEST_TILE, LARGEST_TILE[precision] + 1)
+        found += [(source, precision, t) for source in TILE_SOURCES for t in sizes]
     return found
 
 

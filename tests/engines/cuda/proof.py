@@ -1,6 +1,6 @@
 """Fixed cases through the emulator, for the checks that need a process of their own (sanitizers, planted faults).
 
-    python -m tests.engines.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--quick] [--stop]
+    python -m tests.engines.cuda.proof [--variant plain|address|races] [--kernels FOLDER] [--ptx] [--quick] [--stop]
         [--orders forward,reverse,random] [--named START]
 
 Prints one line a case; exit code 1 where an answer is wrong, bits differ between orders of threads, or races are found.
@@ -28,6 +28,7 @@ from tests.circuit.strategies import random_inputs, random_states
 from tests.engines.cases import hea
 from tests.engines.comparison import TOLERANCE, Outputs, run
 from tests.engines.cuda.emulator_device import ORDERS, VARIANTS, EmulatorDevice
+from tests.engines.cuda.ptx.device import PtxDevice
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class Case:
     fusion: bool = True
     gradient: GradientOptions = GradientOptions()
     precision: str = "complex64"
+    two_samples: bool = False
+
+
+def layers_alone(n_qubits: int, layers: int, entangler: str = "cz") -> Circuit:
+    """`hea` without its encoding: passes for the lean kernel."""
+    whole = hea(n_qubits, layers, entangler)
+    return Circuit(n_qubits, whole.gates[n_qubits:], whole.parameter_names)
 
 
 def phases_everywhere(n_qubits: int) -> Circuit:
@@ -88,8 +96,15 @@ def cases(quick: bool) -> Iterator[Case]:
     yield Case("tiled, stored elsewhere", stored_elsewhere(), 2, (6, 2))
     yield Case("fusion off", phases_everywhere(5), 3, fusion=False)
     yield Case("fusion off, several warps", hea(10, 1, "cx"), 1, fusion=False)
+    yield Case("lean, packed, CZ", layers_alone(4, 2), 19)
+    yield Case("lean, two warps, CX", layers_alone(10, 2, "cx"), 1)
+    yield Case("two samples a thread, tiled", hea(8, 5), 5, (6, 2), two_samples=True)
+    yield Case("two samples a thread, packed", layers_alone(8, 2, "cx"), 9, two_samples=True)
     if quick:
         return
+    yield Case("lean, eight warps, CZ", layers_alone(12, 2), 2)
+    yield Case("lean, double", layers_alone(10, 2, "cx"), 2, precision="complex128", two_samples=True)
+    yield Case("two samples a thread, eight warps", layers_alone(12, 2, "cx"), 3, two_samples=True)
     yield Case("four warps, CZ", hea(11, 2), 1)
     yield Case("eight warps, phases", phases_everywhere(12), 1)
     yield Case("tiled, two warps", hea(11, 3), 1, (10, 3))
@@ -113,7 +128,7 @@ def outputs(case: Case, device: EmulatorDevice) -> Outputs:
     theta, x = random_inputs(case.circuit, case.batch)
     initial = random_states(case.circuit.n_qubits, case.batch) if case.circuit.amplitude_encoded else None
     options = EngineOptions(fusion=case.fusion)
-    engine = CudaEngine(device, *(case.tile or (None, None)))
+    engine = CudaEngine(device, *(case.tile or (None, None)), two_samples=case.two_samples)
     return run(
         engine, case.circuit, strings(case.circuit.n_qubits), theta, x, initial,
         precision=case.precision, gradient=case.gradient, engine_options=options,
@@ -138,11 +153,17 @@ def checksum(found: Outputs) -> int:
     return total
 
 
-def check(case: Case, variant: str, orders: list[str], kernels: Path | None) -> bool:
+def check(
+    case: Case,
+    variant: str,
+    orders: list[str],
+    kernels: Path | None,
+    device_type: type[EmulatorDevice] = EmulatorDevice,
+) -> bool:
     start = time.perf_counter()
     sums, worst, races = set(), 0.0, 0
     for seed, order in enumerate(orders):
-        device = EmulatorDevice(order, variant, seed + 1, kernels=kernels)
+        device = device_type(order, variant, seed + 1, kernels=kernels)
         found = outputs(case, device)
         races = device.races()  # of the whole process so far: none is allowed at all
         worst = max(worst, largest_error(case, found))
@@ -162,6 +183,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", choices=VARIANTS, default="plain")
     parser.add_argument("--kernels", type=Path)
+    parser.add_argument("--ptx", action="store_true", help="what NVRTC makes of the kernels: plain and races alone")
     parser.add_argument("--orders", default="forward,reverse,random")
     parser.add_argument("--quick", action="store_true", help="small cases only")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
@@ -171,7 +193,8 @@ def main() -> int:
     assert set(orders) <= set(ORDERS)
     failed = 0
     for case in named(arguments.named, arguments.quick):
-        failed += not check(case, arguments.variant, orders, arguments.kernels)
+        device_type = PtxDevice if arguments.ptx else EmulatorDevice
+        failed += not check(case, arguments.variant, orders, arguments.kernels, device_type)
         if failed and arguments.stop:
             break
     return 1 if failed else 0

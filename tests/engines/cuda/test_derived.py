@@ -27,43 +27,44 @@ def planned(n_qubits: int, layers: int, gpu: str = "H200"):  # noqa: ANN201
 
 def thread_slots(records, of=SLOTS) -> float:  # noqa: ANN001
     """Of a thread over all passes, both ways."""
-    parts = Counts.of(records).parts
-    return sum(sum(of[part]) * number for part, number in parts.items())
+    return sum(sum(of[part]) * number for part, number in Counts.of(records).parts.items())
 
 
 def test_a_full_gpu_issues_all_slots():
     records, _ = planned(14, 4)
     batch = 132 * 50  # 4 tiles each, the same on every multiprocessor
-    found = derive(records, H200, batch, batch)
+    found = derive(records, Counts.of(records), H200, batch, batch)
     amplitudes = batch * 2.0**14
     assert found.floor == pytest.approx(amplitudes * thread_slots(records) / 16 / 128 / 132 / 1.98e9)
     assert found.issue == pytest.approx(found.floor / 0.7)
     passes = len(records.passes)
     assert found.memory == pytest.approx(amplitudes * 48 * passes / (0.9 * 4.8e12))
     assert found.shared == pytest.approx(amplitudes * records.exchanges * 48 / 128 / 132 / 1.98e9)
-    in_two = derive(records, H200, 2 * batch, batch)
+    in_two = derive(records, Counts.of(records), H200, 2 * batch, batch)
     assert in_two.floor == pytest.approx(2 * found.floor)
 
 
 def test_one_warp_has_one_scheduler():
     """4,096 samples of 4 qubits are 128 blocks of one warp: a quarter of the schedulers of 128 multiprocessors."""
     records, _ = planned(4, 10)
-    found = derive(records, H200, 4096, 4096)
+    found = derive(records, Counts.of(records), H200, 4096, 4096)
     alone = thread_slots(records) / 1.98e9
     assert found.floor == pytest.approx(alone)
     assert found.issue == pytest.approx(alone / LONE_WARP)  # it waits for its own results
-    assert derive(records, H200, 32, 32).floor == found.floor  # one block takes as long as 128
-    assert derive(records, H200, 4 * 132 * 32, 4 * 132 * 32).floor == pytest.approx(alone)  # all schedulers
-    assert derive(records, H200, 5 * 132 * 32, 5 * 132 * 32).floor == pytest.approx(2 * alone)
+    assert derive(records, Counts.of(records), H200, 32, 32).floor == found.floor  # one block takes as long as 128
+    assert derive(records, Counts.of(records), H200, 4 * 132 * 32, 4 * 132 * 32).floor == pytest.approx(
+        alone
+    )  # all schedulers
+    assert derive(records, Counts.of(records), H200, 5 * 132 * 32, 5 * 132 * 32).floor == pytest.approx(2 * alone)
 
 
 def test_the_multiprocessor_with_the_most_blocks_ends_last():
     """1,000 blocks on 132 multiprocessors are 8 on the busiest; small batches gain nothing from the rest."""
     records, _ = planned(12, 3)
-    of_eight = derive(records, H200, 8 * 132, 8 * 132)
-    assert derive(records, H200, 1000, 1000).floor == of_eight.floor
-    assert derive(records, H200, 1, 1).floor == of_eight.floor / 8
-    assert derive(records, H200, 1, 1).shared == pytest.approx(of_eight.shared / 8)
+    of_eight = derive(records, Counts.of(records), H200, 8 * 132, 8 * 132)
+    assert derive(records, Counts.of(records), H200, 1000, 1000).floor == of_eight.floor
+    assert derive(records, Counts.of(records), H200, 1, 1).floor == of_eight.floor / 8
+    assert derive(records, Counts.of(records), H200, 1, 1).shared == pytest.approx(of_eight.shared / 8)
 
 
 @pytest.mark.parametrize(("gpu", "lanes"), [("T4", 64), ("A100", 64), ("RTX 3090", 128), ("H100", 128)])
@@ -75,7 +76,7 @@ def test_floats_take_two_clocks_where_there_are_64_lanes(gpu, lanes):
     warps = tiles * records.threads // 32 / 4 / found.multiprocessors
     floats = thread_slots(records, FLOAT_SLOTS) * 128 / lanes
     expected = warps * max(thread_slots(records), floats) / found.clock
-    assert derive(records, found, batch, batch).floor == pytest.approx(expected, rel=0.03)
+    assert derive(records, Counts.of(records), found, batch, batch).floor == pytest.approx(expected, rel=0.03)
     if lanes == 64:
         assert floats > thread_slots(records)
 

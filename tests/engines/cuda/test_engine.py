@@ -109,7 +109,7 @@ def test_long_work_is_cut_into_short_launches_where_there_is_a_watchdog(monkeypa
         program = CudaEngine(device, *(tile or (None, None))).compile(circuit, STRINGS)
         tape = forward(program, circuit, theta, x)
         found.append((tape.expectations_BM, tape.backward(random_cotangents(180, 2)).block_sums_GR))
-        launches.append(sum(kernel.source == "tile_pass" for kernel, *_ in device.launches))
+        launches.append(sum(kernel.source.startswith("tile_pass") for kernel, *_ in device.launches))
     assert launches[1] > launches[0]
     assert launches[2] == launches[0] == 2 * program.traffic().passes
     for other in found[1:]:
@@ -138,15 +138,30 @@ def test_launches_are_whole_waves(tile_bits, tiles, whole):
 
 
 @needs_compiler
-def test_a_resident_circuit_is_one_launch_each_way():
-    circuit = hea(6, 50)
+@pytest.mark.parametrize(("layers", "sources"), [(40, ["tile_pass"]), (50, ["tile_pass", "tile_pass_lean"])])
+def test_a_resident_circuit_is_one_launch_each_way(layers, sources):
+    """A long one has its encoding in a launch before."""
+    circuit = hea(6, layers)
     theta, x = random_inputs(circuit, 3)
     device = EmulatorDevice()
     program = CudaEngine(device).compile(circuit, STRINGS)
     forward(program, circuit, theta, x).backward(random_cotangents(3, 2))
-    passes = [kernel.name for kernel, *_ in device.launches if kernel.source == "tile_pass"]
-    assert passes == ["tile_pass_forward", "tile_pass_backward"]
-    assert len(device.launches) <= 12
+    passes = [(kernel.source, kernel.name) for kernel, *_ in device.launches if kernel.source.startswith("tile_pass")]
+    way_back = [(source, "tile_pass_backward") for source in reversed(sources)]
+    assert passes == [(source, "tile_pass_forward") for source in sources] + way_back
+    assert len(device.launches) <= 12 + 4 * (len(sources) - 1)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("samples", "launched"), [(1, [(1, False)]), (2, [(1, True)]), (5, [(2, True), (1, False)])])
+def test_two_samples_in_a_thread_are_a_launch_of_pairs_and_one_of_what_is_left(samples, launched):
+    circuit = Circuit(9, hea(9, 2).gates[9:], hea(9, 2).parameter_names)
+    theta, x = random_inputs(circuit, samples)
+    device = EmulatorDevice()
+    program = CudaEngine(device, two_samples=True).compile(circuit, STRINGS)
+    forward(program, circuit, theta, x)
+    passes = [(grid, kernel.source == "tile_pass_two") for kernel, grid, *_ in device.launches if kernel.tile_bits]
+    assert passes == launched
 
 
 @needs_compiler

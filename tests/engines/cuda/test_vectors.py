@@ -141,20 +141,21 @@ def test_tables_of_diagonals(precision):
     device = EmulatorDevice()
     threads = 8
     cycles = np.random.default_rng(3).uniform(-0.5, 0.5, 6)
-    entries = np.array([(0b0001, 0), (0b0110, 1), (0b0010000, 2), (0b1010000, 3), (0b1000000, 4)], dtype=np.int32)
-    ranges = np.array([(0, 3), (2, 3), (0, 0)], dtype=np.int32)
-    out = device.allocate(3 * (threads + 16) * np.dtype(precision).itemsize)
+    entries = [(0b0001, 0), (0b0110, 1), (0b0010000, 2), (0b1010000, 3), (0b1000000, 4), (0b0001, 5), (0b1000, 2)]
+    ranges = np.array([(0, 3, 0, 0), (2, 5, 0x8A11, 0), (0, 0, 0, 0)], dtype=np.int32)
+    entries = np.array(entries, dtype=np.int32)
+    out = device.allocate(3 * (threads + 20) * np.dtype(precision).itemsize)
     held = [device.upload(a) for a in (ranges, entries, cycles)]
     arguments = (*(pointer(b) for b in held), pointer(out), np.int32(threads))
     device.launch(Kernel("vectors", "prepare_tables", precision), 3, 256, 0, arguments)
-    found = device.read(out, precision, (3, threads + 16))
-    expected = np.zeros((3, threads + 16))
-    for d, (first, count) in enumerate(ranges):
+    found = device.read(out, precision, (3, threads + 20)).astype(complex)
+    register = np.arange(16)
+    ratios = np.prod(np.where(register[:, None] >> np.arange(4) & 1, found[:, None, threads : threads + 4], 1), axis=2)
+    factors = found[:, :threads, None] * (ratios * found[:, threads + 4 :])[:, None]
+    for d, (first, count, signs, _) in enumerate(ranges):
+        expected = np.zeros((threads, 16))
         for coordinates, number in entries[first : first + count]:
-            for e in range(threads):
-                if coordinates >= 16:
-                    expected[d, e] += cycles[number] * (1 - 2 * ((e & int(coordinates) >> 4).bit_count() & 1))
-            for j in range(16):
-                if coordinates < 16:
-                    expected[d, threads + j] += cycles[number] * (1 - 2 * ((j & int(coordinates)).bit_count() & 1))
-    np.testing.assert_allclose(found, np.exp(-1j * np.pi * expected), atol=tolerance(precision))
+            index = 16 * np.arange(threads)[:, None] + register
+            expected += cycles[number] * (1 - 2 * (np.bitwise_count(index & coordinates).astype(int) & 1))
+        expected = (1 - 2 * (signs >> register & 1)) * np.exp(-1j * np.pi * expected)
+        np.testing.assert_allclose(factors[d], expected, atol=tolerance(precision))

@@ -122,22 +122,22 @@ class Exchange:
     moves_tile: bool
 
 
-def make_exchange(before: BlockBasis, after: BlockBasis, amplitude_bytes: int) -> Exchange:
+def make_exchange(before: BlockBasis, after: BlockBasis, access_bytes: int) -> Exchange:
     """Positions in shared memory such that neither writing nor reading has bank conflicts.
 
-    A position is a linear map of the coordinates before. Shared memory serves 128 bytes at once, 16 float2 or
-    8 double2: the map's lowest 4 (3) bits must tell apart the first 16 (8) threads of both sides.
+    A position is a linear map of the coordinates before. Shared memory serves 128 bytes at once, 16 accesses of 8
+    bytes or 8 of 16: the map's lowest 4 (3) bits must tell apart the first 16 (8) threads of both sides.
     """
     tile_bits = before.tile_bits
     span = Span(before.vectors[:tile_bits])
     written = [1 << i for i in range(tile_bits)]
     read = [span.coordinates(vector) for vector in after.vectors[:tile_bits]]
-    lanes = min(4 if amplitude_bytes == 8 else 3, tile_bits - REGISTER_BITS)
+    lanes = min(4 if access_bytes == 8 else 3, tile_bits - REGISTER_BITS)
     first = slice(REGISTER_BITS, REGISTER_BITS + lanes)
     rows = _bank_rows(written[first], read[first], tile_bits)
 
     def position(coordinates: int) -> int:
-        return image(rows, coordinates) * amplitude_bytes
+        return image(rows, coordinates) * access_bytes
 
     thread = np.zeros((2, 1 << (tile_bits - REGISTER_BITS), 2), dtype=np.int32)
     column = np.zeros((2, REGISTER_BITS), dtype=np.int32)

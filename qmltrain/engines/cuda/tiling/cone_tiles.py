@@ -11,7 +11,7 @@ Plans with CX rotate over masks of many address bits that change from moment to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qmltrain.engines.cuda.tiling.block_basis import REGISTER_BITS
 from qmltrain.engines.cuda.tiling.cx_tiles import CxTiles
@@ -22,15 +22,21 @@ _LEAST = 3  # rotations that are worth another diagonal in a pass: fewer are lef
 
 
 def schedule_tiles(
-    moments: Sequence[MomentItems], n_bits: int, tile_bits: int, low_bits: int, rotations_per_pass: int = 1 << 14
+    moments: Sequence[MomentItems],
+    n_bits: int,
+    tile_bits: int,
+    low_bits: int,
+    rotations_per_pass: int = 1 << 14,
+    per_sample_runs: Collection[int] = (),
 ) -> tuple[TilePass, ...]:
     """Every rotation and item of `moments` in exactly one pass, what does not commute in its order.
 
     `low_bits` directions stand at the lowest places in every tile (contiguous access); 0 <= low_bits < tile_bits. A
-    state of one tile is cut into passes of about `rotations_per_pass` rotations (short launches, cuts for kept states).
+    state of one tile is cut into passes of about `rotations_per_pass` rotations (short launches, cuts for kept states),
+    and behind the last of the gate runs that are per sample.
     """
     if n_bits <= tile_bits:
-        return resident_passes(moments, n_bits, rotations_per_pass)
+        return resident_passes(moments, n_bits, rotations_per_pass, per_sample_runs)
     if not 0 <= low_bits < tile_bits:
         raise ValueError(f"tile of {tile_bits} bits with {low_bits} low bits: needs 0 <= low bits < tile bits")
     rotations = [rotation for moment in moments for rotation in moment.rotations]

@@ -22,7 +22,7 @@ from qmltrain.gf2 import Span, intersection, null_space
 _LEAST = 5  # rotations that are worth another round in a pass: fewer are left to the next pass
 _DEPTH = 48  # moments a pass may run ahead
 _STARTS = 8  # orders of the rotations left that are tried for a tile
-# instructions of a thread, forward and backward (scripts/bench/gpu_derived.py): a pass, a round, four rotations of it
+# instructions of a thread, forward and backward (about, see derived.py): a pass, a round, four rotations of it
 _PASS, _ROUND, _FOUR = 914, 1400, 480
 
 

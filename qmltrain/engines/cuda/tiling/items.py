@@ -11,7 +11,7 @@ so that the CZs of a circuit come back as signs, which cost no table, and their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import pi, remainder, tau
 
@@ -20,6 +20,7 @@ from qmltrain.fusion.plan import AffineAngle, Diagonal, EulerAngle, Moment, Rota
 
 LANES = 3  # address bits that stay out of the registers where a state is loaded: 64 bytes of complex64
 _ROUNDING = 1e-12  # radians
+_WORTH_A_PASS = 256  # rotations: a pass more is a launch each way, and a tile loaded and stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,26 +164,46 @@ def _constant_items(constants: dict[int, float]) -> tuple[list[Sign], dict[int, 
     return signs, {mask: angle for mask, angle in reduced_rest.items() if abs(angle) > _ROUNDING}
 
 
-def resident_passes(moments: Sequence[MomentItems], n_bits: int, rotations_per_pass: int) -> tuple[TilePass, ...]:
-    """The state is one tile: one pass, or several of about `rotations_per_pass` rotations."""
+def resident_passes(
+    moments: Sequence[MomentItems], n_bits: int, rotations_per_pass: int, per_sample_runs: Collection[int] = ()
+) -> tuple[TilePass, ...]:
+    """The state is one tile: one pass, or several of about `rotations_per_pass` rotations.
+
+    A long stretch at the end in which nothing is per sample or measured is a pass of its own, for the lean kernel;
+    `per_sample_runs` are the gate runs that are per sample.
+    """
     basis = tuple(1 << b for b in range(n_bits))
     lanes = basis[: min(LANES, max(0, n_bits - REGISTER_BITS))]
+    rounds = _rounds(moments)
+    lean = len(rounds)
+    while lean and not _is_general(rounds[lean - 1], per_sample_runs):
+        lean -= 1
+    if sum(len(one.rotations) for one in rounds[lean:]) < _WORTH_A_PASS:
+        lean = 0
     passes: list[TilePass] = []
+    first, done, due = 0, 0, rotations_per_pass
+    for k, one in enumerate(rounds):
+        if k > first and one.rotations and (done >= due or k == lean):
+            passes.append(TilePass(basis, tuple(rounds[first:k]), lanes))
+            due += rotations_per_pass if done >= due else 0
+            first = k
+        done += len(one.rotations)
+    return (*passes, TilePass(basis, tuple(rounds[first:]), lanes))
+
+
+def _rounds(moments: Sequence[MomentItems]) -> list[Round]:
+    """The rotations of each moment with the items before them, and the items that come last."""
     rounds: list[Round] = []
     items: tuple[Item, ...] = ()
-    done = 0
-    due = rotations_per_pass
     for moment in moments:
         if moment.rotations:
-            if done >= due:
-                passes.append(TilePass(basis, tuple(rounds), lanes))
-                rounds = []
-                due += rotations_per_pass
             rounds.append(Round(items, moment.rotations))
-            done += len(moment.rotations)
             items = ()
         items += moment.items
-    if items:
-        rounds.append(Round(items, ()))
-    passes.append(TilePass(basis, tuple(rounds), lanes))
-    return tuple(passes)
+    return [*rounds, Round(items, ())] if items else rounds
+
+
+def _is_general(one: Round, per_sample_runs: Collection[int]) -> bool:
+    """Whether a round needs what the lean kernel has not."""
+    phases = (item for item in one.items if isinstance(item, Phase))
+    return any(p.per_sample or p.measured for p in phases) or any(r.gate_run in per_sample_runs for r in one.rotations)

@@ -16,6 +16,7 @@ from qmltrain.engines.cuda.tiling.records import (
     FLAGS,
     HAS_APPLY,
     HAS_EXCHANGE,
+    HAS_JOINT,
     HAS_MEASURE,
     HAS_TABLE,
     HAS_V,
@@ -26,10 +27,12 @@ from qmltrain.engines.cuda.tiling.records import (
     PER_SAMPLE,
     ROTATION_COLUMN,
     SAMPLE_ROTATION,
+    SAMPLE_ROTATIONS,
     SAMPLE_SHEAR,
     SECOND_BUFFER,
     SHARED_ROTATION,
     TABLE,
+    V_COLUMNS,
     IntArray,
     MeasureColumn,
     PassRecords,
@@ -38,8 +41,10 @@ from qmltrain.engines.cuda.tiling.records import (
     VColumns,
 )
 from qmltrain.engines.cuda.tiling.rounds import OpenRecord, open_records
-from qmltrain.engines.cuda.tiling.sign_patterns import sign_pattern
+from qmltrain.engines.cuda.tiling.sign_patterns import ALIGN, sign_pattern
 from qmltrain.fusion.plan import AffineAngle, GateRun
+
+TWO_STATES_BYTES = 16  # of one access to two states: both in single precision, one after the other in double
 
 
 def make_records(
@@ -80,12 +85,12 @@ class _Writer:
         self.amplitude_bytes = amplitude_bytes
         self.records: list[list[int]] = []
         self.exchanges: dict[tuple[BlockBasis, BlockBasis], int] = {}
-        self.exchange_tables: list[Exchange] = []
+        self.exchange_tables: list[tuple[Exchange, Exchange]] = []
         self.edges: dict[tuple[BlockBasis, BlockBasis, Placement, Placement], int] = {}
         self.placement = Placement.identity(address_bits)
-        self.patterns = _Pool()
+        self.patterns = _Pool(ALIGN)
         self.terms = _Pool(align=2)
-        self.table_range: list[tuple[int, int]] = []
+        self.table_range: list[tuple[int, int, int, int]] = []
         self.table_entry: list[tuple[int, int]] = []
         self.passes: list[PassRecords] = []
         self.shears: list[ShearEntry] = []
@@ -105,13 +110,18 @@ class _Writer:
         for record in records:
             self._write_record(record, first_column)
         count = len(self.records) - first_record
-        self.passes.append(PassRecords(first_record, count, edge, first_column, self.columns - first_column))
+        general = any(row[FLAGS] & (HAS_APPLY | HAS_MEASURE | SAMPLE_ROTATIONS) for row in self.records[first_record:])
+        self.passes.append(
+            PassRecords(first_record, count, edge, first_column, self.columns - first_column, lean=not general)
+        )
 
     def _exchange(self, before: BlockBasis, after: BlockBasis) -> int:
         number = self.exchanges.get((before, after))
         if number is None:
             number = self.exchanges[before, after] = len(self.exchange_tables)
-            self.exchange_tables.append(make_exchange(before, after, self.amplitude_bytes))
+            self.exchange_tables.append(
+                (make_exchange(before, after, self.amplitude_bytes), make_exchange(before, after, TWO_STATES_BYTES))
+            )
         return number
 
     def _new_columns(self, count: int) -> int:
@@ -125,15 +135,19 @@ class _Writer:
         row[PATTERN] = -1
         if record.before is not None:
             exchange = row[EXCHANGE] = self._exchange(record.before, basis)
-            row[FLAGS] |= HAS_EXCHANGE | (MOVES_TILE if self.exchange_tables[exchange].moves_tile else 0)
+            row[FLAGS] |= HAS_EXCHANGE | (MOVES_TILE if self.exchange_tables[exchange][0].moves_tile else 0)
         if record.table or record.signs:
             row[FLAGS] |= HAS_TABLE
             row[TABLE] = len(self.table_range)
-            self.table_range.append((len(self.table_entry), len(record.table)))
-            self.table_entry += record.table
+            joint_signs = 0
             if record.signs:
                 pattern = sign_pattern(record.signs, basis)
-                row[PATTERN] = self.patterns.add((basis, tuple(pattern)), pattern)
+                row[PATTERN] = self.patterns.add(pattern.numbers, pattern.numbers)
+                joint_signs = pattern.joint
+            if joint_signs or any((coordinates & 15).bit_count() > 1 for coordinates, _ in record.table):
+                row[FLAGS] |= HAS_JOINT
+            self.table_range.append((len(self.table_entry), len(record.table), joint_signs, 0))
+            self.table_entry += record.table
         if record.apply:
             row[FLAGS] |= HAS_APPLY
             terms, _ = _term_list(record.apply, basis)
@@ -154,7 +168,7 @@ class _Writer:
         wanted = any(self.gate_runs[r.gate_run].is_trainable for r in record.rotations.values())
         column = 0
         if wanted:
-            column = self._new_columns(12)
+            column = self._new_columns(V_COLUMNS)
             row[FLAGS] |= HAS_V | (SECOND_BUFFER if self.v_records & 1 else 0)
             row[ROTATION_COLUMN] = column - pass_column
             self.v_records += 1
@@ -169,15 +183,15 @@ class _Writer:
                 entry = REGISTER_BITS * len(self.records) + register
                 self.shears.append(ShearEntry(entry, rotation.gate_run, rotation.flip))
             if gate_run.is_trainable:
-                self.v_columns.append(VColumns(column + 3 * register, rotation.gate_run, rotation.flip))
+                self.v_columns.append(VColumns(len(self.records), column, register, rotation.gate_run, rotation.flip))
 
     def finish(self) -> RecordProgram:
         threads = 1 << (self.tile_bits - REGISTER_BITS)
-        tables = self.exchange_tables
+        tables = [one for form in (0, 1) for one in (both[form] for both in self.exchange_tables)]
         edges = [((first, loaded), (last, stored)) for first, last, loaded, stored in self.edges]
 
         def stack(arrays: list, shape: tuple[int, ...]) -> IntArray:
-            return np.stack(arrays).astype(np.int32) if arrays else np.zeros((1, *shape), np.int32)
+            return np.stack(arrays).astype(np.int32) if arrays else np.zeros((2, *shape), np.int32)
 
         return RecordProgram(
             address_bits=self.address_bits,
@@ -185,14 +199,14 @@ class _Writer:
             records_K=np.array(self.records, dtype=np.int32).reshape(-1, FIELDS),
             exchange_thread=stack([t.thread_S2 for t in tables], (2, threads, 2)),
             exchange_column=stack([t.column_S4 for t in tables], (2, REGISTER_BITS)),
-            exchange_tile=stack([t.tile_K4 for t in tables], (0, 4)),
+            exchange_tile=stack([_by_fours(t.tile_K4) for t in tables], (0, 16, 4)),
             edge_thread=np.array([[_threads(*side) for side in edge] for edge in edges], dtype=np.int32),
             edge_column=np.array([[_places(*side)[:REGISTER_BITS] for side in edge] for edge in edges], dtype=np.int32),
-            edge_tile=np.array([[_tiles(*side) for side in edge] for edge in edges], dtype=np.int32),
+            edge_tile=np.array([[_by_fours(_tiles(*side)) for side in edge] for edge in edges], dtype=np.int32),
             placement=self.placement,
             pattern=self.patterns.array(),
             term=self.terms.array(),
-            table_range=np.array(self.table_range or [(0, 0)], dtype=np.int32),
+            table_range=np.array(self.table_range or [(0, 0, 0, 0)], dtype=np.int32),
             table_entry=np.array(self.table_entry or [(0, 0)], dtype=np.int32),
             passes=tuple(self.passes),
             shears=tuple(self.shears),
@@ -213,8 +227,21 @@ def _threads(basis: BlockBasis, placement: Placement) -> IntArray:
     return np.stack([places, basis.thread_addresses()], axis=1)
 
 
-def _tiles(basis: BlockBasis, placement: Placement) -> list[tuple[int, int]]:
-    return list(zip(_places(basis, placement)[basis.tile_bits :], basis.tiles, strict=True))
+def _tiles(basis: BlockBasis, placement: Placement) -> IntArray:
+    """(tile bits, 2) what a tile bit adds to place and address."""
+    return np.array([_places(basis, placement)[basis.tile_bits :], basis.tiles], dtype=np.int32).T
+
+
+def _by_fours(of_bits: IntArray) -> IntArray:
+    """(fours, 16, k) from (tile bits, k): what any of four tile bits add together."""
+    count, width = of_bits.shape
+    fours = -(-count // 4)
+    padded = np.zeros((4 * fours, width), dtype=np.int32)
+    padded[:count] = of_bits
+    found = np.zeros((fours, 16, width), dtype=np.int32)
+    for four, column in np.ndindex(fours, width):
+        found[four, :, column] = spread(padded[4 * four : 4 * four + 4, column].tolist())
+    return found
 
 
 def _term_list(phases: Sequence[Phase], basis: BlockBasis) -> tuple[list[int], list[Phase]]:

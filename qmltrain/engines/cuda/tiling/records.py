@@ -1,14 +1,14 @@
 """Records: the integers that the CUDA kernel executes, and all the tables they point to. Pure: no values.
 
 A pass loads a tile, executes its records one after another and stores the tile. A record is 12 integers, FIELDS as in
-kernels/cuda/tile_pass.cu, and has up to four parts, which the flags announce:
+kernels/cuda/tile_pass.cuh, and has up to four parts, which the flags announce:
 
     part         exchange         table               general diagonal     rotations on the 4 register bits
     does         to the block     phases and CZ       phases of any        RY(beta) of each register that has one,
                  basis of this    signs of threads    mask, shared or      going back v beside them
                  record           or registers        per sample
     flags        HAS_EXCHANGE     HAS_TABLE           HAS_APPLY            SHARED_, SAMPLE_ROTATION (by register);
-                 MOVES_TILE                           HAS_MEASURE          HAS_V, SECOND_BUFFER
+                 MOVES_TILE       HAS_JOINT           HAS_MEASURE          HAS_V, SECOND_BUFFER
     fields       EXCHANGE         TABLE, PATTERN      APPLY, MEASURE,      ROTATION_COLUMN,
                                                       MEASURE_COLUMN       SAMPLE_SHEAR to SAMPLE_SHEAR + 3
     points to    exchange_*       table_*, pattern    term                 shears, sample_shears
@@ -31,8 +31,11 @@ from qmltrain.fusion.plan import AffineAngle
 FIELDS = 12
 FLAGS, EXCHANGE, TABLE, PATTERN, APPLY, MEASURE, ROTATION_COLUMN, MEASURE_COLUMN, SAMPLE_SHEAR = range(9)
 HAS_EXCHANGE, HAS_TABLE, HAS_APPLY, MOVES_TILE = 1, 2, 4, 8
-HAS_V, HAS_MEASURE, SECOND_BUFFER = 1 << 12, 1 << 13, 1 << 14
+HAS_V, HAS_MEASURE, SECOND_BUFFER, HAS_JOINT = 1 << 12, 1 << 13, 1 << 14, 1 << 15
 SHARED_ROTATION, SAMPLE_ROTATION = 1, 3
+SAMPLE_ROTATIONS = 0xAA0  # the second bits of all four
+RATIOS, JOINT = REGISTER_BITS, 1 << REGISTER_BITS  # numbers of a table beside those of threads
+V_COLUMNS = 12  # v_y of the four registers, v_z, then v_x
 PER_SAMPLE = -(1 << 31)  # sign bit of a term's angle
 IntArray = NDArray[np.int32]
 
@@ -48,11 +51,26 @@ class ShearEntry:
 
 @dataclass(frozen=True)
 class VColumns:
-    """Columns `column`, +1, +2 of the sums are v of `gate_run`; with `flip` v_y and v_z have the other sign."""
+    """Of the columns of record `record`, from `column` on, those of `register` are v of `gate_run`; with `flip` v_y and
+    v_z have the other sign."""
 
+    record: int
     column: int
+    register: int
     gate_run: int
     flip: bool
+
+    @property
+    def y(self) -> int:
+        return self.column + self.register
+
+    @property
+    def z(self) -> int:
+        return self.y + REGISTER_BITS
+
+    @property
+    def x(self) -> int:
+        return self.z + REGISTER_BITS
 
 
 @dataclass(frozen=True)
@@ -66,19 +84,22 @@ class MeasureColumn:
 
 @dataclass(frozen=True)
 class PassRecords:
-    """One launch: records [first, first + count), block bases at its edges, and its own columns of the sums."""
+    """One launch: records [first, first + count), block bases at its edges, and its own columns of the sums. `lean`: no
+    per-sample rotation, general diagonal or sum of w among them."""
 
     first_record: int
     records: int
     edge: int
     first_column: int
     columns: int
+    lean: bool
 
 
 @dataclass(frozen=True)
 class RecordProgram:
     """Everything the kernel reads that depends on no angle. `address_bits` is n, at least 4.
 
+    Exchanges are there twice: the first half for one state, the second for two that are moved together.
     `sample_shears` are the distinct per-sample rotation angles, negated where the flag is set. `placement` says where
     amplitudes stand after the last pass.
     """
@@ -120,8 +141,8 @@ class RecordProgram:
 
     @property
     def table_entries(self) -> int:
-        """Numbers of a diagonal's table: one per thread, one per register."""
-        return self.threads + (1 << REGISTER_BITS)
+        """Numbers of a diagonal's table: see diagonals.cuh."""
+        return self.threads + RATIOS + JOINT
 
     @property
     def exchanges(self) -> int:

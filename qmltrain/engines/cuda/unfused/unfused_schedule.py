@@ -161,6 +161,9 @@ class UnfusedSchedule:
         """None: the baseline computes everything for every chunk."""
         return ()
 
+    def completed(self, raw_R: FloatArray, angles: SharedAngles) -> FloatArray:
+        return raw_R
+
     def sample_arrays(self, angles: SharedAngles, per_sample_BS: FloatArray) -> tuple[NDArray[Any], ...]:
         """cos and sin of alpha/2, beta/2, gamma/2 of the pair launches; angles / 2 pi of the phases."""
         factors: list[NDArray[np.float64]] = []

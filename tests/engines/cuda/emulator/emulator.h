@@ -16,10 +16,15 @@
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 struct alignas(8) float2 {
   float x, y;
 };
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 struct alignas(16) double2 {
   double x, y;
 };
@@ -56,6 +61,8 @@ template <class Value, class Added> UNWATCHED inline Value atomicAdd(Value* addr
   return before;
 }
 template <class Value> inline Value __ldg(const Value* address) { return *address; }
+template <class Value> inline Value __ldcs(const Value* address) { return *address; }
+template <class Value> inline void __stcs(Value* address, Value value) { *address = value; }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 
 inline void sincos_pi(double x, double* sine, double* cosine) {
@@ -69,6 +76,18 @@ inline void sincos_pi(float x, float* sine, float* cosine) {
   *sine = (float)s;
   *cosine = (float)c;
 }
+
+template <class Value, class Bits> inline Value emulator_flipped(Value value, Bits flipped) {
+  Bits bits;
+  static_assert(sizeof bits == sizeof value);
+  memcpy(&bits, &value, sizeof bits);
+  bits ^= flipped;
+  memcpy(&value, &bits, sizeof bits);
+  return value;
+}
+template <class Type> inline Type as_it_stands(Type value) { return value; }
+inline float with_sign(float value, unsigned sign) { return emulator_flipped(value, sign); }
+inline double with_sign(double value, unsigned sign) { return emulator_flipped(value, (uint64_t)sign << 32); }
 
 #define KERNEL static void
 #define DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(::emulator::machine.shared)

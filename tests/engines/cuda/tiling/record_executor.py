@@ -1,4 +1,4 @@
-"""Records and their tables executed in NumPy, block by block: the twin of kernels/cuda/tile_pass.cu, forward only.
+"""Records and their tables executed in NumPy, block by block: the twin of kernels/cuda/tile_pass.cuh, forward only.
 
 It reads the same integers as the kernel and knows nothing of block bases: an exchange writes to and reads from the byte
 addresses of the tables.
@@ -55,7 +55,7 @@ def _block(program, one, block, flat, shared, betas, sample, sample_betas, ampli
     base = (block >> count_bits) << (bits + program.pack_bits)
     offset = 0
     for k in tile_bits_set:
-        offset ^= int(program.edge_tile[one.edge, 0, k, 1])
+        offset ^= int(program.edge_tile[one.edge, 0, *_of_bit(k), 1])
     address = program.edge_thread[one.edge, 0, :, 1].astype(np.int64) ^ offset
     psi = flat[base + _places(program, one, 0, tile_bits_set)]
     for k in range(one.first_record, one.first_record + one.records):
@@ -78,11 +78,16 @@ def _block(program, one, block, flat, shared, betas, sample, sample_betas, ampli
     flat[base + _places(program, one, 1, tile_bits_set)] = psi
 
 
+def _of_bit(k: int) -> tuple[int, int]:
+    """Where a table of tile bits by fours has tile bit k alone."""
+    return k // 4, 1 << k % 4
+
+
 def _places(program, one, side, tile_bits_set):  # noqa: ANN001, ANN202
     """(threads, 16) places in memory of a block's amplitudes, in the first or the last basis."""
     place = program.edge_thread[one.edge, side, :, 0].astype(np.int64)
     for k in tile_bits_set:
-        place ^= int(program.edge_tile[one.edge, side, k, 0])
+        place ^= int(program.edge_tile[one.edge, side, *_of_bit(k), 0])
     return _walk(place, program.edge_column[one.edge, side])
 
 
@@ -93,7 +98,7 @@ def _exchange(program, record, psi, offset, tile_bits_set, amplitude_bytes):  # 
     if int(record[r.FLAGS]) & r.MOVES_TILE:
         offset = 0
         for k in tile_bits_set:
-            before, after, _, there = (int(v) for v in program.exchange_tile[kind, k])
+            before, after, _, there = (int(v) for v in program.exchange_tile[kind, *_of_bit(k)])
             write, read, offset = write ^ before, read ^ after, offset ^ there
     memory = np.full(amplitude_bytes << program.tile_bits, np.nan, dtype=complex)
     places = _walk(write, program.exchange_column[kind, 0])
@@ -104,7 +109,7 @@ def _exchange(program, record, psi, offset, tile_bits_set, amplitude_bytes):  # 
 
 
 def _table(program, record, address, shared):  # noqa: ANN001, ANN202
-    first, count = program.table_range[record[r.TABLE]]
+    first, count, joint, _ = (int(v) for v in program.table_range[record[r.TABLE]])
     thread, register = np.arange(len(address)), np.arange(16)
     phase = np.zeros((len(address), 16))
     for coordinates, number in program.table_entry[first : first + count]:
@@ -112,17 +117,20 @@ def _table(program, record, address, shared):  # noqa: ANN001, ANN202
             phase += (shared[number] * (1.0 - 2.0 * _parity(register & coordinates)))[None]
         else:
             phase += (shared[number] * (1.0 - 2.0 * _parity(thread & (coordinates >> 4))))[:, None]
-    sign = np.ones((len(address), 16))
+    bits = np.broadcast_to(joint >> register & 1, phase.shape)
+    if joint:
+        assert int(record[r.FLAGS]) & r.HAS_JOINT
     if record[r.PATTERN] >= 0:
         pattern = program.pattern[record[r.PATTERN] :].astype(np.int64)
         odd = np.zeros(len(address), dtype=np.int64)
-        for i in range(pattern[0]):
-            odd ^= _parity(address & (address >> pattern[6 + 2 * i]) & pattern[7 + 2 * i])
-        bits = (pattern[1] >> register & 1)[None] ^ odd[:, None]
+        for i in range(2 + pattern[3]):
+            odd ^= _parity(address & (address >> pattern[8 + 2 * i]) & pattern[9 + 2 * i])
+        bits = bits ^ odd[:, None]
         for bit in range(4):
-            bits = bits ^ (_parity(address & pattern[2 + bit])[:, None] & (register >> bit & 1)[None])
-        sign = 1.0 - 2.0 * bits
-    return sign * np.exp(-0.5j * phase)
+            bits = bits ^ (_parity(address & pattern[4 + bit])[:, None] & (register >> bit & 1)[None])
+        for bit in range(3):
+            bits = bits ^ ((pattern[bit] != 0) & (register >> bit & register >> bit + 1 & 1))[None]
+    return (1.0 - 2.0 * bits) * np.exp(-0.5j * phase)
 
 
 def _general(program, place, address, shared, sample):  # noqa: ANN001, ANN202

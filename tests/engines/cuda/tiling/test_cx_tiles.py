@@ -12,7 +12,7 @@ import pytest
 
 @cache
 def counted(derived: ModuleType, layers: int, kind: str):
-    return derived.Counts.of(derived.plan(20, layers, kind, 12))
+    return derived.planned(20, layers, kind, 12)[1]
 
 
 @pytest.mark.parametrize(("ansatz", "passes", "ratio"), [("strongly", 1.05, 1.3), ("cx", 0.75, 1.25)])

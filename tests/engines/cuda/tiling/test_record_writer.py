@@ -93,10 +93,10 @@ def test_exchanges_have_no_bank_conflicts(n_qubits, tile_bits, entangler, amplit
     tiles = schedule_tiles(moments, n_qubits, tile_bits, 3)
     program = make_records(tiles, plan.gate_runs, n_qubits, tile_bits, amplitude_bytes)
     assert np.any(program.records_K[:, FLAGS] & HAS_EXCHANGE)
-    lanes = 128 // amplitude_bytes
-    for table in program.exchange_thread:
-        for side in table:
-            banks = (side[:, 0] // amplitude_bytes % lanes).reshape(-1, lanes)
+    for tables, access_bytes in zip(np.split(program.exchange_thread, 2), (amplitude_bytes, 16), strict=True):
+        lanes = 128 // access_bytes
+        for side in tables.reshape(-1, *program.exchange_thread.shape[2:]):
+            banks = (side[:, 0] // access_bytes % lanes).reshape(-1, lanes)
             assert all(len(set(row)) == lanes for row in banks.tolist())
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 
-from qmltrain.engines.cuda.fused import PASS_ARGUMENTS
+from qmltrain.engines.cuda.device import real_of
+from qmltrain.engines.cuda.fused import PASS_ARGUMENTS, rotation_values
 from qmltrain.engines.cuda.sources import kernel_source
 from qmltrain.engines.cuda.tiling import records
 
@@ -25,7 +27,8 @@ def members(structure: str) -> list[tuple[str, type]]:
     for declaration in body(f"struct {structure}").split(";"):
         if not declaration.strip():
             continue
-        kind, names = re.fullmatch(r"\s*(?:const )?(Complex|Real|long long|int)\b(.*)", declaration, re.DOTALL).groups()
+        types = "Complex|Real|RotationValues|long long|int"
+        kind, names = re.fullmatch(rf"\s*(?:const )?({types})\b(.*)", declaration, re.DOTALL).groups()
         for name in names.split(","):
             integer = np.int64 if kind == "long long" else np.int32
             found.append((name.strip(" *\n"), np.uint64 if "*" in names else integer))
@@ -45,8 +48,18 @@ def test_flags_have_the_same_values():
         name, value = (part.strip() for part in entry.split("="))
         left, _, shift = value.partition("<<")
         found[name] = int(left) << int(shift or 0)
-    assert len(found) == 7
+    assert len(found) == 8
     assert found == {name: getattr(records, name) for name in found}
+
+
+@pytest.mark.parametrize(("precision", "itemsize"), [("complex64", 48), ("complex128", 80)])
+def test_the_values_of_a_record_stand_where_the_kernel_reads_them(precision, itemsize):
+    found = re.findall(r"\w+ \w+(?:\[\d\])?;", body(r"struct __align__\(16\) RotationValues"))
+    assert found == ["Complex shear[4];", "int extra;"]
+    dtype = rotation_values(real_of(precision))
+    assert dtype.names == ("shear", "extra")
+    assert dtype.fields["extra"][1] == 4 * np.dtype(precision).itemsize
+    assert dtype.itemsize == itemsize
 
 
 def test_the_arguments_of_a_pass_have_the_same_names_and_types():
