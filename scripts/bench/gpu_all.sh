@@ -8,7 +8,7 @@
 #
 #   --python PYTHON          the interpreter with CuPy (python); nothing is installed and no C++ is built
 #   --triton-python PYTHON   one with torch, triton and triton-qml, for the rows of others in part C
-#   --variants FOLDER        other kernels, FOLDER/NAME/cuda/*.cu, measured by turns with ours in part C (two at most)
+#   --variants FOLDER        other kernels, FOLDER/NAME/cuda/*.cu, measured by turns with ours in part C (one at most)
 #   --mnist FOLDER           the four files of MNIST; one epoch of experiment=mnist_amplitude in part C
 #   --cache FILE             compiled kernels that an earlier part A left in its folder as cupy-cache.tar
 #   --list                   the stages with their limits; runs nothing
@@ -144,11 +144,14 @@ part_b() {
 part_c() {
   local pass name one others=()
   if [ -n "$variants" ]; then for one in "$variants"/*/; do others+=("$(basename "$one")"); done; fi
-  [ $list = 0 ] || [ ${#others[@]} -gt 0 ] || others=(VARIANT_1 VARIANT_2)
+  [ $list = 0 ] || [ ${#others[@]} -gt 0 ] || others=(VARIANT)
   for pass in 1 2; do  # by turns: what changes with temperature or clock changes for all
-    for name in ours "${others[@]:0:2}"; do
-      one=()
-      [ "$name" = ours ] || one=(--kernels "$variants/$name")
+    for name in ours "two samples a thread" "${others[@]:0:1}"; do
+      case $name in
+        ours) one=() ;;
+        "two samples a thread") one=(--two-samples) ;;
+        *) one=(--kernels "$variants/$name") ;;
+      esac
       ours 12 "turn $pass, $name, 20 qubits" "${hea20[@]}" "${one[@]}"
       ours 12 "turn $pass, $name, 12 qubits" "${hea12[@]}" "${one[@]}"
     done

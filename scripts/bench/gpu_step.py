@@ -133,7 +133,7 @@ def engine_of(arguments: argparse.Namespace) -> CudaEngine:
         from null_device import NullDevice
 
         device = NullDevice()
-    return CudaEngine(device, arguments.tile_bits, arguments.low_bits)
+    return CudaEngine(device, arguments.tile_bits, arguments.low_bits, arguments.two_samples)
 
 
 def gpu_memory(engine: CudaEngine) -> dict[str, Any]:
@@ -245,6 +245,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--times", action="store_true", help="seconds and launches of each kernel in a step; no graphs")
     parser.add_argument("--tile-bits", type=int, help="other tiles than the engine takes")
     parser.add_argument("--low-bits", type=int, help="lowest address bits that every tile holds")
+    parser.add_argument("--two-samples", action="store_true", help="the way forward with two samples in a thread")
     parser.add_argument("--carveout", type=int, help="percent of a multiprocessor's memory that is shared memory")
     parser.add_argument("--kernels", type=Path, help="a folder whose cuda/ has other kernels")
     return parser
