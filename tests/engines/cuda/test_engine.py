@@ -165,6 +165,23 @@ def test_two_samples_in_a_thread_are_a_launch_of_pairs_and_one_of_what_is_left(s
 
 
 @needs_compiler
+@pytest.mark.parametrize(("n_qubits", "tile"), [(4, None), (8, (6, 2))])
+def test_two_samples_in_a_thread_give_the_bits_of_one(n_qubits, tile):
+    circuit = hea(n_qubits, 4) if tile else Circuit(4, hea(4, 4).gates[4:], hea(4, 4).parameter_names)
+    theta, x = random_inputs(circuit, 67)
+    found, sources = [], []
+    for two in (False, True):
+        device = EmulatorDevice()
+        program = CudaEngine(device, *(tile or (None, None)), two_samples=two).compile(circuit, STRINGS)
+        tape = forward(program, circuit, theta, x)
+        found.append((tape.expectations_BM, tape.backward(random_cotangents(67, 2)).block_sums_GR))
+        sources.append({kernel.source for kernel, *_ in device.launches})
+    assert sources[1] - sources[0] == {"tile_pass_two"}
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@needs_compiler
 def test_fusion_off_is_one_launch_a_gate():
     circuit = hea(3, 2)
     theta, x = random_inputs(circuit, 2)

@@ -33,6 +33,18 @@ def test_the_same_bits_on_every_run(n_qubits, batch, entangler):
             np.testing.assert_array_equal(getattr(other, name), getattr(results[0], name), err_msg=name)
 
 
+@pytest.mark.parametrize(("n_qubits", "layers", "batch"), [(6, 60, 333), (12, 30, 65), (16, 10, 33)])
+def test_two_samples_in_a_thread_give_the_bits_of_one(n_qubits, layers, batch):
+    circuit = hea(n_qubits, layers)
+    theta, x = random_inputs(circuit, batch)
+    one, two = (
+        run(CudaEngine(None, two_samples=two), circuit, some_strings(n_qubits), theta, x, precision="complex64")
+        for two in (False, True)
+    )
+    for name in ("expectations_BM", "slots_S", "per_sample_BS", "initial_BN"):
+        np.testing.assert_array_equal(getattr(two, name), getattr(one, name), err_msg=name)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_steps_on_the_device_agree_with_the_reference(name):
     """Heads, losses and sums in CuPy; plain first, then as a graph, with inputs that change."""
