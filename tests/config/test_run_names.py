@@ -33,6 +33,7 @@ NAMES = [
     ("experiment=kernel_digits", "runs/kernel_digits-bb689eff"),
     ("experiment=mnist", "runs/mnist-c9ce2bb2"),
     ("experiment=mnist_amplitude", "runs/mnist_amplitude-abefb4d2"),
+    ("experiment=mnist_full", "runs/mnist_full-03e8126e"),
     ("experiment=qaoa_maxcut", "runs/qaoa_maxcut-ef0d4acb"),
     ("experiment=vqe_ising", "runs/vqe_ising-813b6762"),
     ("experiment=expressibility_sim", "runs/expressibility_sim-6f22340c"),

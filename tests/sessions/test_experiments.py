@@ -20,6 +20,7 @@ SMALLER = {
     "cifar10": ["dataset.samples=50", "preprocess.pca=8", "train.batch_size=8", "encoding.repeats=1"],
     "mnist": ["dataset.samples=60", "preprocess.pca=20", "train.batch_size=16", "encoding.repeats=2"],
     "mnist_amplitude": ["dataset.samples=60", "train.batch_size=16", "ansatz.layers=5"],
+    "mnist_full": ["dataset.validation=0.2", "train.batch_size=16", "ansatz.layers=5"],
     "digits": ["dataset.samples=100"],
     "digits_amplitude": ["dataset.samples=100"],
     "digits_dressed": ["dataset.samples=100"],
@@ -35,8 +36,9 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     generator = np.random.default_rng(0)
     labels = (np.arange(80) % 10).astype(np.uint8)
-    write_idx(folder / "t10k-images-idx3-ubyte.gz", generator.integers(0, 256, (80, 28, 28), dtype=np.uint8))
-    write_idx(folder / "t10k-labels-idx1-ubyte.gz", labels)
+    for split in ("train", "t10k"):
+        write_idx(folder / f"{split}-images-idx3-ubyte.gz", generator.integers(0, 256, (80, 28, 28), dtype=np.uint8))
+        write_idx(folder / f"{split}-labels-idx1-ubyte.gz", labels)
     for number in range(1, 6):
         write_cifar10(folder / f"data_batch_{number}.bin", 20, seed=number)
     write_cifar10(folder / "test_batch.bin", 20, seed=6)
