@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cuda import CudaEngine
-from qmltrain.engines.cuda.derived import FLOAT_SLOTS, GPUS, LONE_WARP, SLOTS, Counts, derive, derive_unfused, known_gpu
+from qmltrain.engines.cuda.derived import (
+    FLOAT_SLOTS,
+    GPUS,
+    LONE_WARP,
+    SLOTS,
+    TWO_SAMPLES,
+    Counts,
+    derive,
+    derive_unfused,
+    known_gpu,
+)
 from qmltrain.engines.cuda.geometry import ARCHITECTURES
 from qmltrain.engines.protocol import EngineOptions
 from qmltrain.errors import EngineUnavailableError, InputError
 from tests.circuit.strategies import random_inputs
 from tests.engines.cases import hea
 from tests.engines.comparison import forward
+from tests.engines.cuda import nvrtc
 
 H200 = known_gpu("H200")
 STRINGS = (PauliString(0, 1),)
@@ -117,3 +131,27 @@ def test_complex128_has_no_derived_time():
     program = CudaEngine.planning_for("H200").compile(hea(4, 2), STRINGS, "complex128")
     assert program.derived(16, 16) is None
     assert np.isfinite(program.forecast.block_bytes)
+
+
+@pytest.mark.slow
+def test_slots_are_those_of_the_compiled_kernel(monkeypatch):
+    """Of the lean kernel, and of two samples in a thread; `general` and `sample` are estimates of parts of records."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[3] / "scripts" / "bench"))
+    counting = importlib.import_module("gpu_slots")
+    if nvrtc.library() is None or counting.nvdisasm() is None:
+        pytest.skip("needs nvidia-cuda-nvrtc and nvidia-cuda-nvdisasm")
+    lean = counting.slots("tile_pass_lean", "complex64", 12, "90")
+    (two,) = counting.slots("tile_pass_two", "complex64", 12, "90").values()
+    both = [lean["tile_pass_forward"], lean["tile_pass_backward"]]
+    for part in SLOTS.keys() - {"general", "sample"}:
+        assert SLOTS[part] == pytest.approx([_of_part(one.parts, part) for one in both], abs=1), part
+        assert FLOAT_SLOTS[part] == pytest.approx([_of_part(one.floats, part) for one in both], abs=1), part
+        assert TWO_SAMPLES[part][0] == pytest.approx(_of_part(two.parts, part) / 2, abs=1), part
+
+
+def _of_part(counted: dict[str, int], part: str) -> float:
+    """From the regions of the machine code: two fours of tile bits, one warp of eight for the last sums."""
+    fours = 2 * counted.get(f"{part} fours", 0)
+    of_four = {"rotation": 4, "x": 4}.get(part, 1)
+    beside = {"v": counted.get("last warp", 0) / 8, "record": counted.get("coefficients", 0)}.get(part, 0)
+    return counted.get(part, 0) / of_four + fours + beside
