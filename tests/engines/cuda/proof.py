@@ -49,6 +49,17 @@ def layers_alone(n_qubits: int, layers: int, entangler: str = "cz") -> Circuit:
     return Circuit(n_qubits, whole.gates[n_qubits:], whole.parameter_names)
 
 
+def signs_far_and_near(n_qubits: int) -> Circuit:
+    """CZ between qubits one, two and three apart: more kinds of pairs than a pattern of signs holds at once."""
+    gates, count = [], 0
+    for _ in range(2):
+        gates += [Gate("ry", (q,), (parameter(count + q),)) for q in range(n_qubits)]
+        gates += [Gate("cz", (q, q + apart)) for apart in (1, 2, 3) for q in range(n_qubits - apart)]
+        count += n_qubits
+    gates += [Gate("rx", (q,), (feature(q),)) for q in range(n_qubits)]
+    return Circuit(n_qubits, tuple(gates), tuple(f"theta.{k}" for k in range(count)), n_features=n_qubits)
+
+
 def phases_everywhere(n_qubits: int) -> Circuit:
     """Trainable and per-sample phases on near and far qubits between rotations: every kind of diagonal record."""
     gates = [Gate("ry", (q,), (feature(q % 3),)) for q in range(n_qubits)]
@@ -87,6 +98,7 @@ def stored_elsewhere() -> Circuit:
 def cases(quick: bool) -> Iterator[Case]:
     yield Case("packed, CZ", hea(4, 2), 19)
     yield Case("one warp, CX", hea(9, 1, "cx"), 2)
+    yield Case("two warps, CZ far and near", signs_far_and_near(10), 2)
     yield Case("two warps, CZ", hea(10, 2), 2)
     yield Case("two warps, phases", phases_everywhere(10), 1)
     yield Case("two warps, measured early", measured_before_exchange(10), 1)
