@@ -144,6 +144,17 @@ def test_plan_for_a_gpu_that_is_not_here(tmp_path, capsys):
     assert "no time, since instructions are counted for engine.precision=complex64 alone" in capsys.readouterr().out
 
 
+def test_a_named_gpu_has_no_more_memory_than_it_was_built_with(tmp_path, capsys):
+    """`engine.memory_gib` can take from a card, not add to it."""
+    small = {"engine__name": "cuda", "engine__precision": "complex64", "circuit__n_qubits": 12}
+    for asked, found in ((100, "of 13.4 GiB"), (2, "of 2 GiB")):
+        assert plan.run(moons(tmp_path, engine__memory_gib=asked, **small), CONTEXT, device="T4") == 0
+        assert capsys.readouterr().out.count(found) == 2  # the gradient's share, and the step's
+    large = moons(tmp_path, **{**small, "circuit__n_qubits": 26, "engine__memory_gib": 100})
+    with pytest.raises(MemoryLimitError, match=r"^16 samples in flight need .* of 13\.4 GiB"):
+        plan.run(large, CONTEXT, device="T4")
+
+
 def test_plan_refuses_devices_that_it_does_not_know(tmp_path):
     with pytest.raises(InputError, match=r"^--device: 'H300' is not known; choose one of T4, .*H200"):
         plan.run(moons(tmp_path, engine__name="cuda"), CONTEXT, device="H300")

@@ -92,7 +92,10 @@ class CudaEngine:
         n = circuit.n_qubits
         if n > MAX_QUBITS:
             raise InputError(f"engine.name=cuda: {n} qubits; at most {MAX_QUBITS} are possible")
-        memory = options.memory_bytes or self.device.limits.memory_bytes
+        available = self.device.limits.memory_bytes
+        memory = options.memory_bytes or available
+        if isinstance(self.device, AbsentDevice):  # of a GPU that is here, others may leave more than it had free
+            memory = min(memory, available)
         schedule: Schedule
         if options.fusion:
             plan = options.planner(circuit, strings)
