@@ -6,9 +6,12 @@ import importlib
 import itertools
 import json
 import os
+import signal
 import sys
+import threading
 import warnings
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
 from qmltrain.cli.known_verbs import known_verbs
@@ -18,6 +21,25 @@ from qmltrain.errors import InputError
 from qmltrain.wording import listed, shortened
 
 NEVER = "run.mpi=never"
+
+
+@contextmanager
+def interrupt_waits() -> Iterator[None]:
+    """An INT that comes meanwhile is raised at the end: who left in the middle of MPI's start, or of an exchange, would
+    let the others wait for ever."""
+    heard: list[int] = []
+    earlier = signal.getsignal(signal.SIGINT)
+    # else it is ignored, or somebody else's
+    waits = earlier is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if waits:
+        signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        if waits:
+            signal.signal(signal.SIGINT, earlier)
+    if heard:
+        raise KeyboardInterrupt
 
 
 class Launched:
@@ -67,6 +89,11 @@ class Launched:
         if setting == "never" or (setting != "always" and self.launcher is None):
             return None
         self._meets = False  # from here on they fail together by `ranks`, or MPI is not there
+        with interrupt_waits():
+            self._open()
+        return self.ranks
+
+    def _open(self) -> None:
         try:
             wing = importlib.import_module("qmltrain.ranks.mpi")
         except ModuleNotFoundError as error:
@@ -78,7 +105,6 @@ class Launched:
             self._be_quiet()
         if self.ranks is not None:
             self._check_words()
-        return self.ranks
 
     def _check_words(self) -> None:
         """Processes with other words would mix their numbers in one result."""

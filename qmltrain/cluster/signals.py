@@ -32,14 +32,15 @@ class StopRequest:
       last snapshot is whole, its rows are in the file, and the kernel gives its lock back.
     - A forked child does nothing of this: the first signal it gets restores the earlier handler and is delivered again.
     - The earlier handlers are back when the block is left.
+    - What the first INT does is said on standard error, by one that `speaks`.
     - Where another StopRequest is entered already, what it has heard counts: the command listens with one of its own
       (to `SCHEDULER_SIGNALS`) while it imports and between the points of a sweep, when there is no training yet.
 
     Python delivers signals to the main thread only; entering in another raises ValueError.
     """
 
-    def __init__(self, signals: tuple[signal.Signals, ...] = STOP_SIGNALS) -> None:
-        self.signals = signals
+    def __init__(self, signals: tuple[signal.Signals, ...] = STOP_SIGNALS, *, speaks: bool = True) -> None:
+        self.signals, self.speaks = signals, speaks
         self.requested: str | None = None
         self._interrupts = 0
         self._process = os.getpid()
@@ -79,7 +80,8 @@ class StopRequest:
             self._interrupts += 1
             if self._interrupts > 1:
                 os._exit(EXIT_SECOND_INTERRUPT)
-            os.write(2, _FIRST_INTERRUPT)  # not print: a handler may interrupt a print
+            if self.speaks:
+                os.write(2, _FIRST_INTERRUPT)  # not print: a handler may interrupt a print
         earlier = self._earlier.get(number)
         if callable(earlier) and earlier is not signal.default_int_handler:
             earlier(number, frame)

@@ -54,7 +54,7 @@ def run_kernel(config: Config, context: CommandContext) -> int:
     Of the ranks in `context` all call this; the first one alone reads and writes the directory.
     """
     ranks: Together | None = context.ranks
-    with StopRequest() as stop:
+    with StopRequest(speaks=ranks is None or ranks.is_first) as stop:
         if ranks is not None and not ranks.is_first:
             follow(of_rank(config, ranks), context.overrides, ranks, lambda: stop.requested is not None)
             return 0

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qmltrain.errors import InputError
+from qmltrain.errors import EXIT_ERROR, InputError
 from qmltrain.ranks.communicator import Communicator
 from qmltrain.ranks.node_memory import through_memory
 from qmltrain.ranks.threads import Place, number_beside, ranks_beside, threads_of
+from qmltrain.wording import one_line
 
 try:
     import mpi4py
@@ -78,6 +80,15 @@ def open_ranks(expected: int | None) -> Communicator | None:
         )
     if transport.size == 1:
         return None
+    try:
+        return _joined(transport)
+    except Exception as error:  # the others are at an exchange, and would wait for this rank
+        print(f"qmltrain: rank {transport.rank}: error: {one_line(error)}", file=sys.stderr, flush=True)
+        transport.abort(EXIT_ERROR)
+        raise
+
+
+def _joined(transport: MpiTransport) -> Communicator:
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     places = [Place.from_text(text) for text in transport.texts(Place(socket.gethostname(), tuple(cpus)).to_text())]
     rank = transport.rank

@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import mmap
 import os
-import tempfile
+import secrets
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from qmltrain.errors import EngineUnavailableError
 from qmltrain.ranks.transport import Transport
 
-SHARED = Path("/dev/shm")  # files that are memory, on Linux; elsewhere pages of an ordinary file are mapped
+_TOKEN = 32  # bytes at the end of the memory, by which it is known
 
 
 class NodeMemoryTransport:
@@ -47,16 +46,19 @@ class NodeMemoryTransport:
 
 def through_memory(other: Transport) -> Transport:
     """`other` with memory for words and numbers; `other` itself where a rank has not the extension, or cannot map the
-    file of the first one: that has no room, or the ranks are in containers of their own. Called by all."""
-    made, path = _made(other.size) if other.rank == 0 else (None, "")
+    memory of the first one: there is none to be had, or the ranks are in containers of their own. Called by all."""
+    size = _bytes(other.size)
+    made = _made(size) if other.rank == 0 and size else None
+    path, _, token = other.texts(made.text if made else b"")[0].partition(b"\n")
     try:
-        path = other.texts(path.encode())[0].decode()
-        mapped = made or _mapped(path)
+        mapped = None
+        if size and path:
+            mapped = made.memory if made else _mapped(path.decode(), size, token)
         if not all(other.texts(b"mapped" if mapped is not None else b"")):
             return other
     finally:
         if made is not None:
-            os.unlink(path)  # all who map it keep it; nothing is left however they end
+            os.close(made.descriptor)
     memory = np.frombuffer(mapped, dtype=np.uint8)  # type: ignore[arg-type]
     return NodeMemoryTransport(other, _extension().NodeMemory(memory, rank=other.rank, ranks=other.size))
 
@@ -71,31 +73,47 @@ def _extension() -> Any:
         raise EngineUnavailableError("the CPU engine is not part of this installation") from None
 
 
-def _made(ranks: int) -> tuple[mmap.mmap | None, str]:
-    """A file of zeros as large as so many ranks need; none where that cannot be."""
+def _bytes(ranks: int) -> int:
+    """What so many ranks need; 0: none can be had, for want of the extension."""
     try:
-        size = _extension().NodeMemory.bytes(ranks)
-        descriptor, path = tempfile.mkstemp(prefix="qmltrain-ranks-", dir=SHARED if SHARED.is_dir() else None)
-    except (EngineUnavailableError, OSError):
-        return None, ""
+        return int(_extension().NodeMemory.bytes(ranks))
+    except EngineUnavailableError:
+        return 0
+
+
+class _Made(NamedTuple):
+    """Memory, its open file, and where others find it with what they find at its end."""
+
+    memory: mmap.mmap
+    descriptor: int
+    text: bytes
+
+
+def _made(size: int) -> _Made | None:
+    """`size` zeros and a token, in a file without a name: nothing is left of it, however the ranks end. None where that
+    cannot be: it is Linux that has such files."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    token = secrets.token_hex(_TOKEN // 2).encode()
     try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, size)  # (writing to pages that cannot be had would be the end)
-        os.truncate(descriptor, size)
-        return mmap.mmap(descriptor, size), path
+        descriptor = os.memfd_create("qmltrain-ranks")
     except OSError:
-        os.unlink(path)
-        return None, ""
-    finally:
-        os.close(descriptor)
-
-
-def _mapped(path: str) -> mmap.mmap | None:
-    if not path:
         return None
     try:
-        _extension()
-        with open(path, "r+b") as file:
-            return mmap.mmap(file.fileno(), 0)
-    except (EngineUnavailableError, OSError, ValueError):  # ValueError: another file of this name, an empty one
+        os.posix_fallocate(descriptor, 0, size + _TOKEN)  # (writing to pages that cannot be had would be the end)
+        memory = mmap.mmap(descriptor, size + _TOKEN)
+    except OSError:
+        os.close(descriptor)
         return None
+    memory[size:] = token
+    return _Made(memory, descriptor, b"/proc/%d/fd/%d\n%b" % (os.getpid(), descriptor, token))
+
+
+def _mapped(path: str, size: int, token: bytes) -> mmap.mmap | None:
+    try:
+        with open(path, "r+b") as file:
+            memory = mmap.mmap(file.fileno(), 0)
+    except (OSError, ValueError):  # ValueError: an empty file
+        return None
+    # of another container the same path may be another file
+    return memory if len(memory) == size + _TOKEN and memory[size:] == token else None

@@ -75,7 +75,7 @@ def scan(grid: Grid, context: CommandContext) -> int:
     (75) where a signal stopped it, InputError before anything is written, StorageError.
     """
     ranks: Together | None = context.ranks
-    with StopRequest() as stop:
+    with StopRequest(speaks=ranks is None or ranks.is_first) as stop:
         check_swept(grid)
         points = plan_points(grid, context)
         if ranks is not None:

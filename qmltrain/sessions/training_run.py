@@ -102,7 +102,7 @@ def lead(ranks: Together | None, order: Order, problem: Problem, compiled: Compi
 
 def follow(context: CommandContext, ranks: Together) -> int:
     """The part of a rank other than the first in a training."""
-    with StopRequest() as stop:
+    with StopRequest(speaks=False) as stop:
         order: Order | None = ranks.hear()
         if order is None:
             return EXIT_DONE

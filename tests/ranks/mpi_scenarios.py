@@ -103,6 +103,37 @@ def gpus(number: int) -> Iterator[None]:
     found.write_text(json.dumps([machine.gpu, machine.launches]))
 
 
+@contextlib.contextmanager
+def while_mpi_is_opened(happens: object) -> Iterator[None]:
+    """`happens()` on rank 1 in the middle of what ranks exchange at their start."""
+    from qmltrain.ranks import mpi
+
+    rank, earlier = int(os.environ["PMI_RANK"]), mpi.through_memory
+
+    def through_memory(transport):
+        if rank == 1:
+            happens()
+        return earlier(transport)
+
+    mpi.through_memory = through_memory
+    try:
+        yield
+    finally:
+        mpi.through_memory = earlier
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def break_off() -> None:
+    raise OSError(5, "Input/output error", "/dev/x")
+
+
+ENDS_THE_JOB = {  # the launcher ends all ranks, so that nothing comes after it
+    "interrupted": ([], while_mpi_is_opened(interrupt)),
+    "broken off": ([], while_mpi_is_opened(break_off)),
+}
 SCENARIOS = {
     "whole": ([], contextlib.nullcontext()),
     "messages": ([], by_messages()),
@@ -140,9 +171,10 @@ def run(name: str) -> None:
     elif name == SCANNED:
         words, around = [*SCAN, f"run.dir={name}"], contextlib.nullcontext()
     else:
-        changes, around = SCENARIOS[name]
+        changes, around = {**SCENARIOS, **ENDS_THE_JOB}[name]
         words = [*SMALL, *changes, f"run.dir={name}", "run.progress=lines"]
-    with around, contextlib.redirect_stderr(told), contextlib.redirect_stdout(printed):
+    errors = sys.stderr if name in ENDS_THE_JOB else told
+    with around, contextlib.redirect_stderr(errors), contextlib.redirect_stdout(printed):
         code = main(words)
     found = {"code": code, "stderr": told.getvalue(), "stdout": printed.getvalue()}
     Path(f"{name}-{os.environ['PMI_RANK']}.json").write_text(json.dumps(found))

@@ -47,12 +47,15 @@ def write_samples(folder: Path) -> Path:
 def folder(tmp_path_factory) -> Path:
     """Where two ranks went through all scenarios."""
     found = write_samples(tmp_path_factory.mktemp("ranks"))
-    names = [*SCENARIOS, EVALUATED, SCANNED, KERNEL]
-    command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(found), *names]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = launch(found, [*SCENARIOS, EVALUATED, SCANNED, KERNEL])
     assert done.returncode == 0, done.stderr
     return found
+
+
+def launch(folder: Path, names: list[str]) -> subprocess.CompletedProcess:
+    command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(folder), *names]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 def ended(folder: Path, name: str) -> list[dict]:
@@ -144,6 +147,16 @@ def test_an_error_of_one_rank_is_one_line_of_the_first_and_the_code_of_both(fold
     assert first["stderr"].splitlines()[-1] == "qmltrain: rank 1: error: /scratch/x: No space left on device"
     assert not second["stderr"]
     assert open_run(folder / "failed").status == "failed"
+
+
+@pytest.mark.parametrize(("name", "code", "lines"), [("interrupted", 130, 0), ("broken off", 1, 1)])
+def test_who_is_ended_while_mpi_is_opened_ends_all(name, code, lines, tmp_path):
+    """The others are in an exchange that it does not come to. (An interrupt is told by rank 0, where it reaches it.)"""
+    write_samples(tmp_path)
+    done = launch(tmp_path, [name])
+    assert done.returncode == code
+    said = [line for line in done.stderr.splitlines() if line.startswith("qmltrain: ")]
+    assert said == ["qmltrain: rank 1: error: [Errno 5] Input/output error: '/dev/x'"][:lines]
 
 
 @pytest.mark.parametrize(

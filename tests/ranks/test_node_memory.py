@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import threading
@@ -105,51 +106,59 @@ class Found:
         return found is not ranks._transport
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(node_memory, "SHARED", tmp_path)
-    return tmp_path
+def open_files() -> set[str]:
+    gc.collect()  # what maps memory keeps its file open
+    links = (os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    return {link for link in links if "qmltrain-ranks" in link}
 
 
-def test_ranks_of_one_node_have_memory_and_leave_no_file(folder: Path) -> None:
+def test_ranks_of_one_node_have_memory_and_leave_no_file() -> None:
+    before = set(Path("/dev/shm").iterdir())
     assert Found(3).in_memory == [True] * 3
-    assert list(folder.iterdir()) == []
+    assert set(Path("/dev/shm").iterdir()) == before and open_files() == set()
 
 
-def test_without_a_folder_for_memory_files_are_mapped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_memory, "SHARED", folder / "missing")
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    assert Found(2).in_memory == [True] * 2
-    assert list(folder.iterdir()) == []
-
-
-def test_without_room_all_send_messages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["memfd_create", "posix_fallocate"])
+def test_without_room_all_send_messages(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    monkeypatch.setattr(os, what, no_room)
     assert Found(2).in_memory == [False] * 2
-    assert list(folder.iterdir()) == []
+    assert open_files() == set()
 
 
-def test_where_one_rank_cannot_map_it_all_send_messages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of three, the last: its container has a folder of its own."""
+def test_where_files_have_names_all_send_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems than Linux."""
+    monkeypatch.delattr(os, "memfd_create")
+    assert Found(2).in_memory == [False] * 2
+
+
+@pytest.mark.parametrize("way", ["no file", "another file", "another one of this size"])
+def test_where_one_rank_cannot_map_it_all_send_messages(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three, the last: in its container other processes have these numbers."""
     earlier, asked = node_memory._mapped, []
 
-    def mapped(path: str) -> mmap.mmap | None:
+    def mapped(path: str, size: int, token: bytes) -> mmap.mmap | None:
         asked.append(path)
-        return earlier(path) if len(asked) == 1 else None
+        if len(asked) == 1:
+            return earlier(path, size, token)
+        other = tmp_path / "other"
+        if way != "no file":
+            other.write_bytes(bytes(size + len(token) if way.endswith("size") else 100))
+        return earlier(str(other), size, token)
 
     monkeypatch.setattr(node_memory, "_mapped", mapped)
     assert Found(3).in_memory == [False] * 3
-    assert list(folder.iterdir()) == []
+    assert len(asked) == 2 and open_files() == set()
 
 
-def test_without_the_extension_all_send_messages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extension_all_send_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise node_memory.EngineUnavailableError("not built")
 
     with monkeypatch.context() as patched:
         patched.setattr(extension, "load", missing)
         assert Found(2).in_memory == [False] * 2
-    assert list(folder.iterdir()) == []
