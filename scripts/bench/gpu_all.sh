@@ -13,56 +13,128 @@
 #   --cache FILE             compiled kernels that an earlier part A left in its folder as cupy-cache.tar
 #   --list                   the stages with their limits; runs nothing
 #   --rehearse               needs no GPU: everything of ours on a device that does nothing, 2 layers
+#   --help, -h               this text
 #
-# FOLDER then holds rows-PART.jsonl (one line a stage), log-PART.txt, clocks-PART.csv, cupy-cache.tar.
+# Relative paths are relative to where this is called. FOLDER then holds rows-PART.jsonl (one line a stage; "reason"
+# where it failed), log-PART.txt, clocks-PART.csv, ncu-*.csv, cupy-cache.tar; of a rehearsal, rehearsal-PART.jsonl and
+# rehearsal-PART.txt alone. Earlier ones stay, as rows-PART.1.jsonl and so on. Exit: 0, 1 where a stage failed, 2 where
+# nothing ran because an option is wrong.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+caller=$PWD
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+wrong() { echo "$1" >&2; exit 2; }
+show_help() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p;}' "$here/gpu_all.sh"; exit 0; }
 python=python; theirs=""; variants=""; mnist=""; cache=""; list=0; rehearse=0; out=""
 part=${1:-}
-case $part in A | B | C) shift ;; *) echo "name a part: A, B or C; --help is the head of this file" >&2; exit 2 ;; esac
+case $part in
+  A | B | C) shift ;;
+  --help | -h) show_help ;;
+  *) wrong "name a part: A, B or C; --help is the head of this file" ;;
+esac
+value() {  # option, how many words are left, its value; options have no empty values and none that look like options
+  [ "$2" -gt 1 ] || wrong "$1: a value is missing; --help is the head of this file"
+  case $3 in "" | --*) wrong "$1: a value is missing (found '$3'); --help is the head of this file" ;; esac
+}
+from_caller() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$caller/$1" ;; esac; }
+interpreter() { case $1 in */*) from_caller "$1" ;; *) printf '%s' "$1" ;; esac; }  # a bare name is sought in PATH
 while [ $# -gt 0 ]; do
+  case $1 in --out | --python | --triton-python | --variants | --mnist | --cache) value "$1" $# "${2:-}" ;; esac
   case $1 in
-    --out) out=$2; shift 2 ;;
-    --python) python=$2; shift 2 ;;
-    --triton-python) theirs=$2; shift 2 ;;
-    --variants) variants=$2; shift 2 ;;
-    --mnist) mnist=$2; shift 2 ;;
-    --cache) cache=$2; shift 2 ;;
+    --out) out=$(from_caller "$2"); shift 2 ;;
+    --python) python=$(interpreter "$2"); shift 2 ;;
+    --triton-python) theirs=$(interpreter "$2"); shift 2 ;;
+    --variants) variants=$(from_caller "$2"); shift 2 ;;
+    --mnist) mnist=$(from_caller "$2"); shift 2 ;;
+    --cache) cache=$(from_caller "$2"); shift 2 ;;
     --list) list=1; shift ;;
     --rehearse) rehearse=1; shift ;;
-    *) echo "unknown option $1; --help is the head of this file" >&2; exit 2 ;;
+    --help | -h) show_help ;;
+    *) wrong "unknown option $1; --help is the head of this file" ;;
   esac
 done
-[ -n "$out" ] || [ $list = 1 ] || { echo "--out FOLDER: where results go" >&2; exit 2; }
+[ -n "$out" ] || [ $list = 1 ] || wrong "--out FOLDER: where results go"
+executable() {  # option, its value
+  local file=$2
+  case $2 in */*) ;; *) file=$(type -P "$2") ;; esac
+  [ -f "$file" ] && [ -x "$file" ] || wrong "$1: $2 is no program that can be run; give an interpreter"
+}
+[ $list = 1 ] || executable --python "$python"
+[ -z "$theirs" ] || executable --triton-python "$theirs"
+[ -z "$mnist" ] || [ -d "$mnist" ] || wrong "--mnist: $mnist is no folder; give the one that holds the four files"
+[ -z "$cache" ] || { [ -f "$cache" ] && [ -r "$cache" ]; } || wrong "--cache: $cache is no file that can be read"
+if [ -n "$variants" ]; then
+  [ -d "$variants" ] || wrong "--variants: $variants is no folder; give one that holds NAME/cuda/*.cu"
+  compgen -G "$variants/*/cuda" >/dev/null || wrong "--variants: $variants holds no NAME/cuda"
+fi
+cd "$here/../.." || exit 2
 export PYTHONPATH=.:scripts/bench${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 export CUPY_CACHE_DIR=${CUPY_CACHE_DIR:-${TMPDIR:-/tmp}/qmltrain-cupy-cache}
 failed=0
+
+keep_earlier() {  # results of earlier runs: A.txt becomes A.1.txt, or the first number that all of them have free
+  local number=1 one taken=1
+  while [ $taken = 1 ]; do
+    taken=0
+    for one in "$@"; do [ ! -e "${one%.*}.$number.${one##*.}" ] || taken=1; done
+    [ $taken = 0 ] || number=$((number + 1))
+  done
+  for one in "$@"; do
+    [ ! -e "$one" ] || mv "$one" "${one%.*}.$number.${one##*.}" || wrong "--out: $one cannot get another name"
+  done
+}
+
 if [ $list = 0 ]; then
-  mkdir -p "$out"
-  rows=$out/rows-$part.jsonl log=$out/log-$part.txt
+  mkdir -p "$out" 2>/dev/null && [ -w "$out" ] || wrong "--out: $out is no folder that can be made and written to"
+  [ -z "$cache" ] || { mkdir -p "$CUPY_CACHE_DIR" && tar xf "$cache" -C "$CUPY_CACHE_DIR" 2>/dev/null; } ||
+    wrong "--cache: $cache cannot be unpacked into $CUPY_CACHE_DIR; give cupy-cache.tar of a part A"
+  if [ $rehearse = 1 ]; then
+    rows=$out/rehearsal-$part.jsonl log=$out/rehearsal-$part.txt
+    keep_earlier "$rows" "$log"
+  else
+    rows=$out/rows-$part.jsonl log=$out/log-$part.txt
+    profiles=()
+    [ "$part" != B ] || profiles=("$out/ncu-12.csv" "$out/ncu-20.csv")
+    keep_earlier "$rows" "$log" "$out/clocks-$part.csv" "${profiles[@]}"
+  fi
   : >"$rows"; : >"$log"
   said=$(mktemp -t qmltrain-gpu-XXXXXX)
   trap 'rm -f "$said"; [ -z "${sampler:-}" ] || kill "$sampler"' EXIT
-  [ -z "$cache" ] || { mkdir -p "$CUPY_CACHE_DIR" && tar xf "$cache" -C "$CUPY_CACHE_DIR"; }
   if [ $rehearse = 0 ] && command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=timestamp,clocks.sm,power.draw,temperature.gpu --format=csv -lms 500 >"$out/clocks-$part.csv" &
     sampler=$!
   fi
 fi
 
+plain() { local text=${1//[\\\"]/}; printf '%s' "${text//[[:cntrl:]]/ }"; }  # as it may stand between quotes in JSON
 stage() {  # seconds allowed, name, command: its last line is the result, the rest goes to the log
-  local limit=$1 name=$2 line status started=$SECONDS; shift 2
+  local limit=$1 name=$2 line status reason="" before started=$SECONDS; shift 2
   if [ $list = 1 ]; then printf '%s\t%s\t%s\n' "$limit" "$name" "$*"; return; fi
   printf -- '-- %s: %s\n' "$name" "$*" >>"$log"
+  before=$(wc -c <"$log")
   timeout -s KILL "$limit" "$@" >"$said" 2>>"$log"; status=$?  # (a pipe would wait for whatever outlives the limit)
-  line=$(tail -1 "$said"); cat "$said" >>"$log"
-  [ $status = 0 ] && [ -n "$line" ] || { failed=1; echo "FAILED after $((SECONDS - started)) s: $name" >&2; }
+  line=$(tail -1 "$said")
+  if [ $status = 137 ]; then
+    reason="killed, as at its limit of $limit s"
+  elif [ $status != 0 ]; then
+    reason=$(tail -c +$((before + 1)) "$log" | grep -a '[^[:space:]]' | tail -1)
+    reason=${reason:-${line:-exit $status without a word}}
+  elif [ -z "$line" ]; then
+    reason="no result: its output ends in an empty line"
+  elif [[ ! $line =~ ${must:-.} ]]; then  # pytest calls it a success if every test is skipped
+    status=1 reason="nothing passed: $line"
+  fi
+  cat "$said" >>"$log"
+  if [ -n "$reason" ]; then
+    failed=1 reason=$(plain "$reason")
+    echo "FAILED after $((SECONDS - started)) s: $name: $reason" >&2
+    reason=", \"reason\": \"$reason\""
+  fi
   case $line in
     "{"*"}") ;;
-    *) line=${line//[\\\"]/}; line="\"${line//[[:cntrl:]]/ }\"" ;;
+    *) line="\"$(plain "$line")\"" ;;
   esac
-  printf '{"row": "%s", "part": "%s", "limit": %s, "seconds": %s, "exit": %s, "command": "%s", "result": %s}\n' \
-    "$name" "$part" "$limit" $((SECONDS - started)) $status "${*//[\\\"]/}" "$line" | tee -a "$rows"
+  printf '{"row": "%s", "part": "%s", "limit": %s, "seconds": %s, "exit": %s, "command": "%s", "result": %s%s}\n' \
+    "$name" "$part" "$limit" $((SECONDS - started)) $status "${*//[\\\"]/}" "$line" "$reason" | tee -a "$rows"
 }
 ours() {  # a step of the engine
   local limit=$1 name=$2; shift 2
@@ -104,8 +176,8 @@ part_a() {
   ours 25 "first contact, without graphs" --qubits 4 --layers 3 --batch 64 --graphs off
   ours 15 "first contact" --qubits 4 --layers 3 --batch 64
   if [ $rehearse = 0 ]; then
-    stage 100 "tests" "$python" -m pytest -m gpu tests/engines/cuda/test_gpu.py -q -n 8 --maxfail 3 \
-      -o addopts="--strict-markers" -p no:cacheprovider
+    must="[1-9][0-9]* passed" stage 100 "tests" "$python" -m pytest -m gpu tests/engines/cuda/test_gpu.py -q -rs -n 8 \
+      --maxfail 3 -o addopts="--strict-markers" -p no:cacheprovider
   else
     stage 100 "tests" "$python" -m pytest -m gpu tests/engines/cuda/test_gpu.py -q --collect-only \
       -o addopts="--strict-markers" -p no:cacheprovider
@@ -143,7 +215,7 @@ part_b() {
 
 part_c() {
   local pass name one others=()
-  if [ -n "$variants" ]; then for one in "$variants"/*/; do others+=("$(basename "$one")"); done; fi
+  if [ -n "$variants" ]; then for one in "$variants"/*/cuda; do others+=("$(basename "${one%/cuda}")"); done; fi
   [ $list = 0 ] || [ ${#others[@]} -gt 0 ] || others=(VARIANT)
   for pass in 1 2; do  # by turns: what changes with temperature or clock changes for all
     for name in ours "two samples a thread" "${others[@]:0:1}"; do
@@ -172,7 +244,7 @@ part_c() {
 
 case $part in A) part_a ;; B) part_b ;; C) part_c ;; esac
 if [ $list = 0 ]; then
-  [ "$part" != A ] || [ ! -d "$CUPY_CACHE_DIR" ] || tar cf "$out/cupy-cache.tar" -C "$CUPY_CACHE_DIR" .
+  [ "$part" != A ] || [ $rehearse = 1 ] || [ ! -d "$CUPY_CACHE_DIR" ] || tar cf "$out/cupy-cache.tar" -C "$CUPY_CACHE_DIR" .
   echo "results: $rows" >&2
 fi
 exit $failed

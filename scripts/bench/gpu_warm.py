@@ -52,13 +52,16 @@ def main() -> None:
     command = [sys.executable, __file__, "--processes", str(arguments.processes)]
     command += ["--rehearse"] * arguments.rehearse
     started = [
-        subprocess.Popen([*command, "--share", str(number)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, "--share", str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for number in range(arguments.processes)
     ]
-    counts = [one.communicate()[0] for one in started]
-    if any(one.returncode for one in started):
-        raise SystemExit("a process failed; what it said is above")
-    kernels = sum(int(count) for count in counts)
+    said = [one.communicate() for one in started]
+    for number, (one, (_, errors)) in enumerate(zip(started, said, strict=True)):
+        sys.stderr.write(errors)
+        if one.returncode:
+            last = errors.strip().rpartition("\n")[2]
+            raise SystemExit(f"process {number}, exit {one.returncode}: {last}")
+    kernels = sum(int(count) for count, _ in said)
     print(json.dumps({"tool": "warm-up", "kernels": kernels, "seconds": time.perf_counter() - begun}))
 
 

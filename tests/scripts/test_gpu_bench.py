@@ -125,12 +125,14 @@ ALL = BENCH / "gpu_all.sh"
 LIMIT = 420  # seconds of a command on a machine that is borrowed
 
 
-def run_all(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_all(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash")
     everything = {**os.environ, **environment}
-    return subprocess.run([bash, str(ALL), *words], capture_output=True, text=True, check=False, env=everything)
+    return subprocess.run(
+        [bash, str(ALL), *words], capture_output=True, text=True, check=False, env=everything, cwd=cwd
+    )
 
 
 def stages(part: str) -> list[tuple[int, str, str]]:
@@ -164,56 +166,135 @@ def test_what_a_part_lacks_is_said():
         assert done.stderr.startswith(said)
 
 
-def rows_of(folder: Path, part: str) -> list[dict]:
-    return [json.loads(line) for line in (folder / f"rows-{part}.jsonl").read_text().splitlines()]
+def rows_of(folder: Path, part: str, kind: str = "rows") -> list[dict]:
+    return [json.loads(line) for line in (folder / f"{kind}-{part}.jsonl").read_text().splitlines()]
+
+
+def program(file: Path, body: str) -> Path:
+    """An executable script of bash in `file`."""
+    file.write_text(f"#!/usr/bin/env bash\n{body}\n")
+    file.chmod(0o755)
+    return file
 
 
 def test_a_stage_that_fails_or_hangs_costs_its_row_alone(tmp_path):
     """With an interpreter that only pretends: results, one failure with quotes in it, one that never ends."""
-    python = tmp_path / "python"
-    python.write_text(
-        """#!/usr/bin/env bash
-case "$*" in
+    python = program(
+        tmp_path / "python",
+        """case "$*" in
   *gpu_warm*) echo "told \\"why\\" in C:\\\\"; exit 3 ;;
+  *--describe*) echo noise >&2; echo "Error: no \\"GPU\\" is here" >&2; echo >&2; exit 1 ;;
+  *pytest*) echo "58 skipped in 3.1s" ;;
   *strongly*) setsid sleep 20; sleep 600 ;;
   *) echo noise; echo "{\\"step_s\\": 1}" ;;
-esac
-"""
+esac""",
     )
-    timeout = tmp_path / "timeout"
-    timeout.write_text(
-        '#!/usr/bin/env bash\n[ "$1 $2" = "-s KILL" ] || exit 1\n'
-        'exec /usr/bin/env -i PATH=/usr/bin:/bin timeout -s KILL 1 "${@:4}"\n'
+    program(
+        tmp_path / "timeout",
+        '[ "$1 $2" = "-s KILL" ] || exit 1\nexec /usr/bin/env -i PATH=/usr/bin:/bin timeout -s KILL 1 "${@:4}"',
     )
-    for script in (python, timeout):
-        script.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = run_all("A", "--out", str(tmp_path / "out"), "--python", str(python), PATH=path, TMPDIR=str(tmp_path))
     assert done.returncode == 1
     rows = {row["row"]: row for row in rows_of(tmp_path / "out", "A")}
     assert list(rows) == [name for _, name, _ in stages("A")]
     failed = [name for name, row in rows.items() if row["exit"]]
-    assert failed == ["kernels compiled, 8 processes", "strongly entangling 20 qubits, 100 layers, 64 samples"]
-    assert (rows[failed[0]]["exit"], rows[failed[0]]["result"]) == (3, "told why in C:")
-    assert (rows[failed[1]]["exit"], rows[failed[1]]["result"]) == (137, "")
-    assert rows[failed[1]]["seconds"] < 10  # nobody waits for what it has left behind in a session of its own
+    long = "strongly entangling 20 qubits, 100 layers, 64 samples"
+    assert {name: (rows[name]["exit"], rows[name]["result"], rows[name]["reason"]) for name in failed} == {
+        "what is here": (1, "", "Error: no GPU is here"),
+        "kernels compiled, 8 processes": (3, "told why in C:", "told why in C:"),
+        "tests": (1, "58 skipped in 3.1s", "nothing passed: 58 skipped in 3.1s"),
+        long: (137, "", "killed, as at its limit of 25 s"),
+    }
+    assert rows[long]["seconds"] < 10  # nobody waits for what it has left behind in a session of its own
+    assert "reason" not in rows["first contact"]
     assert rows["first contact"]["result"] == {"step_s": 1}
     assert "noise" in (tmp_path / "out" / "log-A.txt").read_text()
+
+
+GOOD = """case "$*" in *pytest*) echo "58 passed in 3.1s" ;; *) echo "{\\"step_s\\": 1}" ;; esac"""
+
+
+def test_a_warm_up_that_fails_says_why_in_its_last_line(bench, monkeypatch, tmp_path, capsys):
+    failing = program(tmp_path / "python", "echo at first >&2; echo no NVRTC >&2; exit 3")
+    monkeypatch.setattr(sys, "executable", str(failing))
+    monkeypatch.setattr(sys, "argv", ["gpu_warm.py", "--processes", "2"])
+    with pytest.raises(SystemExit, match=r"^process 0, exit 3: no NVRTC$"):
+        bench("gpu_warm").main()
+    assert "at first" in capsys.readouterr().err
+
+
+def test_earlier_results_are_kept_and_a_rehearsal_touches_none(tmp_path):
+    """Paths are relative to where the command is called."""
+    program(tmp_path / "good", GOOD)
+    program(tmp_path / "nvidia-smi", "exit 1")
+    out, environment = (
+        tmp_path / "out",
+        {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
+    )
+    out.mkdir()
+    (out / "log-A.1.txt").write_text("older still")
+    for name in ("rows-A.jsonl", "log-A.txt"):
+        (out / name).write_text("measured")
+    words = ["A", "--out", "out", "--python", "./good"]
+    assert run_all(*words, "--rehearse", cwd=tmp_path, **environment).returncode == 0
+    assert {one.name for one in out.iterdir()} == {
+        "rows-A.jsonl", "log-A.txt", "log-A.1.txt", "rehearsal-A.jsonl", "rehearsal-A.txt",
+    }  # fmt: skip
+    for _ in range(2):
+        done = run_all(*words, cwd=tmp_path, **environment)
+        assert done.returncode == 0, done.stderr
+    assert (out / "rows-A.2.jsonl").read_text() == (out / "log-A.2.txt").read_text() == "measured"
+    assert (out / "log-A.1.txt").read_text() == "older still"
+    assert len(rows_of(out, "A")) == len(rows_of(out, "A.3")) == len(stages("A"))
+
+
+def test_wrong_options_are_one_line_before_anything_runs(tmp_path):
+    good = program(tmp_path / "good", f'touch "{tmp_path}/ran"\n{GOOD}')
+    file = tmp_path / "file"
+    file.write_text("no archive")
+    out = ["--out", str(tmp_path / "out"), "--python", str(good)]
+    for words, said in (
+        (["--python", str(good), "--out", str(file)], f"--out: {file} is no folder"),
+        (["--python", str(good), "--out", str(file / "below")], f"--out: {file}/below is no folder"),
+        (["--out"], "--out: a value is missing"),
+        (["--out", "--rehearse"], "--out: a value is missing"),
+        ([*out, "--mnist"], "--mnist: a value is missing"),
+        ([*out, "--mnist", ""], "--mnist: a value is missing"),
+        ([*out, "--mnist", "none"], f"--mnist: {tmp_path}/none is no folder"),
+        ([*out, "--variants", "none"], f"--variants: {tmp_path}/none is no folder"),
+        ([*out, "--variants", "."], f"--variants: {tmp_path}/. holds no NAME/cuda"),
+        ([*out, "--cache", "none"], f"--cache: {tmp_path}/none is no file"),
+        ([*out, "--cache", "file"], f"--cache: {tmp_path}/file cannot be unpacked"),
+        ([*out, "--python", "no-such-python"], "--python: no-such-python is no program"),
+        ([*out, "--python", "./file"], f"--python: {tmp_path}/./file is no program"),
+        ([*out, "--triton-python", str(tmp_path)], f"--triton-python: {tmp_path} is no program"),
+    ):
+        done = run_all("A", *words, cwd=tmp_path, TMPDIR=str(tmp_path))
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), (words, done.stderr)
+        assert done.stderr.startswith(said), (words, done.stderr)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["A", "--help"]])
+def test_help_is_the_head_of_the_file(words, tmp_path):
+    done = run_all(*words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Everything that is to be measured on a GPU")
+    assert "  --rehearse  " in done.stdout and "pipefail" not in done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["A", "B", "C"])
 def test_everything_of_ours_is_rehearsed(tmp_path, part):
     """On a device that does nothing, so that nothing but the GPU is left to fail; others by a stand-in."""
-    other = tmp_path / "other"
-    other.write_text('#!/usr/bin/env bash\necho "{\\"step_s\\": 1}"\n')
-    other.chmod(0o755)
+    other = program(tmp_path / "other", GOOD)
     variant = tmp_path / "variants" / "same"
     shutil.copytree(kernels_directory() / "cuda", variant / "cuda")
     out = tmp_path / "out"
     words = [part, "--rehearse", "--out", str(out), "--python", sys.executable, "--triton-python", str(other)]
     done = run_all(*words, "--variants", str(variant.parent), TMPDIR=str(tmp_path))
-    rows = rows_of(out, part)
+    rows = rows_of(out, part, "rehearsal")
     assert done.returncode == 0, (done.stderr, [row for row in rows if row["exit"]])
     assert sum(row["limit"] for row in rows) <= LIMIT
     assert sum(row["seconds"] for row in rows) <= LIMIT
