@@ -1,4 +1,4 @@
-"""Numbers of bytes, as configs give them and as people read them; times for people."""
+"""Numbers of bytes, as configs give them and as people read them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,3 @@ def gib(n_bytes: float) -> str:
         if n_bytes >= size:
             return f"{n_bytes / size:.3g} {unit}"
     return f"{n_bytes:.0f} bytes"
-
-
-def seconds_text(seconds: float) -> str:
-    """A time for people."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} us"

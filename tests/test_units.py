@@ -1,10 +1,10 @@
-"""Bytes of a config, bytes and times for people."""
+"""Bytes of a config, and bytes for people."""
 
 from __future__ import annotations
 
 import pytest
 
-from qmltrain.units import bytes_of_gib, gib, seconds_text
+from qmltrain.units import bytes_of_gib, gib
 
 
 def test_bytes_of_gib() -> None:
@@ -19,10 +19,3 @@ def test_bytes_of_gib() -> None:
 )
 def test_bytes_for_people(n_bytes: float, text: str) -> None:
     assert gib(n_bytes) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 us"), (2.5e-6, "2.5 us"), (1e-3, "1 ms"), (0.0999, "99.9 ms"), (18.53, "18.5 s")]
-)
-def test_times_for_people(seconds: float, text: str) -> None:
-    assert seconds_text(seconds) == text

@@ -36,6 +36,7 @@ except RuntimeError as error:  # what mpi4py raises where it finds no MPI librar
 
 SPINNING = 2e-3  # seconds that a rank looks for the others without a break
 NAP = 2e-4
+PASSING_ON = 0.5  # seconds, after which the launcher has read what a rank wrote: it throws away what comes with its end
 
 
 class MpiTransport:
@@ -63,7 +64,10 @@ class MpiTransport:
         return found
 
     def abort(self, code: int) -> None:
-        self._world.Abort(code)
+        try:
+            time.sleep(PASSING_ON)
+        finally:  # (a second Ctrl-C)
+            self._world.Abort(code)
 
 
 def open_ranks(expected: int | None) -> Communicator | None:

@@ -121,3 +121,13 @@ def duration(seconds: float) -> str:
         return f"{minutes}:{rest:02d} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d} h"
+
+
+def short_duration(seconds: float) -> str:
+    """Three digits: 2.5 us, 99.9 ms, 18.5 s; from a minute on as `duration`."""
+    if seconds >= 60:
+        return duration(seconds)
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} us"

@@ -15,7 +15,8 @@ from qmltrain.registry import call_builder
 from qmltrain.training.gradients import chunk_bytes
 from qmltrain.training.model import Model
 from qmltrain.training.optimizers import OPTIMIZERS
-from qmltrain.units import gib, seconds_text
+from qmltrain.training.progress import short_duration
+from qmltrain.units import gib
 from qmltrain.wording import listed, plural
 
 
@@ -112,10 +113,10 @@ def _derived(program: Any, batch: int, in_flight: int) -> str:
     if found is None:
         return "no time, since instructions are counted for engine.precision=complex64 alone"
     limits = {"instructions": found.issue, "shared memory": found.shared, "device memory": found.memory}
-    parts = ", ".join(f"{seconds_text(limit)} {name}" for name, limit in limits.items() if limit)
+    parts = ", ".join(f"{short_duration(limit)} {name}" for name, limit in limits.items() if limit)
     return (
-        f"{seconds_text(found.expected)} for {plural(batch, 'sample')}, forward and back: not measured, but the longest"
-        f" of {parts}; what the host does comes beside"
+        f"{short_duration(found.expected)} for {plural(batch, 'sample')}, forward and back: not measured, but the"
+        f" longest of {parts}; what the host does comes beside"
     )
 
 

@@ -23,8 +23,9 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-import h5py
 import numpy as np
+
+from tests.ranks.written_arrays import tables
 
 SMALL = [
     "dataset=npz", "preprocess=angles", "preprocess.pca=null", "circuit.n_qubits=4", "encoding.repeats=2",
@@ -80,24 +81,13 @@ def write_samples(folder: Path) -> str:
     return f"dataset.path={folder / 'samples.npz'}"
 
 
-def stored(directory: Path) -> dict[str, object]:
-    """Everything in the tables of a run file but the time that its epochs took, and checksums of it."""
-    found: dict[str, object] = {}
-    with h5py.File(directory / "run.h5") as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    found["valid_rows"] = found["valid_rows"][:5]  # type: ignore[index]
-    del found["epochs/wall_seconds"]
-    arrays = {name: np.asarray(value) for name, value in found.items()}
-    return {name: a.tolist() if a.dtype == object else a.tobytes() for name, a in arrays.items()}
-
-
 def bits(folder: Path) -> None:
     """Every way has the run file of one process; so has one that goes on with other ranks."""
     data = write_samples(folder)
     words = [*SMALL, data, "train.epochs=4"]
     alone = folder / "alone"
     subprocess.run([sys.executable, "-m", "qmltrain", *words, f"run.dir={alone}"], check=True, capture_output=True)
-    expected = stored(alone)
+    expected = tables(alone)
     ways = product((1, 2, 3, 5), (1, 2), ("null", "0.0002"), ("null", "1", "7"))
     for number, (ranks, threads, memory, span) in enumerate(ways):
         directory = folder / f"run-{number}"
@@ -108,7 +98,7 @@ def bits(folder: Path) -> None:
             check_run(launched(ranks, words_of_way, slowly("stop", ranks - 1, 11)), 75)
             ranks = (1, 2, 3, 5)[number // 2 % 4]
         check_run(launched(ranks, words_of_way), 0)
-        found = stored(directory)
+        found = tables(directory)
         different = [name for name in expected if found[name] != expected[name]]
         assert not different, f"{' '.join(words_of_way)}, {ranks} ranks: {different} differ"
         shutil.rmtree(directory)
@@ -141,7 +131,7 @@ def ends(folder: Path, times: int, chance: random.Random) -> None:
     alone = folder / "alone"
     begun = time.monotonic()
     check_run(launched(1, [*words, f"run.dir={alone}"], slowly()), 0)
-    length, expected, seen = time.monotonic() - begun, stored(alone), []
+    length, expected, seen = time.monotonic() - begun, tables(alone), []
     for number in range(times):
         directory = folder / f"run-{number}"
         command = [*words, f"run.dir={directory}"]
@@ -150,7 +140,7 @@ def ends(folder: Path, times: int, chance: random.Random) -> None:
         found = one_end(way, ranks, rank, command, chance, 1.5 * length)
         goes_on = launched(chance.choice((1, 2, 3)), command)
         check_run(goes_on, 0)
-        assert stored(directory) == expected, f"{way} of rank {rank} of {ranks}: other numbers"
+        assert tables(directory) == expected, f"{way} of rank {rank} of {ranks}: other numbers"
         assert not processes_of(directory), f"{way}: processes are left"
         seen.append({"way": way, "ranks": ranks, "rank": rank, **found})
         print(json.dumps(seen[-1]), flush=True)

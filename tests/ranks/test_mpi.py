@@ -21,6 +21,7 @@ from tests.engines.cuda import fake_cupy
 from tests.engines.cuda.emulator_device import compiler
 from tests.quantum_kernels.kernel_cases import contents
 from tests.ranks.mpi_scenarios import EVALUATED, KERNEL, OF_KERNEL, SCAN, SCANNED, SCENARIOS, SMALL, STOPPED_AT
+from tests.ranks.written_arrays import tables
 from tests.scans.small_scans import assert_same_bits
 
 ROOT = Path(__file__).parents[2]
@@ -52,25 +53,17 @@ def folder(tmp_path_factory) -> Path:
     return found
 
 
-def launch(folder: Path, names: list[str]) -> subprocess.CompletedProcess:
+def launch(folder: Path, names: list[str], seconds: float = 240) -> subprocess.CompletedProcess:
     command = [MPIEXEC, "-n", "2", sys.executable, "-m", "tests.ranks.mpi_scenarios", str(folder), *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+    )
 
 
 def ended(folder: Path, name: str) -> list[dict]:
     """How each rank ended."""
     return [json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in (0, 1)]
-
-
-def stored(directory: Path) -> dict[str, object]:
-    """Everything in the tables of a run file but the time that its epochs took, and checksums of it."""
-    found = {}
-    with h5py.File(directory / "run.h5") as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    found["valid_rows"] = found["valid_rows"][:5]
-    del found["epochs/wall_seconds"]
-    return {name: value.tolist() if value.dtype == object else value.tobytes() for name, value in found.items()}
 
 
 @pytest.fixture(scope="module")
@@ -89,23 +82,23 @@ def train_alone(folder: Path, scenario: str) -> Path:
 
 def test_a_run_has_the_numbers_of_one_process(folder, alone):
     assert [rank["code"] for rank in ended(folder, "whole")] == [0, 0]
-    assert stored(folder / "whole") == stored(alone)
+    assert tables(folder / "whole") == tables(alone)
     first, second = ended(folder, "whole")
     assert "2 ranks, " in first["stderr"] and not second["stderr"]
 
 
 def test_so_has_one_by_messages(folder, alone):
     assert [rank["code"] for rank in ended(folder, "messages")] == [0, 0]
-    assert stored(folder / "messages") == stored(alone)
+    assert tables(folder / "messages") == tables(alone)
 
 
 def test_so_has_one_of_array_steps(folder, tmp_path):
-    assert stored(folder / "arrays") == stored(train_alone(tmp_path, "arrays"))
+    assert tables(folder / "arrays") == tables(train_alone(tmp_path, "arrays"))
 
 
 def test_so_has_one_of_rows_that_are_read_when_they_are_asked_for(folder, tmp_path):
     """Each rank reads its own."""
-    assert stored(folder / "streamed") == stored(train_alone(tmp_path, "streamed"))
+    assert tables(folder / "streamed") == tables(train_alone(tmp_path, "streamed"))
     first, second = (np.array(json.loads((folder / f"rows-{rank}.json").read_text())) for rank in (0, 1))
     assert not np.array_equal(first, second)
     epochs, n_batches = 4, 4  # of 64 and at last of 18 samples; the split that is judged
@@ -117,7 +110,7 @@ def test_so_has_one_of_ranks_with_a_gpu_each(folder, tmp_path, monkeypatch):
     """Whole trainings on stand-ins for CuPy: rank 1 takes the second GPU."""
     fake_cupy.instead_of_cupy(monkeypatch, fake_cupy.make())
     assert [rank["code"] for rank in ended(folder, "two gpus")] == [0, 0]
-    assert stored(folder / "two gpus") == stored(train_alone(tmp_path, "two gpus"))
+    assert tables(folder / "two gpus") == tables(train_alone(tmp_path, "two gpus"))
     taken = [json.loads((folder / f"gpus-2-{rank}.json").read_text()) for rank in (0, 1)]
     assert [gpu for gpu, _ in taken] == [0, 1]
     assert all(launches for _, launches in taken)
@@ -138,7 +131,7 @@ def test_a_signal_to_one_rank_stops_all_and_one_process_goes_on(folder, alone):
     assert f"stopped by a signal to another rank after step {STOPPED_AT}, snapshot saved" in first["stderr"]
     assert not second["stderr"]
     assert main(["resume", str(folder / "stopped")]) == 0
-    assert stored(folder / "stopped") == stored(alone)
+    assert tables(folder / "stopped") == tables(alone)
 
 
 def test_an_error_of_one_rank_is_one_line_of_the_first_and_the_code_of_both(folder):
@@ -153,7 +146,7 @@ def test_an_error_of_one_rank_is_one_line_of_the_first_and_the_code_of_both(fold
 def test_who_is_ended_while_mpi_is_opened_ends_all(name, code, lines, tmp_path):
     """The others are in an exchange that it does not come to. (An interrupt is told by rank 0, where it reaches it.)"""
     write_samples(tmp_path)
-    done = launch(tmp_path, [name])
+    done = launch(tmp_path, [name], seconds=60)
     assert done.returncode == code
     said = [line for line in done.stderr.splitlines() if line.startswith("qmltrain: ")]
     assert said == ["qmltrain: rank 1: error: [Errno 5] Input/output error: '/dev/x'"][:lines]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from qmltrain.engines.cpu import extension
 from qmltrain.ranks.communicator import Communicator
 from qmltrain.ranks.node_memory import NodeMemoryTransport
 
-PATIENCE = 60.0  # seconds that a rank waits for the others: longer, and they never come
+PATIENCE = 20.0  # seconds that a rank waits for the others: longer, and they never come
 
 
 class _Place:
@@ -78,9 +79,11 @@ def on_ranks(size: int, work: Callable[[Communicator], Any], *, memory: bool = F
             if not isinstance(error, threading.BrokenBarrierError):
                 ranks.fail(error, 1, f"{type(error).__name__}: {error}")
 
-    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(size)]
+    threads = [threading.Thread(target=one, args=(rank,), daemon=True) for rank in range(size)]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + 3 * PATIENCE
     for thread in threads:
-        thread.join()
+        thread.join(max(0.0, deadline - time.monotonic()))
+    assert not any(thread.is_alive() for thread in threads), "ranks wait for others that do not come"
     return found

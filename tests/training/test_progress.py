@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from qmltrain.training.progress import Bar, Lines, Silent, duration, figure, make_progress
+from qmltrain.training.progress import Bar, Lines, Silent, duration, figure, make_progress, short_duration
 
 
 @pytest.fixture
@@ -93,3 +93,11 @@ def test_a_bar_on_a_terminal_and_lines_in_a_log(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(make_progress("none", 10, 0, 1.0), Silent)
     monkeypatch.setattr(sys, "stderr", None)
     assert isinstance(make_progress("auto", 10, 0, 1.0), Lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 us"), (2.5e-6, "2.5 us"), (1e-3, "1 ms"), (0.0999, "99.9 ms"), (18.53, "18.5 s"), (75, "1:15 min")],
+)
+def test_times_of_three_digits(seconds: float, text: str) -> None:
+    assert short_duration(seconds) == text

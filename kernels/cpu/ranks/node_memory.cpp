@@ -47,11 +47,20 @@ void NodeMemory::meet() {
   }
 }
 
-void NodeMemory::words(const std::int64_t* from, std::int64_t* all) {
-  const int side = begin();
-  std::copy_n(from, kWords, own().words[side]);
-  meet();
+int NodeMemory::begin(const std::int64_t* words) {
+  const int side = int(++turn_ & 1);
+  if (words) std::copy_n(words, kWords, own().words[side]);
+  return side;
+}
+
+void NodeMemory::fetch_words(int side, std::int64_t* all) const {
   for (int rank = 0; rank < ranks_; rank++) all = std::copy_n(places_[rank].words[side], kWords, all);
+}
+
+void NodeMemory::words(const std::int64_t* from, std::int64_t* all) {
+  const int side = begin(from);
+  meet();
+  fetch_words(side, all);
 }
 
 void NodeMemory::leave(int side, const double* numbers, const std::vector<std::int64_t>& counts, std::int64_t first) {
@@ -70,7 +79,7 @@ void NodeMemory::fetch(int side, double* numbers, const std::vector<std::int64_t
 void NodeMemory::numbers(double* numbers, const std::vector<std::int64_t>& counts) {
   const std::int64_t most = *std::max_element(counts.begin(), counts.end());
   for (std::int64_t first = 0; first < most; first += kNumbers) {
-    const int side = begin();
+    const int side = begin(nullptr);
     leave(side, numbers, counts, first);
     meet();
     fetch(side, numbers, counts, first);
@@ -85,12 +94,10 @@ void NodeMemory::gather(const std::int64_t* from, std::int64_t* all, double* num
     if (wanted(all)) this->numbers(numbers, counts);
     return;
   }
-  const int side = begin();
-  std::copy_n(from, kWords, own().words[side]);
+  const int side = begin(from);
   leave(side, numbers, counts, 0);
   meet();
-  std::int64_t* to = all;
-  for (int rank = 0; rank < ranks_; rank++) to = std::copy_n(places_[rank].words[side], kWords, to);
+  fetch_words(side, all);
   if (wanted(all)) fetch(side, numbers, counts, 0);
 }
 

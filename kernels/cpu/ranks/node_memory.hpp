@@ -44,8 +44,10 @@ class NodeMemory {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "processes share it");
 
   Place& own() { return places_[rank_]; }
-  int begin() { return int(++turn_ & 1); }  // where this turn's words and numbers are
+  // Leaves the words of a new turn, where it has any; gives where its words and numbers are.
+  int begin(const std::int64_t* words);
   void meet();                              // tells of this turn, and waits for that of all others
+  void fetch_words(int side, std::int64_t* all) const;
   // Numbers counts[r] - first of rank r, at most kNumbers, to its place, and from the places of the others.
   void leave(int side, const double* numbers, const std::vector<std::int64_t>& counts, std::int64_t first);
   void fetch(int side, double* numbers, const std::vector<std::int64_t>& counts, std::int64_t first) const;
