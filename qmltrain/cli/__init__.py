@@ -47,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
             raise
         error = QmltrainError(f"the process was ended by sys.exit({stop.code})")
         code, message = launched.fail(error, *dispatch.describe_error(error))
-        if launched.speaks:
-            print(f"qmltrain: {message}", file=sys.stderr)
+        launched.say_last(code, message)
         return code
     except KeyboardInterrupt:
         if launched.speaks:
@@ -59,8 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         if verbose:
             traceback.print_exc()
         code, message = launched.fail(error, *dispatch.describe_error(error))
-        if launched.speaks:
-            print(f"qmltrain: {message}", file=sys.stderr)
+        launched.say_last(code, message)
         return code
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
@@ -16,11 +17,13 @@ from typing import Any
 
 from qmltrain.cli.known_verbs import known_verbs
 from qmltrain.cli.verb import Verb
-from qmltrain.cluster.launcher import find_launcher
+from qmltrain.cluster.launcher import can_end_job, end_job, find_launcher
 from qmltrain.errors import InputError
 from qmltrain.wording import listed, shortened
 
 NEVER = "run.mpi=never"
+FIRST_SPEAKS = 3.0  # seconds, after which rank 0 has said what all ranks fail from, and has ended them
+PASSING_ON = 0.5  # seconds, after which the launcher has read what was written: it throws away what comes with its end
 
 
 @contextmanager
@@ -52,6 +55,7 @@ class Launched:
         self._words = words
         self._loud = ExitStack()  # gives back what `_be_quiet` took
         self._meets = self.launcher is not None  # the others open MPI, or will: where this one fails they wait for it
+        self._no_mpi = ""  # why `_join` could not
         if self.launcher is not None and self.launcher.rank > 0:
             self._be_quiet()
 
@@ -136,6 +140,23 @@ class Launched:
             self.ranks.abort(code)
             raise
 
+    def say_last(self, code: int, message: str) -> None:
+        """Print `message`, the end of this command, where this process speaks. One that has not come to the others ends
+        them, where it can: they would wait for it in MPI's start for ever, and hear no signal there."""
+        others_wait = self.launcher is not None and self.ranks is None
+        ends_all = others_wait and can_end_job()
+        if self.launcher is not None and not self.speaks and (ends_all or self._no_mpi):
+            if ends_all:  # one after another, since the first that speaks ends the others
+                time.sleep(FIRST_SPEAKS + 2 * PASSING_ON * min(self.launcher.rank - 1, 10))
+            message = f"rank {self.launcher.rank}: {self._no_mpi or message}"
+        elif not self.speaks:
+            return
+        print(f"qmltrain: {message}", file=sys.stderr, flush=True)
+        if ends_all:
+            time.sleep(PASSING_ON)
+            end_job(code)
+            time.sleep(PASSING_ON)  # (else the launcher may hear of its end before)
+
     def abort(self, code: int) -> None:
         """End all ranks at once."""
         self._join()
@@ -150,8 +171,7 @@ class Launched:
                 wing = importlib.import_module("qmltrain.ranks.mpi")
                 self.ranks = wing.open_ranks(self.launcher.size)
             except Exception as broken:  # no MPI here: what else there is to say is said by whoever speaks
-                if not self.speaks:
-                    print(f"qmltrain: rank {self.launcher.rank}: {broken}", file=sys.stderr, flush=True)
+                self._no_mpi = str(broken)
 
     def _be_quiet(self) -> None:
         nowhere = self._loud.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 # who sets them, variables of size and rank, and one that must be there beside them. The nearest first: Open MPI and
@@ -33,6 +35,23 @@ def find_launcher(environ: Mapping[str, str] = os.environ) -> Launcher | None:
             name = "srun" if size == "PMI_SIZE" and _is_of_srun(environ) else set_by
             return Launcher(name, size, int(texts[0]), int(texts[1])) if int(texts[0]) > 1 else None
     return None
+
+
+def can_end_job(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `end_job` reaches the launcher: MPICH's mpirun, which does not end the ranks by itself where one leaves
+    with an error before it has begun to talk to it. (Open MPI's does, and srun after `--wait`.)"""
+    launcher = find_launcher(environ)
+    of_mpich = launcher is not None and launcher.variable == "PMI_SIZE" and launcher.name == "mpirun"
+    try:
+        return of_mpich and stat.S_ISSOCK(os.fstat(int(environ.get("PMI_FD", ""))).st_mode)
+    except (ValueError, OSError):  # no number, or of a file that was closed on the way here
+        return False
+
+
+def end_job(code: int, environ: Mapping[str, str] = os.environ) -> None:
+    """End all processes of this job with exit code `code`, without MPI: what MPI_Abort tells the launcher, in PMI-1."""
+    with suppress(OSError):  # the launcher has gone
+        os.write(int(environ["PMI_FD"]), b"cmd=abort exitcode=%d\n" % code)
 
 
 def _is_of_srun(environ: Mapping[str, str]) -> bool:

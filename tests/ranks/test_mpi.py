@@ -152,6 +152,40 @@ def test_who_is_ended_while_mpi_is_opened_ends_all(name, code, lines, tmp_path):
     assert said == ["qmltrain: rank 1: error: [Errno 5] Input/output error: '/dev/x'"][:lines]
 
 
+@pytest.mark.parametrize("broken", [[1], [0], [1, 2]])
+def test_who_cannot_load_mpi_says_so_and_ends_all(broken, tmp_path):
+    """The others are in MPI's own start, where they hear no signal."""
+    write_samples(tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "mpi4py.py").write_text("raise ImportError('libmpi.so.12 is not there')")
+    words = [*SMALL, "run.dir=run"]
+    done = launch_each(tmp_path, [(words, "broken" if rank in broken else "") for rank in range(3)])
+    told = [line for line in done.stderr.splitlines() if line.startswith("qmltrain: ")]
+    of_rank = "rank 1: " if 0 not in broken else ""
+    assert done.returncode == 2 and len(told) == 1, done.stderr
+    assert told[0].startswith(f"qmltrain: {of_rank}error: run.mpi: mpi4py cannot be imported (libmpi.so.12 is not")
+
+
+def test_a_rank_with_a_verb_that_shares_nothing_ends_all(tmp_path):
+    write_samples(tmp_path)
+    done = launch_each(tmp_path, [([*SMALL, "run.dir=run"], ""), (["plan", *SMALL], "")])
+    told = [line for line in done.stderr.splitlines() if line.startswith("qmltrain: ")]
+    assert done.returncode == 2 and len(told) == 1, done.stderr
+    assert told[0].startswith("qmltrain: rank 1: error: plan runs in one process, and mpirun started 2 ")
+
+
+def launch_each(folder: Path, ranks: list[tuple[list[str], str]]) -> subprocess.CompletedProcess:
+    """One mpiexec, whose ranks have their own words and modules in front of others."""
+    command = [MPIEXEC]
+    for words, modules in ranks:
+        path = f"PYTHONPATH={folder / modules}:{ROOT}" if modules else f"PYTHONPATH={ROOT}"
+        command += ["-n", "1", "env", path, sys.executable, "-m", "qmltrain", *words, ":"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command[:-1], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "code", "line"),
     [
