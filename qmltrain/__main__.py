@@ -7,7 +7,7 @@ import signal
 import sys
 from importlib import import_module
 
-from qmltrain.cluster.signals import FROM_THE_START, SCHEDULER_SIGNALS
+from qmltrain.cluster.signals import FROM_THE_START, SCHEDULER_SIGNALS, WHILE_IMPORTING
 
 # log2 of the clock cycles for which an idle thread of OpenBLAS (NumPy's and SciPy's) looks for work before it sleeps.
 # Its default, 26, is tens of milliseconds after each use, on the very cores where this process goes on.
@@ -16,7 +16,7 @@ _BLAS_PATIENCE = ("OPENBLAS_THREAD_TIMEOUT", "18")
 
 def main() -> int:
     """The command. Importing it takes time in which a signal would end the process without exit code 75."""
-    with FROM_THE_START:
+    with FROM_THE_START, WHILE_IMPORTING:
         os.environ.setdefault(*_BLAS_PATIENCE)
         code = int(import_module("qmltrain.cli").main())
     # All is said and written: while Python ends, no signal makes another exit code of this one.

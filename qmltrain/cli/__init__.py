@@ -23,7 +23,7 @@ from qmltrain.cli.launched import Launched
 from qmltrain.cli.streams import prepare_streams
 from qmltrain.cli.sweeping import run_sweep
 from qmltrain.cli.verb import Takes, Verb
-from qmltrain.cluster.signals import FROM_THE_START, SCHEDULER_SIGNALS, StopRequest
+from qmltrain.cluster.signals import FROM_THE_START, SCHEDULER_SIGNALS, WHILE_IMPORTING, StopRequest
 from qmltrain.config.schema import CommandContext
 from qmltrain.errors import EXIT_DONE, InputError, QmltrainError
 from qmltrain.shipped_files import configs_directory
@@ -38,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     verbose = "-v" in argv or "--verbose" in argv
     launched = Launched(argv)
     try:
+        WHILE_IMPORTING.give_up()
         code = _run(parse_arguments(argv), ["qmltrain", *argv], launched)
         sys.stdout.flush()
         launched.leave()

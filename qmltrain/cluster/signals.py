@@ -94,3 +94,5 @@ class StopRequest:
 
 # entered by the command `qmltrain` before it imports anything else; verbs that do not train give it up
 FROM_THE_START = StopRequest(SCHEDULER_SIGNALS)
+# the same for Ctrl-C, which the command hears by itself once it is imported
+WHILE_IMPORTING = StopRequest((signal.SIGINT,), speaks=False)

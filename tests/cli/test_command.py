@@ -253,3 +253,17 @@ def test_idle_threads_of_blas_sleep_unless_the_user_says_otherwise(tmp_path, giv
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
                           env=environment | ({name: given} if given else {}))  # fmt: skip
     assert done.stdout.split()[-2:] == [given or "18", "False"]  # OpenBLAS reads it when it is loaded
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, "qmltrain: interrupted\n"), (2, "")])
+def test_ctrl_c_while_the_command_is_imported(times, said):
+    """A line, not the traceback of some module; the second one leaves at once."""
+    program = (
+        "import os, signal, sys\nimport qmltrain.__main__ as command\nearlier = command.import_module\n"
+        f"def imported(name):\n    for _ in range({times}):\n        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return earlier(name)\n"
+        "command.import_module = imported\nsys.argv = ['qmltrain', 'info']\nsys.exit(command.main())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr, done.stdout) == (cli.EXIT_KEYBOARD, said, "")
