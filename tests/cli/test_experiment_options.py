@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 EXPERIMENT = """
@@ -58,6 +60,19 @@ def test_it_is_left_out_and_the_run_is_that_of_the_config_without_it(mine, words
     again = mine("experiment=mine", *words, *explicit)
     assert again.code == 0 and "this run is complete" in again.out and LEFT_OUT not in again.err
     assert list(Path("runs").iterdir()) == [run]
+
+
+def test_files_of_an_experiment_make_room_for_one_that_holds_all(qmltrain):
+    """`experiment=mnist_full` names four files."""
+    rng = np.random.default_rng(3)
+    with h5py.File("rows.h5", "w") as file:
+        for part, number in (("train", 60), ("test", 20)):
+            file[f"x_{part}"] = rng.uniform(0, 255, (number, 28, 28))
+            file[f"y_{part}"] = np.arange(number) % 2
+    small = ["dataset=hdf5", "dataset.path=rows.h5", "ansatz.layers=1", "train.epochs=1", "engine.name=cpu"]
+    done = qmltrain("experiment=mnist_full", *small, "dataset.test_path=null", "run.dir=run", "run.progress=none")
+    assert done.code == 0, done.err
+    assert f"{LEFT_OUT}dataset.test_labels_path: found without dataset.test_path" in done.err
 
 
 def test_what_the_user_set_is_refused(mine):

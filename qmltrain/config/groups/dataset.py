@@ -21,7 +21,7 @@ from qmltrain.config.rules import (
     is_number,
     one_of,
 )
-from qmltrain.errors import InputError
+from qmltrain.errors import InputError, UnusedOptionError
 
 SEPARATOR = Rule(
     lambda value: isinstance(value, str) and (value in ("tab", r"\t") or (len(value) == 1 and value not in ' "\r\n')),
@@ -143,7 +143,9 @@ class DatasetConfig(ConfigGroup):
     def check(self) -> None:
         self._check_fold()
         if self.test_labels_path is not None and self.test_path is None:
-            raise InputError("dataset.test_labels_path: found without dataset.test_path; give both, or set it to null")
+            raise UnusedOptionError(
+                "dataset.test_labels_path", "found without dataset.test_path; give both, or set it to null"
+            )
         if self.validation + self.test >= 1:
             raise InputError(
                 f"dataset.validation, dataset.test: found {self.validation:g} and {self.test:g}; "
