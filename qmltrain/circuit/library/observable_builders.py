@@ -6,6 +6,8 @@ in the config group `observable`.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 
 from qmltrain.circuit.library.basis_states import basis_state_sum, check_projected_qubits
@@ -18,11 +20,33 @@ from qmltrain.user_code import call_user_function
 
 ObservableBuilder = Callable[..., Observables]
 
+MOST_PRODUCTS = 1 << 16  # of Z, each an observable
 
-def z(n_qubits: int, *, qubits: Sequence[int] | None = None) -> Observables:
-    """Z on each qubit of `qubits` (default: all), one observable each, named "Z0", "Z1", ..."""
+
+def z(n_qubits: int, *, qubits: Sequence[int] | None = None, max_weight: int = 1, scale: float = 1.0) -> Observables:
+    """Z on each qubit of `qubits` (default: all), then the products of Z on two of them, and so on up to `max_weight`;
+    one observable each, named "Z0", "Z1", ..., "Z0 Z1", ..., times `scale`.
+
+    All are functions of the same outcomes. Raises InputError where they would be more than 65,536.
+    """
     chosen = _qubits(n_qubits, qubits)
-    return from_sums([(f"Z{qubit}", [(1.0, pauli_string({qubit: "Z"}))]) for qubit in chosen])
+    if max_weight > len(chosen):
+        raise InputError(f"observable.max_weight: {max_weight} is more than the {len(chosen)} qubits that are measured")
+    count = sum(math.comb(len(chosen), weight) for weight in range(1, max_weight + 1))
+    if count > MOST_PRODUCTS:
+        raise InputError(
+            f"observable.max_weight: {max_weight} on {len(chosen)} qubits makes {count:,} observables, of at most "
+            f"{MOST_PRODUCTS:,}; choose a smaller one, or fewer qubits with observable.qubits"
+        )
+    products = itertools.chain.from_iterable(
+        itertools.combinations(chosen, weight) for weight in range(1, max_weight + 1)
+    )
+    return from_sums(
+        [
+            (" ".join(f"Z{qubit}" for qubit in product), [(scale, pauli_string(dict.fromkeys(product, "Z")))])
+            for product in products
+        ]
+    )
 
 
 def pauli(n_qubits: int, *, terms: Sequence[str]) -> Observables:

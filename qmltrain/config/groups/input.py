@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qmltrain.config.option import ConfigGroup, option
-from qmltrain.config.rules import COUNT, FINITE, TEXT, Rule, each, one_of
-
-SCALE = Rule(lambda value: FINITE.accepts(value) and value != 0, "a finite number other than 0")
+from qmltrain.config.rules import COUNT, SCALE, TEXT, each, one_of
 
 
 @dataclass

@@ -45,7 +45,7 @@ def test_options_with_defaults() -> None:
         "copies": 1,
         "big_endian": False,
     }
-    assert options_with_defaults(OBSERVABLES, "observable", "z", {}) == {"qubits": None}
+    assert options_with_defaults(OBSERVABLES, "observable", "parity", {}) == {"qubits": None}
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_observables_by_name() -> None:
         InputError, match=r"^observable\.name: 'x' is not known; choose one of z, pauli, projector, parity"
     ):
         assemble_observables(2, "x", {})
-    with pytest.raises(InputError, match=r"^observable\.states: not used by z; it takes qubits$"):
+    with pytest.raises(InputError, match=r"^observable\.states: not used by z; it takes qubits, max_weight, scale$"):
         assemble_observables(2, "z", {"states": [0]})

@@ -85,6 +85,18 @@ def test_z() -> None:
     assert chosen.names == ("Z2", "Z0") and chosen.strings[0] == PauliString(0, 4)
 
 
+def test_products_of_z() -> None:
+    of_pairs = assemble_observables(3, "z", {"max_weight": 2, "scale": -2.0})
+    assert of_pairs.names == ("Z0", "Z1", "Z2", "Z0 Z1", "Z0 Z2", "Z1 Z2")
+    signs = np.array([[1 - 2 * (index >> qubit & 1) for index in range(8)] for qubit in range(3)])
+    expected = [*signs, signs[0] * signs[1], signs[0] * signs[2], signs[1] * signs[2]]
+    for number, diagonal in enumerate(expected):
+        np.testing.assert_array_equal(matrix(of_pairs, number, 3), np.diag(-2.0 * diagonal))
+    chosen = assemble_observables(4, "z", {"max_weight": 3, "qubits": [3, 0, 2]})
+    assert chosen.names == ("Z3", "Z0", "Z2", "Z3 Z0", "Z3 Z2", "Z0 Z2", "Z3 Z0 Z2")
+    assert assemble_observables(3, "z", {"max_weight": 1, "scale": 1.0}) == assemble_observables(3, "z", {})
+
+
 def test_a_projector_is_on_0_by_default() -> None:
     assert assemble_observables(3, "projector", {}) == assemble_observables(3, "projector", {"states": [0]})
 
@@ -113,6 +125,7 @@ def test_pauli_measures_equal_strings_once() -> None:
         ("z", {"qubits": [-1]}, r"^observable\.qubits: -1 is not"),
         ("z", {"qubits": [1, 1]}, r"^observable\.qubits: \[1, 1\] lists a qubit twice"),
         ("z", {"qubits": ["0"]}, r"^observable\.qubits: '0' is not"),
+        ("z", {"max_weight": 4}, r"^observable\.max_weight: 4 is more than the 3 qubits that are measured"),
         ("pauli", {"terms": []}, r"^observable\.terms: a list of texts"),
         ("pauli", {"terms": "Z0"}, r"^observable\.terms: a list of texts"),
         ("pauli", {"terms": ["Z0", 3]}, r"^observable\.terms\[1\]: a text"),
@@ -135,3 +148,8 @@ def test_pauli_measures_equal_strings_once() -> None:
 def test_bad_input_is_refused(name: str, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         assemble_observables(3, name, options)
+
+
+def test_too_many_products_of_z_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^observable\.max_weight: 10 on 20 qubits makes 616,665 observables"):
+        assemble_observables(20, "z", {"max_weight": 10})
