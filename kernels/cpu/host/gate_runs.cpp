@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 
+#include "integer_angle.hpp"
+
 namespace qmltrain {
 
 // A view into v that is aligned for vectors; v has 8 numbers to spare.
@@ -41,12 +43,13 @@ GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
     g.padded = (members.size() + 7) / 8 * 8;
     g.first = total;
     const std::size_t k = g.axes.size();
-    g.slots.assign(k * g.padded, -1);
+    g.slots.assign(k * g.padded, -1), g.places.assign(k * g.padded, plan.n_shared);
     g.coefficients.assign(k * g.padded, 0), g.offsets.assign(k * g.padded, 0);
     for (std::size_t i = 0; i < members.size(); i++)
       for (std::size_t j = 0; j < k; j++) {
         const AngleData& a = plan.angles[gate_runs_[members[i]].first + j];
         g.slots[j * g.padded + i] = a.slot;
+        g.places[j * g.padded + i] = a.slot >= 0 ? a.slot : plan.n_shared;
         g.coefficients[j * g.padded + i] = a.coefficient;
         g.offsets[j * g.padded + i] = a.offset;
       }
@@ -80,17 +83,18 @@ GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
       sample_row_[k] = n_raw_;
       term_rows_.push_back({n_raw_++, a.slot, a.coefficient});
     }
-  shared_.assign(std::size_t(plan.n_shared), 0);
+  shared_.assign(std::size_t(plan.n_shared) + 1, 0);  // and a 0 for constant angles
 }
 
 void GateRuns::prepare(const double* shared) {
-  std::copy_n(shared, shared_.size(), shared_.data());
+  std::copy_n(shared, shared_.size() - 1, shared_.data());
   std::size_t total = 0;
   for (const SameAxes& g : groups_) {
     const std::size_t n = g.axes.size() * g.padded;
     double* half = half_angle_ + g.first;
-    for (std::size_t i = 0; i < n; i++)
-      half[i] = 0.5 * (g.offsets[i] + (g.slots[i] >= 0 ? g.coefficients[i] * shared[g.slots[i]] : 0.0));
+    const double *angles = shared_.data(), *coefficients = g.coefficients.data(), *offsets = g.offsets.data();
+    const int* places = g.places.data();
+    for (std::size_t i = 0; i < n; i++) half[i] = 0.5 * (offsets[i] + coefficients[i] * angles[places[i]]);
     if (g.real)  // rotations about one axis add up; the first row takes the sum
       for (std::size_t k = 1; k < g.axes.size(); k++)
         for (std::size_t i = 0; i < g.padded; i++) half[i] += half[k * g.padded + i];
@@ -106,14 +110,16 @@ void GateRuns::prepare(const double* shared) {
       arithmetic_.euler(g.padded, int(g.axes.size()), g.axes.data(), g.half_sine, g.half_cosine, alphas, gammas,
                         cos_half, sin_half);
     }
+    for (std::size_t i = 0; i < g.runs.size() && !g.real; i++)
+      alpha[std::size_t(g.runs[i])] = alphas[i], gamma[std::size_t(g.runs[i])] = gammas[i];
     for (std::size_t i = 0; i < g.runs.size(); i++) {
-      const int r = g.runs[i];
-      if (!g.real) alpha[r] = alphas[i], gamma[r] = gammas[i];
-      const double cs = cos_half[i], sn = sin_half[i];
-      cosine[r] = cs, sine[r] = sn;
-      split_xz[r] = std::fabs(sn) > std::fabs(cs);
-      tangent[r] = split_xz[r] ? -cs / sn : sn / cs;
-      factor[r] = std::fabs(split_xz[r] ? sn : cs);
+      const std::size_t r = std::size_t(g.runs[i]);
+      const double both[] = {cos_half[i], sin_half[i]};  // (no branch: which is larger cannot be foreseen)
+      const bool split = std::fabs(both[1]) > std::fabs(both[0]);
+      cosine[r] = both[0], sine[r] = both[1];
+      split_xz[r] = split;
+      tangent[r] = with_sign(both[!split], split) / both[split];
+      factor[r] = std::fabs(both[split]);
     }
   }
 }

@@ -26,7 +26,7 @@ class GateRuns {
   bool trainable(int run) const { return trainable_[run]; }
   bool real(int run) const { return gate_runs_[run].real; }
   int sample_row(int angle) const { return sample_row_[angle]; }  // raw row of a shared angle of a per-sample run, or -1
-  const std::vector<double>& shared() const { return shared_; }   // slots, after prepare
+  const double* shared() const { return shared_.data(); }         // slots, after prepare
 
   // raw sums (v_x, v_y, v_z of each gate run, then one of each shared slot term, then one of each shared angle of a
   // per-sample gate run) -> gradient of the shared slots, added to
@@ -40,6 +40,7 @@ class GateRuns {
     std::vector<int> runs;
     std::size_t padded;                         // how many runs, rounded up to a multiple of 8
     std::vector<int> slots;                     // -1: constant
+    std::vector<int> places;                    // the same in shared_
     std::vector<double> coefficients, offsets;
     double *half_sine, *half_cosine;            // in storage_
     std::size_t first;                          // its part of storage_
@@ -49,7 +50,7 @@ class GateRuns {
   std::vector<GateRunData> gate_runs_;
   std::vector<std::uint8_t> trainable_;
   std::vector<int> sample_row_;
-  std::vector<double> shared_;
+  std::vector<double> shared_;                  // slots, and a 0 for constants
   std::vector<SameAxes> groups_;
   const Arithmetic& arithmetic_;
   int n_raw_;

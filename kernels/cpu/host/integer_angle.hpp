@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace qmltrain {
@@ -14,6 +15,15 @@ inline double nearest(double x) {
   if (!(std::fabs(x) < 2251799813685248.0)) return std::nearbyint(x);
   const double shifted = x + kShift;
   return shifted - kShift;
+}
+
+// x or -x without a branch: signs of a circuit are nothing that a processor could foresee.
+inline double with_sign(double x, bool minus) {
+  std::uint64_t bits;
+  std::memcpy(&bits, &x, sizeof x);
+  bits ^= std::uint64_t(minus) << 63;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
 }
 
 // phi -> a with exp(-i phi / 2) = exp(-2 pi i a / 2^bits): a = 2^bits phi / (4 pi), rounded

@@ -146,6 +146,13 @@ template <class Real> class PreparedShape {
   struct ListedSource { double coefficient; int source, index; };
   std::vector<ListedTerm> terms_;        // of `angles`
   std::vector<ListedSource> sources_;    // of terms_, one after the other
+  std::vector<std::uint8_t> negate_term_;  // of terms_: whether the frame turns the angle's sign
+  // A raw row takes factors_[factor] with the sign signs_[sign] ^ minus; `stage` > 0: that of the mask in the frame of
+  // stage - 1.
+  struct ListedRow { int row; std::size_t factor, sign; int stage; bool minus; Mask mask; };
+  std::vector<ListedRow> rows_;
+  std::vector<double> factors_;          // of rotations, of stages, of the start
+  std::vector<std::uint8_t> signs_;      // negate_x, negate_y, negate_z, 0, negate_term_
   Buffer lane_sine_;                     // [rotation][lane]
   Buffer tables_;
   Buffer start_angles_;                  // half angles of the start's shared phases, their sines, cosines
@@ -211,6 +218,7 @@ template <class Real> class PreparedShape {
   // prepared_values.hpp
   double term_angle(const PhaseTerm& term, const double* shared) const;
   void list_terms();
+  void list_rows();
   void set_angles(const double* shared);
   void prepare_values(const double* shared);
   void prepare_start(const double* shared);

@@ -39,7 +39,42 @@ template <class Real> void PreparedShape<Real>::list_terms() {
         terms_.push_back({term.constant, term.mask, call.index, int(sources_.size())});
       }
     }
-  angles.resize(terms_.size());
+  angles.resize(terms_.size()), negate_term_.assign(terms_.size(), 0);
+  list_rows();
+}
+
+// Raw rows, with where set_factors() finds factor and sign of each.
+template <class Real> void PreparedShape<Real>::list_rows() {
+  const std::size_t n_rotations = shape.rotations.size(), n_stages = shape.stages.size();
+  const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw());
+  raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0);
+  auto term_of = [&](const RawRow& r) {
+    const std::vector<PhaseTerm>& terms = shape.stages[std::size_t(r.stage)].diagonal.terms;
+    for (std::size_t i = 0; i < terms.size(); i++)
+      if (terms[i].mask == r.mask) return std::int64_t(first_angle[std::size_t(r.stage)] + i);
+    return std::int64_t(-1);  // of a diagonal without shared angles, or of signs
+  };
+  for (const RawRow& r : shape.raw_rows) {
+    raw_accumulator[std::size_t(r.row)] = std::uint32_t(r.accumulator);
+    raw_lane[std::size_t(r.row)] = std::uint8_t(r.lane_mask);
+    ListedRow row{r.row, n_rotations + n_stages, 0, 0, r.measured == Measured::kMinusVy, {}};
+    if (r.stage >= 0) row.factor = n_rotations + std::size_t(r.stage);
+    else if (r.rotation >= 0) row.factor = std::size_t(r.rotation);
+    const std::size_t rotation = std::size_t(r.rotation);
+    switch (r.measured) {
+      case Measured::kVx: row.sign = rotation; break;
+      case Measured::kVy:
+      case Measured::kMinusVy: row.sign = n_rotations + rotation; break;
+      case Measured::kVz: row.sign = 2 * n_rotations + rotation; break;
+      case Measured::kStart: row.sign = 3 * n_rotations; break;
+      case Measured::kMinusStart: row.sign = 3 * n_rotations, row.minus = true; break;
+      case Measured::kPhase:
+        if (const std::int64_t term = term_of(r); term >= 0) row.sign = 3 * n_rotations + 1 + std::size_t(term);
+        else row.sign = 3 * n_rotations, row.stage = r.stage + 1, row.mask = r.mask;
+        break;
+    }
+    rows_.push_back(row);
+  }
 }
 
 // As term_angle, of all.
@@ -54,7 +89,8 @@ template <class Real> void PreparedShape<Real>::set_angles(const double* shared)
     for (const ListedSource* end = sources_.data() + term.last_source; source < end; source++)
       angle += source->coefficient * values[source->source][source->index];
     const IntegerAngle<Real> a = integer_angle<Real>(angle);
-    const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(parity_of(term.mask & frame[term.stage]));
+    negate_term_[i] = std::uint8_t(parity_of(term.mask & frame[term.stage]));
+    const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(negate_term_[i]);
     angles[i] = (a ^ minus) - minus;
   }
 }
@@ -66,19 +102,20 @@ template <class Real> void PreparedShape<Real>::prepare_values(const double* sha
   const std::size_t n_rotations = s.rotations.size(), n_stages = s.stages.size();
   tangent.assign(n_rotations + 1, 0), negate_y.assign(n_rotations, 0), negate_x = negate_y, negate_z = negate_y;
   scale.assign(n_stages, 1), frame.assign(n_stages, 0);
-  if (first_angle.size() != n_stages) list_terms();
+  if (!built_) list_terms();
   lane_sine_.reserve((n_rotations + 1) * context_.lanes * sizeof(Real));
   Mask F = 0, G = 0;
   double now = 1;  // the scale: true = now * stored
   auto rotation = [&](int m) {
     const ShapeRotation& r = s.rotations[std::size_t(m)];
     const bool sample = r.sample_index >= 0;
-    if (!sample && runs.split_xz[r.gate_run]) F ^= r.pair, G ^= r.parity;
+    const Mask split = Mask(0) - Mask(!sample && runs.split_xz[r.gate_run]);
+    F ^= r.pair & split, G ^= r.parity & split;
     negate_z[m] = std::uint8_t(parity_of(F & r.parity) ^ int(r.flip));
     negate_x[m] = std::uint8_t(parity_of(G & r.pair));
     negate_y[m] = negate_z[m] ^ negate_x[m];
     const double t = sample ? 1.0 : runs.tangent[r.gate_run];
-    tangent[m] = Real(negate_y[m] ? -t : t);
+    tangent[m] = Real(with_sign(t, negate_y[m]));
     if (!sample) now *= runs.factor[r.gate_run];
   };
   for (int m : s.initial) {
@@ -190,30 +227,23 @@ void PreparedShape<Real>::backward_scales(double end, const std::vector<double>&
 
 template <class Real>
 void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage) {
-  const std::size_t n_raw = std::size_t(context_.gate_runs.n_raw());
-  if (raw_factor.size() != n_raw)  // else the same rows are set again
-    raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0);
+  factors_.assign(at_rotation.begin(), at_rotation.end());
+  factors_.insert(factors_.end(), at_stage.begin(), at_stage.end());
+  factors_.push_back(bra_end);  // of the start, the bra's alone: it has psi itself
+  signs_.assign(negate_x.begin(), negate_x.end());
+  signs_.insert(signs_.end(), negate_y.begin(), negate_y.end());
+  signs_.insert(signs_.end(), negate_z.begin(), negate_z.end());
+  signs_.push_back(0);
+  signs_.insert(signs_.end(), negate_term_.begin(), negate_term_.end());
+  for (const ListedRow& r : rows_) {
+    bool minus = bool(signs_[r.sign]) ^ r.minus;
+    if (r.stage) minus = parity_of(r.mask & frame[std::size_t(r.stage - 1)]);
+    raw_factor[std::size_t(r.row)] = with_sign(factors_[r.factor], minus);
+  }
   sample_factor.clear();
-  auto factor_of = [&](int rotation, int stage) {  // of the start, the bra's alone: it has psi itself
+  auto factor_of = [&](int rotation, int stage) {
     return stage >= 0 ? at_stage[stage] : rotation >= 0 ? at_rotation[rotation] : bra_end;
   };
-  auto negated = [&](const RawRow& r) {
-    switch (r.measured) {
-      case Measured::kVx: return bool(negate_x[r.rotation]);
-      case Measured::kVy: return bool(negate_y[r.rotation]);
-      case Measured::kMinusVy: return !negate_y[r.rotation];
-      case Measured::kVz: return bool(negate_z[r.rotation]);
-      case Measured::kStart: return false;
-      case Measured::kMinusStart: return true;
-      case Measured::kPhase: break;
-    }
-    return bool(parity_of(r.mask & frame[r.stage]));
-  };
-  for (const RawRow& r : shape.raw_rows) {
-    const double factor = factor_of(r.rotation, r.stage);
-    raw_factor[r.row] = negated(r) ? -factor : factor;
-    raw_accumulator[r.row] = std::uint32_t(r.accumulator), raw_lane[r.row] = std::uint8_t(r.lane_mask);
-  }
   for (const SampleRow& r : shape.sample_rows) {
     const double factor = r.coefficient * factor_of(r.rotation, r.stage);
     const bool negated = r.stage >= 0 ? parity_of(r.mask & frame[r.stage])
