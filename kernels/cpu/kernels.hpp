@@ -252,7 +252,7 @@ struct Kernels {
   void (*integer_angles)(std::size_t n, const double* half, void* out);
   // phases e^{-2 pi i a / 2^bits} from integer angles a, see simd/tables.hpp
   void (*scalar_table)(void* angles, int bits, Real scale, Real* table);
-  void (*vector_table)(void* angles, int bits, int lane_bits, Real scale, Real* table);
+  void (*vector_table)(void* angles, int bits, Real scale, Real* table);
   void (*product_table)(const void* angles, int bits, const Real* shared, Real* table);
   // gate runs with per-sample angles, see simd/sample_runs.hpp
   void (*sample_euler)(std::size_t n, int count, const std::uint8_t* axes, const Real* gates, Real* rotations,

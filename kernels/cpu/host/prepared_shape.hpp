@@ -20,6 +20,14 @@
 
 namespace qmltrain {
 
+// Bit i of kLaneParities[m]: parity of i & m.
+constexpr std::array<std::uint16_t, 1 << kMaxLaneBits> kLaneParities = [] {
+  std::array<std::uint16_t, 1 << kMaxLaneBits> found{};
+  for (unsigned m = 0; m < found.size(); m++)
+    for (unsigned lane = 0; lane < 16; lane++) found[m] |= std::uint16_t(__builtin_parity(lane & m) << lane);
+  return found;
+}();
+
 // A kernel call with everything filled in that does not depend on the tile, the unit or the thread.
 template <class Real> struct PreparedCall {
   CallShape::Kind kind;
@@ -253,6 +261,10 @@ template <class Real> class PreparedShape {
   // prepared_tables.hpp
   void prepare_tables();
   void fill_table(int index, Worker& worker);
+  // All ones where a term is negative in a lane, `minus` or not: -x is (x ^ ones) - ones.
+  static IntegerAngle<Real> lane_flip(std::size_t lane, const PhaseTerm& t, bool minus) {
+    return IntegerAngle<Real>(0) - IntegerAngle<Real>((kLaneParities[t.lane_parity] >> lane & 1) ^ unsigned(minus));
+  }
   void add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const;
 };
 

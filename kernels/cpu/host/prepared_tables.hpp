@@ -11,7 +11,7 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
                                         const IntegerAngle<Real>* term_angles) const {
   const DiagonalStage& stage = shape.stages[std::size_t(index)];
   const DiagonalShape& d = stage.diagonal;
-  const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high), b = shape.lane_bits;
+  const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high);
   const std::size_t W = context_.lanes;
   if (d.product) {  // angles of the coordinates, then of the tile
     std::memset(a, 0, W * (std::size_t(tile_bits) + 1) * sizeof(Real));
@@ -37,11 +37,13 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
   for (const SampleTerm& t : d.sample_terms) {
     const bool minus = parity_of(tile & t.where.tile_parity);
     IntegerAngle<Real>* to = a + t.where.row_parity * W;
-    for (std::size_t lane = std::size_t(t.where.lane_parity); lane < W; lane += std::size_t(1) << b)
-      to[lane] += minus ? IntegerAngle<Real>(0) - term_angles[lane] : term_angles[lane];
+    for (std::size_t lane = 0; lane < W; lane++) {
+      const IntegerAngle<Real> flip = lane_flip(lane, t.where, minus);
+      to[lane] += (term_angles[lane] ^ flip) - flip;
+    }
     term_angles += W;
   }
-  context_.kernels.vector_table(a, tile_bits, b, Real(scale[std::size_t(index)]), table);
+  context_.kernels.vector_table(a, tile_bits, Real(scale[std::size_t(index)]), table);
 }
 
 // Diagonals that the whole batch shares.
@@ -56,11 +58,13 @@ template <class Real> void PreparedShape<Real>::prepare_tables() {
   else for (int i = 0; i < int(todo.size()); i++) one(i, 0);
 }
 
-// To a vector of angles by mask, whose lanes hold coefficients in the first 2^lane_bits of each sample.
+// To a vector of angles, each lane with the sign of its qubits.
 template <class Real>
 void PreparedShape<Real>::add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const {
-  for (std::size_t lane = std::size_t(t.lane_parity); lane < context_.lanes; lane += std::size_t(1) << shape.lane_bits)
-    a[lane] += angle;
+  for (std::size_t lane = 0; lane < context_.lanes; lane++) {
+    const IntegerAngle<Real> flip = lane_flip(lane, t, false);
+    a[lane] += (angle ^ flip) - flip;
+  }
 }
 
 template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& worker) {
@@ -101,7 +105,7 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
       if (d.high_vectors) add_to_lanes(a + W * (t.row_parity >> low_bits), t, angle[j]);
       else a[t.row_parity >> low_bits] += angle[j];
     }
-    if (d.high_vectors) context_.kernels.vector_table(a, high_bits, s.lane_bits, factor, high_table);
+    if (d.high_vectors) context_.kernels.vector_table(a, high_bits, factor, high_table);
     else context_.kernels.scalar_table(a, high_bits, factor, high_table);
   }
   const std::size_t variants = std::size_t(1) << d.crossing.size(), size = W * stage.n_low;
@@ -117,7 +121,7 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
       const int j = d.crossing[k];
       add(d.terms[std::size_t(j)], variant >> k & 1 ? IntegerAngle<Real>(0) - angle[j] : angle[j]);
     }
-    context_.kernels.vector_table(a, __builtin_ctz(stage.n_low), s.lane_bits, Real(1), table + 2 * size * variant);
+    context_.kernels.vector_table(a, __builtin_ctz(stage.n_low), Real(1), table + 2 * size * variant);
   }
 }
 

@@ -18,7 +18,7 @@ template <class Real> struct SignedSums {
     constexpr int W = Vector<Real>::lanes;
     Real* numbers = reinterpret_cast<Real*>(values);
     if (tree_serves) tree(numbers, bits, numbers + (std::size_t(W) << bits));
-    else walsh_rows(values, bits);
+    else walsh_rows(values, 0, bits);
     return tree_serves ? values + (std::size_t(1) << bits) : values;
   }
   INLINE_MEMBER std::size_t where(std::uint32_t mask) const {
@@ -43,7 +43,7 @@ template <class Real, int Planes = 2> void observe(const qmltrain::ObserveCall<R
       for (int m = 0; m < call.n_strings; m++)
         table[call.mask[m]] +=
             load_vector(weight + W * m) * lane_sign<Real>(call.lane_mask[m]) * (call.sign[m] ? Real(-1) : Real(1));
-      walsh_rows(table, int(call.bits));
+      walsh_rows(table, 0, int(call.bits));
     }
     for (std::size_t i = 0; i < n; i++) {
       const Vec<Real>* p = plane<Real>(psi, i * Planes * VB);

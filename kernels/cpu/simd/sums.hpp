@@ -22,7 +22,7 @@ template <class Real> void tree(Real* w, int bits, Real* sums) {
   store_vector(sums + W * bits, a[0]);
 }
 
-template <class Real> void walsh(Real* w, int bits) { walsh_rows(reinterpret_cast<Vec<Real>*>(w), bits); }
+template <class Real> void walsh(Real* w, int bits) { walsh_rows(reinterpret_cast<Vec<Real>*>(w), 0, bits); }
 
 template <class Real>
 void add_sums(const Real* sums, const qmltrain::SumTarget* targets, std::size_t n, std::uint64_t tile,

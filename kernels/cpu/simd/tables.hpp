@@ -8,16 +8,17 @@
 
 namespace {
 
-// In place over 2^bits vectors, pairs of coordinates at a time.
-template <class V> INLINE void walsh_rows(V* a, int bits) {
+// In place over coordinates first, ..., bits - 1 of 2^bits vectors, pairs of them at a time.
+template <class V> INLINE void walsh_rows(V* a, int first, int bits) {
   const std::size_t n = std::size_t(1) << bits;
-  int q = 0;
-  if (bits & 1) {
-    for (std::size_t i = 0; i < n; i += 2) {
-      const V x = a[i], y = a[i + 1];
-      a[i] = x + y, a[i + 1] = x - y;
-    }
-    q = 1;
+  int q = first;
+  if ((bits - first) & 1) {
+    const std::size_t s = std::size_t(1) << q++;
+    for (std::size_t i = 0; i < n; i += 2 * s)
+      for (std::size_t j = i; j < i + s; j++) {
+        const V x = a[j], y = a[j + s];
+        a[j] = x + y, a[j + s] = x - y;
+      }
   }
   for (; q < bits; q += 2) {
     const std::size_t s = std::size_t(1) << q;
@@ -83,7 +84,7 @@ template <class Real> void scalar_table(void* angles, int bits, Real scale, Real
   const int in_lanes = bits < Vector<Real>::lane_bits ? bits : Vector<Real>::lane_bits;
   const std::size_t n = std::size_t(1) << (bits - in_lanes);
   for (std::size_t i = 0; i < n; i++) a[i] = walsh_lanes<Real>(a[i], in_lanes);
-  walsh_rows(a, bits - in_lanes);
+  walsh_rows(a, 0, bits - in_lanes);
   const int used = 1 << in_lanes;
   for (std::size_t i = 0; i < n; i++) {
     Vec<Real> s, c;
@@ -95,20 +96,22 @@ template <class Real> void scalar_table(void* angles, int bits, Real scale, Real
   }
 }
 
-// vector_table: 2^bits vectors of angles by row mask and lane mask; the lanes' lowest lane_bits bits are qubits and
-// hold coefficients in the first 2^lane_bits lanes of each sample.
-template <class Real> void vector_table(void* angles, int bits, int lane_bits, Real scale, Real* table) {
-  constexpr int W = Vector<Real>::lanes;
+// vector_table: `angles` holds 2^bits vectors of angles by mask of the rows, each lane with its own sign. Blocks of rows
+// that fit the first cache are finished one by one.
+template <class Real> void vector_table(void* angles, int bits, Real scale, Real* table) {
+  constexpr int W = Vector<Real>::lanes, kBlockBits = 7;
   VecBits<Real>* a = static_cast<VecBits<Real>*>(angles);
-  const std::size_t n = std::size_t(1) << bits;
-  if (lane_bits)
-    for (std::size_t i = 0; i < n; i++) a[i] = walsh_lanes<Real>(a[i], lane_bits);
-  walsh_rows(a, bits);
-  for (std::size_t i = 0; i < n; i++) {
-    Vec<Real> s, c;
-    sine_cosine_of(a[i], s, c);
-    store_vector(table + 2 * W * i, c * scale);
-    store_vector(table + 2 * W * i + W, -s * scale);
+  const int block_bits = bits < kBlockBits ? bits : kBlockBits;
+  const std::size_t n = std::size_t(1) << bits, block = std::size_t(1) << block_bits;
+  walsh_rows(a, block_bits, bits);
+  for (std::size_t first = 0; first < n; first += block) {
+    walsh_rows(a + first, 0, block_bits);
+    for (std::size_t i = first; i < first + block; i++) {
+      Vec<Real> s, c;
+      sine_cosine_of(a[i], s, c);
+      store_vector(table + 2 * W * i, c * scale);
+      store_vector(table + 2 * W * i + W, -s * scale);
+    }
   }
 }
 
