@@ -22,7 +22,7 @@ from qmltrain.engines.cuda.tiling.record_writer import make_records
 from qmltrain.engines.cuda.tiling.records import RecordProgram
 from qmltrain.engines.cuda.x_components import XComponents
 from qmltrain.fusion.compile import compile_plan
-from qmltrain.units import seconds_text
+from qmltrain.training.progress import short_duration
 
 
 def ansatz(n_qubits: int, layers: int, entangler: str) -> Circuit:
@@ -77,7 +77,7 @@ def table(
         program, counts = planned(n_qubits, layers, entangler, min(tile_bits, fitting))
         forward, backward = (slots / layers for slots in counts.slots(of))
         found = derive(program, counts, gpu, batch, batch, issue, of).times(times)
-        times_of = " | ".join(seconds_text(s) for s in (found.floor, found.expected, found.shared, found.memory))
+        times_of = " | ".join(short_duration(s) for s in (found.floor, found.expected, found.shared, found.memory))
         lines.append(f"| {name} | {counts.passes / layers:.3f} | {forward:.0f} + {backward:.0f} | {times_of} |")
     return lines
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WHERE_CONFIGS_ARE = ("configs", "qmltrain/configs")  # in a checkout
-NOT_WITHOUT_FILES = {"mnist", "mnist_amplitude", "mnist_full", "cifar10"}  # experiments on data that is not bundled
+# experiments on data that is not bundled
+NOT_WITHOUT_FILES = {"mnist", "mnist_amplitude", "mnist_full", "cifar10", "cifar10_full"}
 
 BLOBS = "dataset=make_blobs dataset.n_samples=60 dataset.n_features=4 dataset.n_classes=3 dataset.generator_seed=5"
 TWO_CLASSES = "dataset=make_moons dataset.n_samples=60 dataset.noise=0.1 dataset.generator_seed=3"

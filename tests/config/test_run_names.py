@@ -23,6 +23,7 @@ from qmltrain.shipped_files import entry_names
 
 NAMES = [
     ("experiment=cifar10", "runs/cifar10-643bbd5f"),
+    ("experiment=cifar10_full", "runs/cifar10_full-2158d339"),
     ("experiment=circles", "runs/circles-c097fee1"),
     ("experiment=diabetes", "runs/diabetes-83bebe6d"),
     ("experiment=digits", "runs/digits-08a8ed97"),

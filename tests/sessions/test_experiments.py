@@ -18,6 +18,7 @@ from tests.small_configs import CONTEXT
 EXPERIMENTS = sorted(path.stem for path in (configs_directory() / "experiment").glob("*.yaml"))
 SMALLER = {
     "cifar10": ["dataset.samples=50", "preprocess.pca=8", "train.batch_size=8", "encoding.repeats=1"],
+    "cifar10_full": ["dataset.validation=0.2", "preprocess.pca=8", "circuit.n_qubits=6", "ansatz.layers=3"],
     "mnist": ["dataset.samples=60", "preprocess.pca=20", "train.batch_size=16", "encoding.repeats=2"],
     "mnist_amplitude": ["dataset.samples=60", "train.batch_size=16", "ansatz.layers=5"],
     "mnist_full": ["dataset.validation=0.2", "train.batch_size=16", "ansatz.layers=5"],
