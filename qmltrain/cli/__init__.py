@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
+import threading
 import traceback
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from qmltrain import __version__
 from qmltrain.cli import dispatch
@@ -51,16 +53,24 @@ def main(argv: list[str] | None = None) -> int:
         launched.say_last(code, message)
         return code
     except KeyboardInterrupt:
-        if launched.speaks:
-            print("qmltrain: interrupted", file=sys.stderr)
-        launched.abort(EXIT_KEYBOARD)
+        with _interrupted_once():
+            if launched.speaks:
+                print("qmltrain: interrupted", file=sys.stderr, flush=True)
+            launched.abort(EXIT_KEYBOARD)
         return EXIT_KEYBOARD
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        code, message = launched.fail(error, *dispatch.describe_error(error))
-        launched.say_last(code, message)
+        with _interrupted_once():
+            code, message = launched.fail(error, *dispatch.describe_error(error))
+            launched.say_last(code, message)
         return code
+
+
+def _interrupted_once() -> AbstractContextManager[object]:
+    """Around what ends the command anyway: a Ctrl-C changes nothing, a second one leaves at once."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return StopRequest((signal.SIGINT,), speaks=False) if in_main else nullcontext()
 
 
 def _run(arguments: Arguments, command_line: list[str], launched: Launched) -> int:

@@ -159,6 +159,10 @@ class Launched:
 
     def abort(self, code: int) -> None:
         """End all ranks at once."""
+        if self._meets and can_end_job():
+            time.sleep(PASSING_ON)
+            end_job(code)
+            return
         self._join()
         if self.ranks is not None:
             self.ranks.abort(code)

@@ -267,3 +267,16 @@ def test_ctrl_c_while_the_command_is_imported(times, said):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr, done.stdout) == (cli.EXIT_KEYBOARD, said, "")
+
+
+def test_ctrl_c_again_while_the_command_ends_is_no_traceback(called, capsys, monkeypatch):
+    abort = cli.Launched.abort
+
+    def interrupted(launched, code):
+        signal.raise_signal(signal.SIGINT)
+        abort(launched, code)
+
+    monkeypatch.setattr(cli.Launched, "abort", interrupted)
+    called.answers = [KeyboardInterrupt()]
+    assert cli.main(["plan", "circuit.n_qubits=3"]) == cli.EXIT_KEYBOARD
+    assert capsys.readouterr().err == "qmltrain: interrupted\n"
