@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <vector>
 
 namespace qmltrain {
 
@@ -40,6 +42,38 @@ struct Batch {
       __builtin_prefetch(targets + rows[i]);
     }
   }
+};
+
+// Small batches, copied at once. Rows in any order come from far memory; one after the other they are waited for
+// together, sixteen at a time, as units of samples take them, sixteen at a time.
+class GatheredBatch {
+ public:
+  static constexpr std::size_t kMost = 8192;  // numbers: 64 KiB
+
+  // `batch`, or a copy of its samples that stays until the next call.
+  Batch gather(const Batch& batch) {
+    const std::size_t n = batch.n_features, size = std::size_t(batch.size);
+    if (size * (n + 1) > kMost) return batch;
+    if (in_order_.size() < size) {
+      in_order_.resize(size);
+      std::iota(in_order_.begin(), in_order_.end(), 0);
+    }
+    numbers_.resize(std::max(numbers_.size(), size * (n + 1)));
+    double *features = numbers_.data(), *targets = features + size * n;
+    for (std::size_t i = 0; i < size; i++) {
+      const double* x = batch.features + std::size_t(batch.rows[i]) * n;
+      for (std::size_t k = 0; k < n; k++) features[i * n + k] = x[k];
+      if (batch.targets) targets[i] = batch.targets[batch.rows[i]];
+    }
+    Batch copy = batch;
+    copy.features = features, copy.targets = batch.targets ? targets : nullptr, copy.rows = in_order_.data();
+    copy.ahead = copy.size;
+    return copy;
+  }
+
+ private:
+  std::vector<double> numbers_;
+  std::vector<std::int64_t> in_order_;
 };
 
 }  // namespace qmltrain

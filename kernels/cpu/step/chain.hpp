@@ -29,7 +29,7 @@ class Chain final : public SampleChain {
 
   // The batch of the next step, and its parameters: those of circuit, head, input layers, loss; shared (S) is filled.
   void begin(const Batch& batch, const double* parameters, std::size_t n_circuit, double* shared) {
-    batch_ = batch, head_parameters_ = parameters + n_circuit;
+    batch_ = gathered_.gather(batch), head_parameters_ = parameters + n_circuit;
     layers_parameters_ = head_parameters_ + head_->n_parameters();
     loss_parameters_ = layers_parameters_ + n_layers_parameters();
     angles_.set(parameters, shared);
@@ -131,6 +131,7 @@ class Chain final : public SampleChain {
   Observables observables_;
   std::unique_ptr<Head> head_;
   Loss loss_;
+  GatheredBatch gathered_;
   Batch batch_;
   const double *head_parameters_ = nullptr, *layers_parameters_ = nullptr, *loss_parameters_ = nullptr;
   mutable std::atomic<bool> finite_{true};
