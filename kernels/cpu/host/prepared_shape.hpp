@@ -150,9 +150,9 @@ template <class Real> class PreparedShape {
 
  private:
   std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state
-  struct ListedTerm { double constant; Mask mask; int stage, last_source; };
+  struct ListedTerm { double constant; Mask mask; int stage, last_source; IntegerAngle<Real> fixed; };
   struct ListedSource { double coefficient; int source, index; };
-  std::vector<ListedTerm> terms_;        // of `angles`
+  std::vector<ListedTerm> terms_;        // of `angles`; `fixed`: of those without sources
   std::vector<ListedSource> sources_;    // of terms_, one after the other
   std::vector<std::uint8_t> negate_term_;  // of terms_: whether the frame turns the angle's sign
   // A raw row takes factors_[factor] with the sign signs_[sign] ^ minus; `stage` > 0: that of the mask in the frame of

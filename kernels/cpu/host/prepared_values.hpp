@@ -36,7 +36,8 @@ template <class Real> void PreparedShape<Real>::list_terms() {
       first_angle[call.index] = terms_.size();
       for (const PhaseTerm& term : shape.stages[call.index].diagonal.terms) {
         for (const PhaseTerm::Source& s : term.sources) sources_.push_back({s.coefficient, s.source, s.index});
-        terms_.push_back({term.constant, term.mask, call.index, int(sources_.size())});
+        terms_.push_back(
+            {term.constant, term.mask, call.index, int(sources_.size()), integer_angle<Real>(term.constant)});
       }
     }
   angles.resize(terms_.size()), negate_term_.assign(terms_.size(), 0);
@@ -85,10 +86,13 @@ template <class Real> void PreparedShape<Real>::set_angles(const double* shared)
   const ListedSource* source = sources_.data();
   for (std::size_t i = 0; i < terms_.size(); i++) {
     const ListedTerm& term = terms_[i];
-    double angle = term.constant;
-    for (const ListedSource* end = sources_.data() + term.last_source; source < end; source++)
-      angle += source->coefficient * values[source->source][source->index];
-    const IntegerAngle<Real> a = integer_angle<Real>(angle);
+    const ListedSource* end = sources_.data() + term.last_source;
+    IntegerAngle<Real> a = term.fixed;
+    if (source < end) {
+      double angle = term.constant;
+      for (; source < end; source++) angle += source->coefficient * values[source->source][source->index];
+      a = integer_angle<Real>(angle);
+    }
     negate_term_[i] = std::uint8_t(parity_of(term.mask & frame[term.stage]));
     const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(negate_term_[i]);
     angles[i] = (a ^ minus) - minus;
