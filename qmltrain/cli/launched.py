@@ -17,13 +17,12 @@ from typing import Any
 
 from qmltrain.cli.known_verbs import known_verbs
 from qmltrain.cli.verb import Verb
-from qmltrain.cluster.launcher import can_end_job, end_job, find_launcher
+from qmltrain.cluster.launcher import PASSING_ON, can_end_job, end_job, find_launcher
 from qmltrain.errors import InputError
 from qmltrain.wording import listed, shortened
 
 NEVER = "run.mpi=never"
 FIRST_SPEAKS = 3.0  # seconds, after which rank 0 has said what all ranks fail from, and has ended them
-PASSING_ON = 0.5  # seconds, after which the launcher has read what was written: it throws away what comes with its end
 
 
 @contextmanager
@@ -153,14 +152,11 @@ class Launched:
             return
         print(f"qmltrain: {message}", file=sys.stderr, flush=True)
         if ends_all:
-            time.sleep(PASSING_ON)
             end_job(code)
-            time.sleep(PASSING_ON)  # (else the launcher may hear of its end before)
 
     def abort(self, code: int) -> None:
         """End all ranks at once."""
         if self._meets and can_end_job():
-            time.sleep(PASSING_ON)
             end_job(code)
             return
         self._join()

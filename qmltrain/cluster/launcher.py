@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -16,6 +17,8 @@ _VARIABLES = (
     ("mpirun", "PMI_SIZE", "PMI_RANK", None),  # MPICH, Intel MPI; srun --mpi=pmi2, see `_is_of_srun`
     ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_STEP_ID"),  # the batch script itself is no step
 )
+
+PASSING_ON = 0.5  # seconds, after which a launcher has read what was written: it throws away what comes with its end
 
 
 class Launcher(NamedTuple):
@@ -50,8 +53,10 @@ def can_end_job(environ: Mapping[str, str] = os.environ) -> bool:
 
 def end_job(code: int, environ: Mapping[str, str] = os.environ) -> None:
     """End all processes of this job with exit code `code`, without MPI: what MPI_Abort tells the launcher, in PMI-1."""
+    time.sleep(PASSING_ON)
     with suppress(OSError):  # the launcher has gone
         os.write(int(environ["PMI_FD"]), b"cmd=abort exitcode=%d\n" % code)
+    time.sleep(PASSING_ON)  # it may hear of this process' end before
 
 
 def _is_of_srun(environ: Mapping[str, str]) -> bool:

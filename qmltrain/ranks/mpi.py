@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.cluster.launcher import PASSING_ON
 from qmltrain.errors import EXIT_ERROR, InputError
 from qmltrain.ranks.communicator import Communicator
 from qmltrain.ranks.node_memory import through_memory
@@ -36,7 +37,6 @@ except RuntimeError as error:  # what mpi4py raises where it finds no MPI librar
 
 SPINNING = 2e-3  # seconds that a rank looks for the others without a break
 NAP = 2e-4
-PASSING_ON = 0.5  # seconds, after which the launcher has read what a rank wrote: it throws away what comes with its end
 
 
 class MpiTransport:

@@ -30,9 +30,7 @@ class ObservableConfig(ConfigGroup):
         "z, parity, local_projector: measured qubits; projector: qubits that are read (null: all)",
         each(QUBIT, distinct=True),
     )
-    max_weight: int | None = option(
-        None, "z: products of Z of up to so many qubits, each an observable (null: 1)", COUNT
-    )
+    max_weight: int | None = option(None, "z: products of up to so many Z, each an observable (null: 1)", COUNT)
     scale: float | None = option(None, "z: factor of the expectations (null: 1)", SCALE)
     terms: list[str] | None = option(None, 'pauli: one string per observable, as "0.5*Z0 Z1 + X2"', each(TEXT))
     states: list[Any] | None = option(
