@@ -54,6 +54,7 @@ class Launched:
         self._words = words
         self._loud = ExitStack()  # gives back what `_be_quiet` took
         self._meets = self.launcher is not None  # the others open MPI, or will: where this one fails they wait for it
+        self._opens = False  # whether it came to that
         self._no_mpi = ""  # why `_join` could not
         if self.launcher is not None and self.launcher.rank > 0:
             self._be_quiet()
@@ -91,7 +92,7 @@ class Launched:
             self._loud.close()
         if setting == "never" or (setting != "always" and self.launcher is None):
             return None
-        self._meets = False  # from here on they fail together by `ranks`, or MPI is not there
+        self._meets, self._opens = False, True  # from here on they fail together by `ranks`, or MPI is not there
         with interrupt_waits():
             self._open()
         return self.ranks
@@ -142,12 +143,12 @@ class Launched:
     def say_last(self, code: int, message: str) -> None:
         """Print `message`, the end of this command, where this process speaks. One that has not come to the others ends
         them, where it can: they would wait for it in MPI's start for ever, and hear no signal there."""
-        others_wait = self.launcher is not None and self.ranks is None
-        ends_all = others_wait and can_end_job()
-        if self.launcher is not None and not self.speaks and (ends_all or self._no_mpi):
-            if ends_all:  # one after another, since the first that speaks ends the others
-                time.sleep(FIRST_SPEAKS + 2 * PASSING_ON * min(self.launcher.rank - 1, 10))
-            message = f"rank {self.launcher.rank}: {self._no_mpi or message}"
+        apart = self.launcher if self.ranks is None else None
+        ends_all = apart is not None and can_end_job()
+        if apart is not None and not self.speaks and (ends_all or self._opens or self._no_mpi):
+            # one after another, since the first that speaks ends the others, or the launcher does
+            time.sleep(FIRST_SPEAKS + 2 * PASSING_ON * min(apart.rank - 1, 10))
+            message = f"rank {apart.rank}: {self._no_mpi or message}"
         elif not self.speaks:
             return
         print(f"qmltrain: {message}", file=sys.stderr, flush=True)
@@ -171,7 +172,7 @@ class Launched:
                 wing = importlib.import_module("qmltrain.ranks.mpi")
                 self.ranks = wing.open_ranks(self.launcher.size)
             except Exception as broken:  # no MPI here: what else there is to say is said by whoever speaks
-                self._no_mpi = str(broken)
+                self._no_mpi = f"error: {broken}"
 
     def _be_quiet(self) -> None:
         nowhere = self._loud.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it

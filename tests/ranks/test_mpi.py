@@ -166,6 +166,19 @@ def test_who_cannot_load_mpi_says_so_and_ends_all(broken, tmp_path):
     assert told[0].startswith(f"qmltrain: {of_rank}error: run.mpi: mpi4py cannot be imported (libmpi.so.12 is not")
 
 
+def test_it_says_so_under_a_launcher_that_ends_the_others_by_itself(tmp_path):
+    """Open MPI's mpirun, of which there is the environment alone."""
+    (tmp_path / "mpi4py.py").write_text("raise ImportError('libmpi.so.12 is not there')")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "OMP_NUM_THREADS": "1"}
+    environment |= {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}
+    command = [sys.executable, "-m", "qmltrain", *SMALL, "run.dir=run"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("qmltrain: rank 1: error: run.mpi: mpi4py cannot be imported (libmpi.so.12 is not")
+
+
 def test_a_rank_with_a_verb_that_shares_nothing_ends_all(tmp_path):
     write_samples(tmp_path)
     done = launch_each(tmp_path, [([*SMALL, "run.dir=run"], ""), (["plan", *SMALL], "")])

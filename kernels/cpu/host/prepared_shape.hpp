@@ -155,9 +155,7 @@ template <class Real> class PreparedShape {
   std::vector<ListedTerm> terms_;        // of `angles`; `fixed`: of those without sources
   std::vector<ListedSource> sources_;    // of terms_, one after the other
   std::vector<std::uint8_t> negate_term_;  // of terms_: whether the frame turns the angle's sign
-  // A raw row takes factors_[factor] with the sign signs_[sign] ^ minus; `stage` > 0: that of the mask in the frame of
-  // stage - 1.
-  struct ListedRow { int row; std::size_t factor, sign; int stage; bool minus; Mask mask; };
+  struct ListedRow { int row; std::size_t factor, sign; bool minus; };  // factors_[factor], signs_[sign] ^ minus
   std::vector<ListedRow> rows_;
   std::vector<double> factors_;          // of rotations, of stages, of the start
   std::vector<std::uint8_t> signs_;      // negate_x, negate_y, negate_z, 0, negate_term_

@@ -11,7 +11,9 @@
 // a mask has angle -> -angle where parity(F & mask). Likewise v_x, v_z, v_y of a rotation as measured on the stored
 // states change sign with parity(G & pair), parity(F & parity), and both.
 #pragma once
+#include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "prepared_shape.hpp"
 
@@ -51,14 +53,14 @@ template <class Real> void PreparedShape<Real>::list_rows() {
   raw_factor.assign(n_raw, 0), raw_accumulator.assign(n_raw, 0), raw_lane.assign(n_raw, 0);
   auto term_of = [&](const RawRow& r) {
     const std::vector<PhaseTerm>& terms = shape.stages[std::size_t(r.stage)].diagonal.terms;
-    for (std::size_t i = 0; i < terms.size(); i++)
-      if (terms[i].mask == r.mask) return std::int64_t(first_angle[std::size_t(r.stage)] + i);
-    return std::int64_t(-1);  // of a diagonal without shared angles, or of signs
+    const auto found = std::find_if(terms.begin(), terms.end(), [&](const PhaseTerm& t) { return t.mask == r.mask; });
+    if (found == terms.end()) throw std::logic_error("a raw row is of no term");
+    return first_angle[std::size_t(r.stage)] + std::size_t(found - terms.begin());
   };
   for (const RawRow& r : shape.raw_rows) {
     raw_accumulator[std::size_t(r.row)] = std::uint32_t(r.accumulator);
     raw_lane[std::size_t(r.row)] = std::uint8_t(r.lane_mask);
-    ListedRow row{r.row, n_rotations + n_stages, 0, 0, r.measured == Measured::kMinusVy, {}};
+    ListedRow row{r.row, n_rotations + n_stages, 3 * n_rotations, r.measured == Measured::kMinusVy};
     if (r.stage >= 0) row.factor = n_rotations + std::size_t(r.stage);
     else if (r.rotation >= 0) row.factor = std::size_t(r.rotation);
     const std::size_t rotation = std::size_t(r.rotation);
@@ -67,12 +69,9 @@ template <class Real> void PreparedShape<Real>::list_rows() {
       case Measured::kVy:
       case Measured::kMinusVy: row.sign = n_rotations + rotation; break;
       case Measured::kVz: row.sign = 2 * n_rotations + rotation; break;
-      case Measured::kStart: row.sign = 3 * n_rotations; break;
-      case Measured::kMinusStart: row.sign = 3 * n_rotations, row.minus = true; break;
-      case Measured::kPhase:
-        if (const std::int64_t term = term_of(r); term >= 0) row.sign = 3 * n_rotations + 1 + std::size_t(term);
-        else row.sign = 3 * n_rotations, row.stage = r.stage + 1, row.mask = r.mask;
-        break;
+      case Measured::kStart: break;
+      case Measured::kMinusStart: row.minus = true; break;
+      case Measured::kPhase: row.sign = 3 * n_rotations + 1 + term_of(r); break;
     }
     rows_.push_back(row);
   }
@@ -239,11 +238,8 @@ void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, co
   signs_.insert(signs_.end(), negate_z.begin(), negate_z.end());
   signs_.push_back(0);
   signs_.insert(signs_.end(), negate_term_.begin(), negate_term_.end());
-  for (const ListedRow& r : rows_) {
-    bool minus = bool(signs_[r.sign]) ^ r.minus;
-    if (r.stage) minus = parity_of(r.mask & frame[std::size_t(r.stage - 1)]);
-    raw_factor[std::size_t(r.row)] = with_sign(factors_[r.factor], minus);
-  }
+  for (const ListedRow& r : rows_)
+    raw_factor[std::size_t(r.row)] = with_sign(factors_[r.factor], bool(signs_[r.sign]) ^ r.minus);
   sample_factor.clear();
   auto factor_of = [&](int rotation, int stage) {
     return stage >= 0 ? at_stage[stage] : rotation >= 0 ? at_rotation[rotation] : bra_end;

@@ -63,11 +63,11 @@ class GatheredBatch {
     for (std::size_t i = 0; i < size; i++) {
       const double* x = batch.features + std::size_t(batch.rows[i]) * n;
       for (std::size_t k = 0; k < n; k++) features[i * n + k] = x[k];
-      if (batch.targets) targets[i] = batch.targets[batch.rows[i]];
+      targets[i] = batch.targets[batch.rows[i]];
     }
     Batch copy = batch;
-    copy.features = features, copy.targets = batch.targets ? targets : nullptr, copy.rows = in_order_.data();
-    copy.ahead = copy.size;
+    copy.features = features, copy.targets = targets, copy.rows = in_order_.data();
+    copy.ahead = 0;  // nothing to prefetch
     return copy;
   }
 
