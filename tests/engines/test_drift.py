@@ -53,7 +53,7 @@ def gradient(engine, circuit: Circuit, precision: str, mode: GradientOptions, ba
     """Gradient of the shared slots, drift of each sample."""
     rng = np.random.default_rng(draw)
     theta = rng.uniform(0.3, np.pi, circuit.n_parameters)
-    x = rng.uniform(0, np.pi, (batch, 4))
+    x = rng.uniform(0, np.pi, (batch, circuit.n_features))
     program = compiled(type(engine), circuit, precision, mode)
     step, angles = begin(program, circuit, theta, x)
     back = step.forward(angles).backward(np.tile(COTANGENT, (batch, 1)))
@@ -82,7 +82,7 @@ def assert_drift_is_the_error(engine, circuit: str, precision: str, mode: str) -
 @pytest.mark.parametrize("circuit", CIRCUITS)
 def test_drift_is_the_error_of_the_gradient_or_nan(circuit, mode, precision):
     """Beside complex128; its own error beside that of an engine of another order of sums."""
-    if mode in ("reversible", "auto"):  # two samples of four qubits: auto un-applies
+    if mode == "reversible":
         assert_drift_is_the_error(CpuEngine(), circuit, precision, mode)
     else:
         assert np.isnan(gradient(CpuEngine(), CIRCUITS[circuit], precision, MODES[mode])[1]).all()
@@ -98,6 +98,7 @@ def test_the_interpreter_says_the_same(mode):
 
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
 def test_blocks_that_keep_every_state_measure_nothing():
-    """auto on a small circuit: full blocks keep psi of every moment, the two samples behind them do not."""
-    _, drift_B = gradient(CpuEngine(), hea(4, 3), "complex64", GradientOptions(), batch=18)
+    """auto on a small circuit: full blocks keep psi of every moment, the two samples behind them, which share lanes with
+    qubits, do not."""
+    _, drift_B = gradient(CpuEngine(), hea(6, 3), "complex64", GradientOptions(), batch=18)
     assert np.isnan(drift_B[:16]).all() and (drift_B[16:] > 0).all()

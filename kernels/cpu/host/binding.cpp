@@ -94,11 +94,12 @@ nb::bytes lines_of_columns(const std::vector<std::string>& before,
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 19;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 20;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
   m.def("instruction_sets", &instruction_sets);
+  m.attr("intel") = is_intel();
   m.def("lanes", &lanes, "instruction_set"_a, "precision"_a);
   m.def("all_finite", &all_finite);
   nb::class_<StepHandle>(m, "Step");

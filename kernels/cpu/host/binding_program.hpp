@@ -27,6 +27,16 @@ inline std::vector<const InstructionSet*> available() {
   return sets;
 }
 
+// Whether Intel made this processor.
+inline bool is_intel() {
+#if defined(QMLTRAIN_X86)
+  __builtin_cpu_init();
+  return __builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 inline std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
   for (const InstructionSet* s : available()) names.emplace_back(s->name);

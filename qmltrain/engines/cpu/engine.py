@@ -7,7 +7,7 @@ from typing import Literal
 from qmltrain.circuit.circuit import Circuit
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.checkpointing import choose
-from qmltrain.engines.cpu.extension import chosen_set, load
+from qmltrain.engines.cpu.extension import chosen_set, kernels_of, load
 from qmltrain.engines.cpu.program import CpuProgram
 from qmltrain.engines.cpu.setting import (
     KernelSetting,
@@ -89,7 +89,7 @@ class CpuEngine:
         self._threads = options.threads
         memory = options.memory_bytes or available_bytes()
         state_bytes = amplitude_bytes(plan, precision) << n
-        lanes = self.extension.lanes(self.instruction_set, precision)
+        lanes = self.extension.lanes(kernels_of(self.instruction_set), precision)
         unit = most_in_unit(n, lanes, plan.sample_angles)
         mode, interval, reason = choose(gradient, plan.depth, unit * state_bytes, memory, plural(unit, "sample"))
         kernel_mode: Literal["keep", "reversible", "checkpoint"] = mode

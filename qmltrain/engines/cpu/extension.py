@@ -22,8 +22,9 @@ from qmltrain import __version__
 from qmltrain.errors import EngineUnavailableError, InputError
 
 VARIABLE = "QMLTRAIN_SIMD"
-INTERFACE = 19  # of the extension that this code was written for; see binding.cpp
+INTERFACE = 20  # of the extension that this code was written for; see binding.cpp
 NAME = "qmltrain.engines._cpu"
+AVX512_INTEL = "avx512_intel"  # the kernels of avx512 in sizes that suit the caches of Intel's processors (setting.py)
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -111,9 +112,23 @@ def unavailable_reason() -> str | None:
     return None
 
 
+def instruction_sets(extension: ModuleType | Any) -> list[str]:
+    """Names of what this processor can, the best first. Results have other last bits with each. `AVX512_INTEL` is there
+    for every processor with AVX-512, so that one can repeat what another did."""
+    sets = list(extension.instruction_sets())
+    if "avx512" in sets:
+        sets.insert(0 if extension.intel else sets.index("avx512") + 1, AVX512_INTEL)
+    return sets
+
+
+def kernels_of(instruction_set: str) -> str:
+    """The extension's name for the kernels of an instruction set."""
+    return "avx512" if instruction_set == AVX512_INTEL else instruction_set
+
+
 def chosen_set(extension: ModuleType | Any) -> str:
     """The best instruction set this processor has, or the one QMLTRAIN_SIMD asks for."""
-    sets = extension.instruction_sets()
+    sets = instruction_sets(extension)
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return sets[0]
@@ -125,5 +140,5 @@ def chosen_set(extension: ModuleType | Any) -> str:
 def describe_extension() -> str:
     """One line for `qmltrain info`. Raises EngineUnavailableError with what is missing and how to get it."""
     extension = load()
-    sets = ", ".join(extension.instruction_sets())
+    sets = ", ".join(instruction_sets(extension))
     return f"C++ extension, {chosen_set(extension)} (this processor can {sets}), {extension.__file__}"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qmltrain.engines.cpu.extension import kernels_of
 from qmltrain.engines.cpu.plan_arrays import plan_data
 from qmltrain.engines.cpu.setting import (
     SHARE_ROW_BITS,
@@ -20,6 +21,7 @@ from qmltrain.engines.cpu.setting import (
     Overrides,
     Reported,
     amplitude_bytes,
+    cache_sizes,
     choose_lane_bits,
     kept_states,
     most_in_unit,
@@ -54,7 +56,7 @@ class CpuProgram:
         self.amplitude_bytes = amplitude_bytes(plan, kernels.precision)
         self.kernel = extension.Program(
             plan_data(extension, plan, schedule(self._rest), self._start),
-            instruction_set=kernels.instruction_set,
+            instruction_set=kernels_of(kernels.instruction_set),
             precision=kernels.precision,
             mode=kernels.mode,
             interval=kernels.interval,
@@ -111,12 +113,14 @@ class CpuProgram:
         return len(self.plan.shared_blocks or ()) * each if self.with_blocks else 0
 
     def _lane_bits(self, samples: int) -> int:
-        return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits)
+        sizes = cache_sizes(self.kernels.instruction_set)
+        return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits, sizes)
 
     def _schedule(self, lane_bits: int) -> tuple[int, tuple[Pass, ...]]:
         """Bits of a tile, and the passes, of states with so many qubits in the lanes."""
         row_bytes = self.kernels.lanes * self.amplitude_bytes
-        rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits)
+        sizes = cache_sizes(self.kernels.instruction_set)
+        rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits, sizes)
         return rows + lane_bits, schedule(self._rest, rows + lane_bits, lane_bits)
 
     def traffic(self) -> Traffic:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, setting, unavailable_reason
-from qmltrain.engines.cpu.extension import load
+from qmltrain.engines.cpu.extension import instruction_sets, load
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
 from qmltrain.fusion.compile import compile_plan
 from tests.engines.cases import hea
@@ -31,7 +34,19 @@ def test_the_extension_has_the_lanes_and_blocks_that_python_counts_with():
     [
         ("cz", 8, 16, 16, None, 0),  # as many samples as lanes
         ("cz", 8, 3, 16, None, 2),  # no lane without a sample, as far as that goes
-        ("cz", 2, 1, 16, None, 2),  # no more than there are qubits
+        ("cz", 5, 16, 16, None, 0),
+        ("cz", 5, 16, 8, None, 0),
+        ("cz", 5, 1, 16, None, 4),
+        ("cz", 7, 1, 8, None, 3),  # no more than there are lanes
+        ("cz", 4, 1, 16, None, 0),  # one call a layer, for one sample as for sixteen
+        ("cz", 5, 4, 16, None, 0),  # a block of few behind full ones
+        ("cz", 5, 2, 16, None, 3),
+        ("cz", 6, 8, 16, None, 0),
+        ("cz", 7, 8, 16, None, 0),
+        ("cz", 8, 8, 16, None, 1),
+        ("cz", 7, 4, 16, None, 3),  # not five row bits but four
+        ("cz", 8, 2, 16, None, 4),
+        ("cz", 9, 1, 16, None, 4),
         ("cz", 12, 16, 16, None, 2),  # 2^10 rows
         ("cx", 12, 16, 16, None, 0),  # masks of many bits: 2^12 rows
         ("cx", 14, 16, 16, None, 2),
@@ -43,6 +58,59 @@ def test_the_extension_has_the_lanes_and_blocks_that_python_counts_with():
 def test_qubits_in_the_lanes(entangler, n_qubits, samples, lanes, override, bits):
     plan = compile_plan(hea(n_qubits, 2, entangler), STRINGS)
     assert setting.choose_lane_bits(samples, plan, lanes, override) == bits
+
+
+@pytest.mark.parametrize(("n_qubits", "samples", "bits"), [(3, 2, 0), (5, 8, 1), (7, 4, 2), (12, 16, 2)])
+def test_qubits_in_the_lanes_of_real_states(n_qubits, samples, bits):
+    plan = replace(compile_plan(hea(n_qubits, 2), STRINGS), real=True)
+    assert setting.choose_lane_bits(samples, plan, 16) == bits
+
+
+@pytest.mark.parametrize(
+    ("entangler", "real", "n_qubits", "lanes", "bits"),
+    [
+        ("cz", False, 8, 16, 0),
+        ("cz", False, 9, 16, 2),
+        ("cz", False, 12, 16, 4),
+        ("cz", False, 12, 8, 3),
+        ("cx", False, 12, 16, 0),
+        ("cx", False, 13, 16, 4),
+        ("cz", True, 9, 16, 0),
+        ("cx", True, 10, 16, 2),
+    ],
+)
+def test_qubits_in_the_lanes_for_the_caches_of_intel(entangler, real, n_qubits, lanes, bits):
+    plan = replace(compile_plan(hea(n_qubits, 2, entangler), STRINGS), real=real)
+    assert setting.choose_lane_bits(16, plan, lanes, sizes=setting.INTEL) == bits
+    sampled = replace(plan, sample_angles=True)
+    assert setting.choose_lane_bits(16, sampled, lanes, sizes=setting.INTEL) == 0
+
+
+def test_memory_is_forecast_for_every_kind_of_processor():
+    """`most_in_unit` knows none of them: no other may leave more samples to a unit."""
+    for sizes in setting.CACHE_SIZES.values():
+        rules = (sizes.plain, sizes.entangled, sizes.real or sizes.plain)
+        assert all(rule.left <= rule.most <= setting.COMMON.entangled.most for rule in rules)
+        assert sizes.sampled.most <= setting.COMMON.sampled.most
+
+
+@needs_extension
+def test_sizes_for_intel_are_an_instruction_set_of_their_own(monkeypatch):
+    sets = instruction_sets(load())
+    if "avx512" not in sets:
+        pytest.skip("this processor has no AVX-512")
+    assert sorted(sets[:2]) == ["avx512", "avx512_intel"] and (sets[0] == "avx512_intel") == load().intel
+    found = {}
+    for name in sets[:2]:
+        monkeypatch.setenv("QMLTRAIN_SIMD", name)
+        program = CpuEngine().compile(hea(9, 3), STRINGS, options=EngineOptions(threads=1))
+        assert name in CpuEngine().describe()
+        step = program.begin_step(np.linspace(0, 3, 81)).forward(np.linspace(0, 2, 144).reshape(16, 9))
+        found[name] = step.expectations_BM, step.backward(np.ones((16, 1)), per_sample_shared=True).shared_BS
+    (plain, gradient), (of_intel, same) = found.values()  # expectations, gradients
+    np.testing.assert_allclose(of_intel, plain, atol=1e-5)
+    np.testing.assert_allclose(same, gradient, atol=1e-4)
+    assert not np.array_equal(same, gradient)  # other sizes, other last bits: so they have another name
 
 
 @pytest.mark.parametrize(
@@ -58,6 +126,11 @@ def test_long_states_leave_fewer_samples_to_a_unit(n_qubits, lanes, most):
 )
 def test_tiles_are_few_and_of_even_size(row_bits, row_bytes, override, bits):
     assert setting.tile_rows(row_bits, row_bytes, override) == bits
+
+
+@pytest.mark.parametrize(("row_bits", "bits"), [(12, 12), (13, 8), (14, 8)])
+def test_tiles_for_the_caches_of_intel(row_bits, bits):
+    assert setting.tile_rows(row_bits, 128, sizes=setting.INTEL) == bits
 
 
 @needs_extension
