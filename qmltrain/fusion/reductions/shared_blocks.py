@@ -23,8 +23,9 @@ from qmltrain.fusion.stretches import shared_stretches, whole_pass
 from qmltrain.wording import plural
 
 MOST_QUBITS = 8  # a matrix of 256 x 256 numbers fits the second cache
-COLUMNS = 16  # columns that go together
+COLUMNS = 16  # columns, and samples, that go together; half of them in complex128
 LARGE = 7  # qubits of a matrix that leaves the first cache
+SHORT = 7  # qubits, at most, of states of which a few samples behind full vectors take as long as a vector
 WORTH = 0.98  # of the time of the gates: chosen below
 
 # Forward and back, of an amplitude
@@ -99,17 +100,29 @@ def costs_of(plan: Plan, stretch: tuple[int, int], setting: Setting, trainable_e
     products = 1 + (not _starts_real(before)) + _has_gradient(plan, before, trainable_encoding)
     samples = -(-setting.samples // COLUMNS) * COLUMNS
     matrix = (
-        COLUMN_FACTOR * max(size, COLUMNS) * of_state
+        COLUMN_FACTOR * max(size, _together(setting)) * of_state
         + samples * products * (element * size**2 + SAMPLE_NS)
         + MATRIX_NS * size**2
     )
     scale = _scale(setting)
-    return Costs(scale * setting.samples * of_state, scale * matrix + BLOCK_NS)
+    return Costs(scale * _samples_by_gates(n, setting) * of_state, scale * matrix + BLOCK_NS)
+
+
+def _samples_by_gates(n_qubits: int, setting: Setting) -> int:
+    """That cost as much as those of a step."""
+    full = _together(setting)
+    if n_qubits > SHORT or setting.samples < full:
+        return setting.samples
+    return -(-setting.samples // full) * full
+
+
+def _together(setting: Setting) -> int:
+    return COLUMNS if setting.precision == "complex64" else COLUMNS // 2
 
 
 def _gates_ns(plan: Plan, setting: Setting) -> float:
     """Of all gates in a step, one by one."""
-    return _scale(setting) * setting.samples * _state_ns(plan, whole_pass(plan).operations)
+    return _scale(setting) * _samples_by_gates(plan.n_qubits, setting) * _state_ns(plan, whole_pass(plan).operations)
 
 
 def _scale(setting: Setting) -> float:
