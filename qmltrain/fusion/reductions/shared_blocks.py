@@ -35,7 +35,7 @@ COLUMN_FACTOR = 1.15  # columns go one unit at a time, and their states leave th
 # A sample: of an element of the matrix, forward and for the outer product, of one of a large matrix; and beside them
 ELEMENT_NS, LARGE_ELEMENT_NS, SAMPLE_NS = 0.068, 0.095, 3.0
 # A step: of an element (taken from the columns, sums of the samples to columns), and whatever the size
-MATRIX_NS, BLOCK_NS = 4.0, 700.0
+MATRIX_NS, BLOCK_NS = 4.0, 1000.0
 DOUBLE = 2.0  # complex128 beside complex64
 # Gates on real states beside the same on complex ones, which matrices are of; the second over rows
 REAL, REAL_FEW = 0.5, 3.5
