@@ -98,7 +98,7 @@ def test_the_interpreter_says_the_same(mode):
 
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
 def test_blocks_that_keep_every_state_measure_nothing():
-    """auto on a small circuit: full blocks keep psi of every moment, the two samples behind them, which share lanes with
-    qubits, do not."""
+    """auto on a small circuit: full blocks keep psi of every moment, the two samples behind them, which share the lanes
+    with qubits, do not."""
     _, drift_B = gradient(CpuEngine(), hea(6, 3), "complex64", GradientOptions(), batch=18)
     assert np.isnan(drift_B[:16]).all() and (drift_B[16:] > 0).all()

@@ -16,7 +16,6 @@ from qmltrain.engines.cpu.setting import (
     SHARE_ROW_BITS,
     SHARES,
     STAYING_BYTES,
-    TABLE_BYTES,
     KernelSetting,
     Overrides,
     Reported,
@@ -48,6 +47,7 @@ class CpuProgram:
     ) -> None:
         self.extension, self.plan = extension, plan
         self.kernels, self.overrides = kernels, overrides
+        self.sizes = cache_sizes(kernels.instruction_set)
         self.n_strings = len(plan.strings)
         self.dtype = np.dtype(kernels.precision)
         # what the passes do, and the product start that they find
@@ -63,7 +63,7 @@ class CpuProgram:
             threads=kernels.threads,
             fusion=kernels.fusion,
             share_row_bits=overrides.share_row_bits or SHARE_ROW_BITS,
-            table_bytes=TABLE_BYTES,
+            table_bytes=self.sizes.table_bytes,
             # runs that began before the planner chose go on by the rule that native steps had then
             own_matrix=plan.shared_blocks is None,
         )
@@ -99,7 +99,8 @@ class CpuProgram:
             working = 1 + (interval if kernels.mode == "checkpoint" else 0)
         unit = most_in_unit(plan.n_qubits, kernels.lanes, plan.sample_angles)
         of_all = self.amplitude_bytes * (plan.depth + 1) << plan.n_qubits
-        tables = (self.amplitude_bytes * (plan.depth + 1) << min(plan.n_qubits, 13)) + min(TABLE_BYTES, of_all)
+        across_lanes = min(self.sizes.table_bytes, of_all)
+        tables = (self.amplitude_bytes * (plan.depth + 1) << min(plan.n_qubits, 13)) + across_lanes
         sums = 16 * kernels.lanes * self.dtype.itemsize * self.n_raw
         few = (tables + sums, (stored + working) * state) if unit == 1 else None  # not more threads than samples work
         fixed = tables + kernels.threads * unit * working * state + sums + self._bytes_of_blocks()
@@ -113,14 +114,12 @@ class CpuProgram:
         return len(self.plan.shared_blocks or ()) * each if self.with_blocks else 0
 
     def _lane_bits(self, samples: int) -> int:
-        sizes = cache_sizes(self.kernels.instruction_set)
-        return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits, sizes)
+        return choose_lane_bits(samples, self.plan, self.kernels.lanes, self.overrides.lane_bits, self.sizes)
 
     def _schedule(self, lane_bits: int) -> tuple[int, tuple[Pass, ...]]:
         """Bits of a tile, and the passes, of states with so many qubits in the lanes."""
         row_bytes = self.kernels.lanes * self.amplitude_bytes
-        sizes = cache_sizes(self.kernels.instruction_set)
-        rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits, sizes)
+        rows = tile_rows(self.plan.n_qubits - lane_bits, row_bytes, self.overrides.tile_row_bits, self.sizes)
         return rows + lane_bits, schedule(self._rest, rows + lane_bits, lane_bits)
 
     def traffic(self) -> Traffic:

@@ -16,7 +16,6 @@ from qmltrain.engines.protocol import Precision
 from qmltrain.fusion.plan import Plan
 
 TILE_BYTES = 32 << 10  # of a tile: psi and the bra stay near the first cache
-TABLE_BYTES = 32 << 20  # most that tables of diagonals across the lanes take
 FEW_QUBITS = 8  # of short states
 SHARE_ROW_BITS = 10  # rows of a share of a long state: enough work for a thread to be called to it
 # as host/shared_blocks.hpp has them: states of columns that are kept, shares of the samples of a step, at most
@@ -41,7 +40,8 @@ class CacheSizes:
     `sampled`: where plans have `sample_angles`, c and s of a rotation within the lanes differ from lane to lane, and
     phases are products only where no qubit lies in the lanes (12 to 16 qubits, 16 samples: 1.2 to 1.6 times faster so).
     `real`: of real states, if not as of others. `resident_bytes`: of the longest state that is one tile: psi and the
-    bra stream from the outer caches faster than tiles of them are gathered.
+    bra stream from the outer caches faster than tiles of them are gathered. `table_bytes`: most that tables of
+    diagonals across the lanes take; phases beyond are worked out tile by tile, each time with the same bits.
     """
 
     plain: LaneRule
@@ -49,13 +49,14 @@ class CacheSizes:
     sampled: LaneRule
     real: LaneRule | None
     resident_bytes: int
+    table_bytes: int
 
 
-COMMON = CacheSizes(LaneRule(10, 10), LaneRule(12, 12), LaneRule(14, 14), None, 2 << 20)
+COMMON = CacheSizes(LaneRule(10, 10), LaneRule(12, 12), LaneRule(14, 14), None, 2 << 20, 32 << 20)
 # Two 64-byte multiply-adds a cycle, but 62 cycles for four rows of psi and bra from the second cache and back, whatever
 # is done with them (44 from the first): on a Xeon with 48 KiB and 2 MiB a core gradients of 9 to 12 qubits, 16 samples,
-# take 10 to 18 % less time than with the sizes above, of 13 and 14 entangled ones 10 to 17 %, of 17 and 18 5 to 20 %.
-INTEL = CacheSizes(LaneRule(8, 7), LaneRule(12, 7), LaneRule(14, 14), LaneRule(9, 8), 512 << 10)
+# take 10 to 18 % less time than with the sizes above, of 13 and 14 entangled ones 10 to 17 %, of 17 and 18 5 to 26 %.
+INTEL = CacheSizes(LaneRule(8, 7), LaneRule(12, 7), LaneRule(14, 14), LaneRule(9, 8), 512 << 10, 8 << 20)
 CACHE_SIZES = {AVX512_INTEL: INTEL}  # of instruction sets; of others: COMMON
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, unavailable_reason
 from qmltrain.engines.cpu.extension import VARIABLE
+from qmltrain.engines.cpu.setting import COMMON
 from qmltrain.engines.interpreter import InterpreterEngine
 from qmltrain.engines.protocol import EngineOptions, GradientOptions
 from qmltrain.engines.reference import ReferenceEngine
@@ -157,7 +158,8 @@ def test_states_take_half_the_memory(n_qubits, entangler):
 
 
 def test_diagonals_too_long_for_a_table_are_made_tile_by_tile(monkeypatch):
-    monkeypatch.setattr("qmltrain.engines.cpu.program.TABLE_BYTES", 0)
+    without = replace(COMMON, table_bytes=0)
+    monkeypatch.setattr("qmltrain.engines.cpu.program.cache_sizes", lambda instruction_set: without)
     circuit = layered(7, 3, "ccx")
     theta, x = random_inputs(circuit, 3)
     strings = some_strings(7)

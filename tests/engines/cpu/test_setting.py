@@ -134,6 +134,20 @@ def test_tiles_for_the_caches_of_intel(row_bits, bits):
 
 
 @needs_extension
+def test_phases_that_are_worked_out_tile_by_tile_have_the_bits_of_tables(monkeypatch):
+    def found(table_bytes: int) -> list[np.ndarray]:
+        sizes = replace(setting.COMMON, table_bytes=table_bytes)
+        monkeypatch.setattr("qmltrain.engines.cpu.program.cache_sizes", lambda instruction_set: sizes)
+        program = CpuEngine(3, 2).compile(hea(7, 4, "cx"), STRINGS, options=EngineOptions(threads=1))
+        step = program.begin_step(np.linspace(0, 3, 84)).forward(np.linspace(0, 2, 35).reshape(5, 7))
+        back = step.backward(np.ones((5, 1)))
+        return [step.expectations_BM, back.block_sums_GR, back.per_sample_BS]
+
+    for whole, by_tiles in zip(found(32 << 20), found(0), strict=True):
+        np.testing.assert_array_equal(whole, by_tiles)
+
+
+@needs_extension
 def test_what_was_asked_is_told_apart_from_what_the_kernels_do():
     program = CpuEngine().compile(hea(4, 3), STRINGS, "complex64", GradientOptions(), EngineOptions(threads=1))
     assert (program.kernels.mode, program.kernels.interval) == ("keep", 0)
