@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "binding_arrays.hpp"
+#include "denormals.hpp"
 #include "engine.hpp"
 
 namespace qmltrain {
@@ -79,10 +80,17 @@ struct TapeHandle {
   std::unique_ptr<Tape> tape;
 };
 
+// What work() calls of Python holds the GIL, and computes as Python does.
+struct InPython {
+  WithDenormals denormals;
+  nb::gil_scoped_acquire held;
+};
+
 // work() without the GIL.
 template <class Work> void guarded(Work work) {
   try {
     nb::gil_scoped_release free;
+    const FlushDenormals flush;
     work();
   } catch (const Interrupted&) {
     if (PyErr_Occurred()) throw nb::python_error();
@@ -129,7 +137,7 @@ class Program final : public StepsProgram {
     expect(share_row_bits >= kLowBits, "share_row_bits is too small");
     engine_ = make_engine(plan, instruction_set(set_name), dual_, settings);
     engine_->interrupted = [] {
-      nb::gil_scoped_acquire held;
+      const InPython held;
       return PyErr_CheckSignals() != 0;
     };
   }

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "denormals.hpp"
+
 namespace qmltrain {
 
 namespace {
@@ -72,6 +74,7 @@ void Team::take(int thread) {
 }
 
 void Team::work(int thread) {
+  const FlushDenormals flush;
   int seen = 0;
   for (;;) {
     for (int k = 0; ticket_.load(std::memory_order_acquire) == seen && k < kSpins; k++) relax(k);

@@ -14,7 +14,7 @@ namespace qmltrain {
 namespace {
 
 void hear_signals() {
-  nb::gil_scoped_acquire held;
+  const InPython held;
   if (PyErr_CheckSignals() != 0) throw Interrupted();
 }
 

@@ -65,7 +65,7 @@ using Gather = decltype(Ranks::gather);
 
 // A call of Python's, its exception kept for the end of the span.
 template <class Call> auto held(Call call) {
-  nb::gil_scoped_acquire held;
+  const InPython held;
   if (PyErr_Occurred()) throw Interrupted();
   try {
     return call();
@@ -217,7 +217,7 @@ class StepsHandle {
     span.parameter_steps = parameter_steps.data(), span.n_parameters = parameter_steps.size();
     span.gradients = gradients.data(), span.after = after.data();
     const auto asked = [&] {
-      nb::gil_scoped_acquire held;
+      const InPython held;
       if (PyErr_CheckSignals() != 0) return true;
       try {
         return nb::cast<bool>(stop());
