@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qmltrain.engines.cpu import unavailable_reason
+from qmltrain.engines.cpu.setting import COMMON
 from qmltrain.errors import InputError, MemoryLimitError
 from qmltrain.verbs import plan
 from tests.small_configs import CONTEXT, ising_chain, moons
@@ -110,7 +111,8 @@ def test_a_step_of_one_sample_needs_two_states(tmp_path, capsys, n_qubits, state
 
 
 @pytest.mark.skipif(unavailable_reason() is not None, reason="no C++ extension")
-def test_a_step_of_a_few_samples_needs_the_memory_of_few(tmp_path, capsys):
+def test_a_step_of_a_few_samples_needs_the_memory_of_few(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("qmltrain.engines.cpu.program.cache_sizes", lambda instruction_set: COMMON)
     changes = {"engine__name": "cpu", "engine__precision": "complex64", "engine__threads": 2, "circuit__n_qubits": 20}
     changes["engine__reductions"] = []
     few = moons(tmp_path, train__batch_size=3, engine__memory_gib=0.08, **changes)
