@@ -56,6 +56,7 @@ class CpuEngine:
         self, tile_row_bits: int | None = None, lane_bits: int | None = None, share_row_bits: int | None = None
     ) -> None:
         self.extension = load()
+        chosen_set(self.extension)  # another word in QMLTRAIN_SIMD is refused before anything is compiled
         self.overrides = Overrides(tile_row_bits, lane_bits, share_row_bits)
         self._threads = 0  # of the last program: the option, 0 where it is automatic
 

@@ -11,6 +11,7 @@ from qmltrain.circuit.observables import PauliString
 from qmltrain.engines.cpu import CpuEngine, setting, unavailable_reason
 from qmltrain.engines.cpu.extension import instruction_sets, load
 from qmltrain.engines.protocol import BLOCK, EngineOptions, GradientOptions
+from qmltrain.errors import InputError
 from qmltrain.fusion.compile import compile_plan
 from tests.engines.cases import hea
 
@@ -131,6 +132,13 @@ def test_tiles_are_few_and_of_even_size(row_bits, row_bytes, override, bits):
 @pytest.mark.parametrize(("row_bits", "bits"), [(12, 12), (13, 8), (14, 8)])
 def test_tiles_for_the_caches_of_intel(row_bits, bits):
     assert setting.tile_rows(row_bits, 128, sizes=setting.INTEL) == bits
+
+
+@needs_extension
+def test_another_word_for_an_instruction_set_is_refused_before_anything_is_compiled(monkeypatch):
+    monkeypatch.setenv("QMLTRAIN_SIMD", "AVX512")
+    with pytest.raises(InputError, match="^QMLTRAIN_SIMD: 'AVX512' is not available .*; choose one of .*baseline$"):
+        CpuEngine()
 
 
 @needs_extension
