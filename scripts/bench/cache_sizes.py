@@ -18,7 +18,9 @@ import numpy as np
 import own_kernel
 import own_training
 
-SETS = ("avx512", "avx512_intel")
+from qmltrain.engines.cpu.extension import AVX512_INTEL, instruction_sets, load
+
+SETS = ("avx512", AVX512_INTEL)
 CASES = [
     *[f"hea {sizes}" for sizes in ("8,20,64", "9,20,32", "10,20,32", "11,20,16", "12,20,16", "14,20,4", "16,20,2")],
     *[f"hea {sizes}" for sizes in ("17,10,1", "18,10,1", "20,10,1")],
@@ -56,6 +58,8 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0, help="-1: do not pin")
     arguments = parser.parse_args()
     own_training.pin(arguments.core)
+    if "avx512" not in instruction_sets(load()):
+        raise SystemExit("cache_sizes.py: this processor has no AVX-512, which both sets are of")
     print(f"| circuit n, layers, samples | {SETS[0]}, us | {SETS[1]}, us | times faster |\n|---|---|---|---|")
     for name in arguments.case or CASES:
         kind, sizes = name.split()

@@ -113,8 +113,8 @@ def unavailable_reason() -> str | None:
 
 
 def instruction_sets(extension: ModuleType | Any) -> list[str]:
-    """Names of what this processor can, the best first. Results have other last bits with each. `AVX512_INTEL` is there
-    for every processor with AVX-512, so that one can repeat what another did."""
+    """What this processor can, the best first: the extension's, which has kernels for each, and `AVX512_INTEL` on every
+    processor with AVX-512. Results have other last bits with each."""
     sets = list(extension.instruction_sets())
     if "avx512" in sets:
         sets.insert(0 if extension.intel else sets.index("avx512") + 1, AVX512_INTEL)

@@ -55,7 +55,7 @@ class CacheSizes:
 COMMON = CacheSizes(LaneRule(10, 10), LaneRule(12, 12), LaneRule(14, 14), None, 2 << 20, 32 << 20)
 # Two 64-byte multiply-adds a cycle, but 62 cycles for four rows of psi and bra from the second cache and back, whatever
 # is done with them (44 from the first): on a Xeon with 48 KiB and 2 MiB a core gradients of 9 to 12 qubits, 16 samples,
-# take 10 to 18 % less time than with the sizes above, of 13 and 14 entangled ones 10 to 17 %, of 17 and 18 5 to 26 %.
+# take 10 to 23 % less time than with the sizes above, of 13 and 14 entangled ones 14 to 17 %, of 17 and 18 5 to 26 %.
 INTEL = CacheSizes(LaneRule(8, 7), LaneRule(12, 7), LaneRule(14, 14), LaneRule(9, 8), 512 << 10, 8 << 20)
 CACHE_SIZES = {AVX512_INTEL: INTEL}  # of instruction sets; of others: COMMON
 

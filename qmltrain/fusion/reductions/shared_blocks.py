@@ -98,7 +98,7 @@ def costs_of(plan: Plan, stretch: tuple[int, int], setting: Setting, trainable_e
     element = ELEMENT_NS if n < LARGE else LARGE_ELEMENT_NS
     # as much again for complex states, and to carry the bra on
     products = 1 + (not _starts_real(before)) + _has_gradient(plan, before, trainable_encoding)
-    samples = -(-setting.samples // COLUMNS) * COLUMNS
+    samples = _rounded_up(setting.samples, COLUMNS)
     matrix = (
         COLUMN_FACTOR * max(size, _together(setting)) * of_state
         + samples * products * (element * size**2 + SAMPLE_NS)
@@ -113,7 +113,11 @@ def _samples_by_gates(n_qubits: int, setting: Setting) -> int:
     full = _together(setting)
     if n_qubits > SHORT or setting.samples < full:
         return setting.samples
-    return -(-setting.samples // full) * full
+    return _rounded_up(setting.samples, full)
+
+
+def _rounded_up(samples: int, vector: int) -> int:
+    return -(-samples // vector) * vector
 
 
 def _together(setting: Setting) -> int:

@@ -44,7 +44,7 @@ def test_gradients_of_denormal_cotangents_are_0_in_every_thread(threads):
 
 
 def test_python_computes_as_ever_while_a_span_runs():
-    case = StepCase(n_qubits=8, n_features=8, layers=20, sizes=(64,) * 300)
+    case = StepCase(n_qubits=8, n_features=8, layers=20, sizes=(64,) * 4000)  # many times 100 ms
     model, asked = case.model(), []
 
     def stop() -> bool:
@@ -53,6 +53,6 @@ def test_python_computes_as_ever_while_a_span_runs():
 
     steps = case.steps(model, case.program(model, "complex64"), True, stop=stop)
     state = TrainingState(first_parameters(model))
-    found = run(steps, state, 300)
+    found = run(steps, state, 4000)
     assert found.stopped and asked == [True] * 3
     assert python_has_denormals()
