@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,12 +48,12 @@ class BatchOrder:
         """The rows of all batches of `epoch` (from 0)."""
         if len(self.rows) == 1:  # and a batch is one row
             return self.rows.copy()
-        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(epoch,))))
         if self.replacement:
             return self.rows[generator.integers(len(self.rows), size=self.n_batches * self.batch_size)]
         return generator.permutation(self.rows)
 
-    @property
+    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where the batches begin among `shuffled` rows, and the end, (n_batches + 1,)."""
         begins = np.arange(self.n_batches + 1) * self.batch_size

@@ -74,7 +74,8 @@ class Problem:
     def stream(self, rows: np.ndarray, share: Share | None = None) -> Iterator[tuple[FloatArray, np.ndarray]]:
         """(features, labels) of `rows` in order, in chunks that fit into memory whatever the data set's size. `share`:
         of each chunk, see `PreparedData.stream`."""
-        for batch in self.data.stream(np.split(rows, range(EVALUATION_ROWS, len(rows), EVALUATION_ROWS)), share):
+        chunks = [rows[i : i + EVALUATION_ROWS] for i in range(0, max(1, len(rows)), EVALUATION_ROWS)]
+        for batch in self.data.stream(chunks, share):
             yield batch.features_BF, np.asarray(batch.labels)
 
     def unscale(self, targets: FloatArray) -> FloatArray:

@@ -92,9 +92,12 @@ class WriteGuard:
         self._path = path
         return self
 
-    def __enter__(self) -> None:
+    def check(self) -> None:
+        """Raise StorageError after an error."""
         if self.closed:
             raise StorageError(f"{self._owner}: closed, or an earlier write failed; nothing more is written to it")
+
+    __enter__ = check
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -44,9 +44,12 @@ class MetricsLog:
                 end += len(block)
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
-    def append(self, quantities: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:
-        """A line a row of the columns, all in one write; more only where the disk took a part of it."""
-        lines = self._format(quantities, columns)
+    def lines(self, quantities: Sequence[str], columns: Sequence[NDArray[Any]]) -> bytes:
+        """A line a row of the columns."""
+        return self._format(quantities, columns)
+
+    def append(self, lines: bytes) -> None:
+        """All in one write; more only where the disk took a part of it."""
         while lines:
             lines = lines[os.write(self._descriptor, lines) :]
 

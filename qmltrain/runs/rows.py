@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,10 @@ class RowFile:
         """Rows after those that count are cut off."""
         self._write_counter()
 
-    def check_room(self, tables: Mapping[str, Sequence[NDArray[Any]]]) -> None:
-        """Raise ValueError where one of the tables has no room for these rows."""
+    def check_room(self, tables: Mapping[str, Sequence[NDArray[Any]]], held: Callable[[str], int]) -> None:
+        """Raise ValueError where one of the tables has no room for these rows behind those that are `held`."""
         for table, columns in tables.items():
-            if self.counts[table].rows + len(columns[0]) > self.capacity[table]:
+            if self.counts[table].rows + held(table) + len(columns[0]) > self.capacity[table]:
                 raise ValueError(f"{table}: the run was laid out for {self.capacity[table]} rows")
 
     def append(self, tables: Mapping[str, Sequence[NDArray[Any]]]) -> None:

@@ -35,6 +35,7 @@ from qmltrain.runs.file_layout import (
     lay_out,
     make_tables,
 )
+from qmltrain.runs.held_rows import MOST_BYTES, HeldRows
 from qmltrain.runs.metrics_log import METRICS_NAME, LineFormatter, MetricsLog, format_lines
 from qmltrain.runs.reading import RunHeader, read_header
 from qmltrain.runs.row_columns import Columns, RowColumns
@@ -57,10 +58,11 @@ class RunStore:
     appended exactly once. What is stored beyond the metrics follows from the settings given to `create`: ask
     `wants_layer_norms`, `wants_gradient` and `wants_parameters`, or pass the arrays always and let the store choose.
 
-    A row is *acknowledged* when the call that appends it has returned. Acknowledged rows survive the death of the
-    process; `sync` makes them survive the death of the machine, and comes before a snapshot is saved, which relies on
-    them. After a StorageError nothing more is written: leave the ``with`` block (or call `abandon`) and exit. No HDF5
-    object is open while a run trains, so the interpreter exits in the ordinary way with the exit code it is given.
+    A row is *acknowledged* when the call that appends it has returned; after `hold`, when `flush` has. Acknowledged
+    rows survive the death of the process; `sync` makes them survive the death of the machine, and comes before a
+    snapshot is saved, which relies on them. After a StorageError nothing more is written: leave the ``with`` block (or
+    call `abandon`) and exit. No HDF5 object is open while a run trains, so the interpreter exits in the ordinary way
+    with the exit code it is given.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class RunStore:
         self._live = live
         self._evaluation: dict[str, NDArray[Any]] = {}
         self._last_parameters_step: int | None = None
+        self._held, self._holds = HeldRows(), False
         self._writing = WriteGuard(self.path)
         self._columns = RowColumns(header)
         self._quantities = {
@@ -215,15 +218,25 @@ class RunStore:
     @property
     def steps(self) -> int:
         """Steps stored so far, which is also the number of the last."""
-        return self._file.counts["metrics"].rows
+        return self._file.counts["metrics"].rows + self._held.rows("metrics")
 
     @property
     def epochs(self) -> int:
         """Epochs stored so far, which is also the number of the last."""
-        return self._file.counts["epochs"].rows
+        return self._file.counts["epochs"].rows + self._held.rows("epochs")
+
+    def hold(self) -> None:
+        """From now on rows wait for `flush`, `sync` or `close`, or until they take some MB: then they are written
+        together, a write a column."""
+        self._holds = True
+
+    def flush(self) -> None:
+        """Writes the rows that wait, then their lines. They count together: a kill before the end leaves none."""
+        self._write(*self._held.take())
 
     def stored_rows(self) -> dict[str, list[int]]:
         """Rows and their checksum of every table, for a snapshot: `reopen` compares them."""
+        self.flush()
         return {name: [count.rows, count.checksum or 0] for name, count in self._file.counts.items()}
 
     @property
@@ -262,7 +275,7 @@ class RunStore:
         settings ask for is missing or misshapen; StorageError where the disk does not take it.
         """
         self._check_next("step", step, self.steps, self._file.capacity["metrics"])
-        self._append_steps(self._columns.of_step(step, metrics, layer_norms, gradient, parameters))
+        self._append(self._columns.of_step(step, metrics, layer_norms, gradient, parameters), "metrics")
 
     def append_steps(
         self,
@@ -285,7 +298,7 @@ class RunStore:
         self._check_next("step", first, self.steps, self._file.capacity["metrics"], len(values[0]))
         tables = self._columns.of_span(first, values, layer_norms, gradients, parameters)
         if tables:
-            self._append_steps(tables)
+            self._append(tables, "metrics")
 
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float], wall_seconds: float) -> None:
         """Stores one finished epoch, the step it ended with and the time it took; raises as `append_step`."""
@@ -293,8 +306,7 @@ class RunStore:
         if step != self.steps:
             raise ValueError(f"epoch {epoch} ends with step {step}, but the last step stored is {self.steps}")
         columns = self._columns.of_epoch(epoch, step, metrics, wall_seconds)
-        self._append({"epochs": columns})
-        self._append_log("epochs", columns)
+        self._append({"epochs": columns}, "epochs")
 
     def write_parameters_row(self, step: int, theta: ArrayLike) -> None:
         """Stores parameters (P,) after ``step`` (0: the initial ones); a step that has a row has it written again."""
@@ -303,6 +315,7 @@ class RunStore:
             raise ValueError(f"parameters of step {step} after those of step {last}")
         columns = self._columns.of_parameters(step, theta)
         if step == last:
+            self.flush()
             with self._writing(self.path):
                 self._file.replace_last("parameters", columns)
         else:
@@ -334,11 +347,13 @@ class RunStore:
             raise ValueError(f"attributes {sorted(owned)} belong to the run store")
         check_attributes(attributes)  # now, not when the run is sealed
         encode_status(attributes)
+        self.flush()
         self._live.update(attributes)
         self._write_status("running")
 
     def sync(self) -> None:
         """Puts the rows so far on the disk itself; comes before a snapshot is saved."""
+        self.flush()
         with self._writing(self.path):
             self._file.sync()
         with self._writing(self._log.path):
@@ -379,20 +394,28 @@ class RunStore:
         if last + count > capacity:
             raise ValueError(f"{noun} {last + count}: the run was laid out for {capacity}")
 
-    def _append_steps(self, tables: Mapping[str, Columns]) -> None:
-        self._append(tables)
-        self._append_log("metrics", tables["metrics"])
-
-    def _append(self, tables: Mapping[str, Columns]) -> None:
-        self._file.check_room(tables)
-        with self._writing(self.path):
-            self._file.append(tables)
+    def _append(self, tables: Mapping[str, Columns], logged: str | None = None) -> None:
+        """Rows of each table given; the log has those of `logged`."""
+        self._file.check_room(tables, self._held.rows)
+        self._writing.check()
+        lines = self._log.lines(self._quantities[logged], tables[logged]) if logged else b""
         if "parameters" in tables:
             self._last_parameters_step = int(tables["parameters"][0][-1])
+        if not self._holds:
+            self._write(tables, lines)
+            return
+        self._held.add(tables)
+        self._held.add_lines(lines)
+        if self._held.n_bytes > MOST_BYTES:
+            self.flush()
 
-    def _append_log(self, table: str, columns: Columns) -> None:
-        with self._writing(self._log.path):
-            self._log.append(self._quantities[table], columns)
+    def _write(self, tables: Mapping[str, Columns], lines: bytes) -> None:
+        if tables:
+            with self._writing(self.path):
+                self._file.append(tables)
+        if lines:
+            with self._writing(self._log.path):
+                self._log.append(lines)
 
     def _write_status(self, status: str) -> None:
         state = {"status": status, "updated_utc": utc_now(), "steps": self.steps, "epochs": self.epochs}

@@ -33,8 +33,10 @@ class NoStore:
     def set_attributes(self, **attributes: Any) -> None:
         pass
 
-    def sync(self) -> None:
+    def flush(self) -> None:
         pass
+
+    sync = flush
 
     def close(self, status: str = "") -> None:
         pass

@@ -150,6 +150,7 @@ class Session:
         )
         with store:
             store.write_parameters_row(0, theta_P)
+            store.hold()
             return self._train(store, TrainingState(theta_P))
 
     def go_on(self, snapshot: Snapshot | None, theta_P: FloatArray | None = None) -> int:
@@ -168,6 +169,7 @@ class Session:
             self._check_layout(store)
             if snapshot is None:
                 store.write_parameters_row(0, state.theta_P)
+            store.hold()
             return self._train(store, state)
 
     def follow(self, order: Order) -> int:
@@ -353,6 +355,7 @@ class Session:
         problem = self.problem
         best_P = state.theta_P if state.best_theta_P is None else state.best_theta_P
         store.write_parameters_row(state.step, state.theta_P)
+        store.flush()
         summary: dict[str, float] = {"best_epoch": state.best_epoch}
         for split, rows in problem.held_out():
             outputs_BC, targets_B = trainer.outputs(best_P, problem.stream(rows, self.data.judged_share))

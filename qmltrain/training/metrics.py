@@ -63,7 +63,7 @@ def evaluate(
     lengths = {len(losses_B), len(targets_B), len(predictions_B), len(scores_BC)}
     if n_samples == 0 or len(lengths) != 1:
         raise ValueError(f"{split}: expected as many losses, targets, predictions and scores, found {sorted(lengths)}")
-    values = {"loss": float(np.mean(losses_B))}
+    values = {"loss": float(np.add.reduce(losses_B)) / n_samples}
     if n_classes is None:
         values |= regression_metrics(targets_B, predictions_B)
     else:
@@ -77,7 +77,7 @@ def confusion_matrix(targets_B: Array, predictions_B: Array, n_classes: int) -> 
     """``matrix_CC[t, p]`` counts the samples of class t predicted as p. Raises ValueError for other class numbers."""
     targets_B, predictions_B = np.asarray(targets_B, dtype=np.int64), np.asarray(predictions_B, dtype=np.int64)
     for what, values in (("target", targets_B), ("prediction", predictions_B)):
-        if np.any((values < 0) | (values >= n_classes)):
+        if len(values) and (values.min() < 0 or values.max() >= n_classes):
             raise ValueError(f"confusion_matrix: a {what} is not in 0..{n_classes - 1}")
     counts = np.bincount(targets_B * n_classes + predictions_B, minlength=n_classes * n_classes)
     return counts.reshape(n_classes, n_classes)
@@ -86,16 +86,19 @@ def confusion_matrix(targets_B: Array, predictions_B: Array, n_classes: int) -> 
 def classification_metrics(confusion_CC: Array) -> dict[str, float]:
     """accuracy; balanced_accuracy: mean recall of the classes that have samples; f1_macro: mean F1 of the classes
     that have samples or predictions, 0 where nothing of a class was hit."""
-    hits_C = np.diag(confusion_CC).astype(np.float64)
-    samples_C, predicted_C = confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
-    present_C = samples_C > 0
-    seen_C = present_C | (predicted_C > 0)
-    f1_C = 2.0 * hits_C[seen_C] / (samples_C + predicted_C)[seen_C]
+    # lists: an epoch of a small data set notices every operation of NumPy
+    hits_C = confusion_CC.diagonal().tolist()
+    samples_C, predicted_C = confusion_CC.sum(axis=1).tolist(), confusion_CC.sum(axis=0).tolist()
+    counts = list(zip(hits_C, samples_C, predicted_C, strict=True))
     return {
-        "accuracy": float(hits_C.sum() / samples_C.sum()),
-        "balanced_accuracy": float(np.mean(hits_C[present_C] / samples_C[present_C])),
-        "f1_macro": float(np.mean(f1_C)),
+        "accuracy": sum(hits_C) / sum(samples_C),
+        "balanced_accuracy": _mean([hits / samples for hits, samples, _ in counts if samples]),
+        "f1_macro": _mean([2.0 * hits / (samples + found) for hits, samples, found in counts if samples or found]),
     }
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.add.reduce(np.array(values))) / len(values)
 
 
 def roc_auc(targets_B: Array, scores_B: Array) -> float:
@@ -105,9 +108,14 @@ def roc_auc(targets_B: Array, scores_B: Array) -> float:
     n_pairs = n_positive * (len(positive_B) - n_positive)
     if n_pairs == 0:
         return float("nan")
-    _, inverse_B, counts = np.unique(scores_B, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - 0.5 * (counts - 1)  # ranks from 1, equal scores share their mean
-    rank_sum = float(np.sum(mean_ranks[inverse_B[positive_B]]))
+    order_B = np.argsort(scores_B)
+    sorted_B = scores_B[order_B]
+    positive_B = positive_B[order_B]
+    if (sorted_B[1:] > sorted_B[:-1]).all():
+        rank_sum = float(np.flatnonzero(positive_B).sum() + n_positive)  # ranks begin at 1
+    else:  # equal scores share their mean rank
+        _, counts = np.unique(sorted_B, return_counts=True)
+        rank_sum = float(np.sum(np.repeat(np.cumsum(counts) - 0.5 * (counts - 1), counts)[positive_B]))
     return (rank_sum - 0.5 * n_positive * (n_positive + 1)) / n_pairs
 
 

@@ -7,7 +7,9 @@ functions of arrays; the simulator comes in through a Program (`qmltrain.trainin
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,8 +108,12 @@ class Model:
 
     def split(self, theta_P: FloatArray) -> ParameterViews:
         """The parts of theta_P, as views; what lies behind them is not looked at."""
-        ends = np.cumsum(self.sizes).tolist()
-        return ParameterViews(*(theta_P[end - size : end] for size, end in zip(self.sizes, ends, strict=True)))
+        return ParameterViews(*[theta_P[part] for part in self._parts])
+
+    @cached_property
+    def _parts(self) -> list[slice]:
+        ends = itertools.accumulate(self.sizes)
+        return [slice(end - size, end) for size, end in zip(self.sizes, ends, strict=True)]
 
     def loss_at(self, theta_P: FloatArray) -> Loss:
         """The loss with its parameters among these."""

@@ -49,7 +49,7 @@ class NativeSteps:
         if self._ranks is None and self._others.stop():  # (ranks stop together, after a step)
             raise StepAbandoned
         slab, first = self._slab_of(state)
-        n_steps = min(most, len(slab.offsets_T1) - 1 - first, self._most_rows(state.step, rows))
+        n_steps = self._most_rows(state.step, min(most, len(slab.offsets_T1) - 1 - first), rows)
         columns = self._columns_of(slab, first, n_steps)
         span = self._run(state, columns, seconds, rows)
         return self._others.run(state, 1, seconds, rows) if span is None else span
@@ -102,11 +102,11 @@ class NativeSteps:
             done,
             dict(zip(STEP_METRICS, metrics, strict=True)),
             found.layer_norms_TL[:done],
-            found.gradients_TP[: int(np.searchsorted(gradient_steps, state.step, side="right"))],
-            found.parameters_TP[: int(np.searchsorted(parameter_steps, state.step, side="right"))],
+            found.gradients_TP[: _until(gradient_steps, state.step)],
+            found.parameters_TP[: _until(parameter_steps, state.step)],
             of_steps["loss_sum"],
             of_steps["hits"],
-            np.diff(offsets_T1[: done + 1]),
+            offsets_T1[1 : done + 1] - offsets_T1[:done],
             stopped=found.end == "stopped",
         )
 
@@ -144,11 +144,18 @@ class NativeSteps:
             return np.full(n_steps, rate(first))
         return np.fromiter(map(rate, range(first, first + n_steps)), np.float64, n_steps)
 
-    def _most_rows(self, step: int, rows: StepRows) -> int:
-        """Steps whose rows are of bounded size."""
+    def _most_rows(self, step: int, most: int, rows: StepRows) -> int:
+        """As many steps of `most` as have rows of bounded size."""
         recipe = self._recipe
         few = 8 * (len(STEP_ROWS) + recipe.n_layers)
-        most = min(LARGEST_SPAN, max(1, ROW_BYTES // few))
+        if most <= min(LARGEST_SPAN, ROW_BYTES // (few + 16 * len(recipe.layer_P))):
+            return most
+        most = min(most, LARGEST_SPAN, max(1, ROW_BYTES // few))
         stored = len(rows.gradients_of(step + 1, step + most)) + len(rows.parameters_of(step + 1, step + most))
         of_step = few + 8 * len(recipe.layer_P) * stored / most
         return max(1, min(most, int(ROW_BYTES // of_step)))
+
+
+def _until(steps: NDArray[np.int64], last: int) -> int:
+    """How many of the steps, in order, are not behind the last."""
+    return int(np.searchsorted(steps, last, side="right")) if len(steps) else 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Literal, Protocol, TextIO
 
@@ -14,11 +15,18 @@ ProgressMode = Literal["auto", "bar", "lines", "none"]
 
 
 class Progress(Protocol):
-    """`share`: of the work since the start, where steps do not cost alike; `place`: what the step is about."""
+    """`share`: of the work since the start, where steps do not cost alike; `place`: what the step is about.
+
+    Texts that are given `later` are shown before the next one, or by `flush`: many at once where epochs are short.
+    """
 
     def step(self, step: int, values: Mapping[str, float], share: float | None = None, place: str = "") -> None: ...
 
     def message(self, text: str) -> None: ...
+
+    def later(self, text: str) -> None: ...
+
+    def flush(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -32,16 +40,45 @@ class Silent:
     def message(self, text: str) -> None:
         pass
 
+    later = message
+
+    def flush(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
 
-class Lines:
+class _Texts(ABC):
+    """Texts that wait for the next one."""
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+
+    @abstractmethod
+    def _show(self, text: str) -> None: ...
+
+    def message(self, text: str) -> None:
+        self.later(text)
+        self.flush()
+
+    def later(self, text: str) -> None:
+        self._waiting.append(text)
+
+    def flush(self) -> None:
+        if self._waiting:
+            text = "\n".join(self._waiting)
+            self._waiting.clear()
+            self._show(text)
+
+
+class Lines(_Texts):
     """One line every `seconds`, and after the first span of steps and the last; made for logs of batch jobs."""
 
     def __init__(
         self, total: int, start: int, seconds: float, stream: TextIO | None = None, unit: str = "step"
     ) -> None:
+        super().__init__()
         self.total, self.start, self.seconds, self.unit = total, start, seconds, unit
         self.stream = stream or sys.stderr
         self.begun = time.monotonic()
@@ -61,17 +98,18 @@ class Lines:
         parts.append(f"left {duration(left)}")
         self.message("  ".join(parts))
 
-    def message(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
     def close(self) -> None:
-        pass
+        self.flush()
 
 
-class Bar:
+class Bar(_Texts):
     """A tqdm bar."""
 
     def __init__(self, total: int, start: int, unit: str = "step") -> None:
+        super().__init__()
         from tqdm import tqdm
 
         self.bar = tqdm(total=total, initial=start, unit=unit, dynamic_ncols=True, file=sys.stderr)
@@ -86,10 +124,11 @@ class Bar:
         self.bar.set_postfix(shown, refresh=False)
         self.bar.update(step - self.bar.n)
 
-    def message(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         self.bar.write(text, file=sys.stderr)
 
     def close(self) -> None:
+        self.flush()
         self.bar.close()
 
 

@@ -30,6 +30,8 @@ SLAB = 1 << 20  # products held at once by tree_matmul (8 MiB); changes memory, 
 
 def array_namespace(array: Array) -> ModuleType:
     """The module whose functions work on `array` (array API standard), without importing any."""
+    if type(array) is np.ndarray:
+        return np
     try:
         return array.__array_namespace__()
     except AttributeError:

@@ -25,7 +25,7 @@ from qmltrain.training.span import Data, Span, StepRows, Steps
 from qmltrain.training.state import TrainingPlan, TrainingState
 
 SNAPSHOT_SECONDS = 30.0  # between two snapshots
-SPAN_SECONDS = 0.25  # of a span: what a kill loses at most, and how often progress is told
+SPAN_SECONDS = 0.25  # of a span, and of rows that wait to be written: what a kill loses at most
 _NOT_SHOWN = ("balanced_accuracy", "f1_macro", "roc_auc")  # in an epoch's line; all are in the run file
 
 OnEpoch = Callable[[TrainingState, Mapping[str, float]], str | None]
@@ -46,6 +46,8 @@ class Store(StepRows, Protocol):
     def append_epoch(self, epoch: int, step: int, metrics: Mapping[str, float], wall_seconds: float) -> None: ...
 
     def write_parameters_row(self, step: int, theta: Any) -> None: ...
+
+    def flush(self) -> None: ...
 
     def sync(self) -> None: ...
 
@@ -75,7 +77,8 @@ class Trainer:
     best_waits: bool = False  # the best epoch so far is to be saved with the next snapshot
 
     def __post_init__(self) -> None:
-        self._clock = self._saved = time.monotonic()
+        self._clock = self._saved = self._written = time.monotonic()
+        self._judging_seconds = math.inf  # that the last evaluation of the split that judges took
 
     def run(self, state: TrainingState) -> TrainingState:
         """Train until the plan, early stopping or the optimiser ends it.
@@ -95,15 +98,27 @@ class Trainer:
         except StepAbandoned:
             self._save(state)
             raise
+        finally:
+            self.progress.flush()
         return state
 
     def _save(self, state: TrainingState) -> None:
+        self._write_rows()
         self._take_time(state)
         if self.best_waits and state.best_epoch:  # first: what a snapshot counts as best is there, whenever killed
             self.save_best(state)
             self.best_waits = False
         self.save(state)
         self._saved = time.monotonic()
+
+    def _write_rows(self) -> None:
+        """The rows that wait, and the lines of their epochs: many together where epochs are short."""
+        self.store.flush()
+        self.progress.flush()
+        self._written = time.monotonic()
+
+    def _rows_are_due(self) -> bool:
+        return time.monotonic() - self._written >= SPAN_SECONDS
 
     def _take_time(self, state: TrainingState) -> None:
         """Add the wall time since the last call to the running epoch's."""
@@ -134,6 +149,8 @@ class Trainer:
         span = self.steps.run(state, most, seconds, self.store)
         self._add_up(state, span)
         self.store.append_steps(first, span.metrics, span.layer_norms_TL, span.gradients_TP, span.parameters_TP)
+        if self._rows_are_due():
+            self._write_rows()
         self.progress.step(state.step, {"loss": float(span.metrics["train/loss"][-1])})
         if state.step % every == 0 if every else time.monotonic() - self._saved >= SNAPSHOT_SECONDS:
             self._save(state)
@@ -164,10 +181,14 @@ class Trainer:
         judged = self.data.judged()
         if judged is not None:
             split, chunks = judged
+            begun = time.monotonic()
+            if begun + self._judging_seconds >= self._written + SPAN_SECONDS:
+                self._write_rows()
             outputs_BC, targets_B = self.outputs(state.theta_P, chunks)
             metrics |= split_metrics(
                 self.evaluator.model.loss_at(state.theta_P), split, outputs_BC, targets_B, self.unscale
             )
+            self._judging_seconds = time.monotonic() - begun
         self._take_time(state)
         state.epoch += 1
         self.store.append_epoch(state.epoch, state.step, metrics, state.epoch_seconds)
@@ -179,7 +200,9 @@ class Trainer:
             return metrics  # an epoch is one step, which has a line of its own
         shown = [f"{name} {figure(value)}" for name, value in metrics.items() if not name.endswith(_NOT_SHOWN)]
         width = len(str(self.plan.epochs))
-        self.progress.message(f"epoch {state.epoch:>{width}}/{self.plan.epochs}  " + "  ".join(shown))
+        self.progress.later(f"epoch {state.epoch:>{width}}/{self.plan.epochs}  " + "  ".join(shown))
+        if self._rows_are_due():
+            self._write_rows()
         return metrics
 
     def _judge(self, state: TrainingState, metrics: Mapping[str, float]) -> None:

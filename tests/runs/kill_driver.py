@@ -3,7 +3,7 @@ middle of each write, and checks what is left. Started by `test_kill_points.py` 
 JSON summary.
 
 Behind the folder: at every how many of these points it is killed (and at the last); with the word ``spans`` it is the
-session that stores several steps at once.
+session that stores several steps at once, with ``held`` the one whose rows wait for each other.
 
 Every session runs in a forked child of this one process, which has everything imported: a kill point costs a fork.
 """
@@ -27,12 +27,16 @@ from qmltrain.runs.reading import run_status
 from qmltrain.runs.snapshots import SnapshotFolder
 from qmltrain.runs.views import open_run
 from tests.kills import calls_of, in_child, no_collections, was_killed
-from tests.runs.tiny_training import KEEP, N_STEPS, SPANS, contents, run_session
+from tests.runs.tiny_training import HELD, KEEP, N_STEPS, SPANS, contents, run_session
 
 KINDS = ("created", "steps", "epochs", "snapshots")
 STRIDE = int(sys.argv[2])
-SESSION: dict[str, Any] = SPANS if "spans" in sys.argv[3:] else {}
-ENDS = (0, 4, 5, 7) if SESSION else range(N_STEPS + 1)  # the steps after which spans end
+SESSION: dict[str, Any]
+SESSION, ENDS, SAVED = {  # ENDS: the steps that rows are written after; SAVED: the snapshot before epoch 1 counts
+    "spans": (SPANS, (0, 4, 5, 7), 4),
+    "held": (HELD, (0, 2, 3, 5, 6, 7), 0),
+    "steps": ({}, range(N_STEPS + 1), 2),
+}[sys.argv[3]]
 acknowledged = mmap.mmap(-1, 8 * len(KINDS))  # shared with the children; storing in it is no system call
 
 
@@ -73,7 +77,7 @@ def check_left_behind(directory: Path, reference: dict, before: dict[str, int]) 
     assert steps in ENDS, f"{steps} steps count, a part of a span"
     assert len(tables["layer_norms"]["layer_norms_step"]) == steps
     assert tables["gradients"]["step"].tolist() == list(range(1, steps + 1, 2))
-    if SESSION:
+    if SESSION is SPANS:
         after = tables["parameters"]["step"].tolist()
         assert set(range(2, steps + 1, 2)) <= set(after) <= {0, 2, 4, 6, 7} and after == sorted(after)
     expected = reference["tables"]
@@ -127,8 +131,7 @@ def main(base: Path) -> None:
     reference = {"contents": contents(uninterrupted), "tables": tables}
     summary = {"fresh": enumerate_kills(base, None, reference, {})}
 
-    # A second session, resumed from a kill after the epoch that ends with step 3 (snapshot: 2; with spans 5 and 4),
-    # killed in its turn.
+    # A second session, resumed from a kill after the first epoch, killed in its turn.
     interrupted = base / "interrupted"
 
     def has_an_epoch(call: int) -> bool:
@@ -138,7 +141,7 @@ def main(base: Path) -> None:
 
     calls = range(1, summary["fresh"]["calls"])
     assert has_an_epoch(calls[bisect.bisect_left(calls, True, key=has_an_epoch)]) and acks()["epochs"] == 1
-    before = {"created": 1, "snapshots": 4 if SESSION else 2}
+    before = {"created": 1, "snapshots": SAVED}
     assert acks()["snapshots"] == before["snapshots"]
     summary["resumed"] = enumerate_kills(base, interrupted, reference, before)
     print(json.dumps(summary))

@@ -11,9 +11,9 @@ import pytest
 from tests.kills import killed_jobs
 
 
-def kill_everywhere(shim: Path, stride: int, words: tuple[str, ...]) -> None:
+def kill_everywhere(shim: Path, stride: int, way: str) -> None:
     """Nothing acknowledged is lost at every `stride`-th kill point, and at the last."""
-    summary = killed_jobs(shim, "tests.runs.kill_driver", stride, *words)
+    summary = killed_jobs(shim, "tests.runs.kill_driver", stride, way)
     for session, result in summary.items():
         every = result["calls"] + result["writes"]
         assert result["points"] in (math.ceil(every / stride), math.ceil(every / stride) + 1), session  # and the last
@@ -21,13 +21,13 @@ def kill_everywhere(shim: Path, stride: int, words: tuple[str, ...]) -> None:
     assert summary["resumed"]["calls"] > 40
 
 
-@pytest.mark.parametrize(("stride", "words"), [(17, ()), (17, ("spans",))], ids=["steps", "spans"])
-def test_nothing_acknowledged_is_lost_at_some_kill_points(kill_shim, stride, words):
+@pytest.mark.parametrize(("stride", "way"), [(17, "steps"), (17, "spans"), (17, "held")])
+def test_nothing_acknowledged_is_lost_at_some_kill_points(kill_shim, stride, way):
     """Odd strides: points before a call and in the middle of one take turns."""
-    kill_everywhere(kill_shim, stride, words)
+    kill_everywhere(kill_shim, stride, way)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [(), ("spans",)], ids=["steps", "spans"])
-def test_nothing_acknowledged_is_lost_at_any_kill_point(kill_shim, words):
-    kill_everywhere(kill_shim, 1, words)
+@pytest.mark.parametrize("way", ["steps", "spans", "held"])
+def test_nothing_acknowledged_is_lost_at_any_kill_point(kill_shim, way):
+    kill_everywhere(kill_shim, 1, way)

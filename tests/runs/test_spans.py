@@ -37,8 +37,8 @@ def _at_one_moment() -> Iterator[None]:
 @st.composite
 def runs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, np.ndarray], list[tuple[int, bool]]]:
     """Settings of a run, the numbers of its steps, and its spans: how long, and whether an epoch ends with it."""
-    spans = draw(st.lists(st.tuples(st.integers(1, 7), st.booleans()), min_size=1, max_size=5))
-    n_steps = sum(length for length, _ in spans)
+    spans = draw(st.lists(st.tuples(st.integers(1, 7), st.booleans(), st.booleans()), min_size=1, max_size=5))
+    n_steps = sum(length for length, _, _ in spans)
     arrays = {
         name: np.array(draw(st.lists(NUMBERS, min_size=n_steps * width, max_size=n_steps * width)), float)
         for name, width in WIDTHS.items()
@@ -72,17 +72,21 @@ def append(store: RunStore, arrays: dict[str, np.ndarray], first: int, last: int
 
 @settings(max_examples=examples(60))
 @given(run=runs(), completed=st.booleans())
-def test_the_bytes_do_not_depend_on_spans(run: Any, completed: bool) -> None:
+def test_the_bytes_do_not_depend_on_spans_nor_on_rows_that_wait(run: Any, completed: bool) -> None:
     changes, arrays, spans = run
     found = []
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
-        for at_once in (False, True):
-            store = create(Path(folder) / str(at_once), **changes)
+        for way in ("steps", "spans", "held steps", "held spans"):
+            store = create(Path(folder) / way, **changes)
             store.write_parameters_row(0, [0.0] * 3)
-            for length, ends_epoch in spans:
-                append(store, arrays, store.steps + 1, store.steps + length, at_once)
+            if way.startswith("held"):
+                store.hold()
+            for length, ends_epoch, is_flushed in spans:
+                append(store, arrays, store.steps + 1, store.steps + length, way.endswith("spans"))
                 if ends_epoch:
                     store.append_epoch(store.epochs + 1, store.steps, {"val/loss": arrays["metrics"][-1, 0]}, 0.5)
+                if is_flushed:
+                    store.flush()
             store.write_parameters_row(store.steps, [1.0] * 3)  # which may be there: written again
             rows, known = (store.steps, store.epochs), store.stored_rows()
             log = store._log.path.read_bytes()
@@ -91,9 +95,9 @@ def test_the_bytes_do_not_depend_on_spans(run: Any, completed: bool) -> None:
             if not completed:
                 RunStore.reopen(store.directory, steps=rows[0], epochs=rows[1], known=known).abandon()
             assert store._log.path.read_bytes() == log
-        assert found[0] == found[1]
+        assert found[1:] == found[:1] * 3
         assert len(log.splitlines()) == sum(rows) and rows[0] == changes["n_steps"]
-        table = open_run(Path(folder) / "True").table("metrics")
+        table = open_run(Path(folder) / "held spans").table("metrics")
         np.testing.assert_array_equal(table["gradient/norm"], arrays["metrics"][:, 1])
 
 

@@ -18,6 +18,7 @@ from qmltrain.runs.snapshots import Snapshot, SnapshotFolder
 from qmltrain.runs.store import RunStore
 
 N_STEPS, STEPS_PER_EPOCH, SAVE_EVERY, KEEP = 5, 3, 2, 2
+HELD = {"n_steps": 7, "steps_per_epoch": 3, "save_every": 5, "held": True}
 SPANS = {"n_steps": 7, "steps_per_epoch": 5, "save_every": 4, "spans": True}  # 1 to 4, 5, and 6 to 7
 PARAMETER_NAMES = ["theta[0]", "theta[1]", "theta[2]", "theta[3]", "bias"]
 
@@ -34,12 +35,13 @@ def run_session(
     steps_per_epoch: int = STEPS_PER_EPOCH,
     save_every: int = SAVE_EVERY,
     spans: bool = False,
+    held: bool = False,
 ) -> str:
     """Trains in ``directory`` from wherever it is: new, resumed or complete; returns the status it leaves.
 
     acknowledge(kind, number) is called when a step, epoch or snapshot has been stored. ``stop_after``: be interrupted
     after this step. ``spans``: steps are stored together up to the next end of an epoch or snapshot, parameters of
-    every second one with them.
+    every second one with them. ``held``: rows wait until two steps after an epoch, or what else writes them.
     """
     with RunLock(directory):
         if run_status(directory) == "completed":
@@ -83,6 +85,21 @@ def run_session(
             state = {"rng": rng.bit_generator.state, "losses": losses, "rows": store.stored_rows()}
             return Snapshot(store.steps, epoch, {"theta": theta}, state)
 
+        if held:
+            store.hold()
+        waiting: dict[str, int] = {}  # what is acknowledged with the next flush
+
+        def stored(kind: str, number: int) -> None:
+            if held:
+                waiting[kind] = number
+            else:
+                acknowledge(kind, number)
+
+        def written() -> None:
+            for kind, number in waiting.items():
+                acknowledge(kind, number)
+            waiting.clear()
+
         rows: list[tuple[int, dict[str, float], list[float], np.ndarray, np.ndarray]] = []
         with store:
             for step in range(store.steps + 1, n_steps + 1):
@@ -99,13 +116,16 @@ def run_session(
                     else:
                         store.append_step(*rows[0])
                     rows.clear()
-                    acknowledge("steps", step)
+                    stored("steps", step)
+                if held and step % steps_per_epoch == 2:
+                    store.flush()
+                    written()
                 if step % steps_per_epoch == 0:
                     epoch = step // steps_per_epoch
                     losses.append(loss)
                     validation = float("nan") if epoch == 1 else loss + 1
                     store.append_epoch(epoch, step, {"train/loss": loss, "val/loss": validation}, 0.5)
-                    acknowledge("epochs", epoch)
+                    stored("epochs", epoch)
                     if not spans:
                         store.write_parameters_row(step, theta)
                     if loss < best:
@@ -113,6 +133,7 @@ def run_session(
                         snapshots.save_best(saved(epoch))
                 if is_saved:
                     store.sync()
+                    written()
                     snapshots.save(saved(store.epochs))
                     acknowledge("snapshots", step)
                 if step == stop_after:

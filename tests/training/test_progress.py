@@ -51,6 +51,21 @@ def test_the_time_left_follows_the_work_where_steps_do_not_cost_alike(clock: lis
     ]
 
 
+def test_texts_that_wait_are_shown_before_the_next_line(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = Lines(total=10, start=0, seconds=1.0, stream=stream)
+    lines.later("epoch 1")
+    lines.later("epoch 2")
+    assert not stream.getvalue()
+    lines.step(1, {})
+    assert stream.getvalue().splitlines()[:2] == ["epoch 1", "epoch 2"] and "step" in stream.getvalue()
+    lines.later("epoch 3")
+    lines.flush()
+    lines.later("epoch 4")
+    lines.close()
+    assert stream.getvalue().splitlines()[3:] == ["epoch 3", "epoch 4"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0.0000"), (0.345, "0.3450"), (-12.5, "-12.5000"), (3.2e-5, "3.200e-05"), (1e6, "1.000e+06")],

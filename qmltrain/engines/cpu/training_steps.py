@@ -75,7 +75,7 @@ class CpuTrainingSteps:
 
     def run(self, inputs: SpanInputs, stop: Callable[[], bool], ranks: Ranks | None = None) -> SpanRows:
         n_steps, recipe = len(inputs.learning_rates_T), self.recipe
-        for batch in set(np.diff(inputs.offsets_T1).tolist()):
+        for batch in set((inputs.offsets_T1[1:] - inputs.offsets_T1[:-1]).tolist()):
             self._prepare(batch)
         n_parameters = len(inputs.parameters_P)
         metrics_5T = np.empty((len(STEP_ROWS), n_steps))
