@@ -250,8 +250,11 @@ struct Kernels {
   void (*cos_sin)(std::size_t n, const double* half, Real* out);
   // integer angles of n vectors of half angles, two vectors of doubles a vector in single precision
   void (*integer_angles)(std::size_t n, const double* half, void* out);
+  void (*integers_of_cycles)(std::size_t n, const double* cycles, void* out);  // of half angles over 2 pi
   // phases e^{-2 pi i a / 2^bits} from integer angles a, see simd/tables.hpp
   void (*scalar_table)(void* angles, int bits, Real scale, Real* table);
+  // n of these of tables that fit a vector, their angles a vector each, tables[i] with scales[i]
+  void (*scalar_tables)(const void* angles, std::size_t n, int bits, const Real* scales, Real* const* tables);
   void (*vector_table)(void* angles, int bits, Real scale, Real* table);
   void (*product_table)(const void* angles, int bits, const Real* shared, Real* table);
   // gate runs with per-sample angles, see simd/sample_runs.hpp

@@ -390,3 +390,12 @@ def test_a_long_step_is_left_in_the_middle() -> None:
         run(steps, state)
     np.testing.assert_array_equal(state.theta_P, theta_P)
     assert state.step == 0 and steps._optimizer.state()["steps"] == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 4), (5, 7), (2, 0)])
+def test_samples_are_copied_to_where_a_cache_line_begins(shape: tuple[int, int]) -> None:
+    given = np.random.default_rng(0).normal(size=(shape[0] + 1, *shape[1:]))[1:]  # wherever that lies
+    copy = native_steps._aligned(given)
+    assert copy.flags.c_contiguous and not np.shares_memory(copy, given)
+    assert not copy.size or copy.ctypes.data % 64 == 0
+    np.testing.assert_array_equal(copy, given)

@@ -105,7 +105,7 @@ template <class Real>
 inline void Execution<Real>::factor_tile(DiagonalCall<Real>& call, const DiagonalStage& stage, int index,
                                          std::size_t tile, Worker& scratch) {
   const DiagonalShape& d = stage.diagonal;
-  const IntegerAngle<Real>* angles = prepared.angles.data() + prepared.first_angle[index];
+  const IntegerAngle<Real>* angles = prepared.angles + prepared.first_angle[index];
   const std::size_t n = std::max<std::size_t>(stage.n_high, lanes);
   const int low_bits = __builtin_ctz(stage.n_low);
   scratch.phase.reserve(3 * n * sizeof(Real)), scratch.variant.reserve(n);

@@ -56,7 +56,7 @@ void Execution<Real>::load_half(const Unit& unit, int angle_index, bool add, dou
   const AngleData& angle = context.plan.angles[std::size_t(angle_index)];
   const std::size_t samples = lanes >> lane_bits, n_slots = std::size_t(context.plan.n_per_sample);
   if (!angle.per_sample) {  // shared or constant
-    const double x = angle.slot < 0 ? 0 : context.gate_runs.shared()[std::size_t(angle.slot)];
+    const double x = angle.slot < 0 ? 0 : context.gate_runs.values()[std::size_t(angle.slot)];
     const double value = 0.5 * (angle.coefficient * x + angle.offset);
     for (std::size_t i = 0; i < samples; i++) half[i] = add ? half[i] + value : value;
     return;

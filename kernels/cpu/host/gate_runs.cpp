@@ -15,9 +15,11 @@ static double* aligned(std::vector<double>& v) {
 }
 
 GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
-    : gate_runs_(plan.gate_runs), arithmetic_(arithmetic) {
+    : gate_runs_(plan.gate_runs), n_shared_(plan.n_shared), arithmetic_(arithmetic) {
   const std::size_t n = gate_runs_.size();
-  alpha.assign(n, 0), gamma.assign(n, 0), tangent.assign(n, 0), factor.assign(n, 1);
+  values_.assign(std::size_t(n_shared_) + 1 + 2 * n, 0);
+  alpha = values_.data() + n_shared_ + 1, gamma = alpha + n;
+  tangent.assign(n, 0), factor.assign(n, 1);
   cosine.assign(n, 1), sine.assign(n, 0);
   split_xz.assign(n, 0);
   trainable_.assign(n, 0);
@@ -83,16 +85,15 @@ GateRuns::GateRuns(const PlanData& plan, const Arithmetic& arithmetic)
       sample_row_[k] = n_raw_;
       term_rows_.push_back({n_raw_++, a.slot, a.coefficient});
     }
-  shared_.assign(std::size_t(plan.n_shared) + 1, 0);  // and a 0 for constant angles
 }
 
 void GateRuns::prepare(const double* shared) {
-  std::copy_n(shared, shared_.size() - 1, shared_.data());
+  std::copy_n(shared, n_shared_, values_.data());
   std::size_t total = 0;
   for (const SameAxes& g : groups_) {
     const std::size_t n = g.axes.size() * g.padded;
     double* half = half_angle_ + g.first;
-    const double *angles = shared_.data(), *coefficients = g.coefficients.data(), *offsets = g.offsets.data();
+    const double *angles = values_.data(), *coefficients = g.coefficients.data(), *offsets = g.offsets.data();
     const int* places = g.places.data();
     for (std::size_t i = 0; i < n; i++) half[i] = 0.5 * (offsets[i] + coefficients[i] * angles[places[i]]);
     if (g.real)  // rotations about one axis add up; the first row takes the sum
@@ -110,16 +111,20 @@ void GateRuns::prepare(const double* shared) {
       arithmetic_.euler(g.padded, int(g.axes.size()), g.axes.data(), g.half_sine, g.half_cosine, alphas, gammas,
                         cos_half, sin_half);
     }
-    for (std::size_t i = 0; i < g.runs.size() && !g.real; i++)
-      alpha[std::size_t(g.runs[i])] = alphas[i], gamma[std::size_t(g.runs[i])] = gammas[i];
-    for (std::size_t i = 0; i < g.runs.size(); i++) {
-      const std::size_t r = std::size_t(g.runs[i]);
+    const int* runs = g.runs.data();
+    const std::size_t n = g.runs.size();
+    for (std::size_t i = 0; i < n && !g.real; i++) alpha[runs[i]] = alphas[i], gamma[runs[i]] = gammas[i];
+    // (bytes may be part of anything: a compiler would look for all arrays again after each)
+    double *c = cosine.data(), *s = sine.data(), *t = tangent.data(), *f = factor.data();
+    std::uint8_t* splits = split_xz.data();
+    for (std::size_t i = 0; i < n; i++) {
+      const int r = runs[i];
       const double both[] = {cos_half[i], sin_half[i]};  // (no branch: which is larger cannot be foreseen)
       const bool split = std::fabs(both[1]) > std::fabs(both[0]);
-      cosine[r] = both[0], sine[r] = both[1];
-      split_xz[r] = split;
-      tangent[r] = with_sign(both[!split], split) / both[split];
-      factor[r] = std::fabs(both[split]);
+      c[r] = both[0], s[r] = both[1];
+      t[r] = with_sign(both[!split], split) / both[split];
+      f[r] = std::fabs(both[split]);
+      splits[r] = split;
     }
   }
 }

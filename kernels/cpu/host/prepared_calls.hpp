@@ -10,34 +10,44 @@
 namespace qmltrain {
 
 template <class Real> void PreparedShape<Real>::prepare_calls() {
-  const Shape& s = shape;
   if (!built_) {
     built_ = true;
-    tables_.reserve((s.table_size + 2 * context_.lanes) * sizeof(Real));
-    forward.resize(s.passes.size()), backward.resize(s.passes.size());
-    for (std::size_t i = 0; i < s.passes.size(); i++)
-      for (const bool back : {false, true}) build_calls(s.passes[i], back, back ? backward[i] : forward[i]);
+    tables_.reserve((shape.table_size + 2 * context_.lanes) * sizeof(Real));
+    forward.resize(shape.passes.size()), backward.resize(shape.passes.size());
+    for (std::size_t i = 0; i < shape.passes.size(); i++)
+      for (const bool back : {false, true}) build_calls(shape.passes[i], back, back ? backward[i] : forward[i]);
+    list_calls();
+    list_tables();
   }
+  for (const CallScale& c : call_scales_) *c.to = Real(scale[c.from]);
+  for (const CallTangent& c : call_tangents_) *c.to = c.inverse ? -tangent[c.from] : tangent[c.from];
+  for (std::size_t i = 0; i < sign_calls_.size(); i++) {
+    sign_calls_[i]->sign_index = sign_number(sign_stages_[i]);
+    sign_calls_[i]->sign_lane = std::uint8_t(shape.lane_of(frame[sign_stages_[i]]));
+  }
+}
+
+// Of the calls that were built, what each step sets.
+template <class Real> void PreparedShape<Real>::list_calls() {
+  const Shape& s = shape;
   for (auto* all : {&forward, &backward})
     for (auto& calls : *all)
       for (auto& call : calls) {
         if (call.kind == CallShape::kDiagonal) {
-          call.diagonal.scale = Real(scale[call.index]);
-          if (s.stages[call.index].diagonal.kind == kSigns) {
-            call.diagonal.sign_index = sign_number(call.index);
-            call.diagonal.sign_lane = std::uint8_t(s.lane_of(frame[call.index]));
-          }
+          const DiagonalKind kind = s.stages[call.index].diagonal.kind;
+          if (kind == kNone || kind == kSigns) call_scales_.push_back({&call.diagonal.scale, std::uint32_t(call.index)});
+          if (kind == kSigns) sign_calls_.push_back(&call.diagonal), sign_stages_.push_back(call.index);
           if (!call.diagonal_rotate && !call.diagonal_rotate_back) continue;
         }
         if (call.diagonal_rotate_back) {
-          for (int q = 0; q < s.row_bits; q++) call.joined_back.t[q] = -tangent[call.rotation[q]];
+          for (int q = 0; q < s.row_bits; q++)
+            call_tangents_.push_back({&call.joined_back.t[q], std::uint32_t(call.rotation[q]), true});
           continue;
         }
         const RotationGroup& g = s.groups[call.diagonal_rotate ? call.then : call.index];
         const bool inverse = call.kind == CallShape::kUndo || call.kind == CallShape::kUndoBra;
         for (int q = 0; q < g.count; q++) {
-          const Real t = tangent[g.rotation[q]];
-          call.group.rotate.t[q] = inverse ? -t : t;
+          call_tangents_.push_back({&call.group.rotate.t[q], std::uint32_t(g.rotation[q]), inverse});
           if (q < kMaxMeasured) call.group.y_sign[q] = 1;
         }
       }

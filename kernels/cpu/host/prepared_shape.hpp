@@ -35,20 +35,21 @@ template <class Real> struct PreparedCall {
   bool plain;        // nothing changes from tile to tile and unit to unit but where it lies
   bool for_samples;  // measures gradients of per-sample angles and does nothing else
   bool in_shares;    // share i of the call works on the i-th part of the state and nothing else
+  bool compressed;   // kDiagonal: signed sums of w over two coordinates are taken by the kernel
+  // (what small circuits read in every step stands close together)
+  // not nullptr: these rotations and the diagonal before them going back at once
+  typename Kernels<Real>::DiagonalRotateBack diagonal_rotate_back;
+  DiagonalRotateBackCall<Real> joined_back;
+  // not nullptr: the stage together with the rotations of group `then`, whose angles are in `group`
+  typename Kernels<Real>::DiagonalRotate diagonal_rotate;
   // rotations: `rotate`, and `rotate_back` where v is measured
   RotateBackCall<Real> group;
   typename Kernels<Real>::Rotate rotate;
   typename Kernels<Real>::RotateBack rotate_back;
   // kDiagonal
-  DiagonalCall<Real> diagonal;
   typename Kernels<Real>::Diagonal diagonal_kernel;
-  bool compressed;   // signed sums of w over two coordinates are taken by the kernel
-  // not nullptr: the stage together with the rotations of group `then`, whose angles are in `group`
-  typename Kernels<Real>::DiagonalRotate diagonal_rotate;
+  DiagonalCall<Real> diagonal;
   int then;
-  // not nullptr: these rotations and the diagonal before them going back at once
-  typename Kernels<Real>::DiagonalRotateBack diagonal_rotate_back;
-  DiagonalRotateBackCall<Real> joined_back;
   int rotation[kMaxGroup];
 };
 
@@ -108,7 +109,8 @@ template <class Real> class PreparedShape {
 
   // States are stored one after the other; the last one is the current state.
   std::size_t state_bytes() const { return context_.row_bytes << shape.row_bits; }
-  std::size_t state_stride() const { return state_bytes() + 5 * context_.row_bytes; }
+  // Not on the same sets of a cache; states that are smaller than these are close together, for the second one.
+  std::size_t state_stride() const { return state_bytes() + (state_bytes() < 4096 ? 1 : 5) * context_.row_bytes; }
   int stored_states() const { return keep ? 1 + int(shape.stages.size()) : 1 + n_checkpoints; }
   std::size_t unit_bytes() const { return state_stride() * std::size_t(stored_states()); }
 
@@ -128,7 +130,7 @@ template <class Real> class PreparedShape {
   std::vector<double> scale;             // the factor that it multiplies with
   std::vector<Mask> frame;               // F when the diagonal acts
   std::vector<std::size_t> first_angle;  // its first one in `angles`
-  std::vector<IntegerAngle<Real>> angles;  // of each shared term, all diagonal stages one after the other
+  IntegerAngle<Real>* angles = nullptr;  // of each shared term, all diagonal stages one after the other
   // of strings
   std::vector<StringData> strings;       // their masks by where the rows lie
   std::vector<std::uint8_t> negate_string;
@@ -150,17 +152,34 @@ template <class Real> class PreparedShape {
 
  private:
   std::vector<StringData> framed_strings_;  // their masks in the lane frame of the final state
-  struct ListedTerm { double constant; Mask mask; int stage, last_source; IntegerAngle<Real> fixed; };
-  struct ListedSource { double coefficient; int source, index; };
-  std::vector<ListedTerm> terms_;        // of `angles`; `fixed`: of those without sources
-  std::vector<ListedSource> sources_;    // of terms_, one after the other
+  // What follows is read in one go once a step, for hundreds of terms, rows and calls: in small pieces, side by side.
+  struct ListedTerm { double constant; Mask mask; int stage; };
+  struct ListedSource { double coefficient; std::uint32_t term, place; };  // place: in GateRuns::values
+  std::vector<ListedTerm> terms_;        // of `angles`
+  std::vector<ListedSource> sources_;    // the first two of each of terms_, coefficient 0 where it has none; then others
+  Buffer cycles_, angles_;               // half angles of terms_ over 2 pi; `angles`: padded to vectors by a 0 at least
+  // kScalar stages whose tables fit a vector: their places, of each the number of the angle there; tables and scales
+  std::vector<std::uint32_t> short_angles_;
+  std::vector<int> short_stages_;
+  std::vector<Real*> short_tables_;
+  std::vector<Real> short_scales_;
   std::vector<std::uint8_t> negate_term_;  // of terms_: whether the frame turns the angle's sign
-  struct ListedRow { int row; std::size_t factor, sign; bool minus; };  // factors_[factor], signs_[sign] ^ minus
+  struct ListedRow { std::uint32_t row, factor, sign; };  // factors_[factor], signs_[sign / 2] ^ (sign & 1)
   std::vector<ListedRow> rows_;
   std::vector<double> factors_;          // of rotations, of stages, of the start
   std::vector<std::uint8_t> signs_;      // negate_x, negate_y, negate_z, 0, negate_term_
+  // Where calls take what: tangent[from], with the other sign; scale[from]
+  struct CallTangent { Real* to; std::uint32_t from; bool inverse; };
+  struct CallScale { Real* to; std::uint32_t from; };
+  std::vector<CallTangent> call_tangents_;
+  std::vector<CallScale> call_scales_;
+  std::vector<DiagonalCall<Real>*> sign_calls_;  // of kSigns, with their stages
+  std::vector<int> sign_stages_;
+  std::vector<double> stored_scale_;     // of the state before each diagonal, which keeping stores
+  std::vector<double> before_;           // scale before each pass, and at the end
   Buffer lane_sine_;                     // [rotation][lane]
   Buffer tables_;
+  std::vector<int> long_tables_;         // stages whose tables are worked out one by one
   Buffer start_angles_;                  // half angles of the start's shared phases, their sines, cosines
 
   bool may_keep(const PlanData& plan, int lane_bits) const {
@@ -225,14 +244,16 @@ template <class Real> class PreparedShape {
   double term_angle(const PhaseTerm& term, const double* shared) const;
   void list_terms();
   void list_rows();
-  void set_angles(const double* shared);
+  template <class Parity> void set_angles(Parity parity);
+  template <class Parity> void go_through(Parity parity);
   void prepare_values(const double* shared);
   void prepare_start(const double* shared);
-  void backward_scales(double end, const std::vector<double>& before, const std::vector<double>& stored_scale);
-  void set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage);
+  void backward_scales();
+  void set_factors();
 
   // prepared_calls.hpp
   void prepare_calls();
+  void list_calls();
   void build_calls(const Pass& pass, bool back, std::vector<PreparedCall<Real>>& calls);
   bool plain_diagonal(const PreparedCall<Real>& call) const;
   bool lowest_bits(const PreparedCall<Real>& call) const;
@@ -258,6 +279,7 @@ template <class Real> class PreparedShape {
 
   // prepared_tables.hpp
   void prepare_tables();
+  void list_tables();
   void fill_table(int index, Worker& worker);
   // All ones where a term is negative in a lane, `minus` or not: -x is (x ^ ones) - ones.
   static IntegerAngle<Real> lane_flip(std::size_t lane, const PhaseTerm& t, bool minus) {

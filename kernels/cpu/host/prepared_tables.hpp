@@ -1,5 +1,7 @@
 // PreparedShape: tables of phases.
 #pragma once
+#include <stdexcept>
+
 #include "prepared_shape.hpp"
 
 namespace qmltrain {
@@ -28,7 +30,7 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
     return;
   }
   std::memset(a, 0, (W << tile_bits) * sizeof(Real));
-  const IntegerAngle<Real>* angle = angles.data() + first_angle[std::size_t(index)];
+  const IntegerAngle<Real>* angle = angles + first_angle[std::size_t(index)];
   for (std::size_t j = 0; j < d.terms.size(); j++) {
     const PhaseTerm& t = d.terms[j];
     const IntegerAngle<Real> x = parity_of(tile & t.tile_parity) ? IntegerAngle<Real>(0) - angle[j] : angle[j];
@@ -48,14 +50,44 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
 
 // Diagonals that the whole batch shares.
 template <class Real> void PreparedShape<Real>::prepare_tables() {
-  std::vector<int> todo;
-  for (std::size_t i = 0; i < shape.stages.size(); i++)
-    if (has_table(shape.stages[i].diagonal)) todo.push_back(int(i));
+  const std::size_t n = short_stages_.size(), W = context_.lanes;
+  if (n) {
+    Buffer& placed = context_.workers[0].angles;
+    placed.reserve(n * W * sizeof(Real));
+    IntegerAngle<Real>* a = placed.template as<IntegerAngle<Real>>();
+    for (std::size_t i = 0; i < n * W; i++) a[i] = angles[short_angles_[i]];
+    for (std::size_t i = 0; i < n; i++) short_scales_[i] = Real(scale[std::size_t(short_stages_[i])]);
+    context_.kernels.scalar_tables(a, n, shape.row_bits, short_scales_.data(), short_tables_.data());
+  }
   auto one = [&](int which, int thread) {
-    fill_table(todo[std::size_t(which)], context_.workers[std::size_t(thread)]);
+    fill_table(long_tables_[std::size_t(which)], context_.workers[std::size_t(thread)]);
   };
-  if (shape.table_size > 1u << 15) context_.team.do_jobs(int(todo.size()), one);
-  else for (int i = 0; i < int(todo.size()); i++) one(i, 0);
+  if (shape.table_size > 1u << 15) context_.team.do_jobs(int(long_tables_.size()), one);
+  else for (int i = 0; i < int(long_tables_.size()); i++) one(i, 0);
+}
+
+// Which tables are worked out how: those of small circuits all at once, with what is added up for them listed.
+template <class Real> void PreparedShape<Real>::list_tables() {
+  const std::size_t W = context_.lanes;
+  for (std::size_t index = 0; index < shape.stages.size(); index++) {
+    const DiagonalStage& stage = shape.stages[index];
+    if (!has_table(stage.diagonal)) continue;
+    if (stage.diagonal.kind != kScalar || std::size_t(1) << shape.row_bits > W) {
+      long_tables_.push_back(int(index));
+      continue;
+    }
+    const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high);
+    std::vector<std::uint32_t> at(W, std::uint32_t(terms_.size()));  // which is 0
+    for (std::size_t j = 0; j < stage.diagonal.terms.size(); j++) {
+      const PhaseTerm& t = stage.diagonal.terms[j];
+      std::uint32_t& place = at[std::size_t(t.tile_parity << tile_bits | t.row_parity)];
+      if (place != terms_.size()) throw std::logic_error("two terms of a diagonal are of one mask");
+      place = std::uint32_t(first_angle[index] + j);
+    }
+    short_angles_.insert(short_angles_.end(), at.begin(), at.end());
+    short_stages_.push_back(int(index)), short_scales_.push_back(0);
+    short_tables_.push_back(tables_.template as<Real>() + stage.diagonal.table);
+  }
 }
 
 // To a vector of angles, each lane with the sign of its qubits.
@@ -71,7 +103,7 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
   const Shape& s = shape;
   const DiagonalStage& stage = s.stages[std::size_t(index)];
   const DiagonalShape& d = stage.diagonal;
-  const IntegerAngle<Real>* angle = angles.data() + first_angle[std::size_t(index)];
+  const IntegerAngle<Real>* angle = angles + first_angle[std::size_t(index)];
   Real* table = tables_.template as<Real>() + d.table;
   const std::size_t W = context_.lanes;
   if (d.kind == kScalar || d.product) {

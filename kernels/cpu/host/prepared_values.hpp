@@ -12,6 +12,7 @@
 // states change sign with parity(G & pair), parity(F & parity), and both.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 
@@ -31,18 +32,31 @@ template <class Real> double PreparedShape<Real>::term_angle(const PhaseTerm& te
 
 // Shared terms of all diagonal stages in the order of `angles`, in one piece: a step of a small circuit notices.
 template <class Real> void PreparedShape<Real>::list_terms() {
+  const GateRuns& runs = context_.gate_runs;
   first_angle.assign(shape.stages.size(), 0);
+  std::vector<ListedSource> more;
   for (const Pass& pass : shape.passes)
     for (const CallShape& call : pass.forward) {
       if (call.kind == CallShape::kRotate) continue;
       first_angle[call.index] = terms_.size();
       for (const PhaseTerm& term : shape.stages[call.index].diagonal.terms) {
-        for (const PhaseTerm::Source& s : term.sources) sources_.push_back({s.coefficient, s.source, s.index});
-        terms_.push_back(
-            {term.constant, term.mask, call.index, int(sources_.size()), integer_angle<Real>(term.constant)});
+        const std::uint32_t number = std::uint32_t(terms_.size());
+        auto listed = [&](std::size_t i) {
+          if (i >= term.sources.size()) return ListedSource{0, number, std::uint32_t(runs.zero_place())};
+          const PhaseTerm::Source& s = term.sources[i];
+          return ListedSource{s.coefficient, number, std::uint32_t(runs.place_of(s.source, s.index))};
+        };
+        sources_.push_back(listed(0)), sources_.push_back(listed(1));
+        for (std::size_t i = 2; i < term.sources.size(); i++) more.push_back(listed(i));
+        terms_.push_back({term.constant, term.mask, call.index});
       }
     }
-  angles.resize(terms_.size()), negate_term_.assign(terms_.size(), 0);
+  sources_.insert(sources_.end(), more.begin(), more.end());
+  const std::size_t padded = (terms_.size() / context_.lanes + 1) * context_.lanes;
+  angles_.reserve(padded * sizeof(Real)), cycles_.reserve(padded * sizeof(double));
+  std::fill_n(cycles_.template as<double>(), padded, 0.0);
+  angles = angles_.template as<IntegerAngle<Real>>();
+  negate_term_.assign(terms_.size(), 0);
   list_rows();
 }
 
@@ -60,75 +74,103 @@ template <class Real> void PreparedShape<Real>::list_rows() {
   for (const RawRow& r : shape.raw_rows) {
     raw_accumulator[std::size_t(r.row)] = std::uint32_t(r.accumulator);
     raw_lane[std::size_t(r.row)] = std::uint8_t(r.lane_mask);
-    ListedRow row{r.row, n_rotations + n_stages, 3 * n_rotations, r.measured == Measured::kMinusVy};
-    if (r.stage >= 0) row.factor = n_rotations + std::size_t(r.stage);
-    else if (r.rotation >= 0) row.factor = std::size_t(r.rotation);
+    std::size_t factor = n_rotations + n_stages, sign = 3 * n_rotations;
+    if (r.stage >= 0) factor = n_rotations + std::size_t(r.stage);
+    else if (r.rotation >= 0) factor = std::size_t(r.rotation);
     const std::size_t rotation = std::size_t(r.rotation);
     switch (r.measured) {
-      case Measured::kVx: row.sign = rotation; break;
+      case Measured::kVx: sign = rotation; break;
       case Measured::kVy:
-      case Measured::kMinusVy: row.sign = n_rotations + rotation; break;
-      case Measured::kVz: row.sign = 2 * n_rotations + rotation; break;
-      case Measured::kStart: break;
-      case Measured::kMinusStart: row.minus = true; break;
-      case Measured::kPhase: row.sign = 3 * n_rotations + 1 + term_of(r); break;
+      case Measured::kMinusVy: sign = n_rotations + rotation; break;
+      case Measured::kVz: sign = 2 * n_rotations + rotation; break;
+      case Measured::kStart:
+      case Measured::kMinusStart: break;
+      case Measured::kPhase: sign = 3 * n_rotations + 1 + term_of(r); break;
     }
-    rows_.push_back(row);
+    const bool minus = r.measured == Measured::kMinusVy || r.measured == Measured::kMinusStart;
+    rows_.push_back({std::uint32_t(r.row), std::uint32_t(factor), std::uint32_t(2 * sign + minus)});
   }
 }
 
 // As term_angle, of all.
-template <class Real> void PreparedShape<Real>::set_angles(const double* shared) {
-  const GateRuns& runs = context_.gate_runs;
-  const double* values[kSampleSlot] = {};
-  values[kSlot] = shared, values[kAlpha] = runs.alpha.data(), values[kGamma] = runs.gamma.data();
-  const ListedSource* source = sources_.data();
-  for (std::size_t i = 0; i < terms_.size(); i++) {
-    const ListedTerm& term = terms_[i];
-    const ListedSource* end = sources_.data() + term.last_source;
-    IntegerAngle<Real> a = term.fixed;
-    if (source < end) {
-      double angle = term.constant;
-      for (; source < end; source++) angle += source->coefficient * values[source->source][source->index];
-      a = integer_angle<Real>(angle);
-    }
-    negate_term_[i] = std::uint8_t(parity_of(term.mask & frame[term.stage]));
-    const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(negate_term_[i]);
-    angles[i] = (a ^ minus) - minus;
+template <class Real> template <class Parity> void PreparedShape<Real>::set_angles(Parity parity) {
+  const double* values = context_.gate_runs.values();
+  double* cycles = cycles_.template as<double>();
+  // bytes may be part of anything: a compiler would look for all arrays again after each
+  const ListedTerm* terms = terms_.data();
+  const ListedSource* sources = sources_.data();
+  const Mask* frames = frame.data();
+  std::uint8_t* negate = negate_term_.data();
+  const std::size_t n = terms_.size(), n_sources = sources_.size();
+  for (std::size_t i = 0; i < n; i++) {
+    const ListedSource &a = sources[2 * i], &b = sources[2 * i + 1];
+    cycles[i] = terms[i].constant + a.coefficient * values[a.place] + b.coefficient * values[b.place];
   }
+  for (std::size_t i = 2 * n; i < n_sources; i++)
+    cycles[sources[i].term] += sources[i].coefficient * values[sources[i].place];
+  for (std::size_t i = 0; i < n; i++) {
+    const std::uint8_t minus = std::uint8_t(parity(terms[i].mask & frames[terms[i].stage]));
+    negate[i] = minus, cycles[i] = with_sign(cycles[i] * 0.079577471545947667884, minus);  // of half the angle
+  }
+  context_.kernels.integers_of_cycles(n / context_.lanes + 1, cycles, angles);
+}
+
+// Parities of masks of few bits without counting.
+struct ParityOfByte {
+  static constexpr std::array<std::uint8_t, 256> kParity = [] {
+    std::array<std::uint8_t, 256> found{};
+    for (unsigned i = 0; i < found.size(); i++) found[i] = std::uint8_t(__builtin_parity(i));
+    return found;
+  }();
+  int operator()(Mask mask) const { return kParity[mask]; }
+};
+struct ParityOfMask {
+  int operator()(Mask mask) const { return parity_of(mask); }
+};
+
+template <class Real> void PreparedShape<Real>::prepare_values(const double* shared) {
+  const std::size_t n_rotations = shape.rotations.size(), n_stages = shape.stages.size();
+  if (!built_) {  // stages that only measure are not met in time order: they stay as they are here
+    tangent.assign(n_rotations + 1, 0), negate_y.assign(n_rotations, 0), negate_x = negate_y, negate_z = negate_y;
+    scale.assign(n_stages, 1), frame.assign(n_stages, 0);
+    list_terms();
+  }
+  lane_sine_.reserve((n_rotations + 1) * context_.lanes * sizeof(Real));
+  if (context_.plan.n_qubits <= 8) go_through(ParityOfByte());
+  else go_through(ParityOfMask());
+  if (!shape.start.empty()) prepare_start(shared);
 }
 
 // In time order.
-template <class Real> void PreparedShape<Real>::prepare_values(const double* shared) {
+template <class Real> template <class Parity> void PreparedShape<Real>::go_through(Parity parity) {
   const Shape& s = shape;
   const GateRuns& runs = context_.gate_runs;
-  const std::size_t n_rotations = s.rotations.size(), n_stages = s.stages.size();
-  tangent.assign(n_rotations + 1, 0), negate_y.assign(n_rotations, 0), negate_x = negate_y, negate_z = negate_y;
-  scale.assign(n_stages, 1), frame.assign(n_stages, 0);
-  if (!built_) list_terms();
-  lane_sine_.reserve((n_rotations + 1) * context_.lanes * sizeof(Real));
   Mask F = 0, G = 0;
   double now = 1;  // the scale: true = now * stored
-  auto rotation = [&](int m) {
-    const ShapeRotation& r = s.rotations[std::size_t(m)];
+  const ShapeRotation* const rotations = s.rotations.data();
+  const std::uint8_t* const splits = runs.split_xz.data();
+  const double *const tangents = runs.tangent.data(), *const run_factors = runs.factor.data();
+  std::uint8_t *const minus_x = negate_x.data(), *const minus_y = negate_y.data(), *const minus_z = negate_z.data();
+  Real* const to = tangent.data();
+  auto rotation = [=, &F, &G, &now](int m) {
+    const ShapeRotation& r = rotations[m];
     const bool sample = r.sample_index >= 0;
-    const Mask split = Mask(0) - Mask(!sample && runs.split_xz[r.gate_run]);
-    F ^= r.pair & split, G ^= r.parity & split;
-    negate_z[m] = std::uint8_t(parity_of(F & r.parity) ^ int(r.flip));
-    negate_x[m] = std::uint8_t(parity_of(G & r.pair));
-    negate_y[m] = negate_z[m] ^ negate_x[m];
-    const double t = sample ? 1.0 : runs.tangent[r.gate_run];
-    tangent[m] = Real(with_sign(t, negate_y[m]));
-    if (!sample) now *= runs.factor[r.gate_run];
+    const Mask pair = r.pair, of_bit = r.parity, split = Mask(0) - Mask(!sample && splits[r.gate_run]);
+    F ^= pair & split, G ^= of_bit & split;
+    const int z = parity(F & of_bit) ^ int(r.flip), x = parity(G & pair), y = z ^ x;
+    const double t = sample ? 1.0 : tangents[r.gate_run];
+    if (!sample) now *= run_factors[r.gate_run];
+    to[m] = Real(with_sign(t, y));
+    minus_x[m] = std::uint8_t(x), minus_y[m] = std::uint8_t(y), minus_z[m] = std::uint8_t(z);
   };
   for (int m : s.initial) {
-    negate_z[m] = negate_y[m] = s.rotations[m].flip;
+    negate_z[m] = negate_y[m] = s.rotations[m].flip, negate_x[m] = 0;
     tangent[m] = negate_y[m] ? Real(-1) : Real(1);
   }
-  std::vector<double> stored_scale;                 // of the state before each diagonal, which keeping stores
-  std::vector<double> before(s.passes.size() + 1, 1);  // each pass
+  stored_scale_.clear();
+  before_.resize(s.passes.size() + 1);
   for (std::size_t i = 0; i < s.passes.size(); i++) {
-    before[i] = now;
+    before_[i] = now;
     for (const CallShape& call : s.passes[i].forward) {
       if (call.kind == CallShape::kRotate) {
         const RotationGroup& g = s.groups[call.index];
@@ -136,7 +178,7 @@ template <class Real> void PreparedShape<Real>::prepare_values(const double* sha
         continue;
       }
       const DiagonalStage& stage = s.stages[call.index];
-      stored_scale.push_back(now);
+      stored_scale_.push_back(now);
       frame[call.index] = F;
       scale[call.index] = now;
       now = 1;
@@ -149,15 +191,14 @@ template <class Real> void PreparedShape<Real>::prepare_values(const double* sha
       }
     }
   }
-  set_angles(shared);
-  before[s.passes.size()] = now;
+  before_[s.passes.size()] = now;
+  set_angles(parity);
   expectation_factor = now * now;
   final_scale = now, final_flips = F, final_signs = G;
   negate_string.clear();
   for (const StringData& string : framed_strings_)
-    negate_string.push_back(std::uint8_t((string.sign < 0) ^ parity_of(F & string.z) ^ parity_of(G & string.x)));
-  backward_scales(now, before, stored_scale);
-  if (!s.start.empty()) prepare_start(shared);
+    negate_string.push_back(std::uint8_t((string.sign < 0) ^ parity(F & string.z) ^ parity(G & string.x)));
+  backward_scales();
 }
 
 // The shared angles of the product start.
@@ -184,16 +225,16 @@ template <class Real> void PreparedShape<Real>::prepare_start(const double* shar
 }
 
 // Going back: scales of psi and bra wherever something is measured, hence the factor of every raw sum.
-template <class Real>
-void PreparedShape<Real>::backward_scales(double end, const std::vector<double>& before,
-                                          const std::vector<double>& stored_scale) {
+template <class Real> void PreparedShape<Real>::backward_scales() {
   const Shape& s = shape;
   const GateRuns& runs = context_.gate_runs;
-  std::vector<double> at_rotation(s.rotations.size(), 1), at_stage(s.stages.size(), 1);  // scale of psi * scale of bra
-  double psi = end, bra = end;
-  std::size_t stored = stored_scale.size();
+  // scale of psi * scale of bra; of the start, the bra's alone: it has psi itself
+  factors_.assign(s.rotations.size() + s.stages.size() + 1, 1);
+  double *at_rotation = factors_.data(), *at_stage = at_rotation + s.rotations.size();
+  double psi = final_scale, bra = final_scale;
+  std::size_t stored = stored_scale_.size();
   for (std::size_t i = s.passes.size(); i-- > 0;) {
-    if (context_.settings.mode == Mode::kCheckpoint || checkpoint_before[i + 1] >= 0) psi = before[i + 1];
+    if (context_.settings.mode == Mode::kCheckpoint || checkpoint_before[i + 1] >= 0) psi = before_[i + 1];
     for (const CallShape& call : s.passes[i].backward) {
       if (call.kind == CallShape::kDiagonal) {
         const DiagonalStage& stage = s.stages[call.index];
@@ -205,7 +246,7 @@ void PreparedShape<Real>::backward_scales(double end, const std::vector<double>&
         if (stage.measure) continue;
         if (keep) {
           bra /= scale[call.index];
-          psi = stored_scale[--stored];
+          psi = stored_scale_[--stored];
           at_stage[call.index] = psi * bra;
         } else {
           at_stage[call.index] = psi * bra;
@@ -225,21 +266,18 @@ void PreparedShape<Real>::backward_scales(double end, const std::vector<double>&
     }
   }
   psi_end = psi, bra_end = bra;
-  set_factors(at_rotation, at_stage);
+  factors_.back() = bra_end;
+  set_factors();
 }
 
-template <class Real>
-void PreparedShape<Real>::set_factors(const std::vector<double>& at_rotation, const std::vector<double>& at_stage) {
-  factors_.assign(at_rotation.begin(), at_rotation.end());
-  factors_.insert(factors_.end(), at_stage.begin(), at_stage.end());
-  factors_.push_back(bra_end);  // of the start, the bra's alone: it has psi itself
+template <class Real> void PreparedShape<Real>::set_factors() {
+  const double *at_rotation = factors_.data(), *at_stage = at_rotation + shape.rotations.size();
   signs_.assign(negate_x.begin(), negate_x.end());
   signs_.insert(signs_.end(), negate_y.begin(), negate_y.end());
   signs_.insert(signs_.end(), negate_z.begin(), negate_z.end());
   signs_.push_back(0);
   signs_.insert(signs_.end(), negate_term_.begin(), negate_term_.end());
-  for (const ListedRow& r : rows_)
-    raw_factor[std::size_t(r.row)] = with_sign(factors_[r.factor], bool(signs_[r.sign]) ^ r.minus);
+  for (const ListedRow& r : rows_) raw_factor[r.row] = with_sign(factors_[r.factor], (signs_[r.sign / 2] ^ r.sign) & 1);
   sample_factor.clear();
   auto factor_of = [&](int rotation, int stage) {
     return stage >= 0 ? at_stage[stage] : rotation >= 0 ? at_rotation[rotation] : bra_end;

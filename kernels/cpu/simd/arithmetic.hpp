@@ -73,6 +73,10 @@ INLINE VecBits<float> integer_angle(VD angle) {  // in the low half of each 64 b
   const VD fraction = cycles - ((cycles + big) - big);
   return (VecBits<float>)(fraction * 4294967296.0 + big);
 }
+INLINE VecBits<float> integer_of_cycles(VD cycles) {  // likewise
+  const VD big = VD{} + 6755399441055744.0;
+  return (VecBits<float>)((cycles - ((cycles + big) - big)) * 4294967296.0 + big);
+}
 // The even numbers of a, then of b.
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -111,6 +115,21 @@ void half_angle_cos_sin(std::size_t n, const double* half, float* out) {
   for (std::size_t i = 0; i < n; i++) {
     const VD cycles = at(half + kDoubles * i) * 0.15915494309189533577;
     const VD fraction = cycles - ((cycles + big) - big);
+    static_cast<VU*>(out)[i] = (VU)__builtin_convertvector(fraction * 9223372036854775808.0, VL) * 2;
+  }
+}
+
+// n vectors of half angles over 2 pi to integer angles: no product that one instruction set would round and another not.
+[[maybe_unused]] void integers_of_cycles_single(std::size_t n, const double* cycles, void* out) {
+  constexpr int W = Vector<float>::lanes;
+  for (std::size_t i = 0; i < n; i++)
+    static_cast<VecBits<float>*>(out)[i] =
+        evens(integer_of_cycles(at(cycles + W * i)), integer_of_cycles(at(cycles + W * i + kDoubles)));
+}
+[[maybe_unused]] void integers_of_cycles_dual(std::size_t n, const double* cycles, void* out) {
+  const VD big = VD{} + 6755399441055744.0;
+  for (std::size_t i = 0; i < n; i++) {
+    const VD x = at(cycles + kDoubles * i), fraction = x - ((x + big) - big);
     static_cast<VU*>(out)[i] = (VU)__builtin_convertvector(fraction * 9223372036854775808.0, VL) * 2;
   }
 }

@@ -75,6 +75,7 @@ template <class Real> constexpr void fill_others(Kernels<Real>& k) {
   k.string = string<Real>;
   k.cos_sin = half_angle_cos_sin;
   k.scalar_table = scalar_table<Real>;
+  k.scalar_tables = scalar_tables<Real>;
   k.vector_table = vector_table<Real>;
   k.sum_lanes = sum_lanes<Real>;
   k.distances = distances<Real>;
@@ -100,6 +101,8 @@ template <class Real, int... I> constexpr void fill_sample_runs(Kernels<Real>& k
   k.product_table = product_table<Real>;
   if constexpr (sizeof(Real) == 4) k.integer_angles = integer_angles_single;
   else k.integer_angles = integer_angles_dual;
+  if constexpr (sizeof(Real) == 4) k.integers_of_cycles = integers_of_cycles_single;
+  else k.integers_of_cycles = integers_of_cycles_dual;
   k.sample_euler = sample_euler<Real>;
   k.sample_chain = sample_chain<Real>;
 }

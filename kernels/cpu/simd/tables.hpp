@@ -76,6 +76,14 @@ INLINE void sine_cosine_of(VecBits<double> a, Vec<double>& s, Vec<double>& c) {
   c = (VD)((VU)((odd & (VI)sn) | (~odd & (VI)cs)) ^ (((q + 1) & 2) << 62));
 }
 
+// re, im of the first `used` lanes.
+template <class Real> INLINE void store_pairs(Vec<Real> re, Vec<Real> im, int used, Real* table) {
+  constexpr int W = Vector<Real>::lanes;
+  alignas(VB) Real r[W], i[W];
+  store_vector(r, re), store_vector(i, im);
+  for (int k = 0; k < used; k++) table[2 * k] = r[k], table[2 * k + 1] = i[k];
+}
+
 // scalar_table: `angles` holds 2^bits angles by mask (one for each row); table gets re, im pairs times scale.
 // Short tables are padded to a vector by the caller.
 template <class Real> void scalar_table(void* angles, int bits, Real scale, Real* table) {
@@ -89,11 +97,29 @@ template <class Real> void scalar_table(void* angles, int bits, Real scale, Real
   for (std::size_t i = 0; i < n; i++) {
     Vec<Real> s, c;
     sine_cosine_of(a[i], s, c);
-    s *= -scale, c *= scale;
-    alignas(VB) Real sv[W], cv[W];
-    store_vector(sv, s), store_vector(cv, c);
-    for (int k = 0; k < used; k++) table[2 * (i * W + k)] = cv[k], table[2 * (i * W + k) + 1] = sv[k];
+    store_pairs<Real>(c * scale, s * -scale, used, table + 2 * W * i);
   }
+}
+
+// scalar_tables: short ones in fours, each of which would wait for itself.
+template <class Real, int N>
+INLINE void some_tables(const VecBits<Real>* angles, int bits, const Real* scales, Real* const* tables) {
+  VecBits<Real> a[N];
+  for (int i = 0; i < N; i++) a[i] = angles[i];
+  for (int q = 0; q < bits; q++) {
+    const VecBits<Real> m = *reinterpret_cast<const VecBits<Real>*>(kLanes<Real>.odd[q]);
+    for (int i = 0; i < N; i++) a[i] = xor_lanes<Real>(a[i], 1 << q) + ((a[i] ^ m) - m);
+  }
+  Vec<Real> s[N], c[N];
+  for (int i = 0; i < N; i++) sine_cosine_of(a[i], s[i], c[i]);
+  for (int i = 0; i < N; i++) store_pairs<Real>(c[i] * scales[i], s[i] * -scales[i], 1 << bits, tables[i]);
+}
+template <class Real>
+void scalar_tables(const void* angles, std::size_t n, int bits, const Real* scales, Real* const* tables) {
+  const VecBits<Real>* a = static_cast<const VecBits<Real>*>(angles);
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4) some_tables<Real, 4>(a + i, bits, scales + i, tables + i);
+  for (; i < n; i++) some_tables<Real, 1>(a + i, bits, scales + i, tables + i);
 }
 
 // vector_table: `angles` holds 2^bits vectors of angles by mask of the rows, each lane with its own sign. Blocks of rows

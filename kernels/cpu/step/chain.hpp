@@ -29,7 +29,7 @@ class Chain final : public SampleChain {
 
   // The batch of the next step, and its parameters: those of circuit, head, input layers, loss; shared (S) is filled.
   void begin(const Batch& batch, const double* parameters, std::size_t n_circuit, double* shared) {
-    batch_ = gathered_.gather(batch), head_parameters_ = parameters + n_circuit;
+    batch_ = batch, head_parameters_ = parameters + n_circuit;
     layers_parameters_ = head_parameters_ + head_->n_parameters();
     loss_parameters_ = layers_parameters_ + n_layers_parameters();
     angles_.set(parameters, shared);
@@ -54,7 +54,6 @@ class Chain final : public SampleChain {
   std::size_t n_sums() const override { return at_layers() + n_layers_parameters() + loss_.n_sums(); }
 
   void inputs(int first, int count, double* per_sample, double* initial, Buffer& scratch) const override {
-    batch_.prefetch(first, count);
     const std::size_t of_sample = n_columns(), of_layers = layers_ ? padded(layers_->n_scratch()) : 0;
     const std::size_t of_columns = layers_ ? padded(std::size_t(count) * of_sample) : 0;
     scratch.reserve((of_layers + of_columns + (states_ ? states_->n_scratch(count) : 0)) * sizeof(double));
@@ -78,16 +77,20 @@ class Chain final : public SampleChain {
     double *outputs = of_expectations + K * one, *of_outputs = outputs + C * one;
     double *of_loss = of_outputs + C * one, *of_head = of_loss + loss_.n_scratch();
     const bool plain = observables_.plain();
+    batch_.prefetch(first, count, 0);
     if (!plain) observables_.forward(kernels_, count, strings, expectations);
     const double* observed = plain ? strings : expectations;
     const double* head = head_->forward(kernels_, head_parameters_, count, observed, outputs, of_head);
+    batch_.prefetch(first, count, 1);
     loss_.add(kernels_, batch_, loss_parameters_, first, count, head, of_outputs, sums + n_sums() - loss_.n_sums(),
               of_loss);
+    batch_.prefetch(first, count, 2);
     double* back = head_->backward(kernels_, head_parameters_, count, observed, of_outputs,
                                    plain ? cotangents : of_expectations, of_head, sums);
     if (!plain) observables_.backward(kernels_, count, back, cotangents);
     else if (back != cotangents) std::copy_n(back, K * one, cotangents);
     if (!kernels_.all_finite(strings, observables_.n_strings() * one)) finite_ = false;
+    batch_.prefetch(first, count, 3);
   }
 
   bool wants_sample_gradients() const override { return angles_.trainable_encoding() || layers_; }
@@ -131,7 +134,6 @@ class Chain final : public SampleChain {
   Observables observables_;
   std::unique_ptr<Head> head_;
   Loss loss_;
-  GatheredBatch gathered_;
   Batch batch_;
   const double *head_parameters_ = nullptr, *layers_parameters_ = nullptr, *loss_parameters_ = nullptr;
   mutable std::atomic<bool> finite_{true};

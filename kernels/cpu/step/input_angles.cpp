@@ -21,10 +21,18 @@ InputAngles::InputAngles(AngleColumns shared, AngleColumns per_sample)
       addend_(per_sample_.offset) {
   for (std::size_t s = 0; s < per_sample_.size(); s++)
     in_order_ = in_order_ && per_sample_.feature[s] == std::int64_t(s);
+  shared_in_order_ = shared_biases_.empty() && shared_weights_.size() == shared_.size();
+  for (std::size_t s = 0; s < shared_.size(); s++)
+    shared_in_order_ = shared_in_order_ && shared_.weight[s] == shared_.weight[0] + std::int64_t(s);
+  if (shared_in_order_ && shared_.size()) first_shared_ = std::size_t(shared_.weight[0]);
 }
 
-void InputAngles::set(const double* parameters, double* shared) {
-  for (std::size_t s = 0; s < shared_.size(); s++) {
+void InputAngles::set(const double* parameters, double* __restrict shared) {
+  const std::size_t n = shared_.size();
+  const double *scale = shared_.scale.data(), *offset = shared_.offset.data(), *theta = parameters + first_shared_;
+  if (shared_in_order_)
+    for (std::size_t s = 0; s < n; s++) shared[s] = scale[s] * theta[s] + 0.0 + offset[s];
+  else for (std::size_t s = 0; s < n; s++) {
     const std::int64_t w = shared_.weight[s], b = shared_.bias[s];
     shared[s] = shared_.scale[s] * (w < 0 ? 1.0 : parameters[w]) + (b < 0 ? 0.0 : parameters[b]) + shared_.offset[s];
   }
@@ -63,8 +71,14 @@ void InputAngles::add_sums(const SampleRows& samples, int count, const double* g
   }
 }
 
-void InputAngles::gradient(const double* slots, const double* sums, double* parameters) const {
-  for (const Target& t : shared_weights_) parameters[t.parameter] += slots[t.slot] * t.factor;
+void InputAngles::gradient(const double* slots, const double* sums, double* __restrict parameters) const {
+  if (shared_in_order_) {
+    double* __restrict of_slots = parameters + first_shared_;
+    const double* scale = shared_.scale.data();
+    for (std::size_t s = 0; s < shared_.size(); s++) of_slots[s] += slots[s] * scale[s];
+  } else {
+    for (const Target& t : shared_weights_) parameters[t.parameter] += slots[t.slot] * t.factor;
+  }
   for (const Target& t : shared_biases_) parameters[t.parameter] += slots[t.slot];
   if (!trainable_encoding_) return;
   for (const Target& t : sample_weights_) parameters[t.parameter] += sums[t.slot];

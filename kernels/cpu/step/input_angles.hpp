@@ -47,6 +47,8 @@ class InputAngles {
   AngleColumns shared_, per_sample_;
   std::vector<Target> shared_weights_, shared_biases_, sample_weights_, sample_biases_;
   bool trainable_encoding_, in_order_ = true;  // in_order_: slot s takes column s
+  bool shared_in_order_;                 // shared slot s is scale * theta[first_shared_ + s] + offset
+  std::size_t first_shared_ = 0;
   std::vector<double> factor_, addend_;  // of per-sample slots, for the parameters of the step
 };
 
