@@ -50,7 +50,8 @@ def test_the_extension_has_the_lanes_and_blocks_that_python_counts_with():
         ("cz", 9, 1, 16, None, 4),
         ("cz", 12, 16, 16, None, 2),  # 2^10 rows
         ("cx", 12, 16, 16, None, 0),  # masks of many bits: 2^12 rows
-        ("cx", 14, 16, 16, None, 2),
+        ("cx", 13, 16, 16, None, 3),  # and from there on 2^10
+        ("cx", 14, 16, 16, None, 4),
         ("cz", 20, 16, 4, None, 2),  # all lanes
         ("cz", 8, 16, 16, 3, 3),
         ("cz", 8, 16, 4, 3, 2),
