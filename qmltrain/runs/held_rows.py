@@ -12,7 +12,6 @@ import numpy as np
 from qmltrain.runs.row_columns import Columns
 
 MOST_BYTES = 4 << 20  # of rows and lines that wait
-_LEAST_ROWS = 16
 
 
 class HeldRows:
@@ -35,8 +34,7 @@ class HeldRows:
             end = first + len(columns[0])
             room = self._columns.get(table)
             if room is None or end > len(room[0]):
-                size = max(_LEAST_ROWS, 2 * end)
-                larger = [np.empty((size, *column.shape[1:]), column.dtype) for column in columns]
+                larger = [np.empty((2 * end, *column.shape[1:]), column.dtype) for column in columns]
                 for new, old in zip(larger, room or [], strict=False):
                     new[:first] = old[:first]
                 self._columns[table] = room = larger
@@ -54,8 +52,6 @@ class HeldRows:
         """All that waits: rows by table, which are good until the next `add`, and lines. Nothing waits afterwards."""
         tables = {table: [column[:rows] for column in self._columns[table]] for table, rows in self._rows.items()}
         lines = b"".join(self._lines)
-        if self.n_bytes > MOST_BYTES:  # of large rows; room for more of them is not kept
-            self._columns.clear()
         self._rows.clear()
         self._lines.clear()
         self.n_bytes = 0

@@ -401,7 +401,9 @@ class RunStore:
         lines = self._log.lines(self._quantities[logged], tables[logged]) if logged else b""
         if "parameters" in tables:
             self._last_parameters_step = int(tables["parameters"][0][-1])
-        if not self._holds:
+        n_bytes = sum(column.nbytes for columns in tables.values() for column in columns)
+        if not self._holds or n_bytes > MOST_BYTES:  # what is large is not copied
+            self.flush()
             self._write(tables, lines)
             return
         self._held.add(tables)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from qmltrain.errors import StorageError
-from qmltrain.runs import held_rows
 from qmltrain.runs.store import RunStore
 from qmltrain.runs.views import open_run
 from tests.runs.small_store import create
@@ -102,11 +101,12 @@ def test_after_an_error_nothing_waits(tmp_path: Path, monkeypatch: pytest.Monkey
     assert stored(tmp_path) == (dict.fromkeys(ROWS, 0), 0)
 
 
-def test_room_for_large_rows_is_not_kept() -> None:
-    held = held_rows.HeldRows()
-    row = np.zeros((1, held_rows.MOST_BYTES // 8))
-    for number in range(3):
-        held.add({"gradients": [np.array([number]), row + number]})
-    tables, _ = held.take()
-    np.testing.assert_array_equal(tables["gradients"][1][:, 0], [0, 1, 2])
-    assert not held._columns and not held.rows("gradients") and not held.n_bytes
+def test_rows_that_are_large_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qmltrain.runs.store.MOST_BYTES", 200)
+    store = create(tmp_path, n_steps=40, gradients="full")
+    store.hold()
+    store.append_step(1, {"loss": 1}, [1, 2], [3] * 3)
+    assert stored(tmp_path)[0]["metrics"] == 0
+    store.append_steps(2, {"loss": np.arange(30.0)}, np.ones((30, 2)), np.ones((30, 3)))
+    assert stored(tmp_path)[0]["metrics"] == 31 and not store._held.n_bytes
+    np.testing.assert_array_equal(open_run(tmp_path).table("metrics")["loss"], [1, *range(30)])
