@@ -162,7 +162,7 @@ template <class Real> struct Execution {
   // execution_shares.hpp
   template <class Job> void each_share(Job job);
   template <class Job> void each_call(const std::vector<PreparedCall<Real>>& calls, Job job);
-  DiagonalCall<Real> share_of(DiagonalCall<Real> call, const DiagonalStage& stage, Share share) const;
+  DiagonalCall<Real> share_of(const DiagonalCall<Real>& whole, const DiagonalStage& stage, Share share) const;
   DiagonalCall<Real> filled(const PreparedCall<Real>& prepared_call);
   void shares_forward(const std::vector<PreparedCall<Real>>& calls, char* state);
   template <class Accumulators>

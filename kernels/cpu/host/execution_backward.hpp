@@ -63,14 +63,14 @@ inline void Execution<Real>::pass_backward(std::size_t index, Real* total, int& 
   const int sections = shape.share_bits ? 1 << shape.share_bits : int(std::min<std::size_t>(tiles, kSections));
   const std::size_t first = lanes * std::size_t(pass.first_accumulator);
   const std::size_t count = lanes * std::size_t(pass.accumulator_count);
-  Real* partial = nullptr;
+  Real* partial = nullptr;  // of all sections but the first, which adds to the total
   if (sections > 1) {
-    worker.section_sums.reserve(count * std::size_t(sections) * sizeof(Real) + 64);
+    worker.section_sums.reserve(count * std::size_t(sections - 1) * sizeof(Real) + 64);
     partial = worker.section_sums.template as<Real>();
-    std::memset(partial, 0, count * std::size_t(sections) * sizeof(Real));
+    std::memset(partial, 0, count * std::size_t(sections - 1) * sizeof(Real));
   }
   const auto accumulators_of = [&](int section) {
-    return sections > 1 ? partial + count * std::size_t(section) - first : total;
+    return section ? partial + count * std::size_t(section - 1) - first : total;
   };
   if (shape.share_bits) shares_backward(calls, samples, [&](Share share) { return accumulators_of(share.index); });
   else each_section(tiles, [&](int section, int n, Worker& scratch) {
@@ -87,9 +87,8 @@ inline void Execution<Real>::pass_backward(std::size_t index, Real* total, int& 
     }
     if (tiles > 1) check(&scratch == &context.workers[0]);
   });
-  if (sections > 1)
-    for (int i = 0; i < sections; i++)
-      for (std::size_t j = 0; j < count; j++) total[first + j] += partial[count * std::size_t(i) + j];
+  for (int i = 0; i + 1 < sections; i++)
+    for (std::size_t j = 0; j < count; j++) total[first + j] += partial[count * std::size_t(i) + j];
 }
 
 // stored_index: of the state that psi is now, where states are kept. Always inlined: a small circuit notices a call.

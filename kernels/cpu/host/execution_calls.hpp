@@ -17,12 +17,20 @@ inline void Execution<Real>::rotate_group(const PreparedCall<Real>& prepared_cal
   const RotationGroup& g = shape.groups[prepared_call.index];
   RotateBackCall<Real> call = prepared_call.group;
   std::size_t first = 0, count = g.parts.size();
-  if (std::size_t n = std::size_t(share.count); n > 1) {  // a share is some of the parts, or some high rows of one part
-    const std::size_t of_part = std::max<std::size_t>(n / count, 1);
-    first = std::size_t(share.index) / of_part * count / (n / of_part), count = std::max<std::size_t>(count / n, 1);
-    const std::size_t pieces = std::min<std::size_t>(of_part, g.n_high), piece = std::size_t(share.index) % of_part;
-    if (piece >= pieces) return;  // fewer pieces than shares
-    call.rotate.n_high = std::uint32_t(g.n_high / pieces), call.rotate.rows.high += piece * call.rotate.n_high;
+  if (share.count > 1) {  // a share is some of the parts, or some high rows of one part; all are powers of two
+    const int parts = __builtin_ctzll(count), shares = __builtin_ctz(unsigned(share.count));
+    const int of_part = std::max(shares - parts, 0), of_share = std::max(parts - shares, 0);
+    first = std::size_t(share.index) >> of_part << of_share, count = std::size_t(1) << of_share;
+    const int pieces = std::min(of_part, __builtin_ctz(g.n_high));
+    const std::uint32_t piece = std::uint32_t(share.index) & ((1u << of_part) - 1);
+    if (piece >> pieces) return;  // fewer pieces than shares
+    call.rotate.n_high = g.n_high >> pieces, call.rotate.rows.high += piece * call.rotate.n_high;
+    if (prepared_call.plain) {
+      operands.base = base;
+      if (prepared_call.rotate_back) prepared_call.rotate_back(call, operands);
+      else prepared_call.rotate(call.rotate, operands);
+      return;
+    }
   }
   for (std::size_t i = first; i < first + count; i++) {
     const RotationGroup::Part& part = g.parts[i];

@@ -17,8 +17,10 @@ template <class Real> template <class Job> void Execution<Real>::each_share(Job 
 
 // The rows of a share are consecutive high indices.
 template <class Real>
-DiagonalCall<Real> Execution<Real>::share_of(DiagonalCall<Real> call, const DiagonalStage& stage, Share share) const {
-  const std::uint32_t n = stage.n_high / std::uint32_t(share.count), first = n * std::uint32_t(share.index);
+DiagonalCall<Real> Execution<Real>::share_of(const DiagonalCall<Real>& whole, const DiagonalStage& stage,
+                                             Share share) const {
+  DiagonalCall<Real> call = whole;
+  const std::uint32_t n = stage.n_high >> __builtin_ctz(unsigned(share.count)), first = n * std::uint32_t(share.index);
   call.high += first, call.n_high = n;
   if (call.exchange_high) call.exchange_high += first;
   if (stage.diagonal.kind == kScalar) call.table += std::size_t(2) * stage.n_low * first;

@@ -35,7 +35,8 @@ template <class Real> void PreparedShape<Real>::list_calls() {
       for (auto& call : calls) {
         if (call.kind == CallShape::kDiagonal) {
           const DiagonalKind kind = s.stages[call.index].diagonal.kind;
-          if (kind == kNone || kind == kSigns) call_scales_.push_back({&call.diagonal.scale, std::uint32_t(call.index)});
+          if (kind == kNone || kind == kSigns)
+            call_scales_.push_back({&call.diagonal.scale, std::uint32_t(call.index)});
           if (kind == kSigns) sign_calls_.push_back(&call.diagonal), sign_stages_.push_back(call.index);
           if (!call.diagonal_rotate && !call.diagonal_rotate_back) continue;
         }

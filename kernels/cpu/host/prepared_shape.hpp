@@ -28,6 +28,16 @@ constexpr std::array<std::uint16_t, 1 << kMaxLaneBits> kLaneParities = [] {
   return found;
 }();
 
+// of[m][i]: all ones where parity(i & m) is 1: -x is (x ^ ones) - ones.
+template <class Angle> struct LaneFlips {
+  std::array<std::array<Angle, 16>, 1 << kMaxLaneBits> of{};
+  constexpr LaneFlips() {
+    for (std::size_t m = 0; m < of.size(); m++)
+      for (std::size_t lane = 0; lane < 16; lane++) of[m][lane] = Angle(0) - Angle(kLaneParities[m] >> lane & 1);
+  }
+};
+template <class Angle> constexpr LaneFlips<Angle> kLaneFlips{};
+
 // A kernel call with everything filled in that does not depend on the tile, the unit or the thread.
 template <class Real> struct PreparedCall {
   CallShape::Kind kind;
@@ -156,7 +166,7 @@ template <class Real> class PreparedShape {
   struct ListedTerm { double constant; Mask mask; int stage; };
   struct ListedSource { double coefficient; std::uint32_t term, place; };  // place: in GateRuns::values
   std::vector<ListedTerm> terms_;        // of `angles`
-  std::vector<ListedSource> sources_;    // the first two of each of terms_, coefficient 0 where it has none; then others
+  std::vector<ListedSource> sources_;    // the first two of each of terms_, coefficient 0 where there is none; others
   Buffer cycles_, angles_;               // half angles of terms_ over 2 pi; `angles`: padded to vectors by a 0 at least
   // kScalar stages whose tables fit a vector: their places, of each the number of the angle there; tables and scales
   std::vector<std::uint32_t> short_angles_;

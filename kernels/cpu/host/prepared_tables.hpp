@@ -93,10 +93,8 @@ template <class Real> void PreparedShape<Real>::list_tables() {
 // To a vector of angles, each lane with the sign of its qubits.
 template <class Real>
 void PreparedShape<Real>::add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const {
-  for (std::size_t lane = 0; lane < context_.lanes; lane++) {
-    const IntegerAngle<Real> flip = lane_flip(lane, t, false);
-    a[lane] += (angle ^ flip) - flip;
-  }
+  const IntegerAngle<Real>* flips = kLaneFlips<IntegerAngle<Real>>.of[std::size_t(t.lane_parity)].data();
+  for (std::size_t lane = 0; lane < context_.lanes; lane++) a[lane] += (angle ^ flips[lane]) - flips[lane];
 }
 
 template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& worker) {

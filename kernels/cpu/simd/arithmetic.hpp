@@ -119,7 +119,7 @@ void half_angle_cos_sin(std::size_t n, const double* half, float* out) {
   }
 }
 
-// n vectors of half angles over 2 pi to integer angles: no product that one instruction set would round and another not.
+// n vectors of half angles over 2 pi to integer angles: no product that one instruction set rounds and another does not.
 [[maybe_unused]] void integers_of_cycles_single(std::size_t n, const double* cycles, void* out) {
   constexpr int W = Vector<float>::lanes;
   for (std::size_t i = 0; i < n; i++)

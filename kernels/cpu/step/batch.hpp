@@ -27,8 +27,8 @@ struct Batch {
   double target(int i) const { return targets[rows[i]]; }
 
   // Rows come in any order, so no hardware prefetcher finds them: those that come later, in this batch or the next one,
-  // are asked for, of small batches a whole batch ahead. Part `part` of kParts of them: a processor of AMD drops what it
-  // is asked for beyond two dozen lines at a time.
+  // are asked for, of small batches a whole batch ahead. Part `part` of kParts of them: processors of AMD drop what they
+  // are asked for beyond two dozen lines at a time.
   static constexpr int kParts = 4;
   void prefetch(int first, int count, int part) const {
     constexpr int kLeastAhead = 64;
