@@ -79,6 +79,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self._clock = self._saved = self._written = time.monotonic()
         self._judging_seconds = math.inf  # that the last evaluation of the split that judges took
+        self._step_seconds = 0.0  # that a step takes, of the longest ones of late
 
     def run(self, state: TrainingState) -> TrainingState:
         """Train until the plan, early stopping or the optimiser ends it.
@@ -140,15 +141,19 @@ class Trainer:
 
     def _span(self, state: TrainingState, most: int) -> None:
         """At most so many steps, their rows, and a snapshot where one is due."""
-        every, seconds = self.plan.save_every, SPAN_SECONDS
+        begun = time.monotonic()
+        if begun + self._step_seconds >= self._written + SPAN_SECONDS:
+            self._write_rows()
+        every, seconds = self.plan.save_every, self._written + SPAN_SECONDS - begun
         if every:
             most = min(most, every - state.step % every)
         else:
-            seconds = min(seconds, max(0.0, self._saved + SNAPSHOT_SECONDS - time.monotonic()))
+            seconds = min(seconds, max(0.0, self._saved + SNAPSHOT_SECONDS - begun))
         first = state.step + 1
         span = self.steps.run(state, most, seconds, self.store)
         self._add_up(state, span)
         self.store.append_steps(first, span.metrics, span.layer_norms_TL, span.gradients_TP, span.parameters_TP)
+        self._step_seconds = max((time.monotonic() - begun) / span.n_steps, 0.9 * self._step_seconds)
         if self._rows_are_due():
             self._write_rows()
         self.progress.step(state.step, {"loss": float(span.metrics["train/loss"][-1])})

@@ -10,6 +10,7 @@ import pytest
 
 from qmltrain.runs.rows import RowFile
 from qmltrain.training import trainer
+from qmltrain.training.array_steps import ArraySteps
 from qmltrain.training.trainer import SPAN_SECONDS
 from qmltrain.verbs import train
 from tests.clock import set_the_clock
@@ -33,7 +34,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize(
     ("seconds", "steps"),
-    [(0.0, [3, 12]), (0.125, [2, 3, 5, 7, 9, 11, 12]), (SPAN_SECONDS, range(1, 13)), (7.0, range(1, 13))],
+    [(0.0, [3, 12]), (0.0625, [3, 6, 9, 12]), (0.125, range(1, 13)), (SPAN_SECONDS, range(1, 13)), (7.0, range(1, 13))],
 )
 def test_once_a_quarter_of_a_second(
     tmp_path: Path,
@@ -71,3 +72,23 @@ def test_a_long_evaluation_begins_with_all_rows_in_the_file(
     monkeypatch.setattr(trainer, "split_metrics", slow)
     assert train.run(moons(tmp_path, run__save_every=None), CONTEXT) == 0
     assert now[0] == 4 and written[-1] == (12, 4)
+
+
+def test_a_long_step_begins_with_all_rows_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[int, int]]
+) -> None:
+    """Steps 1, 4, 7, 10 take long; the last one of an epoch, a shorter batch, takes no time."""
+    now, asked = [0.0], []
+    run = ArraySteps.run
+
+    def stepping(steps: ArraySteps, state: Any, *given: Any) -> Any:
+        if state.step % 3 == 0:
+            asked.append((state.step, state.epoch))
+            assert not state.step or written[-1] == asked[-1]
+            now[0] += 5.0
+        return run(steps, state, *given)
+
+    set_the_clock(monkeypatch, lambda: now[0])
+    monkeypatch.setattr(ArraySteps, "run", stepping)
+    assert train.run(moons(tmp_path, run__save_every=None, dataset__validation=0), CONTEXT) == 0
+    assert asked == [(0, 0), (3, 1), (6, 2), (9, 3)] and written[-1] == (12, 4)
