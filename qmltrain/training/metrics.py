@@ -109,7 +109,7 @@ def roc_auc(targets_B: Array, scores_B: Array) -> float:
     if n_pairs == 0:
         return float("nan")
     order_B = np.argsort(scores_B)
-    sorted_B = scores_B[order_B]
+    sorted_B = np.asarray(scores_B)[order_B]
     positive_B = positive_B[order_B]
     if (sorted_B[1:] > sorted_B[:-1]).all():
         rank_sum = float(np.flatnonzero(positive_B).sum() + n_positive)  # ranks begin at 1

@@ -8,12 +8,12 @@ namespace qmltrain {
 template <class Real>
 inline void Execution<Real>::rotate_group(const PreparedCall<Real>& prepared_call, std::size_t tile, Offset base,
                                           Operands<Real> operands, Share share) {
-  if (prepared_call.plain && share.count == 1) {
-    operands.base = base;
-    if (prepared_call.rotate_back) prepared_call.rotate_back(prepared_call.group, operands);
-    else prepared_call.rotate(prepared_call.group.rotate, operands);
-    return;
-  }
+  const auto launch = [&](const RotateBackCall<Real>& call, Offset at) {
+    operands.base = at;
+    if (prepared_call.rotate_back) prepared_call.rotate_back(call, operands);
+    else prepared_call.rotate(call.rotate, operands);
+  };
+  if (prepared_call.plain && share.count == 1) return launch(prepared_call.group, base);
   const RotationGroup& g = shape.groups[prepared_call.index];
   RotateBackCall<Real> call = prepared_call.group;
   std::size_t first = 0, count = g.parts.size();
@@ -25,23 +25,16 @@ inline void Execution<Real>::rotate_group(const PreparedCall<Real>& prepared_cal
     const std::uint32_t piece = std::uint32_t(share.index) & ((1u << of_part) - 1);
     if (piece >> pieces) return;  // fewer pieces than shares
     call.rotate.n_high = g.n_high >> pieces, call.rotate.rows.high += piece * call.rotate.n_high;
-    if (prepared_call.plain) {
-      operands.base = base;
-      if (prepared_call.rotate_back) prepared_call.rotate_back(call, operands);
-      else prepared_call.rotate(call.rotate, operands);
-      return;
-    }
+    if (prepared_call.plain) return launch(call, base);
   }
   for (std::size_t i = first; i < first + count; i++) {
     const RotationGroup::Part& part = g.parts[i];
-    operands.base = base ^ part.offset;
     for (int q = 0; q < g.count; q++) {
       const bool minus = (part.signs >> q & 1) ^ parity_of(tile & shape.rotations[g.rotation[q]].tile_parity);
       call.rotate.t[q] = minus ? -prepared_call.group.rotate.t[q] : prepared_call.group.rotate.t[q];
       if (q < kMaxMeasured) call.y_sign[q] = minus ? Real(-1) : Real(1);
     }
-    if (prepared_call.rotate_back) prepared_call.rotate_back(call, operands);
-    else prepared_call.rotate(call.rotate, operands);
+    launch(call, base ^ part.offset);
     operands.fresh = false;
   }
 }

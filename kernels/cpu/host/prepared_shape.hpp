@@ -20,20 +20,12 @@
 
 namespace qmltrain {
 
-// Bit i of kLaneParities[m]: parity of i & m.
-constexpr std::array<std::uint16_t, 1 << kMaxLaneBits> kLaneParities = [] {
-  std::array<std::uint16_t, 1 << kMaxLaneBits> found{};
-  for (unsigned m = 0; m < found.size(); m++)
-    for (unsigned lane = 0; lane < 16; lane++) found[m] |= std::uint16_t(__builtin_parity(lane & m) << lane);
-  return found;
-}();
-
 // of[m][i]: all ones where parity(i & m) is 1: -x is (x ^ ones) - ones.
 template <class Angle> struct LaneFlips {
   std::array<std::array<Angle, 16>, 1 << kMaxLaneBits> of{};
   constexpr LaneFlips() {
-    for (std::size_t m = 0; m < of.size(); m++)
-      for (std::size_t lane = 0; lane < 16; lane++) of[m][lane] = Angle(0) - Angle(kLaneParities[m] >> lane & 1);
+    for (unsigned m = 0; m < of.size(); m++)
+      for (unsigned lane = 0; lane < 16; lane++) of[m][lane] = Angle(0) - Angle(__builtin_parity(lane & m));
   }
 };
 template <class Angle> constexpr LaneFlips<Angle> kLaneFlips{};
@@ -291,9 +283,9 @@ template <class Real> class PreparedShape {
   void prepare_tables();
   void list_tables();
   void fill_table(int index, Worker& worker);
-  // All ones where a term is negative in a lane, `minus` or not: -x is (x ^ ones) - ones.
-  static IntegerAngle<Real> lane_flip(std::size_t lane, const PhaseTerm& t, bool minus) {
-    return IntegerAngle<Real>(0) - IntegerAngle<Real>((kLaneParities[t.lane_parity] >> lane & 1) ^ unsigned(minus));
+  // [lane] of a term, see LaneFlips
+  static const IntegerAngle<Real>* flips_of(const PhaseTerm& t) {
+    return kLaneFlips<IntegerAngle<Real>>.of[std::size_t(t.lane_parity)].data();
   }
   void add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const;
 };

@@ -37,10 +37,11 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
     add_to_lanes(a + t.row_parity * W, t, x);
   }
   for (const SampleTerm& t : d.sample_terms) {
-    const bool minus = parity_of(tile & t.where.tile_parity);
+    const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(parity_of(tile & t.where.tile_parity));
+    const IntegerAngle<Real>* flips = flips_of(t.where);
     IntegerAngle<Real>* to = a + t.where.row_parity * W;
     for (std::size_t lane = 0; lane < W; lane++) {
-      const IntegerAngle<Real> flip = lane_flip(lane, t.where, minus);
+      const IntegerAngle<Real> flip = flips[lane] ^ minus;
       to[lane] += (term_angles[lane] ^ flip) - flip;
     }
     term_angles += W;
@@ -93,7 +94,7 @@ template <class Real> void PreparedShape<Real>::list_tables() {
 // To a vector of angles, each lane with the sign of its qubits.
 template <class Real>
 void PreparedShape<Real>::add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const {
-  const IntegerAngle<Real>* flips = kLaneFlips<IntegerAngle<Real>>.of[std::size_t(t.lane_parity)].data();
+  const IntegerAngle<Real>* flips = flips_of(t);
   for (std::size_t lane = 0; lane < context_.lanes; lane++) a[lane] += (angle ^ flips[lane]) - flips[lane];
 }
 

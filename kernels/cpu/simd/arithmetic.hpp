@@ -66,16 +66,18 @@ void half_angle_cos_sin(std::size_t n, const double* half, double* out) {
     store_vector(out + 2 * kDoubles * i, c), store_vector(out + 2 * kDoubles * i + kDoubles, s);
   }
 }
-// In float the angle becomes an integer, 2^32 of which are 2 pi, as those of diagonals do.
-INLINE VecBits<float> integer_angle(VD angle) {  // in the low half of each 64 bits
+// Half angles over 2 pi to integers, 2^32 of which are 2 pi, as diagonals have them; in the low half of each 64 bits.
+INLINE VecBits<float> integer_of_cycles(VD cycles) {
   const VD big = VD{} + 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer in the low bits
-  const VD cycles = angle * 0.15915494309189533577;
   const VD fraction = cycles - ((cycles + big) - big);
   return (VecBits<float>)(fraction * 4294967296.0 + big);
 }
-INLINE VecBits<float> integer_of_cycles(VD cycles) {  // likewise
-  const VD big = VD{} + 6755399441055744.0;
-  return (VecBits<float>)((cycles - ((cycles + big) - big)) * 4294967296.0 + big);
+// Half angles as they are, or over 2 pi already: then no product is there that one instruction set rounds and another
+// does not.
+enum AngleUnit { kRadians, kCycles };
+template <AngleUnit Unit> INLINE VD cycles_of(VD x) {
+  if constexpr (Unit == kRadians) x = x * 0.15915494309189533577;
+  return x;
 }
 // The even numbers of a, then of b.
 #if defined(__clang__)
@@ -98,40 +100,28 @@ void half_angle_cos_sin(std::size_t n, const double* half, float* out) {
   for (std::size_t i = 0; i < n; i++) {
     const VD x = at(half + W * i), y = at(half + W * i + kDoubles);
     Vec<float> s, c;
-    sine_cosine_of(evens(integer_angle(x), integer_angle(y)), s, c);
+    sine_cosine_of(evens(integer_of_cycles(cycles_of<kRadians>(x)), integer_of_cycles(cycles_of<kRadians>(y))), s, c);
     store_vector(out + 2 * W * i, c), store_vector(out + 2 * W * i + W, s);
   }
 }
 
-// n vectors of half angles to integer angles.
-[[maybe_unused]] void integer_angles_single(std::size_t n, const double* half, void* out) {
-  constexpr int W = Vector<float>::lanes;
-  for (std::size_t i = 0; i < n; i++)
-    static_cast<VecBits<float>*>(out)[i] =
-        evens(integer_angle(at(half + W * i)), integer_angle(at(half + W * i + kDoubles)));
-}
-[[maybe_unused]] void integer_angles_dual(std::size_t n, const double* half, void* out) {
+// The same in double: 2^64 of them are 2 pi.
+INLINE VU integer_of_cycles_dual(VD cycles) {
   const VD big = VD{} + 6755399441055744.0;
-  for (std::size_t i = 0; i < n; i++) {
-    const VD cycles = at(half + kDoubles * i) * 0.15915494309189533577;
-    const VD fraction = cycles - ((cycles + big) - big);
-    static_cast<VU*>(out)[i] = (VU)__builtin_convertvector(fraction * 9223372036854775808.0, VL) * 2;
-  }
+  const VD fraction = cycles - ((cycles + big) - big);
+  return (VU)__builtin_convertvector(fraction * 9223372036854775808.0, VL) * 2;
 }
 
-// n vectors of half angles over 2 pi to integer angles: no product that one instruction set rounds and another does not.
-[[maybe_unused]] void integers_of_cycles_single(std::size_t n, const double* cycles, void* out) {
+// n vectors of half angles to integer angles.
+template <AngleUnit Unit> [[maybe_unused]] void integer_angles_single(std::size_t n, const double* from, void* out) {
   constexpr int W = Vector<float>::lanes;
   for (std::size_t i = 0; i < n; i++)
-    static_cast<VecBits<float>*>(out)[i] =
-        evens(integer_of_cycles(at(cycles + W * i)), integer_of_cycles(at(cycles + W * i + kDoubles)));
+    static_cast<VecBits<float>*>(out)[i] = evens(integer_of_cycles(cycles_of<Unit>(at(from + W * i))),
+                                                 integer_of_cycles(cycles_of<Unit>(at(from + W * i + kDoubles))));
 }
-[[maybe_unused]] void integers_of_cycles_dual(std::size_t n, const double* cycles, void* out) {
-  const VD big = VD{} + 6755399441055744.0;
-  for (std::size_t i = 0; i < n; i++) {
-    const VD x = at(cycles + kDoubles * i), fraction = x - ((x + big) - big);
-    static_cast<VU*>(out)[i] = (VU)__builtin_convertvector(fraction * 9223372036854775808.0, VL) * 2;
-  }
+template <AngleUnit Unit> [[maybe_unused]] void integer_angles_dual(std::size_t n, const double* from, void* out) {
+  for (std::size_t i = 0; i < n; i++)
+    static_cast<VU*>(out)[i] = integer_of_cycles_dual(cycles_of<Unit>(at(from + kDoubles * i)));
 }
 
 // n gate runs of one sequence of axes, rotation k in row k of half_sine and half_cosine: the product as a quaternion

@@ -99,10 +99,10 @@ template <class Real, int... I> constexpr void fill_sample_runs(Kernels<Real>& k
   k.rotate_back[2][true][false][true] = rotate_back<Real, 2, true, false, true, true>;
   k.rotate_back[2][true][true][true] = rotate_back<Real, 2, true, true, true, true>;
   k.product_table = product_table<Real>;
-  if constexpr (sizeof(Real) == 4) k.integer_angles = integer_angles_single;
-  else k.integer_angles = integer_angles_dual;
-  if constexpr (sizeof(Real) == 4) k.integers_of_cycles = integers_of_cycles_single;
-  else k.integers_of_cycles = integers_of_cycles_dual;
+  if constexpr (sizeof(Real) == 4) k.integer_angles = integer_angles_single<kRadians>;
+  else k.integer_angles = integer_angles_dual<kRadians>;
+  if constexpr (sizeof(Real) == 4) k.integers_of_cycles = integer_angles_single<kCycles>;
+  else k.integers_of_cycles = integer_angles_dual<kCycles>;
   k.sample_euler = sample_euler<Real>;
   k.sample_chain = sample_chain<Real>;
 }

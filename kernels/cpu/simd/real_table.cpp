@@ -66,8 +66,8 @@ template <class Real> constexpr Kernels<Real> make_kernels() {
   k.observe = observe<Real, 1>;
   k.string = real_string<Real>;
   k.cos_sin = half_angle_cos_sin;
-  if constexpr (sizeof(Real) == 4) k.integers_of_cycles = integers_of_cycles_single;
-  else k.integers_of_cycles = integers_of_cycles_dual;
+  if constexpr (sizeof(Real) == 4) k.integers_of_cycles = integer_angles_single<kCycles>;
+  else k.integers_of_cycles = integer_angles_dual<kCycles>;
   k.sum_lanes = sum_lanes<Real>;
   k.distances = distances<Real, 1>;
   k.product = product<Real, 1>;

@@ -52,7 +52,7 @@ class CacheSizes:
     table_bytes: int
 
 
-# Of entangled circuits of 13 and 14 qubits, 16 samples, as many lanes as leave 2^10 rows take 17 to 23 and 11 to 14 %
+# Of entangled circuits of 13 and 14 qubits, 16 samples, as many lanes as leave 2^10 rows take 17 to 23 and 10 to 16 %
 # less time than as many as leave 2^12 (Zen 4, complex64 and complex128).
 COMMON = CacheSizes(LaneRule(10, 10), LaneRule(12, 10), LaneRule(14, 14), None, 2 << 20, 32 << 20)
 # Two 64-byte multiply-adds a cycle, but 62 cycles for four rows of psi and bra from the second cache and back, whatever
