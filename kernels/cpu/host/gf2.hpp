@@ -8,31 +8,7 @@
 
 namespace qmltrain {
 
-// Basis of {u : parity(u & f) = 0 for all f}, as few bits as possible each, ascending.
-inline std::vector<Mask> null_space(std::vector<Mask> functionals, int bits) {
-  std::vector<int> pivot;
-  std::vector<Mask> reduced;
-  for (Mask f : functionals) {
-    for (std::size_t i = 0; i < reduced.size(); i++)
-      if (f >> pivot[i] & 1) f ^= reduced[i];
-    if (!f) continue;
-    const int p = __builtin_ctzll(f);
-    for (Mask& r : reduced)
-      if (r >> p & 1) r ^= f;
-    reduced.push_back(f), pivot.push_back(p);
-  }
-  std::vector<Mask> basis;
-  for (int q = 0; q < bits; q++) {
-    if (std::find(pivot.begin(), pivot.end(), q) != pivot.end()) continue;
-    Mask v = Mask(1) << q;
-    for (std::size_t i = 0; i < reduced.size(); i++)
-      if (reduced[i] >> q & 1) v |= Mask(1) << pivot[i];
-    basis.push_back(v);
-  }
-  return basis;
-}
-
-// Unit vectors that complete `masks` (independent) to a basis.
+// Unit vectors that complete `masks` (independent) to a basis, ascending; no lower ones do.
 inline std::vector<Mask> complement(const std::vector<Mask>& masks, int bits) {
   std::vector<Mask> reduced;
   Mask pivots = 0;

@@ -187,30 +187,33 @@ int Shape::make_group(const TileGeometry& g, const std::vector<int>& members) {
       }
     member[j] = state_offset(g, u);
   }
-  // Bases: one row of each coset of the span of the masks. Rows of zero parities serve where they are a complement of
-  // the span; else any complement does, cut into parts of constant parities.
-  std::vector<Mask> base = null_space(parities, g.tile_bits), all = base;
-  all.insert(all.end(), masks.begin(), masks.end());
-  std::vector<std::pair<Mask, int>> parts{{0, 0}};
-  if (int(base.size()) + group.count != g.tile_bits || !independent(all)) {
-    std::vector<Mask> kernel;
-    std::vector<std::pair<Mask, int>> images;  // basis vector with nonzero parities, reduced by leading bit
-    for (Mask v : complement(masks, g.tile_bits)) {
-      auto signs = [&](Mask u) {
-        int s = 0;
-        for (int k = 0; k < group.count; k++) s |= parity_of(u & parities[k]) << k;
-        return s;
-      };
-      for (auto& [w, s] : images)
-        if ((signs(v) ^ s) < signs(v)) v ^= w;
-      if (const int s = signs(v)) images.push_back({v, s});
-      else kernel.push_back(v);
+  // Bases: one row of each coset of the span of the masks, and cosets in the order of their addresses, which the
+  // prefetchers follow: modulo the span a base is a unit vector, the lowest first. Any row of a coset serves; one with
+  // zero parities, where there is one. Else the cosets come in parts of constant parities.
+  auto signs = [&](Mask u) {
+    int s = 0;
+    for (int k = 0; k < group.count; k++) s |= parity_of(u & parities[k]) << k;
+    return s;
+  };
+  std::vector<std::pair<Mask, int>> images, parts{{0, 0}};  // rows with nonzero parities, reduced by leading bit
+  auto reduced = [&](Mask u) {
+    for (auto& [w, s] : images)
+      if ((signs(u) ^ s) < signs(u)) u ^= w;
+    return u;
+  };
+  for (Mask m : masks)
+    if (const Mask u = reduced(m); signs(u)) images.push_back({u, signs(u)});
+  std::vector<Mask> base;
+  for (Mask v : complement(masks, g.tile_bits)) {
+    const Mask u = reduced(v);
+    const int s = signs(u);
+    if (!s) {
+      base.push_back(u);
+      continue;
     }
-    base = kernel;
-    for (auto& [w, s] : images) {
-      const std::size_t count = parts.size();
-      for (std::size_t i = 0; i < count; i++) parts.push_back({parts[i].first ^ w, parts[i].second ^ s});
-    }
+    images.push_back({u, s});
+    const std::size_t count = parts.size();
+    for (std::size_t i = 0; i < count; i++) parts.push_back({parts[i].first ^ u, parts[i].second ^ s});
   }
   const std::size_t low = std::min<std::size_t>(base.size(), kLowBits);
   group.rows = rows(g, base, low);
