@@ -216,6 +216,16 @@ struct StartRows {
   std::size_t table_size() const { return weighted_table() + (std::size_t(1) << high_bits); }
 };
 
+// Integer angles of `count` masks of the rows of a table: vectors `angles`, each lane with its own sign. `block` has
+// room for 2^block_bits vectors, no more than the table has rows.
+struct MaskAngles {
+  std::size_t count;
+  const std::uint32_t* rows;
+  const void* angles;
+  void* block;
+  int block_bits;
+};
+
 // The kernels of one instruction set and precision. [lanes]: whether pairs lie in different lanes.
 template <class Real>
 struct Kernels {
@@ -255,7 +265,7 @@ struct Kernels {
   void (*scalar_table)(void* angles, int bits, Real scale, Real* table);
   // n of these of tables that fit a vector, their angles a vector each, tables[i] with scales[i]
   void (*scalar_tables)(const void* angles, std::size_t n, int bits, const Real* scales, Real* const* tables);
-  void (*vector_table)(void* angles, int bits, Real scale, Real* table);
+  void (*vector_table)(const MaskAngles& angles, int bits, Real scale, Real* table);
   void (*product_table)(const void* angles, int bits, const Real* shared, Real* table);
   // gate runs with per-sample angles, see simd/sample_runs.hpp
   void (*sample_euler)(std::size_t n, int count, const std::uint8_t* axes, const Real* gates, Real* rotations,

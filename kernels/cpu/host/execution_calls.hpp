@@ -135,12 +135,11 @@ template <class Real>
 inline void Execution<Real>::vector_tile(DiagonalCall<Real>& call, const DiagonalStage& stage, int index, int u,
                                          std::size_t tile, Worker& scratch) {
   const std::size_t n = lanes * stage.n_low * stage.n_high;
-  scratch.angles.reserve((n + lanes) * sizeof(Real)), scratch.table.reserve(2 * n * sizeof(Real));
+  scratch.table.reserve(2 * n * sizeof(Real));
   std::size_t term = n_sample_terms * std::size_t(u);
   for (int i = 0; i < index; i++) term += shape.stages[std::size_t(i)].diagonal.sample_terms.size();
   Real* table = scratch.table.template as<Real>();
-  prepared.vector_phases(index, tile, scratch.angles.template as<IntegerAngle<Real>>(), table,
-                         term_angles + lanes * term);
+  prepared.vector_phases(index, tile, scratch, table, term_angles + lanes * term);
   call.table = table;
 }
 

@@ -92,7 +92,7 @@ template <class Real> class PreparedShape {
   }
 
   // prepared_tables.hpp
-  void vector_phases(int index, std::size_t tile, IntegerAngle<Real>* a, Real* table,
+  void vector_phases(int index, std::size_t tile, Worker& worker, Real* table,
                      const IntegerAngle<Real>* term_angles) const;
 
   // Where a kSigns diagonal of the stored state has address 0: the frame moves it. Of a stage: number of the row, tile.
@@ -283,11 +283,22 @@ template <class Real> class PreparedShape {
   void prepare_tables();
   void list_tables();
   void fill_table(int index, Worker& worker);
-  // [lane] of a term, see LaneFlips
-  static const IntegerAngle<Real>* flips_of(const PhaseTerm& t) {
-    return kLaneFlips<IntegerAngle<Real>>.of[std::size_t(t.lane_parity)].data();
-  }
-  void add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const;
+  // Angles of masks of rows, `most` at most, for a table of 2^bits rows.
+  class ListedAngles {
+   public:
+    ListedAngles(const Context<Real>& context, Worker& worker, std::size_t most, int bits);
+    void add(std::uint32_t row, const PhaseTerm& term, bool minus, const IntegerAngle<Real>* angles,
+             std::size_t stride);
+    void fill(Real scale, Real* table) const;
+
+   private:
+    static constexpr int kBlockBits = 6;
+    const Context<Real>& context_;
+    int bits_, block_bits_;
+    std::size_t count_ = 0;
+    IntegerAngle<Real>*block_, *angles_;
+    std::uint32_t* rows_;
+  };
 };
 
 }  // namespace qmltrain

@@ -9,13 +9,15 @@ namespace qmltrain {
 // One vector of phases for each row of a tile: many masks across the lanes, or per-sample phases, whose angles (a
 // vector a term) the caller gives. `a` is scratch of a number per lane, and one more vector.
 template <class Real>
-void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngle<Real>* a, Real* table,
+void PreparedShape<Real>::vector_phases(int index, std::size_t tile, Worker& worker, Real* table,
                                         const IntegerAngle<Real>* term_angles) const {
   const DiagonalStage& stage = shape.stages[std::size_t(index)];
   const DiagonalShape& d = stage.diagonal;
   const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high);
   const std::size_t W = context_.lanes;
   if (d.product) {  // angles of the coordinates, then of the tile
+    worker.angles.reserve(W * (std::size_t(tile_bits) + 1) * sizeof(Real));
+    IntegerAngle<Real>* a = worker.angles.template as<IntegerAngle<Real>>();
     std::memset(a, 0, W * (std::size_t(tile_bits) + 1) * sizeof(Real));
     for (const SampleTerm& t : d.sample_terms) {
       const std::uint32_t row = t.where.row_parity;
@@ -29,24 +31,15 @@ void PreparedShape<Real>::vector_phases(int index, std::size_t tile, IntegerAngl
     context_.kernels.product_table(a, tile_bits, shared, table);
     return;
   }
-  std::memset(a, 0, (W << tile_bits) * sizeof(Real));
+  ListedAngles listed(context_, worker, d.terms.size() + d.sample_terms.size(), tile_bits);
   const IntegerAngle<Real>* angle = angles + first_angle[std::size_t(index)];
-  for (std::size_t j = 0; j < d.terms.size(); j++) {
-    const PhaseTerm& t = d.terms[j];
-    const IntegerAngle<Real> x = parity_of(tile & t.tile_parity) ? IntegerAngle<Real>(0) - angle[j] : angle[j];
-    add_to_lanes(a + t.row_parity * W, t, x);
-  }
+  for (std::size_t j = 0; j < d.terms.size(); j++)
+    listed.add(d.terms[j].row_parity, d.terms[j], parity_of(tile & d.terms[j].tile_parity), angle + j, 0);
   for (const SampleTerm& t : d.sample_terms) {
-    const IntegerAngle<Real> minus = IntegerAngle<Real>(0) - IntegerAngle<Real>(parity_of(tile & t.where.tile_parity));
-    const IntegerAngle<Real>* flips = flips_of(t.where);
-    IntegerAngle<Real>* to = a + t.where.row_parity * W;
-    for (std::size_t lane = 0; lane < W; lane++) {
-      const IntegerAngle<Real> flip = flips[lane] ^ minus;
-      to[lane] += (term_angles[lane] ^ flip) - flip;
-    }
+    listed.add(t.where.row_parity, t.where, parity_of(tile & t.where.tile_parity), term_angles, 1);
     term_angles += W;
   }
-  context_.kernels.vector_table(a, tile_bits, Real(scale[std::size_t(index)]), table);
+  listed.fill(Real(scale[std::size_t(index)]), table);
 }
 
 // Diagonals that the whole batch shares.
@@ -91,11 +84,34 @@ template <class Real> void PreparedShape<Real>::list_tables() {
   }
 }
 
-// To a vector of angles, each lane with the sign of its qubits.
+// A block stays in the first cache, unless there are so many masks that adding them up for each would cost more than the
+// transform of a longer one.
 template <class Real>
-void PreparedShape<Real>::add_to_lanes(IntegerAngle<Real>* a, const PhaseTerm& t, IntegerAngle<Real> angle) const {
-  const IntegerAngle<Real>* flips = flips_of(t);
-  for (std::size_t lane = 0; lane < context_.lanes; lane++) a[lane] += (angle ^ flips[lane]) - flips[lane];
+PreparedShape<Real>::ListedAngles::ListedAngles(const Context<Real>& context, Worker& worker, std::size_t most,
+                                                int bits)
+    : context_(context), bits_(bits), block_bits_(std::min(bits, kBlockBits)) {
+  while (block_bits_ < bits && most >> (block_bits_ + 1)) block_bits_++;
+  const std::size_t block = std::size_t(1) << block_bits_;
+  worker.angles.reserve((block + most) * context.lanes * sizeof(Real) + most * sizeof(std::uint32_t));
+  block_ = worker.angles.template as<IntegerAngle<Real>>(), angles_ = block_ + block * context.lanes;
+  rows_ = reinterpret_cast<std::uint32_t*>(angles_ + most * context.lanes);
+}
+
+// Each lane with the sign of its qubits; `angles` has one of each lane, or `stride` is 0.
+template <class Real>
+void PreparedShape<Real>::ListedAngles::add(std::uint32_t row, const PhaseTerm& term, bool minus,
+                                            const IntegerAngle<Real>* angles, std::size_t stride) {
+  const IntegerAngle<Real> all = IntegerAngle<Real>(0) - IntegerAngle<Real>(minus);
+  const IntegerAngle<Real>* flips = kLaneFlips<IntegerAngle<Real>>.of[std::size_t(term.lane_parity)].data();
+  IntegerAngle<Real>* to = angles_ + context_.lanes * count_;
+  for (std::size_t lane = 0; lane < context_.lanes; lane++) {
+    const IntegerAngle<Real> flip = flips[lane] ^ all;
+    to[lane] = (angles[stride * lane] ^ flip) - flip;
+  }
+  rows_[count_++] = row;
+}
+template <class Real> void PreparedShape<Real>::ListedAngles::fill(Real scale, Real* table) const {
+  context_.kernels.vector_table({count_, rows_, angles_, block_, block_bits_}, bits_, scale, table);
 }
 
 template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& worker) {
@@ -119,40 +135,37 @@ template <class Real> void PreparedShape<Real>::fill_table(int index, Worker& wo
   if (d.whole_table) {
     const int tile_bits = __builtin_ctz(stage.n_low) + __builtin_ctz(stage.n_high);
     const std::size_t size = W << tile_bits, tiles = std::size_t(1) << (s.row_bits - tile_bits);
-    worker.angles.reserve(size * sizeof(Real));
     for (std::size_t tile = 0; tile < tiles; tile++)
-      vector_phases(index, tile, worker.angles.template as<IntegerAngle<Real>>(), table + 2 * size * tile, nullptr);
+      vector_phases(index, tile, worker, table + 2 * size * tile, nullptr);
     return;
   }
   if (!d.variant.empty()) {
     const int low_bits = __builtin_ctz(stage.n_low), high_bits = __builtin_ctz(stage.n_high);
-    const std::size_t n = d.high_vectors ? W * stage.n_high : std::max<std::size_t>(stage.n_high, W);
-    worker.angles.reserve(n * sizeof(Real));
-    IntegerAngle<Real>* a = worker.angles.template as<IntegerAngle<Real>>();
-    std::memset(a, 0, n * sizeof(Real));
     Real *high_table = tables_.template as<Real>() + d.high_table, factor = Real(scale[std::size_t(index)]);
-    for (int j : d.high) {
-      const PhaseTerm& t = d.terms[std::size_t(j)];
-      if (d.high_vectors) add_to_lanes(a + W * (t.row_parity >> low_bits), t, angle[j]);
-      else a[t.row_parity >> low_bits] += angle[j];
+    if (d.high_vectors) {
+      ListedAngles listed(context_, worker, d.high.size(), high_bits);
+      for (int j : d.high)
+        listed.add(d.terms[std::size_t(j)].row_parity >> low_bits, d.terms[std::size_t(j)], false, angle + j, 0);
+      listed.fill(factor, high_table);
+    } else {
+      const std::size_t n = std::max<std::size_t>(stage.n_high, W);
+      worker.angles.reserve(n * sizeof(Real));
+      IntegerAngle<Real>* a = worker.angles.template as<IntegerAngle<Real>>();
+      std::memset(a, 0, n * sizeof(Real));
+      for (int j : d.high) a[d.terms[std::size_t(j)].row_parity >> low_bits] += angle[j];
+      context_.kernels.scalar_table(a, high_bits, factor, high_table);
     }
-    if (d.high_vectors) context_.kernels.vector_table(a, high_bits, factor, high_table);
-    else context_.kernels.scalar_table(a, high_bits, factor, high_table);
   }
   const std::size_t variants = std::size_t(1) << d.crossing.size(), size = W * stage.n_low;
-  worker.angles.reserve(size * sizeof(Real));
-  IntegerAngle<Real>* a = worker.angles.template as<IntegerAngle<Real>>();
   for (std::size_t variant = 0; variant < variants; variant++) {
-    std::memset(a, 0, size * sizeof(Real));
-    auto add = [&](const PhaseTerm& t, IntegerAngle<Real> x) {
-      add_to_lanes(a + (t.row_parity & (stage.n_low - 1)) * W, t, x);
+    ListedAngles listed(context_, worker, d.low.size() + d.crossing.size(), __builtin_ctz(stage.n_low));
+    auto add = [&](int j, bool minus) {
+      const PhaseTerm& t = d.terms[std::size_t(j)];
+      listed.add(t.row_parity & (stage.n_low - 1), t, minus, angle + j, 0);
     };
-    for (int j : d.low) add(d.terms[std::size_t(j)], angle[j]);
-    for (std::size_t k = 0; k < d.crossing.size(); k++) {
-      const int j = d.crossing[k];
-      add(d.terms[std::size_t(j)], variant >> k & 1 ? IntegerAngle<Real>(0) - angle[j] : angle[j]);
-    }
-    context_.kernels.vector_table(a, __builtin_ctz(stage.n_low), Real(1), table + 2 * size * variant);
+    for (int j : d.low) add(j, false);
+    for (std::size_t k = 0; k < d.crossing.size(); k++) add(d.crossing[k], variant >> k & 1);
+    listed.fill(Real(1), table + 2 * size * variant);
   }
 }
 

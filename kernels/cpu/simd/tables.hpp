@@ -122,21 +122,28 @@ void scalar_tables(const void* angles, std::size_t n, int bits, const Real* scal
   for (; i < n; i++) some_tables<Real, 1>(a + i, bits, scales + i, tables + i);
 }
 
-// vector_table: `angles` holds 2^bits vectors of angles by mask of the rows, each lane with its own sign. Blocks of rows
-// that fit the first cache are finished one by one.
-template <class Real> void vector_table(void* angles, int bits, Real scale, Real* table) {
-  constexpr int W = Vector<Real>::lanes, kBlockBits = 7;
-  VecBits<Real>* a = static_cast<VecBits<Real>*>(angles);
-  const int block_bits = bits < kBlockBits ? bits : kBlockBits;
-  const std::size_t n = std::size_t(1) << bits, block = std::size_t(1) << block_bits;
-  walsh_rows(a, block_bits, bits);
+// vector_table: of 2^bits rows, each lane with its own angles. Masks are few and rows are many: the rows of a block
+// differ in their low coordinates alone, so each mask adds one vector to a block before its transform, with the sign
+// that the high coordinates give it.
+template <class Real> void vector_table(const qmltrain::MaskAngles& angles, int bits, Real scale, Real* table) {
+  constexpr int W = Vector<Real>::lanes;
+  VecBits<Real>* a = static_cast<VecBits<Real>*>(angles.block);
+  const VecBits<Real>* given = static_cast<const VecBits<Real>*>(angles.angles);
+  const std::size_t n = std::size_t(1) << bits, block = std::size_t(1) << angles.block_bits;
+  for (std::size_t i = 0; i < block; i++) a[i] = VecBits<Real>{};
   for (std::size_t first = 0; first < n; first += block) {
-    walsh_rows(a + first, 0, block_bits);
-    for (std::size_t i = first; i < first + block; i++) {
+    for (std::size_t j = 0; j < angles.count; j++) {
+      const std::size_t row = angles.rows[j];
+      const VecBits<Real> minus = VecBits<Real>{} - typename Int<Real>::bits(parity(row & first));
+      a[row & (block - 1)] += (given[j] ^ minus) - minus;
+    }
+    walsh_rows(a, 0, angles.block_bits);
+    for (std::size_t i = 0; i < block; i++, table += 2 * W) {
       Vec<Real> s, c;
       sine_cosine_of(a[i], s, c);
-      store_vector(table + 2 * W * i, c * scale);
-      store_vector(table + 2 * W * i + W, -s * scale);
+      a[i] = VecBits<Real>{};  // of the next block
+      store_vector(table, c * scale);
+      store_vector(table + W, -s * scale);
     }
   }
 }

@@ -258,6 +258,34 @@ def test_phases_of_masks_that_cx_made_of_rows_and_lanes(monkeypatch, name, share
     assert_close(found, by_reference(circuit, strings, theta, x), "complex128")
 
 
+def phases_of_subsets(n_qubits: int, count: int) -> Circuit:
+    """Two diagonals of `count` masks each, of any number of qubits; every fifth has an angle of the sample."""
+    gates: list[Gate] = [Gate("ry", (q,), (feature(q),)) for q in range(n_qubits)]
+    generator = np.random.default_rng(count)
+    for layer in range(2):
+        for k, mask in enumerate(generator.choice(np.arange(1, 1 << n_qubits), count, replace=False)):
+            qubits = tuple(q for q in range(n_qubits) if mask >> q & 1)
+            gates.append(Gate("multi_rz", qubits, (parameter(layer * count + k) if k % 5 else feature(k % n_qubits),)))
+        gates += [Gate("rx", (q,), (parameter(2 * count + q),)) for q in range(n_qubits)]
+    names = tuple(f"t{k}" for k in range(2 * count + n_qubits))
+    return Circuit(n_qubits, tuple(gates), names, n_features=n_qubits)
+
+
+@pytest.mark.parametrize(
+    ("count", "name", "lanes", "tile"), covering([1, 40, 150, 255], available_sets(), [1, 2], [None, 5])
+)
+def test_tables_of_few_and_of_many_masks(monkeypatch, count, name, lanes, tile):
+    """Phases across the lanes, of fewer and of more masks than a block of the table has rows."""
+    monkeypatch.setenv(VARIABLE, name)
+    circuit = phases_of_subsets(9, count)
+    theta, x = random_inputs(circuit, 3)
+    strings = some_strings(9)
+    expected = by_reference(circuit, strings, theta, x)
+    for precision in ("complex64", "complex128"):
+        found = run(CpuEngine(tile, lanes), circuit, strings, theta, x, precision=precision)
+        assert_close(found, expected, precision, factor=4)
+
+
 @pytest.mark.parametrize("lanes", [0, 2, 4])
 @pytest.mark.parametrize("encoded", [False, True])
 @pytest.mark.parametrize("entangler", ["cz", "cx"])
