@@ -8,6 +8,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -121,8 +122,25 @@ def _gpu() -> str:
     return str(cuda.CudaEngine().describe())
 
 
+# In a process of its own, since a library that does not fit may end it. MPI itself is not started.
+_MPI_LIBRARY = """
+import mpi4py
+mpi4py.rc.initialize = False
+from mpi4py import MPI
+print(MPI.Get_library_version())
+"""
+
+
 def _mpi() -> str:
-    return "not used: one process per run"
+    version = _version("mpi4py")
+    if version is None:
+        return "missing: pip install 'qmltrain[mpi]' (one process needs none)"
+    command = [sys.executable, "-c", _MPI_LIBRARY]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if found.returncode:
+        reason = (found.stderr.strip() or f"exit code {found.returncode}").splitlines()[-1]
+        return f"missing: mpi4py {version} finds no MPI library ({reason}); load the module of the launcher's MPI"
+    return f"mpi4py {version}, {' '.join(found.stdout.splitlines()[0].rstrip(chr(0)).split())}"
 
 
 _PARTS: dict[str, Callable[[], str]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.metadata
+import importlib.util
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -67,3 +68,15 @@ def test_cores_name_what_slurm_gave(monkeypatch, capsys):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "7")
     cores = lines(capsys)["cores"]
     assert cores.endswith(", SLURM 7)") and " usable of " in cores
+
+
+def test_mpi_is_the_library_that_ranks_would_use_or_how_to_get_one(monkeypatch, capsys):
+    if importlib.util.find_spec("mpi4py") is not None:
+        assert lines(capsys)["MPI"].startswith(("mpi4py 4", "missing: mpi4py 4"))
+    monkeypatch.setattr(info, "_version", lambda name: "4.1.2")
+    monkeypatch.setattr(info, "_MPI_LIBRARY", "print('Some MPI\\t v5.0, package: x\\nmore')")
+    assert lines(capsys)["MPI"] == "mpi4py 4.1.2, Some MPI v5.0, package: x"
+    monkeypatch.setattr(info, "_MPI_LIBRARY", "raise RuntimeError('cannot load MPI library')")
+    assert "finds no MPI library (RuntimeError: cannot load MPI library); load" in lines(capsys)["MPI"]
+    monkeypatch.setattr(info, "_version", lambda name: None)
+    assert lines(capsys)["MPI"].startswith("missing: pip install 'qmltrain[mpi]'")
