@@ -60,6 +60,7 @@ BY_NAME = {
     "cli/known_verbs.py": ("qmltrain.cli.verbs.",),
     "engines/cuda/__init__.py": ("qmltrain.engines.cuda.engine",),  # twenty files, for those who have a GPU
     "engines/selection.py": tuple(f"qmltrain.engines.{name}" for name in ("cpu", "cuda", "interpreter", "reference")),
+    "data/shuffling.py": ("qmltrain.engines.cpu.extension",),
     "ranks/node_memory.py": ("qmltrain.engines.cpu.extension",),
     "models/reductions.py": ("qmltrain.fusion.reductions", "qmltrain.engines.cones.program"),
     "verbs/collect.py": ("qmltrain.scans.collecting",),

@@ -6,5 +6,5 @@ The way of the data, and the modules it goes through:
     select(source, classes, samples, seed)         fewer classes, fewer rows              selection
     split(labels, task, ...) -> Split              which rows train, validate and test    splits, folds
     Preprocessor.fit(source, train_rows, ...)      from samples to features               preprocessing
-    BatchOrder, PreparedData                       which rows when, and their features    batches
+    BatchOrder, PreparedData                       which rows when, and their features    batches, shuffling
 """

@@ -14,6 +14,7 @@ from qmltrain.data.checks import chunks
 from qmltrain.data.preprocessing import Preprocessor
 from qmltrain.data.protocol import FloatArray, LabelArray, RowArray, Source
 from qmltrain.data.scaling import TargetScaler
+from qmltrain.data.shuffling import permutation
 from qmltrain.errors import InputError
 from qmltrain.units import GIB
 
@@ -48,10 +49,11 @@ class BatchOrder:
         """The rows of all batches of `epoch` (from 0)."""
         if len(self.rows) == 1:  # and a batch is one row
             return self.rows.copy()
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(epoch,))))
+        seeds = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
         if self.replacement:
+            generator = np.random.Generator(np.random.PCG64(seeds))
             return self.rows[generator.integers(len(self.rows), size=self.n_batches * self.batch_size)]
-        return generator.permutation(self.rows)
+        return permutation(self.rows, seeds)
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:

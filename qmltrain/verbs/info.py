@@ -8,7 +8,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ OPTIONAL = {
     "xarray": "analysis",
     "pyarrow": "parquet",
     "openqasm3": "qasm",
+    "mpi4py": "mpi",
 }
 
 
@@ -122,27 +122,6 @@ def _gpu() -> str:
     return str(cuda.CudaEngine().describe())
 
 
-# In a process of its own, since a library that does not fit may end it. MPI itself is not started.
-_MPI_LIBRARY = """
-import mpi4py
-mpi4py.rc.initialize = False
-from mpi4py import MPI
-print(MPI.Get_library_version())
-"""
-
-
-def _mpi() -> str:
-    version = _version("mpi4py")
-    if version is None:
-        return "missing: pip install 'qmltrain[mpi]' (one process needs none)"
-    command = [sys.executable, "-c", _MPI_LIBRARY]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if found.returncode:
-        reason = (found.stderr.strip() or f"exit code {found.returncode}").splitlines()[-1]
-        return f"missing: mpi4py {version} finds no MPI library ({reason}); load the module of the launcher's MPI"
-    return f"mpi4py {version}, {' '.join(found.stdout.splitlines()[0].rstrip(chr(0)).split())}"
-
-
 _PARTS: dict[str, Callable[[], str]] = {
     "qmltrain": _qmltrain,
     "python": _python,
@@ -154,5 +133,4 @@ _PARTS: dict[str, Callable[[], str]] = {
     "memory": _memory,
     "cpu engine": _cpu_engine,
     "gpu": _gpu,
-    "MPI": _mpi,
 }

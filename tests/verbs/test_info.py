@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.metadata
-import importlib.util
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -38,13 +37,14 @@ def test_a_part_that_breaks_does_not_hide_the_others(monkeypatch, capsys):
 
 def test_missing_packages_come_with_the_command_that_installs_them(monkeypatch, capsys):
     def version(name):
-        if name in ("pandas", "matplotlib"):
+        if name in ("pandas", "matplotlib", "mpi4py"):
             raise importlib.metadata.PackageNotFoundError(name)
         return "1.2"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     extras = lines(capsys)["extras"]
     assert "pandas missing (pip install 'qmltrain[analysis]')" in extras
+    assert "mpi4py missing (pip install 'qmltrain[mpi]')" in extras
     assert "matplotlib missing (pip install 'qmltrain[plot]')" in extras and "xarray 1.2" in extras
 
 
@@ -68,15 +68,3 @@ def test_cores_name_what_slurm_gave(monkeypatch, capsys):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "7")
     cores = lines(capsys)["cores"]
     assert cores.endswith(", SLURM 7)") and " usable of " in cores
-
-
-def test_mpi_is_the_library_that_ranks_would_use_or_how_to_get_one(monkeypatch, capsys):
-    if importlib.util.find_spec("mpi4py") is not None:
-        assert lines(capsys)["MPI"].startswith(("mpi4py 4", "missing: mpi4py 4"))
-    monkeypatch.setattr(info, "_version", lambda name: "4.1.2")
-    monkeypatch.setattr(info, "_MPI_LIBRARY", "print('Some MPI\\t v5.0, package: x\\nmore')")
-    assert lines(capsys)["MPI"] == "mpi4py 4.1.2, Some MPI v5.0, package: x"
-    monkeypatch.setattr(info, "_MPI_LIBRARY", "raise RuntimeError('cannot load MPI library')")
-    assert "finds no MPI library (RuntimeError: cannot load MPI library); load" in lines(capsys)["MPI"]
-    monkeypatch.setattr(info, "_version", lambda name: None)
-    assert lines(capsys)["MPI"].startswith("missing: pip install 'qmltrain[mpi]'")

@@ -5,6 +5,7 @@
 #include "../ranks/binding_node_memory.hpp"
 #include "binding_program.hpp"
 #include "metric_lines.hpp"
+#include "shuffle.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -72,6 +73,15 @@ bool all_finite(nb::ndarray<const double, nb::c_contig, nb::device::cpu> values)
   return finite(values.data(), values.size());
 }
 
+// generator: state and increment, upper halves first
+void shuffle_rows(const std::vector<std::uint64_t>& generator,
+                  nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> rows) {
+  expect(generator.size() == 4, "shuffle: state and increment of a generator, two numbers of 64 bits each");
+  expect(rows.size() <= std::size_t(1) << 32, "shuffle: at most 2^32 rows");
+  const nb::gil_scoped_release released;
+  shuffle({{generator[0], generator[1]}, {generator[2], generator[3]}}, rows.data(), rows.size());
+}
+
 #if defined(QMLTRAIN_TO_CHARS)
 nb::bytes lines_of_columns(const std::vector<std::string>& before,
                            const std::vector<nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>>& arrays) {
@@ -94,7 +104,7 @@ nb::bytes lines_of_columns(const std::vector<std::string>& before,
 
 NB_MODULE(_cpu, m) {
   m.doc() = "The fused CPU engine: executes Plans forward and backward.";
-  m.attr("interface") = 20;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
+  m.attr("interface") = 21;  // raise it, and INTERFACE in extension.py, whenever what passes between them changes
   m.attr("block") = kBlock;
   nb::class_<PlanData>(m, "PlanData");
   m.def("plan_data", &plan_data);
@@ -102,6 +112,7 @@ NB_MODULE(_cpu, m) {
   m.attr("intel") = is_intel();
   m.def("lanes", &lanes, "instruction_set"_a, "precision"_a);
   m.def("all_finite", &all_finite);
+  m.def("shuffle", &shuffle_rows, "generator"_a, "rows"_a.noconvert());
   nb::class_<StepHandle>(m, "Step");
   nb::class_<TapeHandle>(m, "Tape");
   nb::class_<StepsProgram>(m, "StepsProgram");

@@ -22,7 +22,7 @@ from qmltrain import __version__
 from qmltrain.errors import EngineUnavailableError, InputError
 
 VARIABLE = "QMLTRAIN_SIMD"
-INTERFACE = 20  # of the extension that this code was written for; see binding.cpp
+INTERFACE = 21  # of the extension that this code was written for; see binding.cpp
 NAME = "qmltrain.engines._cpu"
 AVX512_INTEL = "avx512_intel"  # the kernels of avx512 in sizes that suit the caches of Intel's processors (setting.py)
 PACKAGE = Path(__file__).resolve().parents[2]
