@@ -34,6 +34,7 @@ constexpr int kMaxRotatedBack = 2;  // of a group that is measured and rotated b
 constexpr int kMaxLaneBits = 4;     // qubits in the lanes
 constexpr int kMaxLanes = 16;       // lanes of a vector
 constexpr int kLowBits = 4;         // bits of the low index of a row
+constexpr int kStripeBits = 8;      // of a stripe: rows that expectations are taken of at a time, at most
 
 // The cosets of a group: base(h, l) = high[h] ^ low[l], members of the coset base ^ member[j].
 struct Rows {

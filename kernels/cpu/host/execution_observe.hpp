@@ -4,8 +4,6 @@
 
 namespace qmltrain {
 
-constexpr int kStripeBits = 8;  // rows that expectations are taken of at a time: a stripe
-
 // cotangents: none, no bra. expectations: none are wanted.
 template <class Real>
 void Execution<Real>::observe(const StringValues& cotangents, const StringValues& expectations) {

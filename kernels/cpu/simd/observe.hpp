@@ -27,37 +27,57 @@ template <class Real> struct SignedSums {
   }
 };
 
+// sum_m c_m (-1)^parity of each row; of masks of one bit, or none, by doubling.
+template <class Real>
+INLINE void weights_of_rows(const qmltrain::ObserveCall<Real>& call, const Real* weight, bool one_bit,
+                            Vec<Real>* table) {
+  constexpr int W = Vector<Real>::lanes;
+  const auto of_string = [&](int m) {
+    return load_vector(weight + W * m) * lane_sign<Real>(call.lane_mask[m]) * (call.sign[m] ? Real(-1) : Real(1));
+  };
+  const std::size_t n = std::size_t(1) << call.bits;
+  if (!one_bit) {
+    for (std::size_t i = 0; i < n; i++) table[i] = Vec<Real>{};
+    for (int m = 0; m < call.n_strings; m++) table[call.mask[m]] += of_string(m);
+    walsh_rows(table, 0, int(call.bits));
+    return;
+  }
+  Vec<Real> of_bit[qmltrain::kStripeBits + 1] = {};  // that of no bit comes last
+  for (int m = 0; m < call.n_strings; m++)
+    of_bit[call.mask[m] ? std::size_t(__builtin_ctz(call.mask[m])) : std::size_t(call.bits)] += of_string(m);
+  table[0] = of_bit[call.bits];
+  for (std::size_t q = 0; q < call.bits; q++)
+    for (std::size_t i = 0; i < std::size_t(1) << q; i++) {
+      const Vec<Real> without = table[i];
+      table[i] = without + of_bit[q], table[i + (std::size_t(1) << q)] = without - of_bit[q];
+    }
+}
+
 template <class Real, int Planes = 2> void observe(const qmltrain::ObserveCall<Real>& call) {
   constexpr int W = Vector<Real>::lanes;
   const std::size_t n = std::size_t(1) << call.bits;
-  Vec<Real>* table = reinterpret_cast<Vec<Real>*>(call.work);      // sum_m c_m (-1)^parity of each row
-  Vec<Real>* values = table + n;                                   // |psi|^2 of each row, then its sums
+  Vec<Real>* table = reinterpret_cast<Vec<Real>*>(call.work);
+  Vec<Real>* values = table + n;  // |psi|^2 of each row, then its sums
   const SignedSums<Real> signed_sums(call);
   const char* psi = call.psi;
   char* bra = call.bra;
   const Real* weight = call.weight;
   Real* expectation = call.expectation;
   for (int unit = 0; unit < call.units; unit++) {
-    if (bra && (unit == 0 || call.weight_stride)) {
-      for (std::size_t i = 0; i < n; i++) table[i] = Vec<Real>{};
-      for (int m = 0; m < call.n_strings; m++)
-        table[call.mask[m]] +=
-            load_vector(weight + W * m) * lane_sign<Real>(call.lane_mask[m]) * (call.sign[m] ? Real(-1) : Real(1));
-      walsh_rows(table, 0, int(call.bits));
-    }
-    for (std::size_t i = 0; i < n; i++) {
-      const Vec<Real>* p = plane<Real>(psi, i * Planes * VB);
-      if constexpr (Planes == 2) {
-        const Vec<Real> re = p[0], im = p[1];
-        if (bra) *row<Real>(bra, i * 2 * VB) = {table[i] * re, table[i] * im};
-        values[i] = re * re + im * im;
-      } else {
-        const Vec<Real> re = *p;
-        if (bra) *plane<Real>(bra, i * VB) = table[i] * re;
-        values[i] = re * re;
+    if (bra) {
+      if (unit == 0 || call.weight_stride) weights_of_rows<Real>(call, weight, signed_sums.tree_serves, table);
+      for (std::size_t i = 0; i < n; i++) {
+        const Vec<Real>* p = plane<Real>(psi, i * Planes * VB);
+        Vec<Real>* to = plane<Real>(bra, i * Planes * VB);
+        for (int k = 0; k < Planes; k++) to[k] = table[i] * p[k];
       }
     }
     if (expectation) {
+      for (std::size_t i = 0; i < n; i++) {
+        const Vec<Real>* p = plane<Real>(psi, i * Planes * VB);
+        if constexpr (Planes == 2) values[i] = p[0] * p[0] + p[1] * p[1];
+        else values[i] = p[0] * p[0];
+      }
       const Vec<Real>* sums = signed_sums(values);
       for (int m = 0; m < call.n_strings; m++)
         add_to(expectation + W * m, sums[signed_sums.where(call.mask[m])] * (call.sign[m] ? Real(-1) : Real(1)));
