@@ -6,6 +6,7 @@ each part of it runs, and so how many each multiprocessor issues. What comes out
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,8 +79,12 @@ class Gpu:
     memory_bytes: int
 
 
+def _letters_and_digits(name: str) -> str:
+    return re.sub("nvidia|geforce|[^a-z0-9]", "", name.lower())
+
+
 GPUS = {
-    gpu.name.lower(): gpu
+    _letters_and_digits(gpu.name): gpu
     for gpu in (
         Gpu("T4", "75", 40, 1.59e9, 320e9, 16 * 10**9),
         Gpu("RTX 2080 Ti", "75", 68, 1.545e9, 616e9, 11 * 10**9),
@@ -99,8 +104,8 @@ GPUS = {
 
 
 def known_gpu(name: str) -> Gpu:
-    """A GPU by its name, in any case, with or without the maker's. Raises InputError with the known ones."""
-    key = " ".join(name.lower().replace("nvidia", " ").replace("geforce", " ").replace("-", " ").split())
+    """A GPU by its name, in any case, with or without blanks and the maker's. Raises InputError with the known ones."""
+    key = _letters_and_digits(name)
     if key not in GPUS:
         raise InputError(
             f"--device: {name!r} is not known; choose one of {', '.join(gpu.name for gpu in GPUS.values())}"

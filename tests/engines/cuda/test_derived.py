@@ -114,7 +114,8 @@ def test_every_known_gpu_has_an_architecture_of_ours_and_is_found_by_its_full_na
     for name, gpu in GPUS.items():
         assert gpu.compute_capability in ARCHITECTURES
         assert known_gpu(f"NVIDIA {name.upper()}") is gpu
-    assert known_gpu("NVIDIA-GeForce-RTX-4090").compute_capability == "89"
+    for name in ("NVIDIA-GeForce-RTX-4090", "rtx4090", "RTX 4090"):
+        assert known_gpu(name).compute_capability == "89"
     with pytest.raises(InputError, match=r"^--device: 'V100' is not known; choose one of T4, .*, RTX 5090$"):
         known_gpu("V100")
 
