@@ -7,7 +7,7 @@
 namespace qmltrain {
 
 // One vector of phases for each row of a tile: many masks across the lanes, or per-sample phases, whose angles (a
-// vector a term) the caller gives. `a` is scratch of a number per lane, and one more vector.
+// vector a term) the caller gives. worker.angles is scratch.
 template <class Real>
 void PreparedShape<Real>::vector_phases(int index, std::size_t tile, Worker& worker, Real* table,
                                         const IntegerAngle<Real>* term_angles) const {

@@ -2,9 +2,9 @@
 //
 //   for i = n - 1, ..., 1: swap row i with row j, j uniform among 0, ..., i
 //
-// j is the low bits of a number of 32 bits, as many as i has, drawn again until it is at most i. Half of the draws of a
-// range are refused near its lower end: a branch on that is guessed wrong every third time, which is most of NumPy's
-// time. Here a refused draw swaps row i with itself, and i stays.
+// j is the low bits of a number of 32 bits, as many as i has, drawn again until it is at most i. More than a quarter of
+// the draws are refused (half of those for an i just above a power of two), and no processor can guess which: a branch
+// on that is most of NumPy's time. Here a refused draw swaps row i with itself, and i stays.
 #include "shuffle.hpp"
 
 namespace qmltrain {
