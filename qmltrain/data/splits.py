@@ -146,7 +146,8 @@ def apportion(total: int, weights: NDArray[Any], caps: NDArray[Any]) -> NDArray[
 def _n_rows(n: int, fraction: float, name: str) -> int:
     rows = int(np.floor(n * fraction + 0.5))
     if fraction > 0 and rows == 0:
-        raise InputError(f"dataset.{name}: {fraction} of {n} rows is no row; choose 0 or at least {1 / n:.3g}")
+        choices = f"0 or at least {1 / n:.3g}" if n > 2 else "0, or take more rows"  # one is left to train on
+        raise InputError(f"dataset.{name}: {fraction} of {n} {'row' if n == 1 else 'rows'} is no row; choose {choices}")
     return rows
 
 

@@ -93,6 +93,7 @@ def test_split_is_a_function_of_the_generator():
         ([0, 1] * 10, float("nan"), 0.1, "dataset.validation: nan is not a fraction"),
         ([0, 1] * 10, 0.5, 0.5, r"0.5 \+ 0.5 leaves no row to train on"),
         ([0, 1] * 10, 0.01, 0.2, "dataset.validation: 0.01 of 20 rows is no row; choose 0 or at least 0.05"),
+        ([0], 0.2, 0.0, "dataset.validation: 0.2 of 1 row is no row; choose 0, or take more rows"),
         ([0, 1, 2] * 2, 0.4, 0.4, r"2 \+ 2 of 6 rows leave fewer than one training row for each of 3 classes"),
         (np.arange(60), 0.2, 0.2, r"each of 60 classes; .* where labels are numbers to predict, .*task=regression$"),
         (np.arange(80) % 8, 0.5, 0.45, r"36 of 80 rows .* each of 8 classes; use smaller fractions or more samples$"),
